@@ -1,0 +1,198 @@
+"""`gp_search`: parse, call, print. Exit codes: 0; 2 for the user's mistake; 1 for ours; 130 after Ctrl-C."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from detkds_gp.cli.data import data_app
+from detkds_gp.errors import UserError
+
+DEFAULT_SET = "detkds_gp.primitives:OMNI"
+OPTIONS_FLAG = "--cfg-options"
+
+app = typer.Typer(
+    help="Search for knowledge-distillation losses of object detectors by genetic programming.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data_app, name="data")
+
+WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
+SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
+    work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>.", show_default=False)] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
+    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+) -> None:
+    """Search for a distiller; called again after a stop, continue."""
+    from detkds_gp.cli.live import watching
+    from detkds_gp.cli.tables import print_result
+    from detkds_gp.experiment import Experiment
+
+    options = parse_options(cfg_options or []) | ({"execution.workers": workers} if workers else {})
+    console = Console()
+    with watching(console, quiet) as listener:
+        outcome = Experiment.from_config(config, work_dir, **options).run(listener)
+    print_result(console, outcome.summary, outcome.work_dir)
+
+
+@app.command()
+def show(
+    work_dir: WorkDir,
+    top: Annotated[int, typer.Option(help="How many distillers to list.", min=1)] = 5,
+    json: AsJson = False,
+    primitive_set: SetName = None,
+) -> None:
+    """Show what a run has found, finished or not."""
+    from detkds_gp.cli.tables import print_json, print_ranking, print_result
+
+    with _summary(work_dir, primitive_set) as summary:
+        if json:
+            print_json(summary.to_json())
+        else:
+            print_result(Console(), summary.to_json(), work_dir)
+            print_ranking(Console(), summary.ranking()[:top])
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="A work directory or a formula.", show_default=False)],
+    to: Annotated[str, typer.Option(help="json, text, latex, dot, svg or png.")] = "text",
+    output: Annotated[Path | None, typer.Option("-o", help="File; default: print.", show_default=False)] = None,
+    rank: Annotated[int, typer.Option(help="1 is the best distiller of the run.", min=1)] = 1,
+    primitive_set: SetName = None,
+) -> None:
+    """Write a distiller as a file."""
+    from detkds_gp.errors import ConfigError
+    from detkds_gp.export import export as render
+    from detkds_gp.export import write_export
+    from detkds_gp.language import load_primitive_set, parse_distiller
+
+    if Path(source).is_dir():
+        with _summary(Path(source), primitive_set) as summary:
+            ranking, grammar = summary.ranking(), summary.primitive_set
+        if rank > len(ranking):
+            raise ConfigError(f"--rank {rank}: the run has {len(ranking)} scored distillers")
+        distiller = ranking[rank - 1].distiller
+    else:
+        grammar = load_primitive_set(primitive_set or DEFAULT_SET)
+        distiller = parse_distiller(source, grammar)
+    if output is not None:
+        write_export(distiller, grammar, output, to)
+        return
+    rendered = render(distiller, grammar, to)
+    if isinstance(rendered, bytes):
+        raise ConfigError(f"{to} is binary; give a file with -o")
+    print(rendered.rstrip("\n"))
+
+
+@app.command()
+def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> None:
+    """List the primitives of a set."""
+    from detkds_gp.cli.tables import print_json, print_primitives
+    from detkds_gp.language import describe, load_primitive_set
+
+    rows = describe(load_primitive_set(primitive_set or DEFAULT_SET).declarations)
+    if json:
+        print_json(rows)
+    else:
+        print_primitives(Console(), rows)
+
+
+@app.command()
+def lint(
+    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
+    primitive_set: SetName = DEFAULT_SET,
+) -> None:
+    """Check a formula: kinds, shapes, values and gradients on sample features."""
+    from detkds_gp.cli.tables import print_lint
+    from detkds_gp.language import load_primitive_set
+    from detkds_gp.losses import lint as check
+
+    report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))
+    print_lint(Console(), report)
+    if report.problems:
+        raise typer.Exit(2)
+
+
+def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-untyped-def]
+    from detkds_gp.experiment.summary import opened
+
+    return opened(work_dir, primitive_set)
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, object]:
+    """Read ``k=v`` pairs; a value is a Python literal where it can be one, else text.
+
+    Raises:
+        ConfigError: if a pair has no ``=``.
+    """
+    from ast import literal_eval
+
+    from detkds_gp.errors import ConfigError
+
+    options: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{OPTIONS_FLAG} got {pair!r}, wanted key=value")
+        try:
+            options[key] = literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value
+    return options
+
+
+def spread_options(arguments: Sequence[str]) -> list[str]:
+    """Repeat ``--cfg-options`` before each of its values: mmdet's users write ``--cfg-options a=1 b=2``."""
+    spread: list[str] = []
+    open_flag = False
+    for argument in arguments:
+        if argument == OPTIONS_FLAG:
+            open_flag = True
+        elif open_flag and "=" in argument and not argument.startswith("-"):
+            spread += [OPTIONS_FLAG, argument]
+        else:
+            open_flag = False
+            spread.append(argument)
+    return spread
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    try:
+        app(spread_options(sys.argv[1:]), standalone_mode=True)
+    except UserError as error:
+        errors.print(f"[red]error:[/red] {_escaped(error)}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print(f"stopped; nothing that was finished is lost. Continue with: {_escaped(command)}")
+        sys.exit(130)
+    except Exception:
+        errors.print_exception()
+        errors.print(f"[red]This is a fault of detkds_gp, not yours.[/red] The command was: {_escaped(command)}")
+        sys.exit(1)
+
+
+def _escaped(value: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(value))

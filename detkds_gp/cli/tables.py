@@ -1,0 +1,95 @@
+"""What `gp_search` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.experiment.summary import Ranked
+from detkds_gp.losses import LintReport
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON, undecorated."""
+    print(json.dumps(value, indent=2))
+
+
+def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -> None:
+    """Print teacher, baseline, best of each knowledge and the winner, with the gain on the test split."""
+    table = Table(title="AP (COCO, 0.50:0.95)")
+    for column in ("", "selection", "test", "gain on test [95% interval]"):
+        table.add_column(column, justify="left" if not column else "right")
+    baseline = summary["baseline"]
+    table.add_row("teacher", _ap([summary["teacher"]["selection_ap"]]), _ap([summary["teacher"]["test_ap"]]), "")
+    table.add_row("student alone", _ap(baseline["selection_ap"]), _ap(baseline["test_ap"]), "")
+    for niche, found in summary["niches"].items():
+        table.add_row(f"best of {niche}", _ap([found["selection_ap"]]), _ap(found["test_ap"]), _gain(found["test_ap"], baseline["test_ap"]))
+    best = summary["best"]
+    if best is not None:
+        table.add_row("[bold]winner[/bold]", _ap([best["selection_ap"]]), _ap(best["test_ap"]), _gain(best["test_ap"], baseline["test_ap"]))
+    console.print(table)
+    if best is not None:
+        console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
+        console.print(verdict(best["gain"]), highlight=False)
+    counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
+    console.print(f"{counts}; everything is in {work_dir}", soft_wrap=True, highlight=False)
+
+
+def verdict(gain: Mapping[str, float] | None) -> str:
+    """Say in words what the interval of the gain allows to say."""
+    if gain is None:
+        return "no verdict yet: the run is not finished"
+    if gain["low"] > 0:
+        return "better than the student alone: the interval of the gain is above 0"
+    if gain["high"] < 0:
+        return "worse than the student alone: the interval of the gain is below 0"
+    return "not distinguishable from the student alone: the interval of the gain holds 0"
+
+
+def _ap(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{fmean(known):.3f}" if known else ""
+
+
+def _gain(treated: Sequence[float], baseline: Sequence[float]) -> str:
+    complete = len(treated) == len(baseline) >= 2
+    gain: Interval | None = paired_gain(treated, baseline) if complete else None
+    return "" if gain is None else str(gain).replace("[", r"\[")
+
+
+def print_ranking(console: Console, ranking: Sequence[Ranked]) -> None:
+    """List distillers, best first."""
+    for number, ranked in enumerate(ranking, start=1):
+        console.print(f"{number:3d}  {ranked.score.ap:.4f}  {ranked.distiller.text}", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_primitives(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """List primitives with their kinds and effect."""
+    table = Table()
+    for column in ("name", "role", "kinds", "effect"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        kinds = f"{', '.join(row['arguments'])} -> {row['result']}" if row["arguments"] else row["result"]
+        table.add_row(row["name"], row["role"].replace("_", " "), kinds, row["doc"])
+    console.print(table)
+
+
+def print_lint(console: Console, report: LintReport) -> None:
+    """Print the steps of a formula with kinds and shapes, then what is wrong."""
+    table = Table(title=report.distiller.text)
+    for column in ("step", "kind", "shape on sample features"):
+        table.add_column(column, overflow="fold")
+    for step in report.steps:
+        table.add_row(step.text, step.kind, str(tuple(step.shape)))
+    console.print(table)
+    for problem in report.problems:
+        console.print(f"problem: {problem}", soft_wrap=True, highlight=False)
+    if not report.problems:
+        console.print("no problem found")

@@ -1,0 +1,1 @@
+"""Data sets in COCO format: read, scored, generated and converted, without mmdet."""

@@ -1,0 +1,116 @@
+"""COCO average precision of detections on a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+
+from detkds_gp.data.coco import CocoSplit
+
+MAX_DETECTIONS = 100  # an image and class, as in the COCO protocol
+ANY_AREA = [0, 1e5**2]
+
+Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class AveragePrecision:
+    """Scores detections on one split; the ground truth is indexed once.
+
+    Args:
+        split: the ground truth; crowds and degenerate boxes count as in pycocotools.
+        iou_type: what is compared; ``bbox`` only, as yet.
+
+    Raises:
+        ValueError: another ``iou_type``.
+    """
+
+    def __init__(self, split: CocoSplit, iou_type: str = "bbox") -> None:
+        if iou_type != "bbox":
+            raise ValueError(f"got iou_type {iou_type!r}, wanted 'bbox'")
+        self._class_count = len(split.classes)
+        self._images = [
+            {"id": number, "width": record.width, "height": record.height}
+            for number, record in enumerate(split.images)
+        ]
+        rows = [
+            _row(number, a.label, a.bbox, area=a.area, iscrowd=int(a.crowd))
+            for number, record in enumerate(split.images)
+            for a in record.annotations
+        ]
+        self._truth = self._index(rows)
+
+    def __call__(self, detections: Sequence[Detections]) -> float:
+        """Return COCO AP in [0, 1], averaged over IoU 0.50:0.95 and over classes.
+
+        Objects of all areas count, and the 100 best detections of an image and class.
+
+        Args:
+            detections: for each image of the split, in its order: boxes (D, 4) xyxy in pixels of
+                the ORIGINAL image, scores (D,), labels (D,). D may be 0; nothing detected anywhere
+                is an AP of 0.
+
+        Raises:
+            ValueError: not one entry an image, arrays of unequal length, a label that is no class.
+            FloatingPointError: a box or score is not finite.
+        """
+        if len(detections) != len(self._images):
+            wanted = len(self._images)
+            raise ValueError(f"got detections of {len(detections)} images, wanted {wanted}")
+        rows = [row for number, part in enumerate(detections) for row in self._rows(number, part)]
+        if not rows:
+            return 0.0
+        found = self._index(rows)
+        evaluation = COCOeval_faster(self._truth, found, "bbox", print_function=_say_nothing)
+        evaluation.params.maxDets = [MAX_DETECTIONS]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [ANY_AREA], ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        precision = evaluation.eval["precision"]  # -1 for classes without ground truth
+        return float(precision[precision > -1].mean())
+
+    def _index(self, rows: list[dict[str, Any]]) -> COCO:
+        for number, row in enumerate(rows, start=1):  # an id of 0 would read as "unmatched"
+            row["id"] = number
+        categories = [{"id": label} for label in range(self._class_count)]
+        return COCO(
+            {"images": self._images, "categories": categories, "annotations": rows},
+            print_function=_say_nothing,
+        )
+
+    def _rows(self, number: int, found: Detections) -> list[dict[str, Any]]:
+        boxes, scores, labels = (np.asarray(part) for part in found)
+        boxes = boxes.reshape(-1, 4).astype(np.float64)
+        counts = len(boxes), len(scores), len(labels)
+        if len(set(counts)) > 1:
+            raise ValueError(f"got {counts} boxes, scores and labels of one image, wanted as many")
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise FloatingPointError("a detected box or score is not finite")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < self._class_count:
+            span = f"{labels.min()} to {labels.max()}"
+            raise ValueError(f"got labels {span}, wanted 0 to {self._class_count - 1}")
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        areas = (sizes[:, 0] * sizes[:, 1]).tolist()
+        xywh = np.hstack([boxes[:, :2], sizes]).tolist()
+        columns = zip(labels.tolist(), xywh, areas, scores.tolist(), strict=True)
+        return [
+            _row(number, label, bbox, area=area, iscrowd=0, score=score)
+            for label, bbox, area, score in columns
+        ]
+
+
+def average_precision(
+    split: CocoSplit, detections: Sequence[Detections], iou_type: str = "bbox"
+) -> float:
+    """Return the COCO AP of ``detections`` once; many times, keep an ``AveragePrecision``."""
+    return AveragePrecision(split, iou_type)(detections)
+
+
+def _row(image: int, label: int, bbox: Sequence[float], **rest: float) -> dict[str, Any]:
+    return {"image_id": image, "category_id": label, "bbox": list(bbox), **rest}
+
+
+def _say_nothing(*_: object) -> None:
+    """Take the place of the evaluator's prints."""

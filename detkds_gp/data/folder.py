@@ -1,0 +1,35 @@
+"""Makes a data set folder appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_folder(out_dir: Path) -> Iterator[Path]:
+    """Give a temporary sibling to write into, which becomes ``out_dir`` when the block ends well.
+
+    After an exception the sibling is removed; after a kill it stays behind as ``.<name>.*`` and is
+    never read.
+
+    Raises:
+        OSError: ``out_dir`` holds files, or its parent cannot be written.
+    """
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    sibling = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    try:
+        yield sibling
+        sibling.chmod(0o755)
+        sibling.replace(out_dir)
+    except BaseException:
+        shutil.rmtree(sibling, ignore_errors=True)
+        raise
+
+
+def holds_files(folder: Path) -> bool:
+    """Return whether ``folder`` is a file or a folder with something in it."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))

@@ -1,0 +1,211 @@
+"""Builds an mmdet detector from a config, overrides and a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mmdet.models.detectors.base import BaseDetector
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.utils import import_modules_from_strings
+
+from detkds_gp.errors import DetectorError, nearest
+
+from .checkpoint import load_weights
+from .quiet import quiet
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """What makes a detector.
+
+    Attributes:
+        config: path of an mmdet config, or ``package::path`` for one that comes with a package,
+            such as ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``.
+        overrides: dotted keys of the config and their values, ``such as
+            ``{"model.backbone.base_channels": 16}``.
+        checkpoint: path of the weights; None leaves the detector freshly initialised.
+    """
+
+    config: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str | None = None
+
+
+def build_detector(spec: DetectorSpec, classes: Sequence[str]) -> BaseDetector:
+    """Build a detector for ``classes`` on the CPU, in train mode.
+
+    Without a checkpoint the weights come from ``init_weights()``, which draws from torch's global
+    generator only: seed it first and the same spec gives the same weights. With one, nothing is
+    initialised and no backbone is downloaded.
+
+    Args:
+        spec: the detector.
+        classes: its class names, in the order of its labels.
+
+    Returns:
+        An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does
+        not run on a CPU).
+
+    Raises:
+        DetectorError: the config, an override or the checkpoint is missing, broken or does not fit.
+    """
+    config = detector_config(spec, classes)
+    scope = DefaultScope.get_current_instance()
+    if scope is None or scope.scope_name != "mmdet":
+        init_default_scope("mmdet")
+    with quiet():
+        detector = _build_model(spec, config)
+        if spec.checkpoint is None:
+            _initialise(spec, detector)
+        else:
+            load_weights(detector, spec.checkpoint, classes)
+            detector._is_init = True  # so that nothing initialises over the weights
+    return detector
+
+
+def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
+    """Read the config with the class count and the overrides applied, as ``build_detector`` does.
+
+    ``config.dump(path)`` writes it for plain mmdet. Every ``num_classes`` of the model becomes
+    ``len(classes)``, save those of an RPN (which knows no classes) and those that an override sets.
+
+    Raises:
+        DetectorError: the config is missing or broken, an override names a part that does not
+            exist, or no classes.
+    """
+    if not classes:
+        raise DetectorError("got no classes, wanted at least one class name")
+    config = _read(spec.config)
+    if not isinstance(config.get("model"), dict):
+        raise DetectorError(f"{spec.config} has no model; give an mmdet detector config")
+    if "data_preprocessor" in config:
+        config.model.setdefault("data_preprocessor", config.data_preprocessor)
+    _set_num_classes(config.model, len(classes))
+    for key in spec.overrides:
+        _check_parent(key, config)
+    try:
+        config.merge_from_dict(dict(spec.overrides))
+        if config.get("custom_imports"):
+            import_modules_from_strings(**config.custom_imports)
+    except Exception as error:
+        raise DetectorError(
+            f"cannot apply the overrides to {spec.config}: {_words(error)}; mend them"
+        ) from error
+    return config
+
+
+def _read(name: str) -> Config:
+    path = _packaged(name) if "::" in name else Path(name)
+    if not path.is_file():
+        raise DetectorError(f"got config {name!r}, but there is no such file{_near(name)}")
+    try:
+        return Config.fromfile(path, import_custom_modules=False)
+    except Exception as error:
+        raise DetectorError(
+            f"cannot read the config {name}: {_words(error)}; mend the file"
+        ) from error
+
+
+def _packaged(name: str) -> Path:
+    """Return where ``package::path`` should be; only the package must exist."""
+    package, _, rest = name.partition("::")
+    root = _configs(package)
+    if root is None:
+        raise DetectorError(
+            f"got config {name!r}, but no installed package {package!r} brings configs; install it"
+        )
+    path = root / rest
+    return path if path.suffix else path.with_suffix(".py")
+
+
+def _configs(package: str) -> Path | None:
+    found = find_spec(package) if package.isidentifier() else None
+    if found is None or found.origin is None:
+        return None
+    home = Path(found.origin).parent
+    roots = (home / ".mim" / "configs", home.parent / "configs")  # installed; from a source tree
+    return next((root for root in roots if root.is_dir()), None)
+
+
+def _near(name: str) -> str:
+    root = _configs("mmdet")
+    if root is None:
+        return ""
+    known = [file.relative_to(root).as_posix() for file in sorted(root.rglob("*.py"))]
+    close = get_close_matches(name.partition("::")[2] or name, known, n=3, cutoff=0.4)
+    if not close:
+        return "; give a path, or mmdet:: and the path of one of its configs"
+    return "; did you mean " + " or ".join(repr(f"mmdet::{c}") for c in close) + "?"
+
+
+def _set_num_classes(part: Any, count: int) -> None:
+    if isinstance(part, dict):
+        if "num_classes" in part:
+            part["num_classes"] = count
+        for name, child in part.items():
+            if name != "rpn_head":
+                _set_num_classes(child, count)
+    elif isinstance(part, (list, tuple)):
+        for child in part:
+            _set_num_classes(child, count)
+
+
+def _check_parent(key: str, config: Config) -> None:
+    """Refuse a key whose parent does not exist: merging would make it up, and change nothing."""
+    part: Any = config
+    *parents, _ = key.split(".")
+    for depth, name in enumerate(parents):
+        here = ".".join(parents[:depth]) or "the config"
+        if isinstance(part, (list, tuple)):
+            names = [str(index) for index in range(len(part))]
+            child = part[int(name)] if name in names else None
+        else:
+            names = list(part.keys()) if isinstance(part, (dict, Config)) else []
+            child = part.get(name) if name in names else None
+        if not isinstance(child, (dict, list, tuple)):
+            known = nearest(name, names) if names else ""
+            raise DetectorError(
+                f"override {key!r}: {here} has no part {name!r} to set anything in{known}"
+            )
+        part = child
+
+
+def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
+    try:
+        detector = MODELS.build(config.model)
+    except Exception as error:
+        raise DetectorError(
+            f"cannot build the model of {spec.config}: {_words(error)}; "
+            "check its model and the overrides"
+        ) from error
+    if not isinstance(detector, BaseDetector):
+        raise DetectorError(
+            f"{spec.config} builds a {type(detector).__name__}, wanted an mmdet detector; "
+            "give a detector's config"
+        )
+    return revert_sync_batchnorm(detector)
+
+
+def _initialise(spec: DetectorSpec, detector: BaseDetector) -> None:
+    try:
+        detector.init_weights()
+    except Exception as error:
+        raise DetectorError(
+            f"cannot initialise {spec.config}: {_words(error)}; "
+            "if pretrained weights cannot be had, override model.backbone.init_cfg=None "
+            "or give a checkpoint"
+        ) from error
+
+
+def _words(error: BaseException) -> str:
+    """Return an exception's kind and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

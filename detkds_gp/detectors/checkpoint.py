@@ -1,0 +1,159 @@
+"""Reads and writes weights without ever running code from a file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.models.detectors.base import BaseDetector
+from mmengine.utils import digit_version
+from torch import nn
+
+from detkds_gp.errors import DetectorError
+
+SHOWN_FAULTS = 4
+
+LOGGED = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "builtins.getattr",  # of HistoryBuffer's methods
+    "numpy.ndarray",
+    "numpy.dtype",
+    *(
+        f"numpy.{core}.multiarray.{name}"
+        for core in ("core", "_core")  # numpy 1, numpy 2
+        for name in ("_reconstruct", "scalar")
+    ),
+)
+"""What mmengine's training checkpoints hold besides tensors and plain types: logged losses."""
+
+
+def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str]) -> None:
+    """Load a checkpoint of mmengine, a ``{"state_dict": ...}`` or a bare state dict.
+
+    Args:
+        detector: takes the weights; unusable after an error.
+        path: the file; it is read with ``weights_only``, so it cannot run code.
+        classes: the detector's class names; those the checkpoint names must be the same, in the
+            same order.
+
+    Raises:
+        DetectorError: the file is missing, unreadable or holds other objects than weights, its
+            classes differ, or its keys or shapes are not the detector's.
+    """
+    content = _read(Path(path))
+    _check_classes(content.get("meta"), path, classes)
+    state = content["state_dict"]
+    if all(key.startswith("module.") for key in state):
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    faults = _load(detector, state)
+    if faults:
+        more = f" and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+        raise DetectorError(
+            f"checkpoint {path} does not fit the detector: "
+            f"{', '.join(faults[:SHOWN_FAULTS])}{more}; "
+            "give the config and overrides it was trained with"
+        )
+
+
+def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
+    """Write weights that plain mmdet (``init_detector``) and ``load_weights`` load.
+
+    The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``;
+    it appears whole or not at all. Missing folders are made.
+    """
+    path = Path(path)
+    weights = {key: value.detach().cpu().clone() for key, value in detector.state_dict().items()}
+    content = {"state_dict": weights, "meta": {"dataset_meta": {"classes": tuple(classes)}}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the file's content; its ``state_dict`` is one."""
+    if not path.is_file():
+        raise DetectorError(f"got checkpoint {str(path)!r}, but there is no such file")
+    try:
+        with _skipping():
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DetectorError(f"checkpoint {path} {_refusal(error)}") from error
+    if isinstance(content, Mapping) and "state_dict" not in content:
+        content = {"state_dict": content}
+    state = content["state_dict"] if isinstance(content, Mapping) else None
+    weights = state.values() if isinstance(state, Mapping) else ()
+    if not weights or not all(isinstance(value, torch.Tensor) for value in weights):
+        raise DetectorError(
+            f"checkpoint {path} holds no weights, wanted a state dict or {{'state_dict': ...}}"
+        )
+    return dict(content)
+
+
+class _Skipped:
+    """Stands in for an object of a checkpoint that is no weight: takes anything, does nothing."""
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def _skipping() -> AbstractContextManager[Any]:
+    """Let mmengine's training checkpoints be read without making one of the objects they log."""
+    if digit_version(torch.__version__) < digit_version("2.6"):  # cannot rename: refuses the file
+        return nullcontext()
+    return torch.serialization.safe_globals([(_Skipped, name) for name in LOGGED])
+
+
+def _refusal(error: Exception) -> str:
+    """Say in words why a file was not opened."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    if isinstance(error, pickle.UnpicklingError) and found:
+        return (
+            f"holds more than weights ({found[1]}), so it is not opened; "
+            'keep its {"state_dict": ...} alone'
+        )
+    return f"cannot be read ({type(error).__name__}); it is no torch file, or cut off"
+
+
+def _check_classes(meta: Any, path: str | Path, classes: Sequence[str]) -> None:
+    """Compare the class names of a checkpoint's ``meta``, which mmdet 2 and 3 write differently."""
+    dataset = meta.get("dataset_meta", meta) if isinstance(meta, Mapping) else None
+    if not isinstance(dataset, Mapping):
+        return
+    found = dataset.get("classes", dataset.get("CLASSES"))
+    if found is None:
+        return
+    found = (found,) if isinstance(found, str) else tuple(found)
+    if found != tuple(classes):
+        raise DetectorError(
+            f"checkpoint {path} was trained on the classes {_listed(found)}, "
+            f"wanted {_listed(classes)} in this order; give a checkpoint of these classes"
+        )
+
+
+def _listed(names: Sequence[str], shown: int = 8) -> str:
+    more = f" ... ({len(names)} in all)" if len(names) > shown else ""
+    return "[" + ", ".join(names[:shown]) + more + "]"
+
+
+def _load(detector: nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Load the weights and return what does not fit, in words."""
+    try:
+        result = detector.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        return [line.strip().rstrip(".") for line in str(error).splitlines()[1:]]
+    return [f"no weights for {key}" for key in result.missing_keys] + [
+        f"unexpected {key}" for key in result.unexpected_keys
+    ]

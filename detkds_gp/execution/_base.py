@@ -1,0 +1,94 @@
+"""The protocol of all executors, and the one place where an exception becomes a fault."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from detkds_gp.errors import UserError
+
+ResultT = TypeVar("ResultT")
+
+Evaluator = Callable[[Any], Any]
+Factory = Callable[[], Evaluator]
+
+_ALLOCATION_FAILED = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|_STATUS_ALLOC_FAILED"
+)
+
+
+class WorkerStartError(UserError):
+    """Worker processes die before they can take a task."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a task has no result.
+
+    Attributes:
+        kind: ``timeout`` (killed at its time limit), ``worker_lost`` (its process died),
+            ``out_of_memory`` (host or device), ``error`` (the evaluator raised: a bug).
+        detail: one line; for ``error`` the traceback follows.
+        wall_seconds: what it cost; for ``worker_lost`` from handing out the task, a worker's
+            start-up included.
+    """
+
+    kind: Literal["timeout", "worker_lost", "out_of_memory", "error"]
+    detail: str
+    wall_seconds: float
+
+
+class Executor(Protocol):
+    """Runs tasks by evaluators that a factory builds once per worker.
+
+    Tasks and results are any picklable values. The factory is a picklable callable without
+    arguments; it loads models and data and returns the evaluator, ``evaluate(task) -> result``.
+    """
+
+    def run(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (index into ``tasks``, result or fault) as tasks finish, each index exactly once.
+
+        Closing the iterator early stops what still runs. One run at a time.
+
+        Raises:
+            Exception: what the factory raised, as itself where it can be pickled.
+            WorkerStartError: worker processes die while starting.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop all workers at once; closing twice is allowed, running afterwards is not."""
+        ...
+
+
+def attempt(evaluation: Callable[[], ResultT]) -> ResultT | Fault:
+    """Return the evaluation's result, or the fault that its exception means."""
+    started = time.monotonic()
+    try:
+        return evaluation()
+    except (Exception, SystemExit) as error:
+        line = summary(error)
+        if is_out_of_memory(error):
+            return Fault("out_of_memory", line, time.monotonic() - started)
+        trace = "".join(traceback.format_exception(error))
+        return Fault("error", f"{line}\n{trace}", time.monotonic() - started)
+
+
+def summary(error: BaseException) -> str:
+    """Return ``Type: first line of the message``."""
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0].rstrip(": ")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether host or device memory ran out; torch need not be imported.
+
+    torch raises OutOfMemoryError for its caching allocator on a device, and plain RuntimeErrors
+    for its CPU allocator, the CUDA driver and the cu* libraries.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and bool(_ALLOCATION_FAILED.search(str(error)))

@@ -1,0 +1,89 @@
+"""What runs inside a worker process of the local executor.
+
+Everything crosses the process boundary as bytes pickled here and there, so that a value that
+cannot be pickled is one task's fault and not the end of the pool.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from detkds_gp.execution._base import attempt, summary
+
+
+@dataclass(frozen=True)
+class StartFailure:
+    """The factory raised: its error, and the traceback in the worker."""
+
+    error: BaseException
+    trace: str
+
+
+_evaluator: Callable[[Any], Any] | StartFailure | None = None
+
+
+def start(factory: bytes, threads: int) -> None:
+    """Prepare this process and build its evaluator; a failure is kept for the first task.
+
+    Args:
+        factory: the pickled factory; unpickled only after the thread counts are set, because it
+            may import torch.
+        threads: of each numeric library.
+    """
+    global _evaluator
+    # The default action kills at once; a Python handler would wait for native code to return.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_threads(threads)
+    try:
+        _evaluator = pickle.loads(factory)()
+    except Exception as error:
+        _evaluator = StartFailure(_portable(error), "".join(traceback.format_exception(error)))
+    _limit_threads(threads)
+
+
+def work(task: bytes) -> bytes:
+    """Return the pickled result, Fault or StartFailure of one pickled task."""
+    evaluate = _evaluator
+    if isinstance(evaluate, StartFailure):
+        return pickle.dumps(evaluate)
+    assert evaluate is not None, "start() runs first"
+    evaluated = attempt(lambda: pickle.dumps(evaluate(pickle.loads(task))))
+    return evaluated if isinstance(evaluated, bytes) else pickle.dumps(evaluated)
+
+
+def _end_with_parent() -> None:
+    """Wait for the coordinating process to end, however it ends, and end too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _limit_threads(threads: int) -> None:
+    """Limit libraries imported later by the environment, those already imported by a call."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+    if cv2 := sys.modules.get("cv2"):
+        cv2.setNumThreads(0)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error itself if it survives pickling, else its summary."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(summary(error))
+    return error

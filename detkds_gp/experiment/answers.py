@@ -1,0 +1,131 @@
+"""Answers to requests: from the store where they are recorded, else from workers, recorded before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from detkds_gp.execution import Executor, Fault
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.fitness import ProbeRequest, ScaleRequest
+from detkds_gp.language import Distiller
+from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.store import Store
+
+
+class EvaluatorError(RuntimeError):
+    """A worker raised what no formula should cause: a fault of ours."""
+
+
+class Answers:
+    """Asks the store first and the workers for what is missing.
+
+    Args:
+        store: open for writing.
+        executor: makes workers when the first answer is missing.
+        listener: hears every score.
+        seed: of the search's trainings; scales are measured with it.
+    """
+
+    def __init__(self, store: Store, executor: Callable[[], Executor], listener: Listener, seed: int) -> None:
+        self._store = store
+        self._make = executor
+        self._executor: Executor | None = None
+        self._listener = listener
+        self._seed = seed
+
+    def close(self) -> None:
+        """Stop the workers."""
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+
+    def scores(self, name: str, asked: Sequence[tuple[Trial, Distiller, str]]) -> list[Score]:
+        """Return the score of every trial, in the order asked.
+
+        Args:
+            name: of the phase, for the listener.
+            asked: trial, its distiller (scales may be missing: they are measured first), niche.
+
+        Raises:
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+        """
+        known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
+        self._listener.phase(name, len(asked), len(known))
+        missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
+        niches = {trial: niche for trial, _, niche in asked}
+        for trial, score, resolved in self._evaluated(missing):
+            self._store.record_score(trial, score, resolved)
+            known[trial] = score
+            self._listener.answered(niches[trial], score)
+        return [known[trial] for trial, _, _ in asked]
+
+    def probe(self, exists: bool) -> None:
+        """Have the calibration student written, unless it exists."""
+        if not exists:
+            self._ask([ProbeRequest(self._seed)], lambda fault: _raise(fault))
+
+    def _evaluated(self, missing: Sequence[tuple[Trial, Distiller]]) -> Iterator[tuple[Trial, Score, str]]:
+        """Measure scales, then train; a tree without a scale fails without training."""
+        scales = self._scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
+        trials: list[Trial] = []
+        requests: list[Trial] = []
+        for trial, distiller in missing:
+            failed = next((scales[f] for f in distiller.uncalibrated if not scales[f].ok), None)
+            if failed is not None:
+                yield trial, Score.failed(failed.failure or "", failed.detail, failed.wall_seconds), ""
+                continue
+            resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
+            trials.append(trial)
+            requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
+        for index, score in self._run(requests, _failed_score):
+            yield trials[index], score, requests[index].distiller
+
+    def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
+        known: dict[str, Scale] = {}
+        missing: list[str] = []
+        for formula in dict.fromkeys(formulas):
+            scale = self._store.scale(formula)
+            if scale is None:
+                missing.append(formula)
+            else:
+                known[formula] = scale
+        for index, scale in self._run([ScaleRequest(formula, self._seed) for formula in missing], _failed_scale):
+            self._store.record_scale(missing[index], scale)
+            known[missing[index]] = scale
+        return known
+
+    def _ask(self, requests: Sequence[Any], fail: Callable[[Fault], Any]) -> list[tuple[int, Any]]:
+        return list(self._run(requests, fail))
+
+    def _run(self, requests: Sequence[Any], fail: Callable[[Fault], Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone."""
+        if not requests:
+            return
+        if self._executor is None:
+            self._executor = self._make()
+        again: list[int] = []
+        for index, answer in self._executor.run(requests):
+            if not isinstance(answer, Fault):
+                yield index, answer
+            elif answer.kind == "error":
+                _raise(answer)
+            else:
+                again.append(index)
+        for index in sorted(again):
+            ((_, answer),) = self._executor.run([requests[index]])
+            if isinstance(answer, Fault) and answer.kind == "error":
+                _raise(answer)
+            yield index, fail(answer) if isinstance(answer, Fault) else answer
+
+
+def _raise(fault: Fault) -> None:
+    raise EvaluatorError(fault.detail)
+
+
+def _failed_score(fault: Fault) -> Score:
+    return Score.failed(fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_scale(fault: Fault) -> Scale:
+    return Scale(None, fault.kind, fault.detail, fault.wall_seconds)

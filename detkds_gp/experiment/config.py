@@ -1,0 +1,234 @@
+"""The config of an experiment: a Python file read by mmengine, checked against a schema.
+
+    primitive_set = "detkds_gp.primitives:DETKDS"
+    student = dict(config="mmdet::retinanet/retinanet_r18_fpn_1x_coco.py")
+    teacher = dict(config="mmdet::retinanet/retinanet_r50_fpn_1x_coco.py", checkpoint="teacher.pth")
+    data = dict(train=dict(ann_file="train.json", images="images"), selection=..., test=...)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from mmengine.config import Config
+from pydantic import Field, ValidationError, model_validator
+
+from detkds_gp.detectors import DetectorSpec
+from detkds_gp.errors import ConfigError, nearest
+from detkds_gp.fitness import ProxySettings, TeacherTraining
+from detkds_gp.search import SearchSettings
+from detkds_gp.settings import Settings
+
+
+class DetectorSettings(Settings):
+    """A detector.
+
+    Attributes:
+        config: path of an mmdet config, or ``mmdet::retinanet/...``.
+        overrides: dotted keys merged into it, such as ``{"model.backbone.depth": 18}``.
+        checkpoint: its weights.
+    """
+
+    config: str
+    overrides: dict[str, Any] = {}
+    checkpoint: str | None = None
+
+    def spec(self) -> DetectorSpec:
+        """Return what builds the detector."""
+        return DetectorSpec(self.config, self.overrides, self.checkpoint)
+
+
+class TeacherSettings(DetectorSettings):
+    """The teacher: with a checkpoint, or trained once by the tool."""
+
+    train: TeacherTraining = TeacherTraining()
+
+
+class SplitSettings(Settings):
+    """A split in COCO format."""
+
+    ann_file: str
+    images: str
+
+
+class DigitsSettings(Settings):
+    """Digit scenes, generated where they are missing (see `detkds_gp.data.digits`)."""
+
+    root: str
+    train: int = 240
+    selection: int = 100
+    test: int = 150
+    size: int = 128
+    seed: int = 0
+
+
+class DataSettings(Settings):
+    """The three splits: to train, to select (the fitness), and to report.
+
+    Attributes:
+        train: what students learn from.
+        selection: what the search maximises AP on.
+        test: only reported; never seen by the search.
+        classes: names in the order of the labels; None takes the training file's.
+        digits: generate digit scenes; the splits are then theirs.
+    """
+
+    train: SplitSettings | None = None
+    selection: SplitSettings | None = None
+    test: SplitSettings | None = None
+    classes: tuple[str, ...] | None = None
+    digits: DigitsSettings | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> DataSettings:
+        missing = [name for name in ("train", "selection", "test") if getattr(self, name) is None]
+        if self.digits is None and missing:
+            raise ValueError(f"data.{missing[0]} is missing, wanted dict(ann_file=..., images=...)")
+        return self
+
+    def splits(self) -> dict[str, SplitSettings]:
+        """Return the three splits by name."""
+        if self.digits is not None:
+            images = f"{self.digits.root}/images"
+            names = ("train", "selection", "test")
+            return {name: SplitSettings(ann_file=f"{self.digits.root}/{name}.json", images=images) for name in names}
+        return {name: getattr(self, name) for name in ("train", "selection", "test")}
+
+
+class VerdictSettings(Settings):
+    """What the winner is reported on.
+
+    Attributes:
+        seeds: seeds that the search never used; baseline and winner are trained on each.
+        iterations: training steps; None takes the proxy's.
+    """
+
+    seeds: tuple[int, ...] = (1001, 1002, 1003, 1004)
+    iterations: int | None = None
+
+    @model_validator(mode="after")
+    def _enough(self) -> VerdictSettings:
+        if len(set(self.seeds)) < 2:
+            raise ValueError(f"verdict.seeds are {list(self.seeds)}, wanted at least 2 different ones for an interval")
+        return self
+
+
+class ExecutionSettings(Settings):
+    """Where candidates are trained; none of it changes a result.
+
+    Attributes:
+        executor: ``local`` worker processes, or ``serial``: in this process, without time limits.
+        workers: worker processes.
+        time_limit_seconds: for one candidate.
+    """
+
+    executor: Literal["local", "serial"] = "local"
+    workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 2), ge=1)
+    time_limit_seconds: float = Field(600.0, gt=0)
+
+
+class ExperimentConfig(Settings):
+    """Everything an experiment depends on.
+
+    Attributes:
+        primitive_set: ``module:NAME`` of the grammar.
+        knowledge: niches to search; None takes all that the set has and the pair shares.
+        student: what is trained.
+        teacher: what it learns from.
+        data: the splits.
+        proxy: the short training that scores a candidate.
+        search: the evolution.
+        verdict: the final comparison.
+        baseline_seeds: students without distillation that show the noise on the selection split; the first is
+            the seed of the search's trainings.
+        execution: where it runs.
+        threads: CPU threads of every training; another count changes the last digits.
+        seed: of the search.
+        cache_dir: where a trained teacher is kept.
+        require_better_teacher: stop if the teacher's AP is not above the student's.
+    """
+
+    primitive_set: str = "detkds_gp.primitives:DETKDS"
+    knowledge: tuple[str, ...] | None = None
+    student: DetectorSettings
+    teacher: TeacherSettings
+    data: DataSettings
+    proxy: ProxySettings = ProxySettings()
+    search: SearchSettings = SearchSettings()
+    verdict: VerdictSettings = VerdictSettings()
+    baseline_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=3)
+    execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    threads: int = Field(1, ge=1)
+    seed: int = 0
+    cache_dir: str = "work_dirs/cache"
+    require_better_teacher: bool = True
+
+    @model_validator(mode="after")
+    def _seeds_apart(self) -> ExperimentConfig:
+        shared = sorted(set(self.baseline_seeds) & set(self.verdict.seeds))
+        if shared:
+            raise ValueError(f"verdict.seeds and baseline_seeds share {shared[0]}; the verdict's seeds are for it alone")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a work directory is bound to: everything but where it runs."""
+        return self.model_dump(mode="json", exclude={"execution", "cache_dir", "require_better_teacher"})
+
+
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> ExperimentConfig:
+    """Read a config file.
+
+    Args:
+        path: a Python, json or yaml file.
+        options: dotted keys that replace its values, as ``--cfg-options`` gives them.
+
+    Raises:
+        ConfigError: if the file is missing or broken, a key unknown or a value of the wrong type.
+    """
+    if not Path(path).is_file():
+        shipped = Path(__file__).parent.parent / "configs"
+        raise ConfigError(f"no config file {path}; give a path such as configs/quickstart.py (shipped ones are in {shipped})")
+    try:
+        config = Config.fromfile(path)
+        config.merge_from_dict(dict(options or {}))
+        values = config.to_dict()
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        raise ConfigError(f"cannot read {path}: {type(error).__name__}: {lines[-1] if lines else ''}") from error
+    return parse_config(values, str(path))
+
+
+def parse_config(values: Mapping[str, Any], where: str = "config") -> ExperimentConfig:
+    """Check plain values against the schema.
+
+    Raises:
+        ConfigError: naming the first offending key, what is wrong and what is known.
+    """
+    try:
+        return ExperimentConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_in_words(error)}") from None
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{nearest(path[-1], _known_keys(path[:-1]))}"
+    if first["type"] == "missing":
+        return f"key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key or 'config'} is {first['input']!r:.80}: {message}" if first["type"] != "value_error" else message
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    model: Any = ExperimentConfig
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        models = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type) and issubclass(a, Settings)]
+        model = models[0]
+    return list(model.model_fields)

@@ -1,0 +1,45 @@
+"""The gain over the baseline, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from scipy.stats import t as student_t
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95% confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval is above zero."""
+        return self.low > 0
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval:
+    """Return the mean difference of pairs trained on the same seed, with Student's 95% interval.
+
+    Args:
+        treated: one AP per seed.
+        baseline: the AP without distillation on the same seeds, in the same order; at least 2.
+    """
+    differences = [a - b for a, b in zip(treated, baseline, strict=True)]
+    mean = fmean(differences)
+    margin = float(student_t.ppf(0.975, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))
+    return Interval(mean, mean - margin, mean + margin)

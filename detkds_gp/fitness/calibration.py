@@ -1,0 +1,93 @@
+"""The scale of a tree: what makes its gradient on the student's features as large as the task's.
+
+A weight multiplies the scale, so that weight 1 means the same for every formula.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from detkds_gp.detectors import Taps
+from detkds_gp.errors import StoreError
+from detkds_gp.fitness.proxy import ProxyTraining
+from detkds_gp.language import NONE, parse_distiller
+from detkds_gp.losses import KnowledgeError
+from detkds_gp.score import Scale
+from detkds_gp.training import DistilledDetector, seed_all
+
+SMALLEST = 1e-12
+
+
+def write_probe(proxy: ProxyTraining, seed: int) -> None:
+    """Train the student of a seed shortly without distillation, and keep it for calibration."""
+    nothing = parse_distiller(NONE, proxy.task.primitive_set)
+    student = proxy.train(nothing, proxy.task.settings.calibration_iterations, seed)
+    partial = proxy.task.probe.with_suffix(".partial")
+    torch.save(student.state_dict(), partial)
+    os.replace(partial, proxy.task.probe)
+
+
+def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
+    """Measure the scale of one tree on the probe student.
+
+    Args:
+        proxy: gives student, batches and the teacher's knowledge.
+        formula: the tree's text.
+        seed: whose plan gives the batches.
+
+    Returns:
+        |task gradient| / |distillation gradient|, both on the neck's maps over all levels and calibration
+        batches, rounded to 3 significant digits; or ``rejected:gradient``, ``nonfinite``, ``shape``.
+    """
+    started = time.perf_counter()
+    model = _probe_model(proxy, formula, seed)
+    task, distilled = 0.0, 0.0
+    batches = islice(proxy.batches(seed, kept=True), proxy.task.settings.calibration_batches)
+    for iteration, (batch, teacher) in enumerate(batches):
+        seed_all(seed, iteration)
+        try:
+            squares = _gradient_squares(model, batch, teacher)
+        except KnowledgeError as error:
+            return Scale(None, "shape", str(error), time.perf_counter() - started)
+        task, distilled = task + squares[0], distilled + squares[1]
+    seconds = time.perf_counter() - started
+    if not math.isfinite(distilled):
+        return Scale(None, "nonfinite", "the gradient on the student's features is not finite", seconds)
+    if distilled <= SMALLEST**2:
+        return Scale(None, "rejected:gradient", "no gradient reaches the student's features", seconds)
+    return Scale(float(f"{math.sqrt(task / distilled):.3g}"), wall_seconds=seconds)
+
+
+def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
+    model = proxy.model(parse_distiller(formula, proxy.task.primitive_set), seed)
+    try:
+        state = torch.load(proxy.task.probe, weights_only=True, map_location="cpu")
+        model.student.load_state_dict(state)
+    except Exception as error:
+        raise StoreError(f"cannot read the calibration student {proxy.task.probe}: {error}; delete the file") from error
+    model.train()
+    return model
+
+
+def _gradient_squares(model: DistilledDetector, batch: dict, teacher: dict) -> tuple[float, float]:
+    """Return the squared norms of task and distillation gradient on the student's maps, for one batch."""
+    data = model.student.data_preprocessor(batch, True)
+    with Taps(model.student) as taps:
+        losses = model.student.loss(data["inputs"], data["data_samples"])
+    knowledge = taps.knowledge()
+    task, _ = model.student.parse_losses(losses)
+    distilled = torch.stack([levels.mean() for levels in model.distill(knowledge, teacher).values()]).sum()
+    return _square(task, knowledge["global"]), _square(distilled, knowledge["global"])
+
+
+def _square(loss: Tensor, maps: list[Tensor]) -> float:
+    if not loss.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(loss, maps, retain_graph=True, allow_unused=True)
+    return sum(float(g.double().square().sum()) for g in gradients if g is not None)

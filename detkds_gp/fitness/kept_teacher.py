@@ -1,0 +1,64 @@
+"""What the teacher says of every training image and its mirror image, computed once and shared by all processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from detkds_gp.detectors import ImageInput, make_batch, teacher_knowledge
+from detkds_gp.errors import StoreError
+
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class KeptTeacher:
+    """The teacher's knowledge by image and flip, mapped from a file, so that worker processes share its memory.
+
+    Args:
+        path: a file that `keep_teacher` wrote.
+
+    Raises:
+        StoreError: if the file is broken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=True, weights_only=True)
+        except Exception as error:
+            raise StoreError(f"cannot read the kept teacher outputs {path}: {error}; delete the file") from error
+
+    def __call__(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[Tensor]]:
+        """Return the knowledge of a batch: tensors by name and level, as `teacher_knowledge` gives them."""
+        rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
+        return {name: [level[rows].float().flatten(0, 1) for level in levels] for name, levels in self._kept.items()}
+
+
+def keep_teacher(
+    teacher: nn.Module, images: Sequence[ImageInput], names: Sequence[str], precision: str, path: Path
+) -> None:
+    """Run the teacher once over every image and its mirror image, and write what it says.
+
+    Args:
+        teacher: in any mode; it runs in eval mode without gradient.
+        images: all of one size.
+        names: the knowledge to keep.
+        precision: a key of PRECISIONS.
+        path: written whole or not at all.
+    """
+    kept: dict[str, list[list[Tensor]]] = {}
+    device = next(teacher.parameters()).device
+    for index in range(len(images)):
+        batch = make_batch([images[index]] * 2, [False, True])
+        said = teacher_knowledge(teacher, teacher.data_preprocessor(batch, False)["inputs"].to(device))
+        for name in names:
+            slots = kept.setdefault(name, [[] for _ in said[name]])
+            for slot, level in zip(slots, said[name], strict=True):
+                slot.append(level.unflatten(0, (2, -1)).to("cpu", PRECISIONS[precision]))
+    whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
+    partial = path.with_suffix(".partial")
+    torch.save(whole, partial)
+    os.replace(partial, path)

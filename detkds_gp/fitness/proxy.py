@@ -1,0 +1,130 @@
+"""Proxy training: a distiller's score is the AP of a student trained shortly under it."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from detkds_gp.data.coco import CocoSplit
+from detkds_gp.detectors import DetectorSpec, build_detector, make_batch
+from detkds_gp.detectors.pair import Pair
+from detkds_gp.fitness.evaluation import Evaluation
+from detkds_gp.fitness.images import SplitImages
+from detkds_gp.fitness.kept_teacher import KeptTeacher
+from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.settings import ProxySettings
+from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.losses import DistillationLoss, KnowledgeError
+from detkds_gp.score import Score, Trial
+from detkds_gp.training import DistilledDetector, TrainingFault, seed_all, train
+from detkds_gp.training.loop import Batch
+
+
+@dataclass(frozen=True)
+class ProxyTask:
+    """Everything a proxy training needs; picklable, so that worker processes can build theirs.
+
+    Attributes:
+        student: what is trained.
+        splits: train, selection and test.
+        settings: budget and optimizer.
+        primitive_set: the grammar of the distillers.
+        pair: what student and teacher share.
+        teacher_outputs: file of the kept teacher outputs.
+        probe: file of the shortly trained student on which scales are measured.
+    """
+
+    student: DetectorSpec
+    splits: dict[str, CocoSplit]
+    settings: ProxySettings
+    primitive_set: PrimitiveSet
+    pair: Pair
+    teacher_outputs: Path
+    probe: Path
+
+
+class ProxyTraining:
+    """Scores distillers; all see the same initial student, batches and augmentation for a seed.
+
+    Args:
+        task: what to train and on what.
+    """
+
+    def __init__(self, task: ProxyTask) -> None:
+        self.task = task
+        limit = task.settings.memory_limit_mb * 2**20
+        self.images = {name: SplitImages(s, task.settings.image_size, limit) for name, s in task.splits.items()}
+        self.teacher = KeptTeacher(task.teacher_outputs)
+        self._evaluations: dict[str, Evaluation] = {}
+        self._students: dict[int, nn.Module] = {}
+
+    def __call__(self, trial: Trial) -> Score:
+        """Train a student under a distiller and score it; a failure has a name, never an AP.
+
+        Args:
+            trial: its distiller's scales must all be numbers.
+
+        Raises:
+            FormulaError: if the distiller's text cannot be read.
+        """
+        started = time.perf_counter()
+        distiller = parse_distiller(trial.distiller, self.task.primitive_set)
+        try:
+            student = self.train(distiller, trial.iterations, trial.seed)
+            ap = self.evaluate(student, "selection")
+            test_ap = self.evaluate(student, "test") if trial.test else None
+        except TrainingFault as fault:
+            return Score.failed(fault.failure, fault.detail, time.perf_counter() - started)
+        except KnowledgeError as error:
+            return Score.failed("shape", str(error), time.perf_counter() - started)
+        except FloatingPointError as error:
+            return Score.failed("nonfinite", str(error), time.perf_counter() - started)
+        return Score(ap, test_ap, wall_seconds=time.perf_counter() - started)
+
+    def train(self, distiller: Distiller, iterations: int, seed: int) -> nn.Module:
+        """Train the initial student of a seed under a distiller.
+
+        Returns:
+            the student alone.
+
+        Raises:
+            TrainingFault: ``nonfinite`` or ``diverged``.
+            KnowledgeError: if the distiller needs what the pair does not give.
+        """
+        model = self.model(distiller, seed)
+        train(model, self.batches(seed, kept=bool(distiller.terms)), self.task.settings, iterations, seed)
+        return model.student
+
+    def model(self, distiller: Distiller, seed: int) -> DistilledDetector:
+        """Make the initial student of a seed, with the distiller's loss and adapters."""
+        if seed not in self._students:
+            seed_all(seed)
+            self._students[seed] = build_detector(self.task.student, self.task.splits["train"].classes)
+        loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
+        generator = torch.Generator().manual_seed(seed)
+        model = DistilledDetector(copy.deepcopy(self._students[seed]), loss, self.task.pair, generator=generator)
+        return model.to(self.task.settings.device)
+
+    def batches(self, seed: int, *, kept: bool) -> Iterator[Batch]:
+        """Yield the batches of a seed's plan, with the teacher's knowledge if ``kept``."""
+        images = self.images["train"]
+        for indices, flips in plan(len(images), self.task.settings.batch_size, seed):
+            batch = make_batch([images[index] for index in indices], flips)
+            yield batch, self._teacher(indices, flips) if kept else None
+
+    def _teacher(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[torch.Tensor]]:
+        device = self.task.settings.device
+        kept = self.teacher(indices, flips)
+        return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
+
+    def evaluate(self, detector: nn.Module, split: str) -> float:
+        """Return a detector's AP on ``selection`` or ``test``."""
+        if split not in self._evaluations:
+            self._evaluations[split] = Evaluation(self.images[split])
+        return self._evaluations[split](detector)

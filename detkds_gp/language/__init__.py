@@ -1,0 +1,86 @@
+"""The formula language: kinds, primitive declarations, sets, trees, text, canonical form."""
+
+from detkds_gp.language.canonical import canonical
+from detkds_gp.language.declarations import (
+    Algebra,
+    Declaration,
+    combiner,
+    constant,
+    describe,
+    distance,
+    input,
+    pair_transform,
+    transform,
+)
+from detkds_gp.language.distiller import (
+    CALIBRATED,
+    NONE,
+    Distiller,
+    Term,
+    distiller_from_json,
+    make_distiller,
+    make_term,
+    parse_distiller,
+)
+from detkds_gp.language.growth import grow, ramped_half_and_half
+from detkds_gp.language.kinds import (
+    Boxes,
+    Factor,
+    Features,
+    Field,
+    Kind,
+    Loss,
+    Map,
+    Number,
+    Probs,
+    Ratio,
+    Rows,
+    Temperature,
+    Units,
+)
+from detkds_gp.language.parser import parse_tree
+from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
+from detkds_gp.language.tree import cost, depth, fold, to_text
+
+__all__ = [
+    "CALIBRATED",
+    "NONE",
+    "Algebra",
+    "Boxes",
+    "Declaration",
+    "Distiller",
+    "Factor",
+    "Features",
+    "Field",
+    "Kind",
+    "Loss",
+    "Map",
+    "Number",
+    "PrimitiveSet",
+    "Probs",
+    "Ratio",
+    "Rows",
+    "Temperature",
+    "Term",
+    "Units",
+    "canonical",
+    "combiner",
+    "constant",
+    "cost",
+    "depth",
+    "describe",
+    "distance",
+    "distiller_from_json",
+    "fold",
+    "grow",
+    "input",
+    "load_primitive_set",
+    "make_distiller",
+    "make_term",
+    "pair_transform",
+    "parse_distiller",
+    "parse_tree",
+    "ramped_half_and_half",
+    "to_text",
+    "transform",
+]

@@ -1,0 +1,216 @@
+"""The contract of a primitive, run on small odd-sized tensors when it is declared."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language.kinds import (
+    Boxes,
+    Features,
+    Field,
+    Kind,
+    Map,
+    Number,
+    Probs,
+    Rows,
+    Units,
+    typical,
+)
+
+MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1))
+ROW_SIZES = ((5, 3), (1, 1), (0, 4))
+TOLERANCE = 1e-6
+
+
+def check_contract(declaration: Any) -> None:
+    """Run a declared primitive on sample tensors of its kinds.
+
+    Raises:
+        DeclarationError: if a shape, a value or a gradient breaks what the role promises.
+    """
+    check = {
+        "transform": _check_transform,
+        "pair_transform": _check_pair,
+        "distance": _check_distance,
+    }
+    if declaration.role in check:
+        first = declaration.arguments[0] if declaration.arguments else None
+        if first is None or (not first.sided and declaration.role != "transform"):
+            wanted = f"the first argument of a {declaration.role} has two sides"
+            raise DeclarationError(f"{declaration!r}: {wanted}")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            for size in _sizes(first):
+                _run(check[declaration.role], declaration, size)
+
+
+def _run(check: Callable[..., None], declaration: Any, size: tuple[int, ...]) -> None:
+    try:
+        check(declaration, size)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DeclarationError(f"{declaration!r} fails on shape {size}: {reason}") from error
+
+
+def result_shape(pattern: str, size: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the result's shape for a first argument of shape ``size``.
+
+    >>> result_shape("n c h w -> (n c) h/2", (2, 3, 5, 7))
+    (6, 3)
+    """
+    left, arrow, right = pattern.partition("->")
+    names = left.split()
+    if not arrow or len(names) != len(size):
+        got = f"a first argument of shape {size}"
+        raise DeclarationError(f"shape {pattern!r} does not describe {got}")
+    axes = dict(zip(names, size, strict=True))
+    return tuple(_extent(token, axes) for token in re.findall(r"\([^)]*\)|\S+", right))
+
+
+def _extent(token: str, axes: dict[str, int]) -> int:
+    if token.startswith("("):
+        return math.prod(_extent(part, axes) for part in token[1:-1].split())
+    name, _, divisor = token.partition("/")
+    value = int(name) if name.isdigit() else axes.get(name)
+    if value is None:
+        raise DeclarationError(f"unknown axis {name!r} in a shape; known: {', '.join(axes)}")
+    return math.ceil(value / int(divisor or 1))
+
+
+def sample(kind: type[Kind], size: tuple[int, ...]) -> Any:
+    """Draw a value of ``kind``; sided kinds give one side's tensor of shape ``size``."""
+    if issubclass(kind, Number):
+        return typical(kind)
+    if issubclass(kind, Field):
+        return torch.rand(size[0], 1, *size[2:]) if len(size) == 4 else torch.rand(size[0], 1)
+    if issubclass(kind, Probs):
+        return torch.log_softmax(torch.randn(size), dim=-1)
+    if issubclass(kind, Boxes):
+        corner = torch.rand(size[0], 2) * 20
+        return torch.cat([corner, corner + 1 + torch.rand(size[0], 2) * 20], dim=1)
+    return torch.randn(size)
+
+
+def _sizes(kind: type[Kind]) -> tuple[tuple[int, ...], ...]:
+    if issubclass(kind, Boxes):
+        return ((5, 4), (1, 4), (0, 4))
+    if issubclass(kind, (Map, Field)):
+        return MAP_SIZES
+    if issubclass(kind, (Rows, Probs, Units)):
+        return ROW_SIZES
+    if issubclass(kind, Features):
+        return MAP_SIZES + ROW_SIZES
+    raise DeclarationError(f"a primitive's first argument cannot be {kind.__name__}")
+
+
+def _cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    kind = declaration.arguments[0]
+    yield "on random values", sample(kind, size), sample(kind, size)
+    if issubclass(kind, Probs):
+        logits = 1e4 * torch.randn(2, *size)
+        yield "near certainty", logits[0].log_softmax(dim=-1), logits[1].log_softmax(dim=-1)
+    else:
+        yield "at zero", torch.zeros(size), torch.zeros(size)
+        yield "on large values", 1e4 * sample(kind, size), 1e4 * sample(kind, size)
+
+
+def _shared(declaration: Any, size: tuple[int, ...]) -> list[Any]:
+    return [sample(kind, size) for kind in declaration.arguments[1:]]
+
+
+def _check_transform(declaration: Any, size: tuple[int, ...]) -> None:
+    for where, x, _ in _cases(declaration, size):
+        shared = _shared(declaration, size)
+        outcome = declaration(x.requires_grad_(), *shared)
+        _check_tensor(declaration, outcome, size, where)
+        _check_gradient(declaration, outcome, x, where)
+        _check_images_apart(declaration, [x, *shared], [outcome])
+
+
+def _check_pair(declaration: Any, size: tuple[int, ...]) -> None:
+    for where, student, teacher in _cases(declaration, size):
+        shared = _shared(declaration, size)
+        outcome = declaration(student.requires_grad_(), teacher, *shared)
+        if declaration.result.sided and not (isinstance(outcome, tuple) and len(outcome) == 2):
+            got = type(outcome).__name__
+            raise DeclarationError(f"{declaration!r} returns a {got}, wanted (student, teacher)")
+        both = outcome if declaration.result.sided else (outcome,)
+        for side in both:
+            _check_tensor(declaration, side, size, where)
+            _check_gradient(declaration, side, student, where)
+        if not declaration.random:
+            _check_images_apart(declaration, [student, teacher, *shared], list(both))
+
+
+def _check_distance(declaration: Any, size: tuple[int, ...]) -> None:
+    for where, student, teacher in _cases(declaration, size):
+        shared = _shared(declaration, size)
+        for x, zero in ((student, size[0] == 0), (teacher, True)):
+            x = x.detach().clone().requires_grad_()
+            loss = declaration(x, teacher, *shared)
+            _check_loss(declaration, loss, zero, where)
+            _check_gradient(declaration, loss, x, where)
+        _check_images_apart(declaration, [student, teacher, *shared], [])
+    if student.numel() > 4 and not issubclass(declaration.arguments[0], Boxes):
+        _check_reaches_student(declaration, size)
+
+
+def _check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: str) -> None:
+    wanted = result_shape(declaration.shape, size)
+    if not isinstance(value, Tensor) or tuple(value.shape) != wanted:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        says = f"its shape {declaration.shape!r} says {wanted}"
+        raise DeclarationError(f"{declaration!r} on shape {size} returns {got}, {says}")
+    if not torch.isfinite(value).all():
+        raise DeclarationError(f"{declaration!r} is not finite {where} of shape {size}; protect it")
+    if issubclass(declaration.result, Field) and (value < 0).any():
+        raise DeclarationError(f"{declaration!r} is negative {where}; a Field never is")
+    if issubclass(declaration.result, Probs) and value.logsumexp(dim=1).abs().gt(1e-4).any():
+        raise DeclarationError(f"{declaration!r} returns rows that are no log-probabilities")
+
+
+def _check_gradient(declaration: Any, value: Tensor, x: Tensor, where: str) -> None:
+    if value.requires_grad:
+        (gradient,) = torch.autograd.grad((value * torch.rand_like(value)).sum(), x)
+        if not torch.isfinite(gradient).all():
+            raise DeclarationError(
+                f"{declaration!r}: the gradient is not finite {where}; protect it"
+            )
+
+
+def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:
+    if not isinstance(loss, Tensor) or loss.shape != ():
+        got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise DeclarationError(f"{declaration!r} returns {got}, wanted a scalar ()")
+    value = loss.item()
+    if not (math.isfinite(value) and -TOLERANCE <= value <= (TOLERANCE if zero else math.inf)):
+        wanted = "0 where student equals teacher" if zero else "a finite loss >= 0"
+        raise DeclarationError(f"{declaration!r} is {value:.3g} {where}, wanted {wanted}")
+
+
+def _check_images_apart(declaration: Any, arguments: list[Any], outcomes: list[Tensor]) -> None:
+    """A batch given twice over must change no image's result, and no loss."""
+    once = outcomes or [declaration(*arguments)]
+    doubled = declaration(*(torch.cat([a, a]) if isinstance(a, Tensor) else a for a in arguments))
+    twice = doubled if isinstance(doubled, tuple) else (doubled,)
+    for one, two in zip(once, twice, strict=True):
+        if not torch.allclose(two[: len(one)] if one.dim() else two, one, rtol=1e-3, atol=1e-5):
+            why = "it mixes images or draws at random"
+            raise DeclarationError(f"{declaration!r} changes when the batch is doubled; {why}")
+
+
+def _check_reaches_student(declaration: Any, size: tuple[int, ...]) -> None:
+    x = sample(declaration.arguments[0], size).requires_grad_()
+    teacher = sample(declaration.arguments[0], size)
+    loss = declaration(x, teacher, *_shared(declaration, size))
+    if not loss.requires_grad or not torch.autograd.grad(loss, x)[0].any():
+        raise DeclarationError(f"{declaration!r} gives the student no gradient")

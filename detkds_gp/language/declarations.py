@@ -1,0 +1,274 @@
+r"""Declare a primitive once: name, kinds, shape contract and LaTeX stand at its function.
+
+The decorators return a `Declaration`, which is still callable as the plain function::
+
+    @transform(Map, Map, shape="n c h w -> n c h w", latex=r"\widehat{#1}_{c}")
+    def unit_channel(x: Tensor) -> Tensor:
+        '''Scale the channel vector of every position to length 1.'''
+        return F.normalize(x, dim=1)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any
+
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language.kinds import Kind, Loss, Number
+
+KindType = type[Kind]
+NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+RESERVED = ("none", "calibrated")
+
+
+@dataclass(frozen=True, eq=False)
+class Algebra:
+    """What the canonical form may assume of a primitive.
+
+    Attributes:
+        commutative: order and nesting do not matter: f(a, f(b, c)) = f(f(c, a), b).
+        idempotent: f(f(x)) = f(x).
+        multiplies: the second argument is a factor: f(f(x, a), b) = f(x, a b), f(x, 1) = x.
+    """
+
+    commutative: bool = False
+    idempotent: bool = False
+    multiplies: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """One primitive of the formula language.
+
+    Attributes:
+        name: what formulas call it.
+        role: input, transform, pair_transform, distance, combiner or constant.
+        arguments: the kinds it takes.
+        result: the kind it returns.
+        function: for one tensor (transform), for student and teacher (pair_transform, distance),
+            for losses and numbers (combiner); an input's says what it is in its docstring only; a
+            constant's returns its grid of values.
+        latex: LaTeX with ``#1``..``#n`` for the arguments.
+        shape: ``n c h w -> n c h/2 w/2``: first argument's and result's axes (h/2 rounds up).
+        niche: for an input: the knowledge it belongs to.
+        source: for an input: where detectors find it, a known knowledge or a module path.
+        random: whether it draws random numbers.
+        algebra: what the canonical form may assume.
+    """
+
+    name: str
+    role: str
+    arguments: tuple[KindType, ...]
+    result: KindType
+    function: Callable[..., Any]
+    latex: str
+    shape: str = ""
+    niche: str = ""
+    source: str = ""
+    random: bool = False
+    algebra: Algebra = field(default_factory=Algebra)
+    values: tuple[float, ...] = ()
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the plain function."""
+        return self.function(*args)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(kind.__name__ for kind in self.arguments)
+        arrow = f"({kinds}) ->" if kinds else ":"
+        return f"{self.name}{arrow} {self.result.__name__}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        where = (self.function.__module__, self.function.__qualname__)
+        return _restore, (*where, self.arguments, self.result, self.values)
+
+    @property
+    def doc(self) -> str:
+        """First line of the docstring: the effect."""
+        return (self.function.__doc__ or "").strip().splitlines()[0]
+
+    def retyped(self, *kinds: KindType) -> Declaration:
+        """Return the same primitive with narrower kinds, result last, to fix an order in a set.
+
+        Raises:
+            DeclarationError: if a kind is missing or no subclass of the declared one.
+        """
+        declared = (*self.arguments, self.result)
+        if len(kinds) != len(declared) or not all(map(issubclass, kinds, declared)):
+            got = ", ".join(kind.__name__ for kind in kinds)
+            raise DeclarationError(
+                f"retyped({got}) does not refine {self!r}; give one subclass for each kind"
+            )
+        return replace(self, arguments=kinds[:-1], result=kinds[-1])
+
+    def with_values(self, *values: float) -> Declaration:
+        """Return the same constant with another grid of values.
+
+        Raises:
+            DeclarationError: if it is no constant, or a value lies outside the kind's range.
+        """
+        if self.role != "constant":
+            raise DeclarationError(f"{self!r} is a {self.role}; only constants have values")
+        return replace(self, values=_checked_values(self.name, self.result, values))
+
+
+def _restore(
+    module: str, qualname: str, arguments: tuple, result: KindType, values: tuple
+) -> Declaration:
+    declared = getattr(import_module(module), qualname, None)
+    if not isinstance(declared, Declaration):
+        got = f"primitive {qualname!r} is not at the top of module {module!r}"
+        raise DeclarationError(f"{got}; move it to an importable file")
+    return replace(declared, arguments=arguments, result=result, values=values)
+
+
+def _checked_values(name: str, kind: type[Any], values: Sequence[float]) -> tuple[float, ...]:
+    if not values or not issubclass(kind, Number):
+        wanted = "wanted a Number kind and at least one value"
+        raise DeclarationError(f"constant {name!r}: got {kind.__name__}, {values}, {wanted}")
+    outside = [value for value in values if not kind.low <= value <= kind.high]
+    if outside:
+        wanted = f"{kind.__name__} is {kind.low} to {kind.high}"
+        raise DeclarationError(f"constant {name!r}: got {outside[0]}, {wanted}")
+    return tuple(float(value) for value in values)
+
+
+def _declare(function: Callable[..., Any], **fields: Any) -> Declaration:
+    """Check what can be checked without running the function, then run the contract."""
+    from detkds_gp.language.contract import check_contract
+
+    name = function.__name__.rstrip("_")
+    if not NAME.fullmatch(name) or name in RESERVED:
+        wanted = f"wanted letters, digits and _, and none of {', '.join(RESERVED)}"
+        raise DeclarationError(f"primitive is called {name!r}, {wanted}; rename it")
+    if not (function.__doc__ or "").strip():
+        raise DeclarationError(f"primitive {name!r} has no docstring; say the effect in one line")
+    declaration = Declaration(name=name, function=function, **fields)
+    slots = {int(digit) for digit in re.findall(r"#(\d)", declaration.latex)}
+    arity = len(declaration.arguments)
+    if slots != set(range(1, arity + 1)):
+        got = f"LaTeX of {name!r} is {declaration.latex!r}"
+        raise DeclarationError(f"{got}, wanted #1 to #{arity} in it, its {arity} argument(s)")
+    _check_algebra(declaration)
+    check_contract(declaration)
+    return declaration
+
+
+def _check_algebra(declaration: Declaration) -> None:
+    algebra, kinds = declaration.algebra, declaration.arguments
+    if algebra.commutative and not (len(kinds) == 2 and kinds[0] is kinds[1] is declaration.result):
+        raise DeclarationError(f"{declaration!r} cannot be commutative; wanted f(A, A) -> A")
+    if algebra.idempotent and not (kinds and kinds[0] is declaration.result):
+        raise DeclarationError(f"{declaration!r} cannot be idempotent; wanted f(A, ...) -> A")
+    if algebra.multiplies:
+        fits = len(kinds) == 2 and kinds[0] is declaration.result
+        if not (fits and issubclass(kinds[1], Number) and 0 < kinds[1].low < 1 < kinds[1].high):
+            raise DeclarationError(f"{declaration!r} cannot multiply; wanted f(A, Number) -> A")
+
+
+Decorator = Callable[[Callable[..., Any]], Declaration]
+Kinds = KindType | tuple[KindType, ...]
+
+
+def _kinds(kinds: Kinds) -> tuple[KindType, ...]:
+    return kinds if isinstance(kinds, tuple) else (kinds,)
+
+
+def input(result: KindType, *, niche: str, latex: str, source: str = "") -> Decorator:
+    """Declare what a formula can start from; ``source`` defaults to the name."""
+
+    def decorate(function: Callable[..., Any]) -> Declaration:
+        where = source or function.__name__.rstrip("_")
+        return _declare(
+            function,
+            role="input",
+            arguments=(),
+            result=result,
+            niche=niche,
+            source=where,
+            latex=latex,
+        )
+
+    return decorate
+
+
+def transform(
+    arguments: Kinds, result: KindType, *, shape: str, latex: str, algebra: Algebra = Algebra()
+) -> Decorator:
+    """Declare a function of one tensor (and shared values), applied to both sides alike."""
+    return lambda function: _declare(
+        function,
+        role="transform",
+        arguments=_kinds(arguments),
+        result=result,
+        shape=shape,
+        latex=latex,
+        algebra=algebra,
+    )
+
+
+def pair_transform(
+    arguments: Kinds, result: KindType, *, shape: str, latex: str, random: bool = False
+) -> Decorator:
+    """Declare a function of (student, teacher, *shared) that returns both, or one Field."""
+    return lambda function: _declare(
+        function,
+        role="pair_transform",
+        arguments=_kinds(arguments),
+        result=result,
+        shape=shape,
+        latex=latex,
+        random=random,
+    )
+
+
+def distance(arguments: Kinds, *, latex: str) -> Decorator:
+    """Declare d(student, teacher, *shared) >= 0, d(x, x) = 0, with a finite gradient everywhere."""
+    return lambda function: _declare(
+        function, role="distance", arguments=_kinds(arguments), result=Loss, latex=latex
+    )
+
+
+def combiner(arguments: Kinds, *, latex: str, algebra: Algebra = Algebra()) -> Decorator:
+    """Declare a function of losses and numbers that returns a loss."""
+    return lambda function: _declare(
+        function,
+        role="combiner",
+        arguments=_kinds(arguments),
+        result=Loss,
+        latex=latex,
+        algebra=algebra,
+    )
+
+
+def constant(result: KindType, *, latex: str = "") -> Decorator:
+    """Declare a grid of numbers that growth draws from; the function returns the grid."""
+
+    def decorate(function: Callable[..., Any]) -> Declaration:
+        values = _checked_values(function.__name__, result, tuple(function()))
+        return _declare(
+            function, role="constant", arguments=(), result=result, latex=latex, values=values
+        )
+
+    return decorate
+
+
+def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
+    """Return name, role, kinds, shape, LaTeX and effect of every primitive, as JSON values."""
+    return [
+        {
+            "name": d.name,
+            "role": d.role,
+            "arguments": [kind.__name__ for kind in d.arguments],
+            "result": d.result.__name__,
+            "shape": d.shape,
+            "latex": d.latex,
+            "doc": d.doc,
+            "values": list(d.values),
+            "niche": d.niche,
+        }
+        for d in declarations.values()
+    ]

@@ -1,0 +1,162 @@
+"""A primitive set: an explicit list of declarations, as a DEAP set whose types are kinds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from inspect import getsource
+from pathlib import Path
+from typing import Any
+
+from deap import gp
+
+from detkds_gp.errors import DeclarationError, nearest
+from detkds_gp.language.declarations import Declaration, KindType, describe
+from detkds_gp.language.kinds import Loss
+
+NEVER = 10**9
+
+
+class PrimitiveSet(gp.PrimitiveSetTyped):
+    """The primitives a search may use, built on `deap.gp.PrimitiveSetTyped`.
+
+    Args:
+        name: how people call the set.
+        declarations: what the set holds, in the order that fixes all random choices.
+
+    Attributes:
+        declarations: by name.
+        niches: the knowledge the inputs belong to, in the order listed.
+
+    Raises:
+        DeclarationError: for duplicate names, entries that are no declarations, or a niche from
+            which no loss can be built.
+    """
+
+    def __init__(self, name: str, declarations: Sequence[Declaration]) -> None:
+        super().__init__(name, [], Loss)
+        self.declarations: dict[str, Declaration] = {}
+        for declaration in declarations:
+            self._declare(declaration)
+        inputs = [d for d in self.declarations.values() if d.role == "input"]
+        self.niches: tuple[str, ...] = tuple(
+            dict.fromkeys(d.niche for d in inputs if d.result.sided)
+        )
+        self._heights = self._minimum_heights()
+        if not self.niches:
+            raise DeclarationError(
+                f"set {name!r} has no input that student and teacher share; add one"
+            )
+        self._by_niche = {niche: self._narrowed(niche) for niche in self.niches}
+        for niche, narrowed in self._by_niche.items():
+            if narrowed.min_height(Loss) >= NEVER:
+                raise DeclarationError(
+                    f"set {name!r}: no formula from {niche!r} ends in a Loss; add a distance"
+                )
+
+    def _declare(self, declaration: Declaration) -> None:
+        if not isinstance(declaration, Declaration):
+            raise DeclarationError(
+                f"set {self.name!r}: {declaration!r} is not declared; decorate it"
+            )
+        if declaration.name in self.declarations:
+            raise DeclarationError(
+                f"set {self.name!r}: two primitives are called {declaration.name!r}; rename one"
+            )
+        self.declarations[declaration.name] = declaration
+        if declaration.role == "constant":
+            for value in declaration.values:
+                self.addTerminal(value, declaration.result)
+        elif declaration.role == "input":
+            self.addTerminal(declaration, declaration.result, name=declaration.name)
+        else:
+            self.addPrimitive(
+                declaration, list(declaration.arguments), declaration.result, name=declaration.name
+            )
+
+    def _minimum_heights(self) -> dict[KindType, int]:
+        """Height of the lowest tree of every kind asked for, by fixed-point iteration."""
+        kinds = {kind for d in self.declarations.values() for kind in (*d.arguments, d.result)} | {
+            Loss
+        }
+        heights = dict.fromkeys(kinds, NEVER)
+        for _ in range(len(kinds) + 1):
+            for d in self.declarations.values():
+                height = 1 + max((heights[kind] for kind in d.arguments), default=-1)
+                for kind in kinds:
+                    if issubclass(d.result, kind):
+                        heights[kind] = min(heights[kind], height)
+        return heights
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PrimitiveSet, (self.name, tuple(self.declarations.values()))
+
+    def min_height(self, kind: KindType) -> int:
+        """Return the height of the lowest tree that has this kind; NEVER if there is none."""
+        return self._heights.get(kind, NEVER)
+
+    def reach(self, primitive: gp.Primitive) -> int:
+        """Return the height of the lowest tree with this primitive at its root."""
+        return 1 + max(self.min_height(kind) for kind in primitive.args)
+
+    def niche(self, name: str) -> PrimitiveSet:
+        """Return the set whose only sided inputs are those of one knowledge; shared inputs stay.
+
+        Raises:
+            DeclarationError: for an unknown niche, with the nearest known.
+        """
+        if name not in self._by_niche:
+            raise DeclarationError(
+                f"set {self.name!r} has no knowledge {name!r}{nearest(name, self.niches)}"
+            )
+        return self._by_niche[name]
+
+    def _narrowed(self, niche: str) -> PrimitiveSet:
+        if len(self.niches) == 1:
+            return self
+        kept = [
+            d
+            for d in self.declarations.values()
+            if d.role != "input" or d.niche == niche or not d.result.sided
+        ]
+        return PrimitiveSet(f"{self.name}[{niche}]", kept)
+
+    def without(self, *inputs: str) -> PrimitiveSet:
+        """Return the set without some inputs: knowledge that two detectors do not share."""
+        return PrimitiveSet(
+            self.name, [d for name, d in self.declarations.items() if name not in inputs]
+        )
+
+    def fingerprint(self) -> str:
+        """Return a hash of every declaration and of its source code."""
+        rows = describe(self.declarations)
+        for row, declaration in zip(rows, self.declarations.values(), strict=True):
+            row["source"] = getsource(declaration.function)
+        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_primitive_set(reference: str) -> PrimitiveSet:
+    """Import a set named ``module:NAME``; modules of the current directory are found too.
+
+    Raises:
+        DeclarationError: if the module or the name does not exist, or is no primitive set.
+    """
+    module_name, _, name = reference.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), name)):
+        raise DeclarationError(f"primitive_set is {reference!r}, wanted module:NAME")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        remedy = "give module:NAME, importable from here"
+        raise DeclarationError(f"primitive_set {reference!r}: {error}; {remedy}") from error
+    found = getattr(module, name, None)
+    if not isinstance(found, PrimitiveSet):
+        sets = [key for key, value in vars(module).items() if isinstance(value, PrimitiveSet)]
+        got = f"{module_name!r} has no set {name!r}"
+        raise DeclarationError(f"primitive_set {reference!r}: {got}{nearest(name, sets)}")
+    return found

@@ -1,0 +1,125 @@
+"""Distiller text -> torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from detkds_gp.errors import FormulaError
+from detkds_gp.language import Declaration, Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.losses.program import Instruction, Pair, compile_tree, run
+
+Knowledge = Mapping[str, Sequence[Pair]]
+"""By input name, (student, teacher) of every level; a shared field stands on both sides."""
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """What a distiller says of a batch.
+
+    Attributes:
+        total: (), the weighted sum of all terms.
+        levels: by knowledge, the weighted loss of every level, (L,); their mean is the term.
+    """
+
+    total: Tensor
+    levels: dict[str, Tensor]
+
+
+class KnowledgeError(ValueError):
+    """Knowledge that is missing or whose two sides do not fit; the training names it ``shape``."""
+
+
+class DistillationLoss(nn.Module):
+    """A distiller as a loss: give it the knowledge of a batch, take the scalar and its terms.
+
+    Everything is computed in float32, whatever autocast says; the teacher never gets a gradient.
+
+    Args:
+        distiller: text or value; every scale must be a number.
+        primitive_set: whose primitives the text names.
+
+    Raises:
+        FormulaError: if the text is broken or a scale is still to be measured.
+    """
+
+    def __init__(self, distiller: str | Distiller, primitive_set: PrimitiveSet) -> None:
+        super().__init__()
+        if isinstance(distiller, str):
+            distiller = parse_distiller(distiller, primitive_set)
+        if distiller.uncalibrated:
+            got = f"the scale of {distiller.uncalibrated[0]} is not measured"
+            raise FormulaError(f"{got}; write a number for 'calibrated'")
+        self.distiller = distiller
+        self._programs = [compile_tree(term.tree, primitive_set) for term in distiller.terms]
+
+    def extra_repr(self) -> str:
+        """Return the distiller's text."""
+        return self.distiller.text
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the knowledge inputs that `forward` needs."""
+        return tuple({name: None for program in self._programs for name in _inputs(program)})
+
+    def forward(self, knowledge: Knowledge) -> LossTerms:
+        """Compute the loss.
+
+        Args:
+            knowledge: at least the tensors of `inputs`, both sides of equal shape at every level.
+
+        Returns:
+            the total and its terms by knowledge and level.
+
+        Raises:
+            KnowledgeError: if an input is missing or the sides differ in shape.
+        """
+        levels: dict[str, Tensor] = {}
+        with torch.autocast(_device(knowledge), enabled=False):
+            for term, program in zip(self.distiller.terms, self._programs, strict=True):
+                factor = term.weight * float(term.scale or 0.0)
+                per_level = [run(program, inputs) for inputs in _by_level(program, knowledge)]
+                levels[term.knowledge] = torch.stack(per_level) * factor
+        means = [losses.mean() for losses in levels.values()]
+        return LossTerms(torch.stack(means).sum() if means else torch.zeros(()), levels)
+
+
+def _inputs(program: Sequence[Instruction]) -> dict[str, Declaration]:
+    declarations = [step.declaration for step in program if step.declaration]
+    return {d.name: d for d in declarations if d.role == "input"}
+
+
+def _device(knowledge: Knowledge) -> str:
+    return next((pair[0].device.type for levels in knowledge.values() for pair in levels), "cpu")
+
+
+def _by_level(
+    program: Sequence[Instruction], knowledge: Knowledge
+) -> list[dict[str, Pair | Tensor]]:
+    """Bring the inputs of one program through the door, one dict a level."""
+    inputs = _inputs(program)
+    missing = [name for name in inputs if not knowledge.get(name)]
+    if missing:
+        given = ", ".join(knowledge) or "nothing"
+        raise KnowledgeError(f"the formula needs {missing[0]!r}, the pair gives {given}")
+    levels = len(knowledge[next(name for name, d in inputs.items() if d.result.sided)])
+    for name in inputs:
+        if len(knowledge[name]) != levels:
+            raise KnowledgeError(f"{name!r} has {len(knowledge[name])} levels, wanted {levels}")
+    return [
+        {name: _through_the_door(d, knowledge[name][level]) for name, d in inputs.items()}
+        for level in range(levels)
+    ]
+
+
+def _through_the_door(declaration: Declaration, pair: Pair) -> Pair | Tensor:
+    """Check the shapes, cast to float32, detach the teacher; a shared field has one side."""
+    student, teacher = pair
+    if student.shape != teacher.shape:
+        shapes = f"student {tuple(student.shape)}, teacher {tuple(teacher.shape)}"
+        raise KnowledgeError(f"{declaration.name!r}: {shapes}, wanted equal shapes")
+    shared = teacher.detach().float()
+    return (student.float(), shared) if declaration.result.sided else shared

@@ -1,0 +1,81 @@
+"""What a proxy training is asked and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FAILURES = ("nonfinite", "diverged", "out_of_memory", "timeout", "shape", "worker_lost", "rejected")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One proxy training asked for.
+
+    Attributes:
+        distiller: the distiller's canonical text; ``none`` is the student without distillation.
+        iterations: training steps (the rung).
+        seed: fixes initial student, batches, augmentation.
+        test: whether the trained student is scored on the test split too (the verdict only).
+    """
+
+    distiller: str
+    iterations: int
+    seed: int
+    test: bool = False
+
+
+@dataclass(frozen=True)
+class Score:
+    """An AP or a named failure, with its cost.
+
+    Attributes:
+        ap: COCO AP (0.50:0.95) on the selection split in [0, 1]; None exactly when ``failure`` is set.
+        test_ap: the same on the test split, if the trial asked for it.
+        failure: one of FAILURES, ``rejected`` as ``rejected:<check>``; None for a success.
+        detail: the failure in words.
+        wall_seconds: what it cost.
+    """
+
+    ap: float | None
+    test_ap: float | None = None
+    failure: str | None = None
+    detail: str = ""
+    wall_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.ap is None) == (self.failure is None):
+            raise ValueError(f"a Score has an AP or a failure: got ap={self.ap}, failure={self.failure}")
+        if self.failure is not None and self.failure.split(":")[0] not in FAILURES:
+            raise ValueError(f"unknown failure {self.failure!r}; known: {', '.join(FAILURES)}")
+
+    @classmethod
+    def failed(cls, failure: str, detail: str = "", wall_seconds: float = 0.0) -> Score:
+        """Make the score of a trial that gave no AP."""
+        return cls(None, None, failure, detail, wall_seconds)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an AP."""
+        return self.failure is None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The calibrated factor of one tree, or why there is none.
+
+    Attributes:
+        value: positive, 3 significant digits; None exactly when ``failure`` is set.
+        failure: one of FAILURES, as for Score.
+        detail: the failure in words.
+        wall_seconds: what it cost.
+    """
+
+    value: float | None
+    failure: str | None = None
+    detail: str = ""
+    wall_seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a factor."""
+        return self.failure is None

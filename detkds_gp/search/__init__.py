@@ -1,0 +1,20 @@
+"""Genetic programming on DEAP: variation, divide-and-conquer selection, the ask/tell engine."""
+
+from detkds_gp.search.engine import Search, run_search
+from detkds_gp.search.individual import Candidate, Fitness, Formula, Individual, Mix
+from detkds_gp.search.settings import SearchSettings, StageSettings
+from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
+
+__all__ = [
+    "Candidate",
+    "Fitness",
+    "Formula",
+    "Individual",
+    "Mix",
+    "Search",
+    "SearchSettings",
+    "SeededToolbox",
+    "StageSettings",
+    "run_search",
+    "select_divide_and_conquer",
+]

@@ -1,0 +1,132 @@
+"""The divide stage: every knowledge evolves its own formulas."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from deap import gp
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.language import (
+    Loss,
+    PrimitiveSet,
+    Term,
+    depth,
+    make_distiller,
+    make_term,
+    parse_distiller,
+    ramped_half_and_half,
+)
+from detkds_gp.language.tree import Node
+from detkds_gp.search.evolution import Ledger, Stage
+from detkds_gp.search.individual import Formula, lineage
+from detkds_gp.search.settings import SearchSettings
+from detkds_gp.search.toolbox import SeededToolbox, register_selection
+from detkds_gp.search.variation import crossover, mutate_constant, mutate_point, mutate_subtree
+
+MUTATION_DEPTH = 2
+MUTATIONS = ("mutate_subtree", "mutate_point", "mutate_constant")
+
+
+def divide_stage(
+    primitive_set: PrimitiveSet, settings: SearchSettings, ledger: Ledger, rng: random.Random
+) -> Stage:
+    """Make the stage that evolves the formulas of every niche side by side.
+
+    A niche whose lowest formula is deeper than ``max_depth`` is left out.
+
+    Raises:
+        ConfigError: if that leaves no niche, or a warm-start formula breaks the limits.
+        FormulaError: if a warm-start formula does not fit the set.
+    """
+    breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
+    lowest = {name: primitive_set.niche(name).min_height(Loss) for name in primitive_set.niches}
+    niches = [name for name in primitive_set.niches if lowest[name] <= settings.max_depth]
+    if not niches:
+        got = f"max_depth is {settings.max_depth}"
+        raise ConfigError(f"{got}, wanted {min(lowest.values())} or more, the lowest formula")
+    seeds = breeder.warm_start()
+    return Stage("divide", niches, settings.divide, breeder.toolbox, ledger, seeds)
+
+
+@dataclass
+class FormulaBreeder:
+    """Fills a toolbox with the operators on formulas."""
+
+    primitive_set: PrimitiveSet
+    settings: SearchSettings
+    toolbox: SeededToolbox
+
+    def __post_init__(self) -> None:
+        rng, toolbox = self.toolbox.rng, self.toolbox
+        toolbox.register("fresh", self.fresh)
+        toolbox.register("mate", crossover, rng=rng)
+        toolbox.register("mutate", self.mutate)
+        toolbox.register("mutate_subtree", mutate_subtree, rng=rng, depth=MUTATION_DEPTH)
+        toolbox.register("mutate_point", mutate_point, rng=rng)
+        toolbox.register("mutate_constant", mutate_constant, rng=rng)
+        toolbox.register("vary", self.vary)
+        register_selection(toolbox, self.settings)
+
+    def warm_start(self) -> list[Formula]:
+        """Read the formulas that join the first generation.
+
+        Raises:
+            ConfigError: if one breaks the limits.
+            FormulaError: if one does not fit the set.
+        """
+        terms = [
+            term
+            for text in self.settings.warm_start
+            for term in parse_distiller(text, self.primitive_set).terms
+        ]
+        for term in terms:
+            if not self._allows(term):
+                got = (
+                    f"warm_start {term.formula!r}: depth {depth(term.tree)}, {len(term.tree)} nodes"
+                )
+                limits = f"depth {self.settings.max_depth}, {self.settings.max_size} nodes"
+                raise ConfigError(f"{got}, wanted at most {limits}; raise max_depth or max_size")
+        return [self._formula(term) for term in terms]
+
+    def fresh(self, niche: str) -> Formula | None:
+        """Grow a formula of a niche; None if it breaks the limits."""
+        lowest, highest = self.settings.min_depth, self.settings.max_depth
+        grammar = self.primitive_set.niche(niche)
+        return self.made(ramped_half_and_half(grammar, self.toolbox.rng, lowest, highest))
+
+    def vary(self, members: Sequence[Formula]) -> Formula | None:
+        """Make one offspring of the members of a niche; None if it breaks the limits."""
+        rng, niche = self.toolbox.rng, members[0].niche
+        if self.settings.strategy == "random":
+            return self.fresh(niche)
+        parents = list(self.toolbox.select(members, 1))
+        child = Formula(parents[0], niche)
+        if rng.random() < self.settings.crossover:
+            parents += self.toolbox.select(members, 1)
+            child = Formula(self.toolbox.mate(child, Formula(parents[1], niche))[0], niche)
+        if len(parents) == 1 or rng.random() < self.settings.mutation:
+            child = self.toolbox.mutate(child)[0]
+        return self.made(gp.PrimitiveTree(child), lineage(parents))
+
+    def mutate(self, formula: Formula) -> tuple[list[Node]]:
+        """Apply one of the mutations; like DEAP's, returns a tuple of one."""
+        operator = getattr(self.toolbox, self.toolbox.rng.choice(MUTATIONS))
+        return (operator(formula, primitive_set=self.primitive_set.niche(formula.niche)),)
+
+    def made(self, tree: gp.PrimitiveTree, parents: tuple[str, ...] = ()) -> Formula | None:
+        """Bring a tree to its canonical form; None if that is too deep or too large."""
+        term = make_term(tree, self.primitive_set, self.settings.divide_weight)
+        return self._formula(term, parents) if self._allows(term) else None
+
+    def _allows(self, term: Term) -> bool:
+        size, deepest = self.settings.max_size, self.settings.max_depth
+        return len(term.tree) <= size and depth(term.tree) <= deepest
+
+    def _formula(self, term: Term, parents: tuple[str, ...] = ()) -> Formula:
+        formula = Formula(term.tree, term.knowledge, parents)
+        bare = replace(term, weight=self.settings.divide_weight, scale=None)
+        formula.distiller = make_distiller([bare], self.primitive_set)
+        return formula

@@ -1,0 +1,157 @@
+"""The search: divide (the best formulas of every knowledge), then conquer (mixes of them).
+
+    search = Search(primitive_set, SearchSettings(), seed=0)
+    while candidates := search.ask():
+        search.tell([evaluate(candidate.distiller) for candidate in candidates])
+    print(search.best.distiller.text)
+
+A deterministic function of primitive set, settings, seed and the scores told: the same scores in
+the order asked give the same search, whoever computed them and when.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from deap import tools
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.language import Distiller, PrimitiveSet
+from detkds_gp.score import Score
+from detkds_gp.search.conquer import conquer_stage
+from detkds_gp.search.divide import divide_stage
+from detkds_gp.search.evolution import Asking, Ledger, Stage
+from detkds_gp.search.individual import Candidate, Formula, Individual
+from detkds_gp.search.settings import SearchSettings
+from detkds_gp.search.toolbox import SeededToolbox
+
+Operators: TypeAlias = Callable[[str, SeededToolbox], None]
+
+
+class Search:
+    """Divide-and-conquer genetic programming behind ask and tell.
+
+    Args:
+        primitive_set: the grammar; its niches are evolved side by side.
+        settings: sizes, probabilities, objectives.
+        seed: fixes every random choice.
+        operators: called with each stage's name and toolbox before the stage starts, to register
+            DEAP operators of one's own: ``mate``, ``mutate``, ``select``, ``survive``. They get
+            copies, follow DEAP's conventions and may draw from the global `random`.
+
+    Attributes:
+        champions: after the divide stage, by niche, its best formulas, best first; a niche in which
+            everything failed is left out.
+
+    Raises:
+        ConfigError: if ``max_depth`` allows no formula, or a warm-start formula breaks the limits.
+        FormulaError: if a warm-start formula does not fit the set.
+    """
+
+    def __init__(
+        self,
+        primitive_set: PrimitiveSet,
+        settings: SearchSettings,
+        seed: int = 0,
+        operators: Operators | None = None,
+    ) -> None:
+        self.primitive_set = primitive_set
+        self.settings = settings
+        self.champions: dict[str, list[Formula]] = {}
+        self._ledger = Ledger()
+        self._rng = random.Random(seed)
+        self._operators = operators or (lambda stage, toolbox: None)
+        divide = divide_stage(primitive_set, settings, self._ledger, self._rng)
+        self._steps = self._run(divide)
+        self._asked: list[Candidate] | None = None
+        self._done = False
+
+    def _run(self, divide: Stage) -> Asking:
+        self._operators(divide.name, divide.toolbox)
+        population = yield from divide.run()
+        self.champions = self._best_by_niche(population)
+        if self.champions:
+            conquer = conquer_stage(
+                self.primitive_set, self.settings, self._ledger, self._rng, self.champions
+            )
+            self._operators(conquer.name, conquer.toolbox)
+            yield from conquer.run()
+
+    def _best_by_niche(self, population: Sequence[Individual]) -> dict[str, list[Formula]]:
+        niches: dict[str, list[Formula]] = {niche: [] for niche in self.primitive_set.niches}
+        for individual in tools.selBest(population, len(population)):
+            niches[individual.niche].append(individual)
+        return {niche: best[: self.settings.champions] for niche, best in niches.items() if best}
+
+    def ask(self) -> list[Candidate]:
+        """Return the candidates of the next generation, never asked before; empty when the search is over.
+
+        Asking again before `tell` returns the same candidates.
+        """
+        if self._asked is None and not self._done:
+            self._advance(lambda: next(self._steps))
+        return list(self._asked or ())
+
+    def tell(self, scores: Sequence[Score]) -> None:
+        """Give the scores of the candidates last asked, in that order.
+
+        Raises:
+            ConfigError: if nothing was asked or the number of scores differs.
+        """
+        if self._asked is None:
+            raise ConfigError(f"got {len(scores)} scores, wanted none; call ask() before tell()")
+        if len(scores) != len(self._asked):
+            wanted = f"{len(self._asked)}, one for each candidate of the last ask()"
+            raise ConfigError(f"got {len(scores)} scores, wanted {wanted}")
+        self._advance(lambda: self._steps.send(list(scores)))
+
+    def _advance(self, step: Callable[[], list[Candidate]]) -> None:
+        try:
+            self._asked = step()
+        except StopIteration:
+            self._asked, self._done = None, True
+
+    @property
+    def done(self) -> bool:
+        """Whether the last generation has been told."""
+        return self._done
+
+    @property
+    def best(self) -> Individual | None:
+        """The individual with the highest AP so far; None while nothing succeeded."""
+        return self._ledger.hall_of_fame[0] if self._ledger.hall_of_fame else None
+
+    @property
+    def hall_of_fame(self) -> tools.HallOfFame:
+        """The best individuals of all stages, best first; each has ``distiller`` and ``fitness``."""
+        return self._ledger.hall_of_fame
+
+    @property
+    def logbook(self) -> tools.Logbook:
+        """One record per stage, generation and niche."""
+        return self._ledger.logbook
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Distillers generated, dropped as duplicates, rejected, trained and failed so far.
+
+        Generations that were told count: generated = duplicates + rejected + trained + failed.
+        """
+        failures = [score.failure for score in self._ledger.scores.values() if score.failure]
+        rejected = sum(failure.startswith("rejected") for failure in failures)
+        return {
+            "generated": self._ledger.generated,
+            "duplicates": self._ledger.duplicates,
+            "rejected": rejected,
+            "trained": len(self._ledger.scores) - len(failures),
+            "failed": len(failures) - rejected,
+        }
+
+
+def run_search(search: Search, evaluate: Callable[[Distiller], Score]) -> Individual | None:
+    """Run a search to its end with an evaluator in this process; returns the best individual."""
+    while candidates := search.ask():
+        search.tell([evaluate(candidate.distiller) for candidate in candidates])
+    return search.best

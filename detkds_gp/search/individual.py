@@ -1,0 +1,95 @@
+"""What evolves: formula trees in the divide stage, mixes of champions in the conquer stage.
+
+Plain importable classes, so that they reach worker processes and user code; the classes that DEAP's
+`creator` makes do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from deap import base, gp
+
+from detkds_gp.language import Distiller
+from detkds_gp.language.tree import Node
+from detkds_gp.score import Score
+
+Gene: TypeAlias = tuple[int | None, int]
+
+
+class Fitness(base.Fitness):
+    """(AP, operations): AP first, fewer operations between equals; NSGA-II weighs both."""
+
+    weights = (1.0, -1.0)
+
+
+class Formula(gp.PrimitiveTree):
+    """A tree of one niche; once made into a candidate, canonical and with its distiller."""
+
+    def __init__(self, nodes: Iterable[Node], niche: str, parents: tuple[str, ...] = ()) -> None:
+        super().__init__(nodes)
+        self.niche = niche
+        self.parents = parents
+        self.fitness = Fitness()
+        self.distiller = Distiller()
+
+    def __deepcopy__(self, memo: dict) -> Formula:
+        return _scored_like(self, Formula(self, self.niche, self.parents))
+
+
+class Mix(list[Gene]):
+    """One gene for each niche: (rank among its champions or None, index in the weight grid)."""
+
+    niche = "mix"
+
+    def __init__(self, genes: Iterable[Gene], parents: tuple[str, ...] = ()) -> None:
+        super().__init__(genes)
+        self.parents = parents
+        self.fitness = Fitness()
+        self.distiller = Distiller()
+
+    def __deepcopy__(self, memo: dict) -> Mix:
+        return _scored_like(self, Mix(self, self.parents))
+
+
+Individual: TypeAlias = Formula | Mix
+AnIndividual = TypeVar("AnIndividual", Formula, Mix)
+
+
+def _scored_like(individual: AnIndividual, copy: AnIndividual) -> AnIndividual:
+    copy.fitness = deepcopy(individual.fitness)
+    copy.distiller = individual.distiller
+    return copy
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A distiller that the search asks a score for.
+
+    Attributes:
+        distiller: its terms have no scale yet.
+        stage: divide or conquer.
+        niche: its knowledge, or ``mix``.
+        generation: 0 for the first of a stage.
+        parents: canonical texts of the distillers it descends from.
+    """
+
+    distiller: Distiller
+    stage: str
+    niche: str
+    generation: int
+    parents: tuple[str, ...] = ()
+
+
+def lineage(parents: Iterable[Individual]) -> tuple[str, ...]:
+    """Return the distinct texts of some parents, in order."""
+    return tuple(dict.fromkeys(parent.distiller.text for parent in parents))
+
+
+def assign_fitness(individual: Individual, score: Score) -> None:
+    """Give an individual its fitness; a failure leaves it without, so that DEAP never sees it."""
+    if score.ap is not None:
+        individual.fitness.values = (score.ap, float(individual.distiller.cost))

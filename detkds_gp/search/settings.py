@@ -1,0 +1,77 @@
+"""What a user may set of the search."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from detkds_gp.settings import Settings
+
+
+class StageSettings(Settings):
+    """One stage of the evolution, (mu + lambda).
+
+    Attributes:
+        population: individuals that survive a generation, per niche.
+        offspring: new formulas a generation, per niche.
+        generations: generations after the first.
+    """
+
+    population: int = Field(default=8, ge=1)
+    offspring: int = Field(default=8, ge=1)
+    generations: int = Field(default=4, ge=0)
+
+
+class SearchSettings(Settings):
+    """The evolution.
+
+    Attributes:
+        strategy: ``evolution``, or ``random``: the same grammar and budget without selection.
+        objectives: ``ap`` (fewer operations decide between equals) or ``ap_and_cost`` (NSGA-II).
+        divide: the stage that evolves the formulas of every knowledge.
+        conquer: the stage that evolves which formulas are combined with which weights.
+        champions: formulas of every niche that the conquer stage may choose from.
+        weights: the grid of weights; a weight multiplies the calibrated scale.
+        divide_weight: the weight at which single formulas are compared.
+        tournament: size of a tournament.
+        crossover: probability that an offspring has two parents.
+        mutation: probability that it is mutated (always, if it has one parent).
+        min_depth: lowest depth limit when growing.
+        max_depth: limit of every tree.
+        max_size: nodes of every tree.
+        warm_start: formulas that join the first generation of their niche.
+    """
+
+    strategy: Literal["evolution", "random"] = "evolution"
+    objectives: Literal["ap", "ap_and_cost"] = "ap"
+    divide: StageSettings = StageSettings()
+    conquer: StageSettings = StageSettings(population=8, offspring=8, generations=2)
+    champions: int = Field(default=3, ge=1)
+    weights: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+    divide_weight: float = Field(default=1.0, gt=0)
+    tournament: int = Field(default=3, ge=1)
+    crossover: float = Field(default=0.6, ge=0, le=1)
+    mutation: float = Field(default=0.4, ge=0, le=1)
+    min_depth: int = Field(default=1, ge=1)
+    max_depth: int = Field(default=6, ge=1)
+    max_size: int = Field(default=40, ge=2)
+    warm_start: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SearchSettings:
+        if (
+            not self.weights
+            or min(self.weights) <= 0
+            or list(self.weights) != sorted(set(self.weights))
+        ):
+            raise ValueError(
+                f"weights are {list(self.weights)}, wanted positive numbers in rising order"
+            )
+        if self.divide_weight not in self.weights:
+            raise ValueError(
+                f"divide_weight is {self.divide_weight}, wanted one of weights {list(self.weights)}"
+            )
+        if self.min_depth > self.max_depth:
+            raise ValueError(f"min_depth {self.min_depth} is above max_depth {self.max_depth}")
+        return self

@@ -1,0 +1,96 @@
+"""Crossover and mutation of typed trees, deterministic for a given generator.
+
+DEAP's `gp.cxOnePoint` draws a type from `list(set(...))`, which differs from process to process.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from deap import gp
+
+from detkds_gp.language import PrimitiveSet, grow
+from detkds_gp.language.primitive_set import NEVER
+from detkds_gp.language.tree import Node, is_constant
+
+
+def crossover(
+    first: gp.PrimitiveTree, second: gp.PrimitiveTree, rng: random.Random
+) -> tuple[list[Node], list[Node]]:
+    """Exchange two subtrees whose kinds fit each other's place.
+
+    Returns:
+        the nodes of both children; the parents where no exchange is possible.
+    """
+    a, b = list(first), list(second)
+    wanted_a, wanted_b = wanted_kinds(a), wanted_kinds(b)
+    start = rng.randrange(len(a))
+    fitting = [
+        index
+        for index, node in enumerate(b)
+        if issubclass(node.ret, wanted_a[start]) and issubclass(a[start].ret, wanted_b[index])
+    ]
+    if not fitting:
+        return a, b
+    other = rng.choice(fitting)
+    here, there = first.searchSubtree(start), second.searchSubtree(other)
+    a[here], b[there] = b[there], a[here]
+    return a, b
+
+
+def mutate_subtree(
+    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet, depth: int
+) -> list[Node]:
+    """Replace a random subtree by a grown one of at most ``depth`` (or as low as its kind allows)."""
+    nodes = list(tree)
+    start = rng.randrange(len(nodes))
+    kind = wanted_kinds(nodes)[start]
+    lowest = primitive_set.min_height(kind)
+    if lowest < NEVER:
+        nodes[tree.searchSubtree(start)] = grow(primitive_set, rng, max(depth, lowest), kind)
+    return nodes
+
+
+def mutate_point(
+    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
+) -> list[Node]:
+    """Replace one node by another that takes the same arguments and fits the same place."""
+    nodes = list(tree)
+    start = rng.randrange(len(nodes))
+    wanted, old = wanted_kinds(nodes)[start], nodes[start]
+    if isinstance(old, gp.Terminal):
+        choices = [t for t in primitive_set.terminals[wanted] if t != old]
+    else:
+        choices = [p for p in primitive_set.primitives[wanted] if p != old and p.args == old.args]
+    if choices:
+        nodes[start] = rng.choice(choices)
+    return nodes
+
+
+def mutate_constant(
+    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
+) -> list[Node]:
+    """Move one number to a neighbour on its grid; a tree without numbers stays as it is."""
+    nodes = list(tree)
+    numbers = [index for index, node in enumerate(nodes) if is_constant(node)]
+    if numbers:
+        start = rng.choice(numbers)
+        old = nodes[start]
+        grid = sorted({t.value for t in primitive_set.terminals[old.ret] if is_constant(t)})
+        lower = [value for value in grid if value < old.value][-1:]
+        higher = [value for value in grid if value > old.value][:1]
+        if lower or higher:
+            nodes[start] = gp.Terminal(rng.choice(lower + higher), False, old.ret)
+    return nodes
+
+
+def wanted_kinds(nodes: Sequence[Node]) -> list[type]:
+    """Return for every place of a tree, in prefix order, the kind that its consumer takes."""
+    wanted: list[type] = []
+    pending = [nodes[0].ret]
+    for node in nodes:
+        wanted.append(pending.pop())
+        if isinstance(node, gp.Primitive):
+            pending.extend(reversed(node.args))
+    return wanted

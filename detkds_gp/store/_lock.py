@@ -1,0 +1,50 @@
+"""One writer per work directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from detkds_gp.errors import StoreError
+
+
+@contextmanager
+def sole_writer(work_dir: Path) -> Iterator[None]:
+    """Make the directory and hold its writer's lock; the kernel frees it when the process dies.
+
+    Raises:
+        StoreError: another process (or this one) holds the lock, or the directory is unusable.
+    """
+    with _opened(work_dir) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        except BlockingIOError:
+            file.seek(0)
+            raise StoreError(
+                f"{work_dir} is being written by process {file.read() or '(unknown)'}; "
+                "let it finish, stop it, or use another --work-dir"
+            ) from None
+        except OSError as error:
+            raise _unusable(work_dir, error) from error
+        yield
+
+
+def _opened(work_dir: Path) -> TextIO:
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        return (work_dir / "store.lock").open("a+")
+    except OSError as error:
+        raise _unusable(work_dir, error) from error
+
+
+def _unusable(work_dir: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write in {work_dir}: {error.strerror}; make it writable or use another --work-dir"
+    )

@@ -1,0 +1,86 @@
+"""The rows of the store, as values for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detkds_gp.score import Scale, Score, Trial
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """One answered trial.
+
+    Attributes:
+        trial: what was asked.
+        score: what came out.
+        resolved: the distiller's text as trained, every ``calibrated`` replaced by its number.
+        finished_at: Unix time in seconds.
+    """
+
+    trial: Trial
+    score: Score
+    resolved: str
+    finished_at: float
+
+
+@dataclass(frozen=True)
+class ScaleRecord:
+    """The calibrated scale of one tree, by the tree's text."""
+
+    tree: str
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class Birth:
+    """Where a distiller came from.
+
+    Attributes:
+        text: the distiller's canonical text.
+        stage: the stage of the search that made it.
+        niche: its knowledge, or what the stage calls its population.
+        generation: number within the stage.
+        parents: texts of the distillers it was made from; empty for a random or given one.
+    """
+
+    text: str
+    stage: str
+    niche: str
+    generation: int
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """``other`` was found to be the same loss as ``canonical``."""
+
+    other: str
+    canonical: str
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation's counts and statistics, by name."""
+
+    stage: str
+    number: int
+    counts: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to the run.
+
+    Attributes:
+        time: Unix time in seconds.
+        kind: ``started``, ``resumed``, ``finished``, ...
+        detail: named JSON values.
+    """
+
+    time: float
+    kind: str
+    detail: Mapping[str, Any]

@@ -1,0 +1,228 @@
+"""The store: recorded answers, looked up by what was asked."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, insert, select
+
+from detkds_gp.errors import StoreError
+from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.store import tables
+from detkds_gp.store._database import connected, plain_errors
+from detkds_gp.store._fingerprint import brief, differences, to_json
+from detkds_gp.store._lock import sole_writer
+from detkds_gp.store.records import Birth, Event, Generation, Merge, ScaleRecord, ScoreRecord
+
+FILE_NAME = "store.sqlite"
+_TIMES = ("finished_at",)
+
+
+class Store:
+    """The answers of one search, in ``store.sqlite`` of its work directory.
+
+    One process writes, any number read meanwhile. An answer is on the disk when its ``record_*``
+    returns. Recording the same again changes nothing, so that a search may be replayed; recording
+    something else for the same question is refused. Not for use from several threads.
+
+    Every method raises StoreError, in one line, when the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, connection: Connection, resources: ExitStack) -> None:
+        self.path = path
+        self._connection = connection
+        self._resources = resources
+
+    @classmethod
+    def open(cls, work_dir: str | Path, readonly: bool = False) -> Store:
+        """Open the store of a work directory; for writing, create what is missing.
+
+        Raises:
+            StoreError: another writer is at work (writing); there is no store (reading); the file
+                is damaged, no store, or of another schema version.
+        """
+        path = Path(work_dir) / FILE_NAME
+        with ExitStack() as resources:
+            if not readonly:
+                resources.enter_context(sole_writer(path.parent))
+            connection = resources.enter_context(connected(path, readonly))
+            return cls(path, connection, resources.pop_all())
+
+    def close(self) -> None:
+        """Close the file and let another writer in; closing twice is allowed."""
+        self._resources.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, fingerprint: Mapping[str, Any]) -> None:
+        """Record what the search is, or compare with what was recorded at its first start.
+
+        Args:
+            fingerprint: nested JSON: whatever changes the outcome.
+
+        Raises:
+            StoreError: it differs; lists the dotted keys.
+        """
+        asked, recorded = to_json(fingerprint), self.fingerprint()
+        if recorded is None:
+            self._record(tables.meta, {"name": "fingerprint", "value": asked})
+        elif differing := differences(recorded, json.loads(asked)):
+            raise StoreError(
+                f"{self.path} belongs to another search (recorded -> asked): {differing}; "
+                "use another --work-dir or ask as recorded"
+            )
+
+    def fingerprint(self) -> dict[str, Any] | None:
+        """Return what ``begin`` recorded; None before."""
+        row = self._find(tables.meta, {"name": "fingerprint"})
+        return None if row is None else json.loads(row["value"])
+
+    def score(self, trial: Trial) -> Score | None:
+        """Return the recorded answer of a trial; None if it was not recorded."""
+        row = self._find(tables.scores, vars(trial))
+        return None if row is None else _score(row)
+
+    def record_score(self, trial: Trial, score: Score, resolved: str = "") -> None:
+        """Record a trial's answer and the distiller's text as it was trained."""
+        answer = {**vars(score), "resolved": resolved, "finished_at": time.time()}
+        self._record(tables.scores, {**vars(trial), **answer})
+
+    def scores(self) -> list[ScoreRecord]:
+        """Return all scores in the order of recording."""
+        return [
+            ScoreRecord(
+                Trial(r["distiller"], r["iterations"], r["seed"], r["test"]),
+                _score(r),
+                r["resolved"],
+                r["finished_at"],
+            )
+            for r in self._rows(tables.scores)
+        ]
+
+    def scale(self, tree: str) -> Scale | None:
+        """Return the recorded scale of a tree's text; None if it was not recorded."""
+        row = self._find(tables.scales, {"tree": tree})
+        return None if row is None else _scale(row)
+
+    def record_scale(self, tree: str, scale: Scale) -> None:
+        """Record the calibrated scale of a tree's text."""
+        self._record(tables.scales, {"tree": tree, **vars(scale)})
+
+    def scales(self) -> list[ScaleRecord]:
+        """Return all scales in the order of recording."""
+        return [ScaleRecord(r["tree"], _scale(r)) for r in self._rows(tables.scales)]
+
+    def record_birth(
+        self, text: str, stage: str, niche: str, generation: int, parents: Sequence[str]
+    ) -> None:
+        """Record where a distiller comes from; it is born once, so a later origin is refused."""
+        birth = Birth(text, stage, niche, generation, tuple(parents))
+        self._record(tables.births, {**vars(birth), "parents": to_json(birth.parents)})
+
+    def births(self) -> list[Birth]:
+        """Return all distillers in the order of birth."""
+        return [
+            Birth(
+                r["text"], r["stage"], r["niche"], r["generation"], tuple(json.loads(r["parents"]))
+            )
+            for r in self._rows(tables.births)
+        ]
+
+    def merge(self, other: str) -> str | None:
+        """Return the canonical text that ``other`` was merged into; None if it was not."""
+        row = self._find(tables.merges, {"other": other})
+        return None if row is None else row["canonical"]
+
+    def record_merge(self, other: str, canonical: str) -> None:
+        """Record that two texts are the same loss."""
+        self._record(tables.merges, {"other": other, "canonical": canonical})
+
+    def merges(self) -> list[Merge]:
+        """Return all merges in the order of recording."""
+        return [Merge(r["other"], r["canonical"]) for r in self._rows(tables.merges)]
+
+    def record_generation(
+        self, stage: str, number: int, counts: Mapping[str, Any], statistics: Mapping[str, Any]
+    ) -> None:
+        """Record the counts and statistics of a generation, any JSON."""
+        told = {"counts": to_json(counts), "statistics": to_json(statistics)}
+        self._record(tables.generations, {"stage": stage, "number": number, **told})
+
+    def generations(self) -> list[Generation]:
+        """Return all generations in the order of recording."""
+        return [
+            Generation(
+                r["stage"], r["number"], json.loads(r["counts"]), json.loads(r["statistics"])
+            )
+            for r in self._rows(tables.generations)
+        ]
+
+    def record_event(self, kind: str, **detail: Any) -> None:
+        """Record that something happened now; every call adds an event."""
+        self._record(tables.events, {"time": time.time(), "kind": kind, "detail": to_json(detail)})
+
+    def events(self, kind: str | None = None) -> list[Event]:
+        """Return the events of one kind, or all, in the order of recording."""
+        return [
+            Event(r["time"], r["kind"], json.loads(r["detail"]))
+            for r in self._rows(tables.events)
+            if kind in (None, r["kind"])
+        ]
+
+    def _find(self, table: Table, key: Mapping[str, Any]) -> RowMapping | None:
+        with plain_errors(self.path):
+            return self._connection.execute(_by_key(table), key).mappings().first()
+
+    def _rows(self, table: Table) -> Sequence[RowMapping]:
+        with plain_errors(self.path):
+            return (
+                self._connection.execute(select(table).order_by(table.c.position)).mappings().all()
+            )
+
+    def _record(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Commit a row, or check that the row with the same key says the same."""
+        key = {name: row[name] for name in table.info["key"]}
+        recorded = self._find(table, key) if key else None
+        if recorded is None:
+            _check_finite(table, row)
+            with plain_errors(self.path):
+                self._connection.execute(insert(table).values(row))
+            return
+        told = {name: recorded[name] for name in row if name not in _TIMES}
+        if differing := differences(told, {name: row[name] for name in told}):
+            raise StoreError(
+                f"{self.path} already holds other {table.name} of {brief(key)} (recorded -> now): "
+                f"{differing}; the search no longer repeats itself: use another --work-dir"
+            )
+
+
+@cache
+def _by_key(table: Table) -> Select[Any]:
+    """Build a table's look-up once; building takes longer than SQLite's answer."""
+    return select(table).where(*(table.c[name] == bindparam(name) for name in table.info["key"]))
+
+
+def _score(row: RowMapping) -> Score:
+    return Score(row["ap"], row["test_ap"], row["failure"], row["detail"], row["wall_seconds"])
+
+
+def _scale(row: RowMapping) -> Scale:
+    return Scale(row["value"], row["failure"], row["detail"], row["wall_seconds"])
+
+
+def _check_finite(table: Table, row: Mapping[str, Any]) -> None:
+    """Refuse nan (SQLite would make it NULL) and inf: a failure has a name."""
+    for name, value in row.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{table.name}.{name} is {value}, wanted a finite number")

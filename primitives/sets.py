@@ -1,0 +1,92 @@
+"""The two sets that come with the engine: the paper's cascade, and everything."""
+
+from detkds_gp.language import Map, PrimitiveSet, Probs, Ratio, Rows, Temperature, Units
+from detkds_gp.primitives import (
+    attention,
+    combiners,
+    distances,
+    inputs,
+    norms,
+    pairs,
+    pointwise,
+    probabilities,
+    scales,
+)
+
+
+class Scaled(Map):
+    """A map that may still be normalised."""
+
+
+class Attended(Scaled):
+    """A map that may still be scaled."""
+
+
+class Raw(Attended):
+    """A map as the detectors give it."""
+
+
+class ScaledRows(Rows):
+    """Rows that may still be normalised."""
+
+
+MAP_NORMS = (norms.unit_channel, norms.unit_space, norms.standardize_channel)
+DISTANCES = (
+    distances.l1, distances.l2, distances.smooth_l1, distances.l1_sum, distances.l2_sum,
+    distances.cosine, distances.pearson, distances.kl, distances.binary_kl,
+)  # fmt: skip
+
+DETKDS = PrimitiveSet(
+    "DETKDS",
+    [
+        inputs.global_.retyped(Raw),
+        inputs.class_logits.retyped(ScaledRows),
+        inputs.class_map.retyped(Raw),
+        attention.spatial_attention.retyped(Raw, Temperature, Attended),
+        attention.channel_attention.retyped(Raw, Temperature, Attended),
+        pairs.shared_mask.retyped(Raw, Ratio, Attended),
+        pairs.shared_dropout.retyped(Raw, Ratio, Attended),
+        scales.max_pool_2.retyped(Attended, Scaled),
+        scales.max_pool_4.retyped(Attended, Scaled),
+        scales.patches_2.retyped(Attended, ScaledRows),
+        scales.patches_4.retyped(Attended, ScaledRows),
+        *(norm.retyped(Scaled, Map) for norm in (*MAP_NORMS, *pointwise.all_pointwise())),
+        norms.unit_row.retyped(ScaledRows, Rows),
+        norms.standardize_row.retyped(ScaledRows, Rows),
+        norms.channel_gram.retyped(Scaled, Rows),
+        norms.space_gram.retyped(Scaled, Rows),
+        probabilities.softmax_space.retyped(Scaled, Temperature, Probs),
+        probabilities.softmax_channel.retyped(Scaled, Temperature, Probs),
+        probabilities.softmax_row.retyped(ScaledRows, Temperature, Probs),
+        probabilities.units.retyped(ScaledRows, Temperature, Units),
+        *DISTANCES,
+        combiners.temperature.with_values(0.5, 1, 2, 4),
+        combiners.ratio,
+    ],
+)
+"""The paper's cascade attention -> scale -> norm -> distance, every slot optional, well-formed.
+
+The kinds fix the order: Raw < Attended < Scaled < Map. Pointwise functions stand in the norm's
+slot; a norm or softmax over the batch is left out, since it mixes images.
+"""
+
+OMNI = PrimitiveSet(
+    "OMNI",
+    [
+        inputs.global_, inputs.class_logits, inputs.class_map,
+        attention.spatial_attention, attention.channel_attention,
+        attention.teacher_spatial_attention, attention.teacher_channel_attention,
+        attention.disagreement, attention.weighted,
+        pairs.shared_mask, pairs.shared_dropout,
+        scales.max_pool_2, scales.max_pool_4, scales.patches_2, scales.patches_4,
+        *MAP_NORMS, norms.unit_row, norms.standardize_row, norms.channel_gram, norms.space_gram,
+        norms.flatten_space, norms.flatten_image, norms.positions,
+        *pointwise.all_pointwise(),
+        probabilities.softmax_space, probabilities.softmax_channel, probabilities.softmax_row,
+        probabilities.probabilities, probabilities.units, probabilities.sigmoid_units,
+        *DISTANCES, distances.weighted_binary_kl,
+        combiners.add, combiners.scaled,
+        combiners.temperature, combiners.factor, combiners.ratio,
+    ],
+)  # fmt: skip
+"""Every primitive, in any order that the kinds allow, to any depth."""

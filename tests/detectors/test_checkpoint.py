@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.apis import init_detector
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
+
+from detkds_gp.detectors import (
+    build_detector,
+    detector_config,
+    load_weights,
+    make_batch,
+    predict,
+    save_student,
+)
+from detkds_gp.errors import DetectorError
+
+CLASSES = ("red", "white", "plate")
+
+
+def _same(ours, theirs) -> bool:
+    a, b = ours.state_dict(), theirs.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_saved_student_comes_back(student, spec, tmp_path: Path):
+    path = tmp_path / "new" / "student.pth"
+    save_student(student, path, CLASSES)
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    again = build_detector(replace(spec("student"), checkpoint=str(path)), CLASSES)
+    assert _same(again, student)
+    again.init_weights()
+    assert _same(again, student)
+    assert [file.name for file in path.parent.iterdir()] == ["student.pth"]
+    assert not torch.equal(before, torch.get_rng_state())
+
+
+def test_a_saved_student_needs_nothing_but_torch(student, tmp_path: Path):
+    save_student(student, tmp_path / "student.pth", CLASSES)
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "student.pth") == []
+
+
+def test_plain_mmdet_loads_a_saved_student_and_predicts_the_same(
+    student, spec, items, tmp_path: Path
+):
+    save_student(student, tmp_path / "student.pth", CLASSES)
+    overrides = {"model.test_cfg.score_thr": 0.0}
+    full = replace(spec("student"), overrides={**spec("student").overrides, **overrides})
+    detector_config(full, CLASSES).dump(tmp_path / "student.py")
+    plain = init_detector(str(tmp_path / "student.py"), str(tmp_path / "student.pth"), device="cpu")
+    assert _same(plain, student)
+    assert tuple(plain.dataset_meta["classes"]) == CLASSES
+    ours = build_detector(replace(full, checkpoint=str(tmp_path / "student.pth")), CLASSES)
+    batch = make_batch(items)
+    for a, b in zip(predict(ours, batch), predict(plain, batch), strict=True):
+        assert len(a[0]) > 0
+        assert all((x == y).all() for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture(scope="module")
+def training_checkpoint(student, items, tmp_path_factory) -> Path:
+    """What mmengine's own runner leaves after two iterations."""
+    folder = tmp_path_factory.mktemp("runner")
+    samples = make_batch(items)
+    data = [{key: samples[key][i] for key in samples} for i in range(2)]
+    loader = torch.utils.data.DataLoader(data, batch_size=1, collate_fn=pseudo_collate)
+    runner = Runner(
+        model=copy.deepcopy(student),
+        work_dir=str(folder),
+        train_dataloader=loader,
+        train_cfg={"type": "EpochBasedTrainLoop", "max_epochs": 1},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 1e-3, "momentum": 0.9}},
+        default_hooks={"logger": {"type": "LoggerHook", "interval": 1}},
+        log_level="ERROR",
+        experiment_name="detkds_gp_test",
+    )
+    runner.train()
+    return folder / "epoch_1.pth"
+
+
+def test_a_training_checkpoint_of_mmengine_loads_with_weights_only(
+    training_checkpoint: Path, spec, student
+):
+    held = torch.serialization.get_unsafe_globals_in_checkpoint(training_checkpoint)
+    assert any("HistoryBuffer" in name for name in held)  # else this checks nothing
+    loaded = build_detector(replace(spec("student"), checkpoint=str(training_checkpoint)), CLASSES)
+    state = torch.load(training_checkpoint, weights_only=False)["state_dict"]
+    assert all(torch.equal(value, state[key]) for key, value in loaded.state_dict().items())
+    assert not _same(loaded, student)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_bare_state_dict_loads(student, spec, tmp_path: Path, prefix: str):
+    path = tmp_path / "bare.pth"
+    torch.save({prefix + key: value for key, value in student.state_dict().items()}, path)
+    loaded = build_detector(replace(spec("student"), checkpoint=str(path)), CLASSES)
+    assert _same(loaded, student)
+
+
+def _load(student, path: Path, content: object, classes=CLASSES) -> None:
+    torch.save(content, path)
+    load_weights(copy.deepcopy(student), path, classes)
+
+
+def test_keys_and_shapes_that_do_not_fit_are_listed(student, teacher, tmp_path: Path):
+    path = tmp_path / "a.pth"
+    state = student.state_dict()
+    first = next(iter(state))
+    fewer = {key: value for key, value in state.items() if key != first}
+    with pytest.raises(DetectorError, match=f"no weights for {first}; give the config"):
+        _load(student, path, {"state_dict": fewer})
+    with pytest.raises(DetectorError, match="unexpected ghost"):
+        _load(student, path, {"state_dict": {**state, "ghost": torch.ones(1)}})
+    with pytest.raises(DetectorError, match=r"size mismatch for backbone\.conv1.* more"):
+        _load(student, path, teacher.state_dict())
+
+
+@pytest.mark.parametrize(
+    "meta", [{"dataset_meta": {"CLASSES": ("cat", "dog")}}, {"CLASSES": "cat"}]
+)
+def test_other_classes_are_refused(student, tmp_path: Path, meta):
+    content = {"state_dict": student.state_dict(), "meta": meta}
+    with pytest.raises(DetectorError, match=r"\[cat.*wanted \[red, white, plate\] in this order"):
+        _load(student, tmp_path / "a.pth", content)
+
+
+def test_the_order_of_the_classes_matters(student, tmp_path: Path):
+    save_student(student, tmp_path / "a.pth", CLASSES)
+    with pytest.raises(DetectorError, match="in this order"):
+        load_weights(copy.deepcopy(student), tmp_path / "a.pth", CLASSES[::-1])
+
+
+class _Trap:
+    """Writes a file when it is unpickled by a careless reader."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_cannot_run_code(student, tmp_path: Path):
+    content = {"state_dict": student.state_dict(), "extra": _Trap(tmp_path / "sprung")}
+    with pytest.raises(DetectorError, match=r"holds more than weights.*keep its"):
+        _load(student, tmp_path / "a.pth", content)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_files_without_weights_are_named(student, tmp_path: Path):
+    with pytest.raises(DetectorError, match="no such file"):
+        load_weights(student, tmp_path / "absent.pth", CLASSES)
+    (tmp_path / "text.pth").write_text("not a checkpoint")
+    with pytest.raises(DetectorError, match="cannot be read"):
+        load_weights(student, tmp_path / "text.pth", CLASSES)
+    for content in ({"state_dict": {}}, {"model": {"a": 1}}, [1, 2]):
+        with pytest.raises(DetectorError, match="holds no weights"):
+            _load(student, tmp_path / "a.pth", content)

@@ -1,0 +1,220 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import evaluators
+import pytest
+
+from detkds_gp.errors import FormulaError
+from detkds_gp.execution import Fault, LocalExecutor, WorkerStartError
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=15.0):
+    """Poll until the condition holds; return whether it came to hold."""
+    end = time.monotonic() + seconds
+    while not (holds := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return holds
+
+
+def noted_pid(file: Path) -> int:
+    assert wait_until(lambda: file.exists() and file.read_text())
+    return int(file.read_text())
+
+
+def test_yields_as_they_finish_each_index_once():
+    tasks = [("nap", 1.5), ("nap", 0.01), ("square", 3), ("square", 4)]
+    with LocalExecutor(evaluators.factory, 2) as executor:
+        answers = list(executor.run(tasks))
+    assert dict(answers) == {0: 1.5, 1: 0.01, 2: 9, 3: 16}
+    assert len(answers) == 4
+    assert answers[-1][0] == 0
+
+
+def test_workers_are_built_once_and_kept_between_runs(tmp_path):
+    log = tmp_path / "log"
+    with LocalExecutor(evaluators.SlowFactory(0, log), 1) as executor:
+        pids = {pid for _ in range(2) for _, pid in executor.run([("pid",)] * 3)}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_every_kind_of_end_costs_one_task(tmp_path):
+    tasks = {
+        "timeout": ("nap", 60),
+        "killed": ("kill_self",),
+        "segfault": ("segfault",),
+        "exit": ("exit", 7),
+        "memory": ("raise", MemoryError("all of it")),
+        "error": ("raise", ZeroDivisionError("0 boxes")),
+        "unpicklable error": ("unpicklable_error",),
+        "unpicklable result": ("unpicklable_result",),
+        "fine": ("square", 5),
+    }
+    with LocalExecutor(evaluators.factory, 2, time_limit_seconds=1.0) as executor:
+        answers = dict(executor.run(list(tasks.values())))
+    named = dict(zip(tasks, (answers[i] for i in range(len(tasks))), strict=True))
+    assert named.pop("fine") == 25
+    assert {name: fault.kind for name, fault in named.items()} == {
+        "timeout": "timeout",
+        "killed": "worker_lost",
+        "segfault": "worker_lost",
+        "exit": "worker_lost",
+        "memory": "out_of_memory",
+        "error": "error",
+        "unpicklable error": "error",
+        "unpicklable result": "error",
+    }
+    assert named["timeout"].wall_seconds == 1.0
+    assert "SIGKILL" in named["killed"].detail
+    assert "SIGSEGV" in named["segfault"].detail
+    assert named["exit"].detail == "the worker process exited with code 7"
+    assert named["error"].detail.startswith("ZeroDivisionError: 0 boxes\nTraceback")
+    assert named["unpicklable error"].detail.startswith("Unpicklable: 1 against 2\n")
+
+
+def test_start_up_is_not_counted_not_even_after_a_kill(tmp_path):
+    log = tmp_path / "log"
+    tasks = [("nap", 0.1), ("nap", 60), ("nap", 0.1), ("exit", 1), ("nap", 0.1)]
+    with LocalExecutor(evaluators.SlowFactory(1.2, log), 1, time_limit_seconds=1.0) as executor:
+        answers = dict(executor.run(tasks))
+    kinds = [a.kind if isinstance(a, Fault) else a for a in (answers[i] for i in range(5))]
+    assert kinds == [0.1, "timeout", 0.1, "worker_lost", 0.1]
+    assert len(log.read_text().splitlines()) == 3
+
+
+def test_an_idle_worker_may_die():
+    with LocalExecutor(evaluators.factory, 1) as executor:
+        [(_, pid)] = executor.run([("pid",)])
+        os.kill(pid, signal.SIGKILL)
+        assert wait_until(lambda: not alive(pid))
+        assert list(executor.run([("square", 2)])) == [(0, 4)]
+
+
+def test_factory_error_arrives_as_itself():
+    with LocalExecutor(evaluators.formula_error_factory, 2) as executor:
+        for _ in range(2):
+            with pytest.raises(FormulaError, match="'l3' is unknown") as raised:
+                list(executor.run([1, 2, 3]))
+            assert (raised.value.text, raised.value.position) == ("l3(global)", 0)
+
+
+def test_factory_error_that_cannot_travel_arrives_in_words():
+    with (
+        LocalExecutor(evaluators.unpicklable_error_factory, 1) as executor,
+        pytest.raises(RuntimeError, match="Unpicklable: 1 against 2"),
+    ):
+        list(executor.run([1]))
+
+
+def test_factory_that_dies_does_not_loop():
+    with (
+        LocalExecutor(evaluators.dying_factory, 1) as executor,
+        pytest.raises(WorkerStartError, match="2 worker processes in a row died"),
+    ):
+        list(executor.run([1]))
+
+
+def test_one_death_while_starting_is_forgiven(tmp_path):
+    with LocalExecutor(evaluators.DiesOnceFactory(tmp_path / "flag"), 1) as executor:
+        assert list(executor.run([("square", 3), ("square", 4)])) == [(0, 9), (1, 16)]
+
+
+def test_abandoning_stops_what_runs(tmp_path):
+    pid_file = tmp_path / "pid"
+    with LocalExecutor(evaluators.factory, 2) as executor:
+        with closing(executor.run([("note_and_nap", pid_file, 60), ("square", 2)])) as answers:
+            assert next(answers) == (1, 4)
+            pid = noted_pid(pid_file)
+        assert not alive(pid)
+        assert list(executor.run([("square", 3)])) == [(0, 9)]
+
+
+def test_close_is_quick_and_leaves_no_orphan(tmp_path):
+    files = [tmp_path / "a", tmp_path / "b"]
+    executor = LocalExecutor(evaluators.factory, 2)
+    answers = executor.run([("square", 1), *(("note_and_nap", f, 60) for f in files)])
+    next(answers)
+    pids = [noted_pid(f) for f in files]
+    started = time.monotonic()
+    executor.close()
+    assert time.monotonic() - started < 5
+    assert not any(map(alive, pids))
+    executor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        list(executor.run([("square", 1)]))
+
+
+def test_one_run_at_a_time():
+    with LocalExecutor(evaluators.factory, 1) as executor:
+        answers = executor.run([("square", 1), ("square", 2)])
+        next(answers)
+        with pytest.raises(RuntimeError, match="runs already"):
+            next(executor.run([("square", 1)]))
+        assert list(answers) == [(1, 4)]
+
+
+def test_threads_are_set_before_torch_is_imported():
+    pytest.importorskip("torch")
+    with LocalExecutor(evaluators.torch_factory, 1, threads=3) as executor:
+        assert list(executor.run([None])) == [(0, (False, "3", "3", 3))]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"workers": 0}, {"workers": 1, "threads": 0}, {"workers": 1, "time_limit_seconds": 0}],
+)
+def test_numbers_must_be_positive(arguments):
+    with pytest.raises(ValueError, match="wanted positive numbers"):
+        LocalExecutor(evaluators.factory, **arguments)
+
+
+COORDINATOR = """
+import sys
+from pathlib import Path
+import evaluators
+from detkds_gp.execution import LocalExecutor
+
+if __name__ == "__main__":
+    tasks = [("note_and_nap", Path(name), 60) for name in sys.argv[1:]]
+    with LocalExecutor(evaluators.factory, len(tasks)) as executor:
+        list(executor.run(tasks))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_the_coordinator(tmp_path, ending):
+    """SIGINT goes to the whole group, as Ctrl-C in a terminal does."""
+    script, files = tmp_path / "coordinator.py", [tmp_path / "a", tmp_path / "b"]
+    script.write_text(COORDINATOR)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    coordinator = subprocess.Popen(
+        [sys.executable, script, *files],
+        env=environment,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    pids = [noted_pid(f) for f in files]
+    if ending == signal.SIGINT:
+        os.killpg(coordinator.pid, ending)
+    else:
+        os.kill(coordinator.pid, ending)
+    _, output = coordinator.communicate(timeout=15)
+    assert wait_until(lambda: not any(map(alive, pids)))
+    if ending == signal.SIGINT:
+        assert output.count("Traceback") == 1
+        assert "KeyboardInterrupt" in output

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import ast
+
+import networkx as nx
+import pytest
+
+from detkds_gp.export import to_networkx
+from detkds_gp.language import parse_distiller, parse_tree, to_text
+from detkds_gp.primitives import OMNI
+
+SIDED = {"Map", "Rows", "Probs", "Units"}
+
+
+def _walk(expression: ast.expr) -> tuple:
+    """A formula as Python's own parser reads it: (word, kind, [arguments])."""
+    if isinstance(expression, ast.Call):
+        name = expression.func.id
+        return name, OMNI.declarations[name].result.__name__, [_walk(a) for a in expression.args]
+    if isinstance(expression, ast.Name):
+        name = expression.id.rstrip("_")
+        return name, OMNI.declarations[name].result.__name__, []
+    return float(ast.literal_eval(expression)), None, []
+
+
+def _read(graph: nx.DiGraph, node: int) -> tuple:
+    attributes = graph.nodes[node]
+    if attributes["role"] == "constant":
+        return float(attributes["label"]), None, []
+    edges = sorted(graph.in_edges(node, data=True), key=lambda edge: edge[2]["position"])
+    assert [edge[2]["position"] for edge in edges] == list(range(len(edges)))
+    return attributes["label"], attributes["kind"], [_read(graph, edge[0]) for edge in edges]
+
+
+def test_graph_is_the_tree_that_an_independent_parser_reads(random_trees):
+    for tree in random_trees:
+        graph = to_networkx(tree, OMNI)
+        assert list(graph) == list(range(len(tree)))
+        assert nx.is_arborescence(graph.reverse())
+        # `global` is a word of Python.
+        text = to_text(tree).replace("global", "global_")
+        assert _read(graph, len(tree) - 1) == _walk(ast.parse(text, mode="eval").body)
+
+
+def test_nodes_are_numbered_after_their_arguments_in_reading_order():
+    graph = to_networkx(parse_tree("kl(softmax_row(class_logits, 2))", OMNI), OMNI)
+    labels = [graph.nodes[n]["label"] for n in graph]
+    assert labels == ["class_logits", "2", "softmax_row", "kl"]
+    assert list(graph.edges) == [(0, 2), (1, 2), (2, 3)]
+
+
+def test_roles_and_sides(random_trees):
+    for tree in random_trees:
+        graph = to_networkx(tree, OMNI)
+        for _, node in graph.nodes(data=True):
+            assert node["sided"] == (node["kind"] in SIDED)
+            if node["role"] != "constant":
+                assert node["role"] == OMNI.declarations[node["label"]].role
+        for argument, _, edge in graph.edges(data=True):
+            assert edge["sided"] == graph.nodes[argument]["sided"]
+            assert edge["kind"] == graph.nodes[argument]["kind"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "edges"),
+    [
+        ("none", "none", []),
+        ("2 * 0.037 * l2(global)", "loss", [(2.0, 0.037, "2 × 0.037")]),
+        (
+            "l2(global) + 0.5 * calibrated * l1(class_logits)",
+            "+",
+            [(1.0, 1.0, "1 × 1"), (0.5, None, "0.5 × calibrated")],
+        ),
+    ],
+)
+def test_the_root_weighs_the_terms(text, label, edges):
+    graph = to_networkx(parse_distiller(text, OMNI), OMNI)
+    root = len(graph) - 1
+    assert (graph.nodes[root]["label"], graph.nodes[root]["role"]) == (label, "sum")
+    found = [edge for *_, edge in graph.in_edges(root, data=True)]
+    assert [(e["weight"], e["scale"], e["label"]) for e in found] == edges
+
+
+def test_equal_subtrees_stay_separate():
+    graph = to_networkx(parse_tree("add(l1(relu(global)), l2(relu(global)))", OMNI), OMNI)
+    assert sum(node["label"] == "global" for _, node in graph.nodes(data=True)) == 2

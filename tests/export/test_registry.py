@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from detkds_gp.errors import UserError
+from detkds_gp.export import FORMATS, export, write_export
+from detkds_gp.language import parse_distiller
+from detkds_gp.primitives import OMNI
+
+TEXT = "2 * 0.037 * l2(unit_channel(global))"
+
+
+@pytest.fixture(scope="module")
+def distiller():
+    return parse_distiller(TEXT, OMNI)
+
+
+def test_formats_are_those_of_the_command_line():
+    assert list(FORMATS) == ["json", "text", "latex", "dot", "svg", "png"]
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_file_holds_what_export_returns(distiller, tmp_path, fmt):
+    path = tmp_path / "distiller.out"
+    path.write_text("older")
+    write_export(distiller, OMNI, path, fmt)
+    content = export(distiller, OMNI, fmt)
+    assert path.read_bytes() == (content if fmt == "png" else content.encode())
+    assert os.listdir(tmp_path) == ["distiller.out"]
+
+
+def test_text_and_json_name_the_distiller(distiller):
+    assert export(distiller, OMNI, "text") == TEXT + "\n"
+    assert json.loads(export(distiller, OMNI, "json"))["formula"] == TEXT
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_the_baseline_can_be_exported_too(fmt):
+    assert export(parse_distiller("none", OMNI), OMNI, fmt)
+
+
+def test_unknown_format_lists_the_known(distiller, tmp_path):
+    with pytest.raises(UserError, match="'gif', wanted one of json, text, latex, dot, svg, png"):
+        export(distiller, OMNI, "gif")
+    with pytest.raises(UserError):
+        write_export(distiller, OMNI, tmp_path / "x.gif", "gif")
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("where", ["missing/x.json", "folder", "file/x.json", "x" * 300])
+def test_unwritable_path_is_one_line_and_leaves_nothing(distiller, tmp_path, where):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(UserError, match="cannot write") as caught:
+        write_export(distiller, OMNI, tmp_path / where, "json")
+    assert "\n" not in str(caught.value)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "kept"

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+
+import pytest
+from deap import gp
+
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language import Field, Loss, Map, PrimitiveSet, input, load_primitive_set, parse_tree, to_text
+from detkds_gp.primitives import DETKDS, OMNI, combiners, distances, inputs, norms
+
+MODULE = """
+from detkds_gp.language import Map, PrimitiveSet, transform
+from detkds_gp.primitives import distances, inputs
+
+@transform(Map, Map, shape="n c h w -> n c h w", latex="-#1")
+def negated(x):
+    \"\"\"Change the sign.\"\"\"
+    return -x
+
+MINE = PrimitiveSet("MINE", [inputs.global_, negated, distances.l2])
+"""
+
+
+def echo(primitive_set, declaration, tree):
+    return primitive_set.fingerprint(), repr(declaration), declaration.values, to_text(tree), tree
+
+
+def test_sets_declarations_and_trees_travel_to_a_spawned_process():
+    declaration = combiners.temperature.with_values(1, 3)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for primitive_set in (OMNI, DETKDS, OMNI.niche("global")):
+            tree = parse_tree("l2(unit_channel(global))", primitive_set)
+            there = pool.apply(echo, (primitive_set, declaration, tree))
+            assert there == echo(primitive_set, declaration, tree)
+            assert there[2] == (1.0, 3.0)
+
+
+def test_a_restored_declaration_keeps_its_narrower_kinds():
+    restored = pickle.loads(pickle.dumps(DETKDS))
+    assert {n: repr(d) for n, d in restored.declarations.items()} == {
+        n: repr(d) for n, d in DETKDS.declarations.items()
+    }
+    assert restored.niches == DETKDS.niches
+
+
+def test_a_declaration_inside_a_function_says_that_it_cannot_travel():
+    @input(Map, niche="a", latex="A")
+    def local():
+        """Stand in a function."""
+
+    with pytest.raises(DeclarationError, match="move it to an importable file"):
+        pickle.loads(pickle.dumps(local))
+
+
+def test_it_is_a_deap_set():
+    assert isinstance(OMNI, gp.PrimitiveSetTyped)
+    assert {p.name for p in OMNI.primitives[Loss]} >= {"l1", "kl", "add", "scaled"}
+    assert OMNI.min_height(Loss) == 1
+
+
+def test_duplicate_names():
+    with pytest.raises(DeclarationError, match="two primitives are called 'l2'; rename one"):
+        PrimitiveSet("TWICE", [inputs.global_, distances.l2, distances.l2])
+
+
+def test_functions_that_are_not_declared():
+    with pytest.raises(DeclarationError, match="is not declared; decorate it"):
+        PrimitiveSet("PLAIN", [inputs.global_, distances.l2, len])
+
+
+@pytest.mark.parametrize("parts", [[], [distances.l2], [norms.unit_channel, distances.l2]])
+def test_a_set_without_inputs(parts):
+    with pytest.raises(DeclarationError, match="has no input that student and teacher share"):
+        PrimitiveSet("EMPTY", parts)
+
+
+def test_an_input_from_which_no_loss_can_be_built():
+    with pytest.raises(DeclarationError, match="no formula from 'class_logits' ends in a Loss"):
+        PrimitiveSet("DEAD", [inputs.global_, inputs.class_logits, distances.l2_sum])
+
+
+def test_a_niche_keeps_its_own_inputs_and_shared_fields():
+    @input(Field, niche="", latex="B")
+    def boxes_mask():
+        """Say where the boxes are."""
+
+    parts = [*OMNI.declarations.values(), boxes_mask]
+    narrowed = PrimitiveSet("WITH_FIELD", parts).niche("class_logits")
+    names = [d.name for d in narrowed.declarations.values() if d.role == "input"]
+    assert names == ["class_logits", "class_map", "boxes_mask"]
+    assert narrowed.niches == ("class_logits",)
+    assert narrowed.niche("class_logits") is narrowed
+
+
+def test_unknown_niches_name_the_nearest():
+    with pytest.raises(DeclarationError, match="no knowledge 'globe'; did you mean 'global'"):
+        OMNI.niche("globe")
+
+
+def test_without_takes_inputs_away():
+    smaller = OMNI.without("class_map", "class_logits")
+    assert smaller.niches == ("global",)
+    assert OMNI.niches == ("global", "class_logits")
+
+
+def test_the_fingerprint_changes_with_kinds_and_values():
+    prints = {
+        OMNI.fingerprint(),
+        DETKDS.fingerprint(),
+        OMNI.without("class_map").fingerprint(),
+        PrimitiveSet("OMNI", [
+            d.with_values(1) if d.name == "temperature" else d for d in OMNI.declarations.values()
+        ]).fingerprint(),
+    }  # fmt: skip
+    assert len(prints) == 4
+
+
+def test_the_fingerprint_is_the_same_in_another_process():
+    program = "from detkds_gp.primitives import OMNI; print(OMNI.fingerprint())"
+    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert there.stdout.strip() == OMNI.fingerprint()
+
+
+def test_the_library_is_loaded_by_name():
+    assert load_primitive_set("detkds_gp.primitives:DETKDS") is DETKDS
+
+
+def test_a_set_in_the_current_directory_is_found(tmp_path, monkeypatch):
+    (tmp_path / "negative_primitives.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    mine = load_primitive_set("negative_primitives:MINE")
+    assert to_text(parse_tree("l2(negated(global))", mine)) == "l2(negated(global))"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("detkds_gp.primitives:DETKD", "has no set 'DETKD'; did you mean 'DETKDS'"),
+        ("detkds_gp.primitives:distances", "has no set 'distances'"),
+        ("no_such_module:SET", "No module named 'no_such_module'"),
+        ("detkds_gp.primitives", "wanted module:NAME"),
+        ("", "wanted module:NAME"),
+        (":OMNI", "wanted module:NAME"),
+        ("../primitives:OMNI", "wanted module:NAME"),
+        (".primitives:OMNI", "wanted module:NAME"),
+    ],
+)
+def test_a_reference_that_leads_nowhere(reference, message):
+    with pytest.raises(DeclarationError, match=message):
+        load_primitive_set(reference)
