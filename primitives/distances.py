@@ -17,13 +17,9 @@ def _mean(x: Tensor) -> Tensor:
     return x.mean() if x.numel() else x.sum()
 
 
-def _directions(x: Tensor) -> Tensor:
-    return x / (x.square().sum(dim=1, keepdim=True) + EPS**2).sqrt()
-
-
-def _per_row(divergences: Tensor) -> Tensor:
+def _per_row(divergence: Tensor, rows: Tensor) -> Tensor:
     """Average over rows; a mean that rounding put below zero is lifted, keeping its gradient."""
-    mean = divergences.sum() / max(len(divergences), 1)
+    mean = divergence / max(len(rows), 1)
     return mean + torch.relu(-mean).detach()
 
 
@@ -69,7 +65,8 @@ def kl(student: Tensor, teacher: Tensor) -> Tensor:
 
     Both are log-probabilities. Source: Hinton et al. (2015); the factor T^2 belongs to the weight.
     """
-    return _per_row(teacher.exp() * (teacher - student))
+    divergence = F.kl_div(student, teacher, reduction="sum", log_target=True)
+    return _per_row(divergence, student)
 
 
 @distance(Units, latex=r"\mathrm{BKL}(#1)")
@@ -78,7 +75,7 @@ def binary_kl(student: Tensor, teacher: Tensor) -> Tensor:
 
     Both are logits, so that no probability rounds to 0 or 1.
     """
-    return _per_row(_binary_divergences(student, teacher))
+    return _per_row(_binary_divergences(student, teacher).sum(), student)
 
 
 @distance(Units, latex=r"\mathrm{BKL}_{\delta}(#1)")
@@ -88,7 +85,7 @@ def weighted_binary_kl(student: Tensor, teacher: Tensor) -> Tensor:
     Source: BCKD (ICCV 2023), eq. 3.
     """
     gap = (student.sigmoid() - teacher.sigmoid()).abs().detach()
-    return _per_row(gap * _binary_divergences(student, teacher))
+    return _per_row((gap * _binary_divergences(student, teacher)).sum(), student)
 
 
 @distance(Features, latex=r"1 - \cos(#1)")
@@ -97,7 +94,7 @@ def cosine(student: Tensor, teacher: Tensor) -> Tensor:
 
     It is 0 where both sides are zero, 1/2 where one of them is.
     """
-    a, b = _directions(student), _directions(teacher)
+    a, b = F.normalize(student, dim=1, eps=EPS), F.normalize(teacher, dim=1, eps=EPS)
     # |a - b|^2 / 2 equals 1 - cos for unit vectors and, unlike it, is exactly 0 at a = b.
     return _mean((a - b).square().sum(dim=1)) / 2
 
@@ -105,6 +102,6 @@ def cosine(student: Tensor, teacher: Tensor) -> Tensor:
 @distance(Features, latex=r"1 - r(#1)")
 def pearson(student: Tensor, teacher: Tensor) -> Tensor:
     """One minus Pearson's correlation over the features, averaged over positions or rows."""
-    a = _directions(student - student.mean(dim=1, keepdim=True))
-    b = _directions(teacher - teacher.mean(dim=1, keepdim=True))
+    a = F.normalize(student - student.mean(dim=1, keepdim=True), dim=1, eps=EPS)
+    b = F.normalize(teacher - teacher.mean(dim=1, keepdim=True), dim=1, eps=EPS)
     return _mean((a - b).square().sum(dim=1)) / 2

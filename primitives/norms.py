@@ -6,13 +6,8 @@ from torch import Tensor
 
 from detkds_gp.language import Algebra, Map, Rows, transform
 
-EPS = 1e-6
+EPS = 1e-6  # lengths and deviations below it count as zero; it bounds their gradient
 GRAM_SIDE = 16
-
-
-def _unit(x: Tensor, dim: int) -> Tensor:
-    # The square root of a sum of squares has no gradient at zero; the tiny offset gives it one.
-    return x / (x.square().sum(dim=dim, keepdim=True) + EPS**2).sqrt()
 
 
 @transform(
@@ -24,7 +19,7 @@ def _unit(x: Tensor, dim: int) -> Tensor:
 )
 def unit_channel(x: Tensor) -> Tensor:
     """Scale the channel vector of every position to length 1; a vector of zeros stays zero."""
-    return _unit(x, 1)
+    return F.normalize(x, dim=1, eps=EPS)
 
 
 @transform(
@@ -36,7 +31,7 @@ def unit_channel(x: Tensor) -> Tensor:
 )
 def unit_space(x: Tensor) -> Tensor:
     """Scale every channel's map to length 1; a map of zeros stays zero."""
-    return _unit(x.flatten(2), 2).view_as(x)
+    return F.normalize(x.flatten(2), dim=2, eps=EPS).view_as(x)
 
 
 @transform(
@@ -51,15 +46,17 @@ def standardize_channel(x: Tensor) -> Tensor:
 
     Source: PKD (NeurIPS 2022), sec. 3.2.
     """
-    mean = x.mean(dim=(0, 2, 3), keepdim=True)
-    variance = (x - mean).square().mean(dim=(0, 2, 3), keepdim=True)
-    return (x - mean) / (variance + EPS**2).sqrt()
+    # Batch norm alone loses the digits of a channel that hardly varies: it is centred before. And
+    # unlike F.batch_norm, the function below takes a single 1x1 map.
+    centred = x - x.detach().mean(dim=(0, 2, 3), keepdim=True)
+    statistics = (None, None, None, None, True, 0.0)
+    return torch.batch_norm(centred, *statistics, EPS**2, torch.backends.cudnn.enabled)
 
 
 @transform(Rows, Rows, shape="m d -> m d", latex=r"\widehat{#1}", algebra=Algebra(idempotent=True))
 def unit_row(x: Tensor) -> Tensor:
     """Scale every row to length 1; a row of zeros stays zero."""
-    return _unit(x, 1)
+    return F.normalize(x, dim=1, eps=EPS)
 
 
 @transform(Rows, Rows, shape="m d -> m d", latex=r"\overline{#1}", algebra=Algebra(idempotent=True))
@@ -68,8 +65,7 @@ def standardize_row(x: Tensor) -> Tensor:
 
     Source: logit standardization (CVPR 2024).
     """
-    centred = x - x.mean(dim=1, keepdim=True)
-    return centred / (centred.square().mean(dim=1, keepdim=True) + EPS**2).sqrt()
+    return F.layer_norm(x, x.shape[1:], eps=EPS**2)
 
 
 @transform(Map, Rows, shape="n c h w -> (n c) (h w)", latex=r"[#1]_{nc}")

@@ -56,9 +56,11 @@ class LiveListener(Listener):
         self.progress.reset(self.task, description=name, total=total, completed=known)
         self.refresh()
 
-    def answered(self, niche: str, score: Score) -> None:
+    def answered(self, niche: str, score: Score | None) -> None:
         """Move the bar on."""
         self.progress.advance(self.task)
+        if score is None:
+            return
         done = self.seen.setdefault(niche, [0, 0])
         done[not score.ok] += 1
         if score.ap is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 OBJECTS = (2, 7)  # a scene
 SIDES = (0.16, 0.45)  # height of a digit, as a share of the scene
-VISIBLE = 0.75  # at least this share of a digit, however many later ones overlap it
+VISIBLE = 0.88  # at least this share of a digit, however many later ones overlap it
 INK = 0.5  # opacity from which a pixel belongs to a digit
 
 
@@ -93,7 +93,7 @@ def _warped(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     ink = cv2.warpAffine(
         padded, np.column_stack([linear, offset]), (size, size), flags=cv2.INTER_CUBIC
     )
-    edge = rng.uniform(0.35, 0.55)  # the lower, the bolder the stroke
+    edge = rng.uniform(0.4, 0.55)  # the lower, the bolder the stroke
     return np.clip((ink - edge + 0.15) / 0.3, 0, 1)
 
 

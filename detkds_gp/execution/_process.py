@@ -34,19 +34,19 @@ class WorkerProcess:
 
     Args:
         build: arguments of ``_worker.start``.
-        time_limit_seconds: of one task; None for no limit.
     """
 
     future: Future[bytes]
 
-    def __init__(self, build: tuple[bytes, int], time_limit_seconds: float | None) -> None:
+    def __init__(self, build: tuple[bytes, int]) -> None:
         self._build = build
-        self._limit = time_limit_seconds
+        self._limit: float | None = None
         self._pool: ProcessPool | None = None
         self._given_at = 0.0
 
-    def give(self, task: Any) -> None:
-        """Hand out a task; its answer arrives through ``future``."""
+    def give(self, task: Any, time_limit_seconds: float | None) -> None:
+        """Hand out a task, with no limit if None; its answer arrives through ``future``."""
+        self._limit = time_limit_seconds
         payload = pickle.dumps(task)
         if self._pool is None or not self._pool.active:
             stop_all([self])

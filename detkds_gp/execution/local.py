@@ -46,24 +46,26 @@ class LocalExecutor:
                 f"threads={threads}; wanted positive numbers"
             )
         build = (pickle.dumps(factory), threads)
-        self._workers = [WorkerProcess(build, time_limit_seconds) for _ in range(workers)]
+        self._limit = time_limit_seconds
+        self._workers = [WorkerProcess(build) for _ in range(workers)]
         self._failed_starts = 0
         self._running = False
         self._closed = False
 
-    def run(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
         """See Executor.run; tasks are handed out in their order."""
         if self._closed or self._running:
             raise RuntimeError(f"this executor {'is closed' if self._closed else 'runs already'}")
         self._running = True
         waiting = deque(range(len(tasks)))
         busy: dict[WorkerProcess, int] = {}
+        limit = self._limit if limited else None
         try:
             while waiting or busy:
-                self._hand_out(tasks, waiting, busy)
+                self._hand_out(tasks, waiting, busy, limit)
                 answers = self._collect(busy)
                 waiting.extendleft(i for i, answer in answers if answer is NOT_STARTED)
-                self._hand_out(tasks, waiting, busy)  # workers go on while the caller digests
+                self._hand_out(tasks, waiting, busy, limit)  # workers go on while the caller digests
                 yield from (pair for pair in answers if pair[1] is not NOT_STARTED)
         finally:
             stop_all(busy)
@@ -75,11 +77,15 @@ class LocalExecutor:
         stop_all(self._workers)
 
     def _hand_out(
-        self, tasks: Sequence[Any], waiting: deque[int], busy: dict[WorkerProcess, int]
+        self,
+        tasks: Sequence[Any],
+        waiting: deque[int],
+        busy: dict[WorkerProcess, int],
+        limit: float | None,
     ) -> None:
         for worker in self._workers:
             if waiting and worker not in busy:
-                worker.give(tasks[waiting[0]])
+                worker.give(tasks[waiting[0]], limit)
                 busy[worker] = waiting.popleft()
 
     def _collect(self, busy: dict[WorkerProcess, int]) -> list[tuple[int, Any]]:

@@ -24,7 +24,7 @@ class SerialExecutor:
         self._evaluate: Evaluator | None = None
         self._closed = False
 
-    def run(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
         """See Executor.run; yields in the order of ``tasks``."""
         for index, task in enumerate(tasks):
             if self._closed:

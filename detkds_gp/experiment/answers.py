@@ -7,7 +7,7 @@ from typing import Any
 
 from detkds_gp.execution import Executor, Fault
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.fitness import ProbeRequest, ScaleRequest
+from detkds_gp.fitness import Request, ScaleRequest
 from detkds_gp.language import Distiller
 from detkds_gp.score import Scale, Score, Trial
 from detkds_gp.store import Store
@@ -60,10 +60,10 @@ class Answers:
             self._listener.answered(niches[trial], score)
         return [known[trial] for trial, _, _ in asked]
 
-    def probe(self, exists: bool) -> None:
-        """Have the calibration student written, unless it exists."""
-        if not exists:
-            self._ask([ProbeRequest(self._seed)], lambda fault: _raise(fault))
+    def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
+        """Yield (request, answer) of preparations as they come; no time limit holds for them."""
+        for index, answer in self._run(requests, _raise, limited=False):
+            yield requests[index], answer
 
     def _evaluated(self, missing: Sequence[tuple[Trial, Distiller]]) -> Iterator[tuple[Trial, Score, str]]:
         """Measure scales, then train; a tree without a scale fails without training."""
@@ -95,17 +95,16 @@ class Answers:
             known[missing[index]] = scale
         return known
 
-    def _ask(self, requests: Sequence[Any], fail: Callable[[Fault], Any]) -> list[tuple[int, Any]]:
-        return list(self._run(requests, fail))
-
-    def _run(self, requests: Sequence[Any], fail: Callable[[Fault], Any]) -> Iterator[tuple[int, Any]]:
+    def _run(
+        self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True
+    ) -> Iterator[tuple[int, Any]]:
         """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone."""
         if not requests:
             return
         if self._executor is None:
             self._executor = self._make()
         again: list[int] = []
-        for index, answer in self._executor.run(requests):
+        for index, answer in self._executor.run(requests, limited=limited):
             if not isinstance(answer, Fault):
                 yield index, answer
             elif answer.kind == "error":
@@ -113,7 +112,7 @@ class Answers:
             else:
                 again.append(index)
         for index in sorted(again):
-            ((_, answer),) = self._executor.run([requests[index]])
+            ((_, answer),) = self._executor.run([requests[index]], limited=limited)
             if isinstance(answer, Fault) and answer.kind == "error":
                 _raise(answer)
             yield index, fail(answer) if isinstance(answer, Fault) else answer

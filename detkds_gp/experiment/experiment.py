@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,15 +12,15 @@ import torch
 from deap import tools
 
 from detkds_gp.environment import check_environment
-from detkds_gp.errors import DetectorError, StoreError
+from detkds_gp.errors import DetectorError
 from detkds_gp.execution import Executor, LocalExecutor, SerialExecutor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.prepare import Prepared, gather, prepare
+from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
 from detkds_gp.export import write_export
-from detkds_gp.fitness import ProxyWorker
+from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, TeacherRequest
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
@@ -88,69 +87,79 @@ class Experiment:
         with Store.open(self.work_dir) as store:
             store.begin(materials.fingerprint(self.config))
             store.record_event("started")
-            prepared = prepare(self.config, materials, self.work_dir, listener)
-            _remember_teacher(store, prepared.teacher)
-            answers = Answers(store, partial(self._executor, prepared), listener, self.config.baseline_seeds[0])
+            task = prepare(self.config, materials, self.work_dir, listener)
+            answers = Answers(store, partial(self._executor, task), listener, self.config.baseline_seeds[0])
             try:
-                return _Run(self, store, answers, prepared, listener).outcome()
+                return _Run(self, store, answers, task, listener).outcome()
             finally:
                 answers.close()
 
-    def _executor(self, prepared: Prepared) -> Executor:
+    def _executor(self, task: ProxyTask) -> Executor:
         execution = self.config.execution
-        worker = ProxyWorker(prepared.task)
+        worker = ProxyWorker(task)
         if execution.executor == "serial":
             torch.set_num_threads(self.config.threads)
             return SerialExecutor(worker)
         return LocalExecutor(worker, execution.workers, execution.time_limit_seconds, self.config.threads)
 
 
-def _remember_teacher(store: Store, score: Score) -> None:
-    known = store.score(TEACHER)
-    if known is None:
-        store.record_score(TEACHER, score)
-    elif (known.ap, known.test_ap) != (score.ap, score.test_ap):
-        raise StoreError(
-            f"the teacher's AP is {score.ap}, recorded in {store.path} is {known.ap}: its checkpoint has changed; use another --work-dir"
-        )
+_WHO = {TeacherRequest: "teacher", ProbeRequest: "student for calibration"}
 
 
 class _Run:
     """One run of an experiment, with its rooms open."""
 
-    def __init__(self, experiment: Experiment, store: Store, answers: Answers, prepared: Prepared, listener: Listener) -> None:
+    def __init__(self, experiment: Experiment, store: Store, answers: Answers, task: ProxyTask, listener: Listener) -> None:
         self.config = experiment.config
         self.work_dir = experiment.work_dir
         self.store = store
         self.answers = answers
-        self.prepared = prepared
-        self.primitive_set = prepared.task.primitive_set
+        self.task = task
         self.listener = listener
-        self.summary = Summary(store, self.primitive_set)
+        self.summary = Summary(store, task.primitive_set)
 
     def outcome(self) -> Outcome:
-        self.answers.probe(self.prepared.task.probe.exists())
-        self._baseline()
-        search = Search(self.primitive_set, self.config.search, self.config.seed)
+        self._prepare()
+        search = Search(self.task.primitive_set, self.config.search, self.config.seed)
         self._search(search)
         ranking = self.summary.ranking()
         if not ranking:
-            raise DetectorError(_nothing_worked(search))
+            raise DetectorError(f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}")
         self._verdict(ranking)
         self._write(ranking[0])
         self.store.record_event("finished")
         return Outcome(ranking[0].distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
 
-    def _baseline(self) -> None:
+    def _prepare(self) -> None:
+        """Train and score the teacher and, beside it, the students without distillation."""
         trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in self.config.baseline_seeds]
-        scores = self.answers.scores("baseline", [(trial, Distiller(), NONE) for trial in trials])
-        failed = next((score for score in scores if not score.ok), None)
-        if failed is not None:
-            raise DetectorError(f"the student alone fails to train: {failed.failure} ({failed.detail}); lower proxy.optimizer.lr")
-        best, teacher = max(score.ap or 0.0 for score in scores), self.prepared.teacher.ap or 0.0
-        if teacher <= best and self.config.require_better_teacher:
+        asked: list[Request] = [*trials, *self.summary.verdict_trials(NONE)]
+        missing: list[Request] = [trial for trial in asked if self.store.score(trial) is None]
+        if not self.task.probe.exists():
+            missing.insert(0, ProbeRequest(self.config.baseline_seeds[0]))
+        if self.store.score(TEACHER) is None or not self.task.teacher_outputs.exists():
+            missing.insert(0, TeacherRequest())
+        self.listener.phase("teacher and students alone", len(asked) + 2, len(asked) + 2 - len(missing))
+        for request, answer in self.answers.prepared(missing):
+            if isinstance(request, (Trial, TeacherRequest)):
+                self.store.record_score(request if isinstance(request, Trial) else TEACHER, answer, NONE)
+            self.listener.answered(_WHO.get(type(request), "student alone"), answer)
+        self._check_baseline([self._known(trial) for trial in trials], self._known(TEACHER))
+
+    def _known(self, trial: Trial) -> Score:
+        score = self.store.score(trial)
+        assert score is not None
+        return score
+
+    def _check_baseline(self, alone: Sequence[Score], teacher: Score) -> None:
+        for who, score in [("teacher", teacher), *(("student alone", score) for score in alone)]:
+            if not score.ok:
+                raise DetectorError(f"the {who} fails to train: {score.failure} ({score.detail}); lower its optimizer.lr")
+        best, ceiling = max(score.ap or 0.0 for score in alone), teacher.ap or 0.0
+        self.listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(s.ap or 0.0 for s in alone):.3f} to {best:.3f}")
+        if ceiling <= best and self.config.require_better_teacher:
             raise DetectorError(
-                f"the teacher's AP on selection is {teacher:.3f}, the student's alone reaches {best:.3f}; "
+                f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
                 "give a better teacher, or set require_better_teacher=False to go on"
             )
 
@@ -175,9 +184,5 @@ class _Run:
 
     def _write(self, best: Ranked) -> None:
         path = self.work_dir / "distiller.json"
-        write_export(best.distiller, self.primitive_set, path, "json")
-        write_export(best.distiller, self.primitive_set, self.work_dir / "tree.png", "png")
-
-
-def _nothing_worked(search: Search) -> str:
-    return f"no distiller could be trained: {json.dumps(search.counts)}; look at gp_search show"
+        write_export(best.distiller, self.task.primitive_set, path, "json")
+        write_export(best.distiller, self.task.primitive_set, self.work_dir / "tree.png", "png")

@@ -17,8 +17,8 @@ class Listener:
     def phase(self, name: str, total: int, known: int) -> None:
         """Take the start of a group of trainings: how many, and how many of them were answered before."""
 
-    def answered(self, niche: str, score: Score) -> None:
-        """Take the score of one training of the phase."""
+    def answered(self, niche: str, score: Score | None) -> None:
+        """Take the score of one training of the phase; None where a training has none."""
 
     def generation(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the DEAP log records of a finished generation, one per niche."""

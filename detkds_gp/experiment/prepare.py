@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from detkds_gp.data.coco import CocoSplit, data_hash, load_split
 from detkds_gp.data.digits import make_digits
@@ -18,10 +14,8 @@ from detkds_gp.detectors import DetectorSpec, Pair, build_detector, check_pair
 from detkds_gp.errors import ConfigError, DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.fitness import ProxyTask, SplitImages, keep_teacher, obtain_teacher
-from detkds_gp.fitness.evaluation import Evaluation
+from detkds_gp.fitness import ProxyTask, with_checkpoint
 from detkds_gp.language import PrimitiveSet, load_primitive_set
-from detkds_gp.score import Score
 from detkds_gp.training import seed_all
 
 MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmcv", "mmengine", "deap", "numpy")
@@ -45,8 +39,17 @@ class Materials:
             "config": config.identity(),
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
+            "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in _detectors(config).items()},
             "versions": {name: version(name) for name in MATTERS},
         }
+
+
+def _detectors(config: ExperimentConfig) -> dict[str, DetectorSpec]:
+    return {role: pinned(getattr(config, role).spec(), role) for role in ("student", "teacher")}
+
+
+def _file_hash(path: str | None) -> str | None:
+    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
 def gather(config: ExperimentConfig, primitive_set: PrimitiveSet | None = None) -> Materials:
@@ -110,56 +113,31 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
     return primitive_set.without(*dropped) if dropped else primitive_set
 
 
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use so many CPU threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A pair ready for the search.
-
-    Attributes:
-        task: what workers need.
-        teacher: the teacher's AP on selection and test.
-    """
-
-    task: ProxyTask
-    teacher: Score
-
-
-def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, listener: Listener) -> Prepared:
-    """Obtain the teacher, check the pair, keep the teacher's outputs and score the teacher.
+def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, listener: Listener) -> ProxyTask:
+    """Check the pair and say what workers need; nothing is trained yet.
 
     Raises:
         DetectorError: if a detector cannot be built or the pair shares nothing that is asked for.
-        ConfigError: if the config names unknown knowledge.
+        ConfigError: if a checkpoint does not exist.
+        DeclarationError: if the config names unknown knowledge.
     """
-    settings = config.proxy
-    limit = settings.memory_limit_mb * 2**20
-    images = {name: SplitImages(split, settings.image_size, limit) for name, split in materials.splits.items()}
-    classes = materials.splits["train"].classes
-    student = pinned(config.student.spec(), "student")
-    with torch_threads(config.teacher.train.threads):
-        spec = obtain_teacher(pinned(config.teacher.spec(), "teacher"), images["train"], config.teacher.train, Path(config.cache_dir), listener.say)
-        teacher = build_detector(spec, classes).to(settings.device).eval()
-        seed_all(config.baseline_seeds[0])
-        pair = check_pair(build_detector(student, classes).to(settings.device), teacher, settings.image_size)
-        grammar = narrowed(materials.primitive_set, config, pair, listener)
-        names = sorted({d.source for d in grammar.declarations.values() if d.role == "input"})
-        outputs = work_dir / f"teacher-outputs-{_short_hash(spec, names, config)}.pt"
-        if not outputs.exists():
-            listener.say(f"teacher: keeping its outputs for {len(images['train'])} images and their mirror images")
-            keep_teacher(teacher, images["train"], names, settings.teacher_precision, outputs)
-        score = Score(Evaluation(images["selection"])(teacher), Evaluation(images["test"])(teacher))
-    task = ProxyTask(student, materials.splits, settings, grammar, pair, outputs, work_dir / "probe.pt")
-    return Prepared(task, score)
+    train, size = materials.splits["train"], config.proxy.image_size
+    student, teacher = _detectors(config).values()
+    seed_all(config.baseline_seeds[0])
+    pair = check_pair(build_detector(student, train.classes), build_detector(teacher, train.classes), size)
+    grammar = narrowed(materials.primitive_set, config, pair, listener)
+    teacher = with_checkpoint(teacher, train, config.teacher.train, Path(config.cache_dir))
+    return ProxyTask(
+        student=student,
+        teacher=teacher,
+        teacher_training=config.teacher.train,
+        splits=materials.splits,
+        settings=config.proxy,
+        primitive_set=grammar,
+        pair=pair,
+        teacher_outputs=work_dir / "teacher-outputs.pt",
+        probe=work_dir / "probe.pt",
+    )
 
 
 def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:
@@ -174,9 +152,3 @@ def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:
     if not path.is_file():
         raise ConfigError(f"{role}.checkpoint is {spec.checkpoint!r}, no such file; give a path, or leave it out")
     return replace(spec, checkpoint=str(path))
-
-
-def _short_hash(spec: DetectorSpec, names: list[str], config: ExperimentConfig) -> str:
-    content = Path(spec.checkpoint or "").read_bytes()
-    said = f"{names} {config.proxy.teacher_precision} {config.proxy.image_size}"
-    return hashlib.sha256(content + said.encode()).hexdigest()[:12]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from detkds_gp.detectors import DetectorSpec, build_detector, make_batch
 from detkds_gp.detectors.pair import Pair
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.kept_teacher import KeptTeacher
+from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
 from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.settings import ProxySettings
+from detkds_gp.fitness.teacher import TeacherTraining, train_teacher
 from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.score import Score, Trial
@@ -32,6 +33,8 @@ class ProxyTask:
 
     Attributes:
         student: what is trained.
+        teacher: what it learns from; its checkpoint may still have to be trained.
+        teacher_training: how, then.
         splits: train, selection and test.
         settings: budget and optimizer.
         primitive_set: the grammar of the distillers.
@@ -41,6 +44,8 @@ class ProxyTask:
     """
 
     student: DetectorSpec
+    teacher: DetectorSpec
+    teacher_training: TeacherTraining
     splits: dict[str, CocoSplit]
     settings: ProxySettings
     primitive_set: PrimitiveSet
@@ -60,7 +65,7 @@ class ProxyTraining:
         self.task = task
         limit = task.settings.memory_limit_mb * 2**20
         self.images = {name: SplitImages(s, task.settings.image_size, limit) for name, s in task.splits.items()}
-        self.teacher = KeptTeacher(task.teacher_outputs)
+        self._kept: KeptTeacher | None = None
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, nn.Module] = {}
 
@@ -73,12 +78,29 @@ class ProxyTraining:
         Raises:
             FormulaError: if the distiller's text cannot be read.
         """
-        started = time.perf_counter()
         distiller = parse_distiller(trial.distiller, self.task.primitive_set)
+        return self._scored(lambda: self.train(distiller, trial.iterations, trial.seed), trial.test)
+
+    def prepare_teacher(self) -> Score:
+        """Train the teacher if it has no checkpoint yet, score it, and keep what it says of the training images."""
+        return self._scored(self._teacher_kept, test=True)
+
+    def _teacher_kept(self) -> nn.Module:
+        task = self.task
+        if not Path(task.teacher.checkpoint or "").exists():
+            train_teacher(task.teacher, self.images["train"], task.teacher_training, task.settings.device)
+        teacher = build_detector(task.teacher, task.splits["train"].classes).to(task.settings.device).eval()
+        names = sorted({d.source for d in task.primitive_set.declarations.values() if d.role == "input"})
+        keep_teacher(teacher, self.images["train"], names, task.settings.teacher_precision, task.teacher_outputs)
+        return teacher
+
+    def _scored(self, train: Callable[[], nn.Module], test: bool) -> Score:
+        """Turn a training into a score; what can go wrong in it has a name."""
+        started = time.perf_counter()
         try:
-            student = self.train(distiller, trial.iterations, trial.seed)
-            ap = self.evaluate(student, "selection")
-            test_ap = self.evaluate(student, "test") if trial.test else None
+            detector = train()
+            ap = self.evaluate(detector, "selection")
+            test_ap = self.evaluate(detector, "test") if test else None
         except TrainingFault as fault:
             return Score.failed(fault.failure, fault.detail, time.perf_counter() - started)
         except KnowledgeError as error:
@@ -120,7 +142,9 @@ class ProxyTraining:
 
     def _teacher(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[torch.Tensor]]:
         device = self.task.settings.device
-        kept = self.teacher(indices, flips)
+        if self._kept is None:
+            self._kept = KeptTeacher(self.task.teacher_outputs)
+        kept = self._kept(indices, flips)
         return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
 
     def evaluate(self, detector: nn.Module, split: str) -> float:

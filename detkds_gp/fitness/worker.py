@@ -25,7 +25,12 @@ class ProbeRequest:
     seed: int
 
 
-Request = Trial | ScaleRequest | ProbeRequest
+@dataclass(frozen=True)
+class TeacherRequest:
+    """Train the teacher if it has no checkpoint, score it, and write its kept outputs."""
+
+
+Request = Trial | ScaleRequest | ProbeRequest | TeacherRequest
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class ProxyWorker:
                 return proxy(request)
             if isinstance(request, ScaleRequest):
                 return measure_scale(proxy, request.formula, request.seed)
+            if isinstance(request, TeacherRequest):
+                return proxy.prepare_teacher()
             return write_probe(proxy, request.seed)
 
         return answer

@@ -84,7 +84,7 @@ class DistillationLoss(nn.Module):
                 per_level = [run(program, inputs) for inputs in _by_level(program, knowledge)]
                 levels[term.knowledge] = torch.stack(per_level) * factor
         means = [losses.mean() for losses in levels.values()]
-        return LossTerms(torch.stack(means).sum() if means else torch.zeros(()), levels)
+        return LossTerms(sum(means[1:], means[0]) if means else torch.zeros(()), levels)
 
 
 def _inputs(program: Sequence[Instruction]) -> dict[str, Declaration]:

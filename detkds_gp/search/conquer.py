@@ -52,7 +52,7 @@ class MixBreeder:
         register_selection(toolbox, self.settings)
 
     def seeds(self) -> list[Mix]:
-        """Return each single best champion at the divide weight and, if several, their equal mix."""
+        """Return each niche's best at the divide weight and, if several, their equal mix."""
         count = len(self.champions)
         best, none = (0, self.equal), (None, self.equal)
         choices = [[best if i == j else none for j in range(count)] for i in range(count)]
@@ -90,7 +90,7 @@ class MixBreeder:
         return (mix,)
 
     def made(self, genes: Sequence[Gene], parents: tuple[str, ...] = ()) -> Mix | None:
-        """Build the mix's distiller; None if it chooses no formula; parents default to the chosen."""
+        """Build the mix's distiller; None if it chooses nothing; the chosen are default parents."""
         chosen, terms = [], []
         for (rank, weight), members in zip(genes, self.champions, strict=True):
             if rank is not None:

@@ -24,10 +24,16 @@ from detkds_gp.search.evolution import Ledger, Stage
 from detkds_gp.search.individual import Formula, lineage
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox, register_selection
-from detkds_gp.search.variation import crossover, mutate_constant, mutate_point, mutate_subtree
+from detkds_gp.search.variation import (
+    crossover,
+    mutate_constant,
+    mutate_insert,
+    mutate_point,
+    mutate_shrink,
+    mutate_subtree,
+)
 
-MUTATION_DEPTH = 2
-MUTATIONS = ("mutate_subtree", "mutate_point", "mutate_constant")
+MUTATIONS = (mutate_subtree, mutate_insert, mutate_shrink, mutate_point, mutate_constant)
 
 
 def divide_stage(
@@ -60,13 +66,10 @@ class FormulaBreeder:
     toolbox: SeededToolbox
 
     def __post_init__(self) -> None:
-        rng, toolbox = self.toolbox.rng, self.toolbox
+        toolbox = self.toolbox
         toolbox.register("fresh", self.fresh)
-        toolbox.register("mate", crossover, rng=rng)
+        toolbox.register("mate", crossover, rng=toolbox.rng)
         toolbox.register("mutate", self.mutate)
-        toolbox.register("mutate_subtree", mutate_subtree, rng=rng, depth=MUTATION_DEPTH)
-        toolbox.register("mutate_point", mutate_point, rng=rng)
-        toolbox.register("mutate_constant", mutate_constant, rng=rng)
         toolbox.register("vary", self.vary)
         register_selection(toolbox, self.settings)
 
@@ -113,8 +116,8 @@ class FormulaBreeder:
 
     def mutate(self, formula: Formula) -> tuple[list[Node]]:
         """Apply one of the mutations; like DEAP's, returns a tuple of one."""
-        operator = getattr(self.toolbox, self.toolbox.rng.choice(MUTATIONS))
-        return (operator(formula, primitive_set=self.primitive_set.niche(formula.niche)),)
+        operator = self.toolbox.rng.choice(MUTATIONS)
+        return (operator(formula, self.toolbox.rng, self.primitive_set.niche(formula.niche)),)
 
     def made(self, tree: gp.PrimitiveTree, parents: tuple[str, ...] = ()) -> Formula | None:
         """Bring a tree to its canonical form; None if that is too deep or too large."""

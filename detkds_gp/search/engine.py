@@ -86,7 +86,7 @@ class Search:
         return {niche: best[: self.settings.champions] for niche, best in niches.items() if best}
 
     def ask(self) -> list[Candidate]:
-        """Return the candidates of the next generation, never asked before; empty when the search is over.
+        """Return the next generation, never asked before; empty when the search is over.
 
         Asking again before `tell` returns the same candidates.
         """
@@ -125,7 +125,7 @@ class Search:
 
     @property
     def hall_of_fame(self) -> tools.HallOfFame:
-        """The best individuals of all stages, best first; each has ``distiller`` and ``fitness``."""
+        """The best individuals so far, best first; each has ``distiller`` and ``fitness``."""
         return self._ledger.hall_of_fame
 
     @property

@@ -1,4 +1,4 @@
-"""One stage of the search: (mu + lambda) evolution over niches, a generator that asks for scores."""
+"""One stage of the search: (mu + lambda) evolution over niches that asks for scores."""
 
 from __future__ import annotations
 
@@ -97,21 +97,23 @@ class Stage:
     def _fill(
         self, brood: dict[str, Individual], size: int, make: Callable[[], Individual | None]
     ) -> None:
-        """Fill a brood up with individuals never asked before; gives up when none seems left."""
-        for _ in range(ATTEMPTS * (size - len(brood))):
-            if len(brood) >= size:
-                return
+        """Fill a brood up with individuals never asked before; gives up after ATTEMPTS misses."""
+        misses = 0
+        while len(brood) < size and misses < ATTEMPTS:
             individual = make()
-            if individual is not None:
-                self._admit(brood, individual)
+            admitted = individual is not None and self._admit(brood, individual)
+            misses = 0 if admitted else misses + 1
 
-    def _admit(self, brood: dict[str, Individual], individual: Individual) -> None:
+    def _admit(self, brood: dict[str, Individual], individual: Individual) -> bool:
+        """Add an individual to the brood unless it is known; returns whether it was added."""
         self._generated[individual.niche] += 1
         text = individual.distiller.text
-        if text in brood or text in self.ledger.scores:
+        known = text in brood or text in self.ledger.scores
+        if known:
             self._duplicates[individual.niche] += 1
         else:
             brood[text] = individual
+        return not known
 
     def _evaluate(self, newcomers: Sequence[Individual], generation: int) -> Asking:
         if newcomers:

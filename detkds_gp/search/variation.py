@@ -18,31 +18,31 @@ from detkds_gp.language.tree import Node, is_constant
 def crossover(
     first: gp.PrimitiveTree, second: gp.PrimitiveTree, rng: random.Random
 ) -> tuple[list[Node], list[Node]]:
-    """Exchange two subtrees whose kinds fit each other's place.
+    """Exchange two subtrees whose kinds fit each other's place, but not the whole trees.
 
     Returns:
-        the nodes of both children; the parents where no exchange is possible.
+        the nodes of both children; the parents' where no exchange would change anything.
     """
     a, b = list(first), list(second)
     wanted_a, wanted_b = wanted_kinds(a), wanted_kinds(b)
-    start = rng.randrange(len(a))
     fitting = [
-        index
-        for index, node in enumerate(b)
-        if issubclass(node.ret, wanted_a[start]) and issubclass(a[start].ret, wanted_b[index])
+        (i, j)
+        for i, one in enumerate(a)
+        for j, other in enumerate(b)
+        if issubclass(one.ret, wanted_b[j]) and issubclass(other.ret, wanted_a[i])
+        if (i or j) and (one.arity or one != other)
     ]
-    if not fitting:
-        return a, b
-    other = rng.choice(fitting)
-    here, there = first.searchSubtree(start), second.searchSubtree(other)
-    a[here], b[there] = b[there], a[here]
+    if fitting:
+        i, j = rng.choice(fitting)
+        here, there = first.searchSubtree(i), second.searchSubtree(j)
+        a[here], b[there] = b[there], a[here]
     return a, b
 
 
 def mutate_subtree(
-    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet, depth: int
+    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet, depth: int = 2
 ) -> list[Node]:
-    """Replace a random subtree by a grown one of at most ``depth`` (or as low as its kind allows)."""
+    """Replace a random subtree by a grown one of ``depth`` or less, where its kind allows."""
     nodes = list(tree)
     start = rng.randrange(len(nodes))
     kind = wanted_kinds(nodes)[start]
@@ -65,6 +65,49 @@ def mutate_point(
         choices = [p for p in primitive_set.primitives[wanted] if p != old and p.args == old.args]
     if choices:
         nodes[start] = rng.choice(choices)
+    return nodes
+
+
+def mutate_insert(
+    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
+) -> list[Node]:
+    """Put a primitive around a subtree; its other arguments are grown as low as they can be."""
+    nodes = list(tree)
+    start = rng.randrange(len(nodes))
+    wanted, inner = wanted_kinds(nodes)[start], tree.searchSubtree(start)
+    choices = [
+        (primitive, slot)
+        for primitive in primitive_set.primitives[wanted]
+        if primitive_set.reach(primitive) < NEVER
+        for slot, kind in enumerate(primitive.args)
+        if issubclass(nodes[start].ret, kind)
+    ]
+    if not choices:
+        return nodes
+    primitive, slot = rng.choice(choices)
+    outer = [primitive]
+    for index, kind in enumerate(primitive.args):
+        lowest = primitive_set.min_height(kind)
+        outer += nodes[inner] if index == slot else grow(primitive_set, rng, lowest, kind)
+    nodes[inner] = outer
+    return nodes
+
+
+def mutate_shrink(
+    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
+) -> list[Node]:
+    """Replace a subtree by one of its root's arguments."""
+    nodes, wanted, choices = list(tree), wanted_kinds(tree), []
+    for start, node in enumerate(nodes):
+        argument = start + 1
+        for _ in range(node.arity):
+            inner = tree.searchSubtree(argument)
+            if issubclass(nodes[argument].ret, wanted[start]):
+                choices.append((tree.searchSubtree(start), inner))
+            argument = inner.stop
+    if choices:
+        outer, inner = rng.choice(choices)
+        nodes[outer] = nodes[inner]
     return nodes
 
 

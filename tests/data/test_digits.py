@@ -31,7 +31,7 @@ def test_every_split_is_a_coco_split_of_ten_digits(digits):
         assert split.dropped == 0
         assert all(2 <= len(record.boxes) <= 7 for record in split.images)
     sides = np.concatenate([r.boxes[:, 3] - r.boxes[:, 1] for r in split.images])
-    assert sides.min() < 20 < 35 < sides.max()
+    assert sides.min() < 25 < 45 < sides.max()
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

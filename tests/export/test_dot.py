@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from detkds_gp.export import export, to_networkx
-from detkds_gp.export.dot import to_dot
+from detkds_gp.export.dot import _quoted, to_dot
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 
@@ -42,6 +42,12 @@ def test_sided_edges_have_two_colours():
 
 def test_numbers_are_folded_into_their_box():
     assert r'label="softmax_row\ntemperature 2"' in export(parse_distiller(TWO, OMNI), OMNI, "dot")
+
+
+def test_quotes_and_backslashes_are_escaped():
+    quoted = _quoted('a "b" \\', "c")
+    assert quoted == r'"a \"b\" \\\nc"'
+    assert re.fullmatch(QUOTED, quoted)
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")

@@ -68,7 +68,8 @@ def test_every_corrupted_place_is_named(change):
             del parent[path[-1]]
         else:
             parent[path[-1]] = values[change]
-        if broken == data:
+        # In Python True equals 1, in JSON it does not.
+        if json.dumps(broken) == json.dumps(data):
             continue
         with pytest.raises(FormulaError) as caught:
             distiller_from_json(broken, OMNI)

@@ -106,7 +106,9 @@ def shuffled(tree: gp.PrimitiveTree, rng: random.Random) -> gp.PrimitiveTree:
 
 def test_other_spellings_of_one_formula_share_its_form(grown):
     rng = random.Random(0)
-    omni = [tree for tree, primitive_set, _ in grown if primitive_set.name.startswith("OMNI")][:2000]
+    omni = [tree for tree, primitive_set, _ in grown if primitive_set.name.startswith("OMNI")][
+        :2000
+    ]
     different = 0
     for tree in omni:
         other = shuffled(tree, rng)

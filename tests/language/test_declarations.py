@@ -6,8 +6,25 @@ import torch.nn.functional as F
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language import (
-    Algebra, Boxes, Factor, Features, Field, Loss, Map, Number, Probs, Ratio, Rows, Temperature, combiner,
-    constant, describe, distance, input, pair_transform, transform,
+    Algebra,
+    Boxes,
+    Factor,
+    Features,
+    Field,
+    Loss,
+    Map,
+    Number,
+    Probs,
+    Ratio,
+    Rows,
+    Temperature,
+    combiner,
+    constant,
+    describe,
+    distance,
+    input,
+    pair_transform,
+    transform,
 )  # fmt: skip
 from detkds_gp.language.contract import result_shape
 from detkds_gp.primitives import OMNI, norms
@@ -42,7 +59,8 @@ def test_what_is_declared_is_described_as_json_values():
     assert rows["softmax_space"] == {
         "name": "softmax_space", "role": "transform", "arguments": ["Map", "Temperature"],
         "result": "Probs", "shape": "n c h w -> (n c) (h w)", "latex": r"\sigma_{hw}(#1 / #2)",
-        "doc": "Make every channel's map a distribution over its positions.", "values": [], "niche": "",
+        "doc": "Make every channel's map a distribution over its positions.",
+        "values": [], "niche": "",
     }  # fmt: skip
     assert rows["temperature"]["values"] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
 
@@ -99,7 +117,9 @@ def test_a_broken_shape_contract(function, shape, message):
 
 def test_a_primitive_that_raises_on_1x1_maps_is_a_declaration_error():
     def pooled(x):
-        return F.interpolate(F.max_pool2d(x, 2), x.shape[2:]) if x.shape[3] > 1 else F.max_pool2d(x, 2)
+        return (
+            F.interpolate(F.max_pool2d(x, 2), x.shape[2:]) if x.shape[3] > 1 else F.max_pool2d(x, 2)
+        )
 
     with pytest.raises(DeclarationError, match=r"fails on shape \(1, 4, 1, 1\): RuntimeError"):
         declare_map(pooled)
@@ -132,7 +152,10 @@ def test_a_map_that_is_not_finite_or_mixes_images(function, message):
         (lambda s, t: (s - t).square(), r"wanted a scalar \(\)"),
         (lambda s, t: 3.0, "returns float, wanted a scalar"),
         (lambda s, t: (s - t).square().mean() + 1, "wanted 0 where student equals teacher"),
-        (lambda s, t: s.square().sum() / max(1, s.numel()), "wanted 0 where student equals teacher"),
+        (
+            lambda s, t: s.square().sum() / max(1, s.numel()),
+            "wanted 0 where student equals teacher",
+        ),
         (lambda s, t: (s - t).sum() / max(1, s.numel()), "wanted a finite loss >= 0"),
         (lambda s, t: -(s - t).square().sum() / max(1, s.numel()), "wanted a finite loss >= 0"),
         (lambda s, t: (s - t).square().mean(), "nan on random values"),
@@ -158,7 +181,7 @@ def test_a_distance_of_boxes_is_zero_also_where_they_have_no_area():
             """Compare boxes."""
             return function(student, teacher).sum() / max(1, len(student))
 
-        with pytest.raises(DeclarationError, match="is (1|nan) at zero, wanted"):
+        with pytest.raises(DeclarationError, match=r"is (1|nan) at zero, wanted"):
             distance(Boxes, latex="#1")(boxes)
 
 
@@ -219,7 +242,9 @@ def test_algebra_that_does_not_fit(arguments, algebra):
         combiner(arguments, latex=latex, algebra=algebra)(joined)
 
 
-@pytest.mark.parametrize(("kind", "values"), [(Temperature, ()), (Temperature, (1, 0)), (Map, (1,))])
+@pytest.mark.parametrize(
+    ("kind", "values"), [(Temperature, ()), (Temperature, (1, 0)), (Map, (1,))]
+)
 def test_constants_outside_their_kind(kind, values):
     def grid():
         """Numbers."""

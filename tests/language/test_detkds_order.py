@@ -10,7 +10,12 @@ from detkds_gp.errors import FormulaError
 from detkds_gp.language import parse_tree
 from detkds_gp.primitives import DETKDS
 
-ATTENTION = {"spatial_attention": 1, "channel_attention": 1, "shared_mask": 0.5, "shared_dropout": 0.1}
+ATTENTION = {
+    "spatial_attention": 1,
+    "channel_attention": 1,
+    "shared_mask": 0.5,
+    "shared_dropout": 0.1,
+}
 SCALE = ("max_pool_2", "max_pool_4")
 PATCHES = ("patches_2", "patches_4")
 MAP_NORM = (
@@ -32,7 +37,7 @@ def chain(*calls: str | tuple[str, float], leaf: str) -> str:
 
 
 def paper_formulas() -> set[str]:
-    """Every chain of the paper, written slot by slot, with one number per primitive that takes one."""
+    """Every chain of the paper, written slot by slot, with one number for each primitive."""
     formulas = set()
     attentions = [(), *([item] for item in ATTENTION.items())]
     for leaf, attention in product(("global", "class_map"), attentions):
@@ -58,8 +63,11 @@ def rows_formulas(leaf: str, front: tuple) -> set[str]:
 
 
 def enumerate_from_kinds() -> set[str]:
-    """Every formula the set's kinds allow, by breadth-first search; numbers as in `paper_formulas`."""
-    numbers = {**ATTENTION, **dict.fromkeys(("softmax_space", "softmax_channel", "softmax_row", "units"), 2)}
+    """Every formula the set's kinds allow, breadth first; numbers as in `paper_formulas`."""
+    numbers = {
+        **ATTENTION,
+        **dict.fromkeys(("softmax_space", "softmax_channel", "softmax_row", "units"), 2),
+    }
     declarations = list(DETKDS.declarations.values())
     found = [(d.name, d.result) for d in declarations if d.role == "input"]
     for text, kind in found:
@@ -80,7 +88,9 @@ def test_every_chain_is_read():
 
 
 @pytest.mark.parametrize("late", ["max_pool_2", "unit_channel", "relu", "spatial_attention"])
-@pytest.mark.parametrize("early", ["spatial_attention", "channel_attention", "shared_mask", "max_pool_4"])
+@pytest.mark.parametrize(
+    "early", ["spatial_attention", "channel_attention", "shared_mask", "max_pool_4"]
+)
 def test_a_wrong_order_is_refused(early, late):
     order = {**dict.fromkeys(ATTENTION, 0), **dict.fromkeys(SCALE, 1)}
     inner = (late, ATTENTION.get(late))

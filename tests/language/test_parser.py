@@ -20,9 +20,9 @@ SOUND = [
 ]
 PIECES = [
     *OMNI.declarations, *map(str, range(-2, 12)), "1e999", "1e-999", "-0", "nan", "inf", "٣", "½",
-    "9" * 500, "(" * 300, ")" * 300, "relu(" * 3000, "add(l1(global), " * 400, "l2(global) + " * 50,
-    "__import__('os')", "lambda: 0", "none", "calibrated", "\x00", "\u200b", "𝟙", "é", "\n", " ", "\t",
-    "*", "+", ",", "()", "--", "1.", ".5", "1e", "e5", "0x10", "1_0", "'", '"', "#", "[", "{", "\\",
+    "9" * 500, "(" * 300, ")" * 300, "relu(" * 1000, "add(l1(global), " * 200, "l2(global) + " * 50,
+    "__import__('os')", "lambda: 0", "none", "calibrated", "\x00", "\u200b", "𝟙", "é",
+    "\n", " ", "\t",    "*", "+", ",", "()", "--", "1.", ".5", "1e", "e5", "0x10", "1_0", "'", '"', "#", "[", "{", "\\",
 ]  # fmt: skip
 EDIT = st.tuples(
     st.sampled_from(["delete", "insert", "replace", "transpose"]),
@@ -53,13 +53,15 @@ def test_2000_corrupted_formulas_are_read_or_refused_with_a_position(text, edits
     text = corrupt(text, edits)
     try:
         distiller = parse_distiller(text, OMNI)
-    except FormulaError as error:
-        assert error.position is not None
-        assert 0 <= error.position <= len(text)
-        assert f"position {error.position}" in str(error)
-        assert "\n" not in str(error)
+    except FormulaError as caught:
+        error = caught
     else:
         assert parse_distiller(distiller.text, OMNI).text == distiller.text
+        return
+    assert error.position is not None
+    assert 0 <= error.position <= len(text)
+    assert f"position {error.position}" in str(error)
+    assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -127,10 +129,16 @@ def test_the_position_and_the_reason_are_named(text, position, message):
             "'kl' takes Probs, but 'flatten_space' returns Rows; "
             "write kl(softmax_row(flatten_space(...), 1))",
         ),
-        ("kl(global)", "'kl' takes Probs, but 'global' returns Map; write kl(softmax_space(global, 1))"),
+        (
+            "kl(global)",
+            "'kl' takes Probs, but 'global' returns Map; write kl(softmax_space(global, 1))",
+        ),
         ("binary_kl(class_logits)", "write binary_kl(units(class_logits, 1))"),
         ("weighted(global, global)", "a formula is Loss, but 'weighted' returns Map"),
-        ("l2(weighted(global, global))", "write weighted(..., teacher_spatial_attention(global, 1))"),
+        (
+            "l2(weighted(global, global))",
+            "write weighted(..., teacher_spatial_attention(global, 1))",
+        ),
         ("relu(global)", "a formula is Loss, but 'relu' returns Map; write l1(relu(...))"),
         ("add(global, l1(global))", "write add(l1(global), ...)"),
     ],
@@ -142,12 +150,16 @@ def test_a_wrong_kind_says_got_wanted_and_the_bridge(text, message):
 
 
 def test_without_a_bridge_only_got_and_wanted_are_said():
-    with pytest.raises(FormulaError, match="'l2_sum' takes Map, but 'class_logits' returns Rows") as caught:
+    with pytest.raises(
+        FormulaError, match="'l2_sum' takes Map, but 'class_logits' returns Rows"
+    ) as caught:
         parse_tree("l2_sum(class_logits)", OMNI)
     assert "write" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["kl(flatten_space(global))", "kl(global)", "binary_kl(class_logits)"])
+@pytest.mark.parametrize(
+    "text", ["kl(flatten_space(global))", "kl(global)", "binary_kl(class_logits)"]
+)
 def test_the_suggested_formula_is_sound(text):
     with pytest.raises(FormulaError) as caught:
         parse_tree(text, OMNI)

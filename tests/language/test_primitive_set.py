@@ -2,14 +2,22 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import subprocess
 import sys
 
 import pytest
 from deap import gp
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language import Field, Loss, Map, PrimitiveSet, input, load_primitive_set, parse_tree, to_text
+from detkds_gp.language import (
+    Field,
+    Loss,
+    Map,
+    PrimitiveSet,
+    input,
+    load_primitive_set,
+    parse_tree,
+    to_text,
+)
 from detkds_gp.primitives import DETKDS, OMNI, combiners, distances, inputs, norms
 
 MODULE = """
@@ -117,12 +125,6 @@ def test_the_fingerprint_changes_with_kinds_and_values():
         ]).fingerprint(),
     }  # fmt: skip
     assert len(prints) == 4
-
-
-def test_the_fingerprint_is_the_same_in_another_process():
-    program = "from detkds_gp.primitives import OMNI; print(OMNI.fingerprint())"
-    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == OMNI.fingerprint()
 
 
 def test_the_library_is_loaded_by_name():

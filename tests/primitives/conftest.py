@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy.spatial.distance import correlation
-from scipy.special import expit, log_softmax, rel_entr, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 
 Array = np.ndarray
 EPS = 1e-6
@@ -57,7 +57,7 @@ def along(axes: tuple[int, ...], function: Callable[[Array], Array]) -> Callable
 
 
 def unit(v: Array) -> Array:
-    return v / math.sqrt(sum(a * a for a in v) + EPS**2)
+    return v / max(math.sqrt(sum(a * a for a in v)), EPS)
 
 
 def standard(v: Array) -> Array:
@@ -68,7 +68,10 @@ def standard(v: Array) -> Array:
 def space_field(x: Array, temperature: float) -> Array:
     n, _, h, w = x.shape
     return np.stack(
-        [h * w * softmax(np.abs(x[i]).mean(0).ravel() / temperature).reshape(1, h, w) for i in range(n)]
+        [
+            h * w * softmax(np.abs(x[i]).mean(0).ravel() / temperature).reshape(1, h, w)
+            for i in range(n)
+        ]
     )
 
 
@@ -133,13 +136,17 @@ def channel_gram(x: Array) -> Array:
 
 def space_gram(x: Array) -> Array:
     x = resized(x, 16, 16)
-    vectors = [[image[:, i, j] for i, j in np.ndindex(16, 16)] for image in x]
-    return np.array([[a @ b / len(a) for a in image for b in image] for image in vectors])
+    vectors = [np.array([image[:, i, j] for i, j in np.ndindex(16, 16)]) for image in x]
+    return np.array([(v @ v.T / v.shape[1]).ravel() for v in vectors])
 
 
 def rows_of(x: Array) -> Array:
     """Make one row of every position: the features stand on axis 1."""
-    return x if x.ndim == 2 else np.array([x[i, :, r, s] for i, r, s in np.ndindex(len(x), *x.shape[2:])])
+    return (
+        x
+        if x.ndim == 2
+        else np.array([x[i, :, r, s] for i, r, s in np.ndindex(len(x), *x.shape[2:])])
+    )
 
 
 def channels_of(x: Array) -> Array:
@@ -154,15 +161,15 @@ def huber(d: float) -> float:
     return d * d / 2 if d < 1 else d - 0.5
 
 
-def binary(p: float, q: float) -> float:
-    return float(rel_entr(q, p) + rel_entr(1 - q, 1 - p))
+def binary(a: float, b: float) -> float:
+    """Sum over both outcomes of teacher's p (log p - log q), from logits."""
+    outcomes = [(a, b), (-a, -b)]
+    return float(sum(expit(t) * (log_expit(t) - log_expit(s)) for s, t in outcomes))
 
 
 def binary_rows(s: Array, t: Array, weight: Callable[[float, float], float]) -> float:
-    return mean([
-        sum(weight(p, q) * binary(p, q) for p, q in zip(expit(a), expit(b), strict=True))
-        for a, b in zip(s, t, strict=True)
-    ])  # fmt: skip
+    pairs = [list(zip(a, b, strict=True)) for a, b in zip(s, t, strict=True)]
+    return mean([sum(weight(expit(a), expit(b)) * binary(a, b) for a, b in row) for row in pairs])
 
 
 def angle(a: Array, b: Array) -> float:
@@ -178,12 +185,12 @@ DISTANCES = {
     "smooth_l1": lambda s, t: mean([huber(d) for d in np.abs(s - t).ravel()]),
     "l1_sum": lambda s, t: mean([np.abs(a - b).sum() for a, b in zip(s, t, strict=True)]),
     "l2_sum": lambda s, t: mean([((a - b) ** 2).sum() for a, b in zip(s, t, strict=True)]),
-    "kl": lambda s, t: mean([rel_entr(np.exp(b), np.exp(a)).sum() for a, b in zip(s, t, strict=True)]),
+    "kl": lambda s, t: mean([(np.exp(b) * (b - a)).sum() for a, b in zip(s, t, strict=True)]),
     "binary_kl": lambda s, t: binary_rows(s, t, lambda p, q: 1),
     "weighted_binary_kl": lambda s, t: binary_rows(s, t, lambda p, q: abs(p - q)),
     "cosine": lambda s, t: mean([angle(a, b) for a, b in zip(rows_of(s), rows_of(t), strict=True)]),
     "pearson": lambda s, t: mean([
-        correlation(a, b) if a.std() > 1e-9 and b.std() > 1e-9 else angle(a - a.mean(), b - b.mean())
+        correlation(a, b) if min(a.std(), b.std()) > 1e-9 else angle(a - a.mean(), b - b.mean())
         for a, b in zip(rows_of(s), rows_of(t), strict=True)
     ]),
 }  # fmt: skip

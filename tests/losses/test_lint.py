@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from torch.autograd import Function
+
+from detkds_gp.errors import FormulaError
+from detkds_gp.language import (
+    Declaration,
+    Features,
+    Loss,
+    Map,
+    PrimitiveSet,
+    make_term,
+    ramped_half_and_half,
+)
+from detkds_gp.losses import lint
+from detkds_gp.primitives import OMNI, distances, inputs
+
+
+class _NanSlope(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * torch.nan
+
+
+def forced(name, function, arguments=(Map,), result=Map):
+    """Declare without the contract, as no user can."""
+    function.__doc__ = "Break the contract."
+    role = "distance" if result is Loss else "transform"
+    shape = "n c h w -> n c h w"
+    return Declaration(name, role, arguments, result, function, latex="#1", shape=shape)
+
+
+BROKEN = PrimitiveSet(
+    "BROKEN",
+    [
+        inputs.global_,
+        distances.l2,
+        forced("infinite", lambda x: x * torch.inf),
+        forced("detached", lambda x: x.detach()),
+        forced("flat", lambda x: x * 0),
+        forced("steep", lambda x: _NanSlope.apply(x)),
+        forced("offset", lambda s, t: (s - t).square().mean() + 1, (Features,), Loss),
+        forced(
+            "undefined",
+            lambda s, t: (s - t).square().sum() / (s - t).square().sum(),
+            (Features,),
+            Loss,
+        ),
+        forced("misfit", lambda x: x @ x),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("l2(infinite(global))", "finite: the loss is"),
+        ("l2(detached(global))", "gradient: no gradient reaches the student"),
+        ("l2(flat(global))", "gradient: no gradient reaches the student"),
+        ("l2(steep(global))", "gradient: the gradient is not finite"),
+        ("offset(global)", "zero: the loss is 1 where student equals teacher"),
+        ("undefined(global)", "zero: the loss is nan where student equals teacher"),
+        ("l2(misfit(global))", "shape: "),
+    ],
+)
+def test_it_finds(text, problem):
+    report = lint(text, BROKEN)
+    assert any(found.startswith(problem) for found in report.problems), report.problems
+    assert "\n" not in "".join(report.problems)
+
+
+def test_it_is_silent_on_300_random_formulas():
+    rng = random.Random(6)
+    noisy = {}
+    for number in range(300):
+        niche = OMNI.niche(OMNI.niches[number % 2])
+        term = make_term(ramped_half_and_half(niche, rng, 1, 1 + number % 6), OMNI)
+        report = lint(term.text, OMNI)
+        if report.problems:
+            noisy[term.text] = report.problems
+    assert not noisy
+
+
+def test_it_shows_every_step_with_kind_and_shape():
+    report = lint(
+        "2 * calibrated * kl(softmax_space(max_pool_2(global), 1)) + l2(class_logits)", OMNI
+    )
+    assert [(step.text, step.kind, step.shape) for step in report.steps] == [
+        ("global", "Map", (2, 8, 9, 11)),
+        ("max_pool_2(global)", "Map", (2, 8, 5, 6)),
+        ("softmax_space(max_pool_2(global), 1)", "Probs", (16, 30)),
+        ("kl(softmax_space(max_pool_2(global), 1))", "Loss", ()),
+        ("class_logits", "Rows", (198, 8)),
+        ("l2(class_logits)", "Loss", ()),
+    ]
+    assert report.problems == ()
+    assert "calibrated" in report.distiller.text
+
+
+def test_nothing_to_check_is_no_problem():
+    report = lint("none", OMNI)
+    assert (report.steps, report.problems) == ((), ())
+
+
+def test_a_broken_text_is_an_error():
+    with pytest.raises(FormulaError):
+        lint("l2(globe)", OMNI)
+
+
+def test_it_leaves_torchs_generator_alone_and_repeats():
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    reports = [lint("l2(shared_mask(global, 0.5))", OMNI) for _ in range(2)]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert reports[0] == reports[1]

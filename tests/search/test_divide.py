@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from deap import tools
+
+from detkds_gp.errors import ConfigError, FormulaError
+from detkds_gp.language import (
+    Distiller,
+    PrimitiveSet,
+    canonical,
+    depth,
+    parse_distiller,
+    parse_tree,
+    to_text,
+)
+from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.score import Score
+from detkds_gp.search import Formula, Search, SearchSettings, SeededToolbox, StageSettings
+from detkds_gp.search.divide import FormulaBreeder, divide_stage
+from detkds_gp.search.evolution import Ledger
+
+SMALL = StageSettings(population=4, offspring=4, generations=1)
+
+
+@pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
+@pytest.mark.parametrize("strategy", ["evolution", "random"])
+def test_offspring_are_canonical_and_within_the_limits(primitive_set, strategy):
+    settings = SearchSettings(max_depth=5, max_size=14, strategy=strategy)
+    toolbox = FormulaBreeder(primitive_set, settings, SeededToolbox(random.Random(0))).toolbox
+    for niche in primitive_set.niches:
+        grammar = primitive_set.niche(niche)
+        members = [one for _ in range(60) if (one := toolbox.fresh(niche))][:20]
+        for one in members:
+            one.fitness.values = (random.Random(to_text(one)).random(), 1.0)
+        before = [to_text(one) for one in members]
+        made = [one for _ in range(200) if (one := toolbox.vary(members))]
+        assert len(made) > 100
+        for child in made:
+            text = to_text(child)
+            assert to_text(parse_tree(text, grammar)) == text
+            assert to_text(canonical(child, primitive_set)) == text
+            assert parse_distiller(child.distiller.text, primitive_set).text == child.distiller.text
+            assert child.distiller.text == f"1 * calibrated * {text}"
+            assert depth(child) <= 5
+            assert len(child) <= 14
+            assert child.niche == niche
+            assert not child.fitness.valid
+            assert set(child.parents) <= {one.distiller.text for one in members}
+            assert len(child.parents) in ((0,) if strategy == "random" else (1, 2))
+        assert [to_text(one) for one in members] == before
+
+
+def test_limits_are_reached_but_what_breaks_them_is_none():
+    settings = SearchSettings(max_depth=6, max_size=9)
+    toolbox = FormulaBreeder(OMNI, settings, SeededToolbox(random.Random(0))).toolbox
+    made = [toolbox.fresh("global") for _ in range(400)]
+    sizes = {len(one) for one in made if one is not None}
+    assert None in made
+    assert max(sizes) == 9
+
+
+def test_warm_start_joins_generation_0_of_its_niche():
+    known = ("l2(global)", "2 * 0.5 * kl(softmax_row(class_logits, 2)) + l1(global)")
+    doubled = "l1(relu(relu(global)))", "l1(relu(global))"
+    settings = SearchSettings(divide=SMALL, warm_start=(*known, *doubled))
+    first = Search(OMNI, settings).ask()
+    asked = {niche: [c.distiller.text for c in first if c.niche == niche] for niche in OMNI.niches}
+    start = ["l2(global)", "l1(global)", "l1(relu(global))"]
+    assert asked["global"][:3] == [f"1 * calibrated * {text}" for text in start]
+    assert asked["class_logits"][0] == "1 * calibrated * kl(softmax_row(class_logits, 2))"
+    assert {niche: len(texts) for niche, texts in asked.items()} == dict.fromkeys(OMNI.niches, 4)
+
+
+def test_more_warm_starts_than_the_population_are_all_asked():
+    texts = tuple(f"{d}({t}(global))" for d in ("l1", "l2") for t in ("relu", "tanh", "sigmoid"))
+    settings = SearchSettings(divide=SMALL, warm_start=texts)
+    asked = [c.distiller.text for c in Search(OMNI, settings).ask() if c.niche == "global"]
+    assert sorted(asked) == sorted(f"1 * calibrated * {text}" for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "error", "message"),
+    [
+        ("l2(global", {}, FormulaError, "wanted"),
+        ("l2(globel)", {}, FormulaError, "did you mean 'global'"),
+        ("l2(relu(tanh(global)))", {"max_depth": 2}, ConfigError, "depth 3.*raise max_depth"),
+        ("l2(relu(tanh(global)))", {"max_size": 3}, ConfigError, "4 nodes.*3 nodes"),
+    ],
+)
+def test_a_warm_start_that_does_not_fit_is_said_at_once(text, limits, error, message):
+    with pytest.raises(error, match=message):
+        Search(OMNI, SearchSettings(warm_start=(text,), **limits))
+
+
+def test_a_niche_deeper_than_the_limit_is_left_out_and_no_niche_is_an_error(run, analytic):
+    names = ("global", "class_logits", "positions", "softmax_row", "kl", "temperature")
+    kl_only = PrimitiveSet("KL", [OMNI.declarations[name] for name in names])
+    settings = SearchSettings(max_depth=2, divide=SMALL)
+    generations = run(Search(kl_only, settings), analytic)
+    assert {c.niche for c in generations[0]} == {"class_logits"}
+    with pytest.raises(ConfigError, match="max_depth is 1, wanted 2 or more"):
+        Search(kl_only, SearchSettings(max_depth=1))
+
+
+def test_nsga2_survivors_are_deaps():
+    def dear(distiller: Distiller) -> Score:
+        """More operations, more AP, on average."""
+        return Score(0.01 * distiller.cost + random.Random(distiller.text).random() / 50)
+
+    sizes = StageSettings(population=5, offspring=7, generations=4)
+    settings = SearchSettings(objectives="ap_and_cost", divide=sizes)
+    stage = divide_stage(OMNI, settings, Ledger(), random.Random(2))
+    steps, pools = stage.run(), {niche: [] for niche in OMNI.niches}
+    candidates, unlike_best = next(steps), 0
+    for generation in range(5):
+        for candidate in candidates:
+            one = Formula(candidate.distiller.terms[0].tree, candidate.niche)
+            one.fitness.values = (dear(candidate.distiller).ap, candidate.distiller.cost)
+            pools[candidate.niche].append(one)
+        scores = [dear(candidate.distiller) for candidate in candidates]
+        if generation < 4:
+            candidates = steps.send(scores)
+        else:
+            with pytest.raises(StopIteration):
+                steps.send(scores)
+        for niche, pool in pools.items():
+            survivors = [to_text(one) for one in stage.population if one.niche == niche]
+            unlike_best += set(survivors) != set(map(to_text, tools.selBest(pool, 5)))
+            pools[niche] = tools.selNSGA2(pool, 5)
+            assert survivors == [to_text(one) for one in pools[niche]]
+        assert len(stage.population) == 5 * len(OMNI.niches)
+    assert unlike_best > 4

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.search import Search, SearchSettings, StageSettings
+
+SETTINGS = SearchSettings(divide=StageSettings(population=6, offspring=6, generations=6))
+SETS = pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
+
+PROGRAM = """
+import hashlib
+from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.score import Score
+from detkds_gp.search import Search, SearchSettings, StageSettings
+
+def score(distiller):
+    return Score(int(hashlib.sha256(distiller.text.encode()).hexdigest()[:6], 16) / 16**6)
+
+sizes = StageSettings(population=6, offspring=6, generations=10)
+for primitive_set in (OMNI, DETKDS):
+    search = Search(primitive_set, SearchSettings(divide=sizes), seed=11)
+    seen, generations = hashlib.sha256(), 0
+    while candidates := search.ask():
+        generations += 1
+        for c in candidates:
+            key = (c.stage, c.niche, c.generation, c.distiller.text, c.parents)
+            seen.update(repr(key).encode())
+        search.tell([score(c.distiller) for c in candidates])
+    print(generations, seen.hexdigest(), search.best.distiller.text)
+"""
+
+
+def test_five_processes_with_different_hash_seeds_vary_alike():
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("0", "1", "2", "31337", "random")
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 5
+    assert len(set(outputs)) == 1
+    omni, detkds = outputs[0].splitlines()
+    assert omni.startswith("14 ")
+    assert detkds.startswith("14 ")
+    assert omni != detkds
+
+
+@SETS
+def test_other_seeds_and_other_scores_give_other_searches(run, analytic, primitive_set):
+    first = run(Search(primitive_set, SETTINGS, seed=0), analytic)
+    assert first == run(Search(primitive_set, SETTINGS, seed=0), analytic)
+    other = run(Search(primitive_set, SETTINGS, seed=1), analytic)
+    assert first[0] != other[0]
+
+    def reversed_order(distiller):
+        score = analytic(distiller)
+        return type(score)(1 - score.ap)
+
+    disliked = run(Search(primitive_set, SETTINGS, seed=0), reversed_order)
+    assert first[0] == disliked[0]
+    assert first[1] != disliked[1]
+
+
+@SETS
+def test_the_order_of_computation_does_not_matter(run, failing, primitive_set):
+    shuffle = random.Random(3)
+    search = Search(primitive_set, SETTINGS, seed=2)
+    generations = []
+    while candidates := search.ask():
+        generations.append(candidates)
+        jobs = list(enumerate(candidates))
+        shuffle.shuffle(jobs)
+        answers = {index: failing(candidate.distiller) for index, candidate in jobs}
+        search.tell([answers[index] for index in range(len(candidates))])
+    assert generations == run(Search(primitive_set, SETTINGS, seed=2), failing)
+
+
+@SETS
+def test_a_search_killed_after_any_generation_continues_by_replay(run, failing, primitive_set):
+    whole = Search(primitive_set, SETTINGS, seed=4)
+    generations = run(whole, failing)
+    for killed_after in range(len(generations)):
+        store, search = {}, Search(primitive_set, SETTINGS, seed=4)
+        for _ in range(killed_after):
+            for candidate in search.ask():
+                store[candidate.distiller.text] = failing(candidate.distiller)
+            search.tell([store[candidate.distiller.text] for candidate in search.ask()])
+        computed = []
+
+        def recalled(distiller, store=store, computed=computed):
+            if distiller.text not in store:
+                computed.append(distiller.text)
+                store[distiller.text] = failing(distiller)
+            return store[distiller.text]
+
+        again = Search(primitive_set, SETTINGS, seed=4)
+        assert run(again, recalled) == generations
+        missing = [c.distiller.text for later in generations[killed_after:] for c in later]
+        assert computed == missing
+        assert list(again.logbook) == list(whole.logbook)
+        assert again.best.distiller == whole.best.distiller
+
+
+def test_a_search_leaves_the_global_generator_alone(run, analytic):
+    random.seed(5)
+    state = random.getstate()
+    first = run(Search(OMNI, SETTINGS, seed=6), analytic)
+    assert random.getstate() == state
+    random.seed(99)
+    assert run(Search(OMNI, SETTINGS, seed=6), analytic) == first
