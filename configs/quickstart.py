@@ -2,7 +2,12 @@
 
 primitive_set = "detkds_gp.primitives:DETKDS"
 
-data = dict(digits=dict(root="work_dirs/digits", train=240, selection=100, test=150, size=128))
+# Four digits rather than ten: a student learns them in so few iterations.
+data = dict(
+    digits=dict(
+        root="work_dirs/digits", train=240, selection=100, test=150, size=96, digits=(0, 1, 4, 7)
+    )
+)
 
 
 def narrow(base, channels):
@@ -22,7 +27,7 @@ def narrow(base, channels):
         "model.bbox_head.stacked_convs": 1,
         "model.bbox_head.anchor_generator": dict(
             type="AnchorGenerator",
-            octave_base_scale=2,
+            octave_base_scale=3,
             scales_per_octave=2,
             ratios=[1.0, 1.5],
             strides=[8, 16, 32],
@@ -38,7 +43,7 @@ student = dict(config=retinanet, overrides=narrow(16, 64))
 teacher = dict(
     config=retinanet,
     overrides=narrow(32, 64),
-    train=dict(iterations=400, optimizer=adamw, warmup=20, decay=0.5),
+    train=dict(iterations=350, optimizer=adamw, warmup=20, decay=0.5),
 )
 
 proxy = dict(

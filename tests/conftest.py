@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from detkds_gp.data.digits import make_digits
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,3 +26,65 @@ def bccd() -> Path:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generated data set: train.json (24 scenes), selection.json (8), test.json (8), images/."""
     return make_digits(tmp_path_factory.mktemp("data") / "digits", train=24, selection=8, test=8)
+
+
+TINY = '''
+primitive_set = "detkds_gp.primitives:DETKDS"
+knowledge = ("global", "class_logits")
+data = dict(digits=dict(root="{folder}/digits", train=12, selection=6, test=6, size=64))
+
+
+def narrow(base):
+    anchors = dict(octave_base_scale=2, scales_per_octave=1, ratios=[1.0], strides=[8, 16, 32])
+    return {{
+        "model.backbone.base_channels": base,
+        "model.backbone.stem_channels": base,
+        "model.backbone.frozen_stages": -1,
+        "model.backbone.norm_eval": False,
+        "model.backbone.init_cfg": None,
+        "model.neck.in_channels": [base, 2 * base, 4 * base, 8 * base],
+        "model.neck.out_channels": 2 * base,
+        "model.neck.num_outs": 3,
+        "model.bbox_head.in_channels": 2 * base,
+        "model.bbox_head.feat_channels": 2 * base,
+        "model.bbox_head.stacked_convs": 1,
+        "model.bbox_head.anchor_generator": dict(type="AnchorGenerator", **anchors),
+        "model.test_cfg.nms_pre": 100,
+        "model.test_cfg.score_thr": 0.0,
+    }}
+
+
+retinanet = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
+student = dict(config=retinanet, overrides=narrow(4))
+teacher = dict(config=retinanet, overrides=narrow(8), train=dict(iterations=3, batch_size=4))
+proxy = dict(iterations=2, batch_size=4, image_size=(64, 64), warmup=1)
+proxy.update(calibration_iterations=1, calibration_batches=1)
+search = dict(
+    divide=dict(population=2, offspring=2, generations=1),
+    conquer=dict(population=2, offspring=2, generations=1),
+    champions=1,
+    max_depth=3,
+)
+verdict = dict(seeds=(11, 12))
+require_better_teacher = False
+cache_dir = "{folder}/cache"
+execution = dict(executor="serial", workers=1)
+del narrow, retinanet
+'''
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config that runs in seconds: 12 scenes of 64x64, students of 4 channels, 2 iterations."""
+    folder = tmp_path_factory.mktemp("tiny")
+    path = folder / "tiny.py"
+    path.write_text(TINY.format(folder=folder))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_config: Path) -> Outcome:
+    """What the tiny experiment found, run once in this process."""
+    from detkds_gp.experiment import Experiment
+
+    return Experiment.from_config(tiny_config, tiny_config.with_name("finished")).run()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
+from ast import literal_eval
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,8 @@ from detkds_gp.errors import UserError
 
 DEFAULT_SET = "detkds_gp.primitives:OMNI"
 OPTIONS_FLAG = "--cfg-options"
+INTERRUPTED = 130
+"""Exit code after Ctrl-C; typer ends the program with it."""
 
 app = typer.Typer(
     help="Search for knowledge-distillation losses of object detectors by genetic programming.",
@@ -83,7 +87,7 @@ def export(
     from detkds_gp.export import write_export
     from detkds_gp.language import load_primitive_set, parse_distiller
 
-    if Path(source).is_dir():
+    if os.path.isdir(source) or "(" not in source:
         with _summary(Path(source), primitive_set) as summary:
             ranking, grammar = summary.ranking(), summary.primitive_set
         if rank > len(ranking):
@@ -137,13 +141,11 @@ def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-unty
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, object]:
-    """Read ``k=v`` pairs; a value is a Python literal where it can be one, else text.
+    """Read ``k=v`` pairs as mmdet does: ``a.b=1``, ``a=x,y`` or ``a=[x,y]``; else a value is text.
 
     Raises:
         ConfigError: if a pair has no ``=``.
     """
-    from ast import literal_eval
-
     from detkds_gp.errors import ConfigError
 
     options: dict[str, object] = {}
@@ -151,11 +153,19 @@ def parse_options(pairs: Sequence[str]) -> dict[str, object]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ConfigError(f"{OPTIONS_FLAG} got {pair!r}, wanted key=value")
-        try:
-            options[key] = literal_eval(value)
-        except (ValueError, SyntaxError):
-            options[key] = value
+        options[key] = _value(value)
     return options
+
+
+def _value(text: str) -> object:
+    """Return a Python literal, a list of what stands between commas (formulas are left whole), or text."""
+    try:
+        return literal_eval(text)
+    except (ValueError, SyntaxError):
+        inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()") else text
+    if "(" in inner or (inner == text and "," not in text):
+        return text
+    return [_value(part.strip()) for part in inner.split(",")]
 
 
 def spread_options(arguments: Sequence[str]) -> list[str]:
@@ -179,13 +189,15 @@ def main() -> None:
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     try:
-        app(spread_options(sys.argv[1:]), standalone_mode=True)
+        app(spread_options(sys.argv[1:]))
     except UserError as error:
-        errors.print(f"[red]error:[/red] {_escaped(error)}")
+        errors.print(f"[red]error:[/red] {_escaped(' '.join(str(error).splitlines()))}")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         errors.print(f"stopped; nothing that was finished is lost. Continue with: {_escaped(command)}")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception:
         errors.print_exception()
         errors.print(f"[red]This is a fault of detkds_gp, not yours.[/red] The command was: {_escaped(command)}")

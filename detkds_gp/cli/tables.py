@@ -9,9 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.experiment.gain import paired_gain
 from detkds_gp.experiment.summary import Ranked
 from detkds_gp.losses import LintReport
 
@@ -39,13 +40,13 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
         console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(best["gain"]), highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
-    console.print(f"{counts}; everything is in {work_dir}", soft_wrap=True, highlight=False)
+    console.print(f"{counts}; everything is in {work_dir}", soft_wrap=True, highlight=False, markup=False)
 
 
 def verdict(gain: Mapping[str, float] | None) -> str:
     """Say in words what the interval of the gain allows to say."""
     if gain is None:
-        return "no verdict yet: the run is not finished"
+        return "no verdict: the run is not finished, or a training on one of the verdict's seeds failed"
     if gain["low"] > 0:
         return "better than the student alone: the interval of the gain is above 0"
     if gain["high"] < 0:
@@ -58,10 +59,11 @@ def _ap(values: Sequence[float | None]) -> str:
     return f"{fmean(known):.3f}" if known else ""
 
 
-def _gain(treated: Sequence[float], baseline: Sequence[float]) -> str:
-    complete = len(treated) == len(baseline) >= 2
-    gain: Interval | None = paired_gain(treated, baseline) if complete else None
-    return "" if gain is None else str(gain).replace("[", r"\[")
+def _gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> str:
+    pairs = [(a, b) for a, b in zip(treated, baseline, strict=False) if a is not None and b is not None]
+    if len(pairs) < 2 or len(pairs) < max(len(treated), len(baseline)):
+        return ""
+    return escape(str(paired_gain(*zip(*pairs, strict=True))))
 
 
 def print_ranking(console: Console, ranking: Sequence[Ranked]) -> None:
@@ -77,7 +79,7 @@ def print_primitives(console: Console, rows: Sequence[Mapping[str, Any]]) -> Non
         table.add_column(column, overflow="fold")
     for row in rows:
         kinds = f"{', '.join(row['arguments'])} -> {row['result']}" if row["arguments"] else row["result"]
-        table.add_row(row["name"], row["role"].replace("_", " "), kinds, row["doc"])
+        table.add_row(row["name"], row["role"].replace("_", " "), kinds, escape(row["doc"]))
     console.print(table)
 
 
@@ -90,6 +92,6 @@ def print_lint(console: Console, report: LintReport) -> None:
         table.add_row(step.text, step.kind, str(tuple(step.shape)))
     console.print(table)
     for problem in report.problems:
-        console.print(f"problem: {problem}", soft_wrap=True, highlight=False)
+        console.print(f"problem: {problem}", soft_wrap=True, highlight=False, markup=False)
     if not report.problems:
         console.print("no problem found")

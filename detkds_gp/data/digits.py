@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ class _Recipe:
     selection: int
     test: int
     size: int
-    version: int = 1
+    digits: tuple[int, ...]
+    version: int = 2
 
 
 def make_digits(
@@ -39,12 +41,13 @@ def make_digits(
     selection: int = 100,
     test: int = 150,
     size: int = 128,
+    digits: Sequence[int] = range(10),
 ) -> Path:
     """Write train.json, selection.json, test.json and images/, unless they are there already.
 
     Scenes show 2 to 7 of the real 8x8 digits of scikit-learn, smoothly upscaled to heights of 16 to
     45% of the scene, tilted, overlapping, lighter or darker than a textured ground with
-    distractors. Classes are "0" to "9"; boxes are tight around the visible part, masks are
+    distractors. Classes are the digits asked for; boxes are tight around the visible part, masks are
     uncompressed RLE of it. No exemplar stands in two splits. A scene depends on seed, split and its
     number alone: a larger data set begins with the smaller one. The folder appears whole or not at
     all.
@@ -56,6 +59,7 @@ def make_digits(
         selection: number of scenes, 1 or more.
         test: number of scenes, 1 or more.
         size: side of the square scenes in pixels, 64 or more.
+        digits: which digits are drawn; fewer are learned faster.
 
     Returns:
         ``out_dir``.
@@ -63,9 +67,12 @@ def make_digits(
     Raises:
         DataError: ``out_dir`` holds something else, or a number is out of range.
     """
-    out_dir, recipe = Path(out_dir), _Recipe(seed, train, selection, test, size)
-    if min(train, selection, test) < 1 or size < 64 or seed < 0:
-        raise DataError(f"got {recipe}, wanted 1 scene or more a split, size >= 64, seed >= 0")
+    out_dir, recipe = Path(out_dir), _Recipe(seed, train, selection, test, size, tuple(digits))
+    known = sorted(set(recipe.digits) & set(range(10))) == sorted(recipe.digits) != []
+    if min(train, selection, test) < 1 or size < 64 or seed < 0 or not known:
+        raise DataError(
+            f"got {recipe}, wanted 1 scene or more a split, size >= 64, seed >= 0, different digits of 0 to 9"
+        )
     if holds_files(out_dir):
         return _checked(out_dir, recipe)
     try:
@@ -84,9 +91,10 @@ def _checked(out_dir: Path, recipe: _Recipe) -> Path:
         found = json.loads((out_dir / META).read_bytes())
     except (OSError, ValueError):
         found = "other files"
-    if found != asdict(recipe):
+    wanted = json.loads(json.dumps(asdict(recipe)))
+    if found != wanted:
         raise DataError(
-            f"{out_dir}: holds {found}, wanted an empty folder or {asdict(recipe)}; "
+            f"{out_dir}: holds {found}, wanted an empty folder or {wanted}; "
             "choose another folder or delete this one"
         )
     return out_dir
@@ -94,7 +102,7 @@ def _checked(out_dir: Path, recipe: _Recipe) -> Path:
 
 def _write(folder: Path, recipe: _Recipe) -> None:
     (folder / "images").mkdir()
-    exemplars = _exemplars(recipe.seed)
+    exemplars = _exemplars(recipe.seed, recipe.digits)
     for part, split in enumerate(SPLITS):
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
@@ -107,18 +115,18 @@ def _write(folder: Path, recipe: _Recipe) -> None:
             sides = {"width": recipe.size, "height": recipe.size}
             images.append({"id": number, "file_name": name, **sides})
             annotations += _annotations(scene, number, first_id=len(annotations) + 1)
-        categories = [{"id": digit, "name": str(digit)} for digit in range(10)]
+        categories = [{"id": digit, "name": str(digit)} for digit in recipe.digits]
         coco = {"images": images, "annotations": annotations, "categories": categories}
         (folder / f"{split}.json").write_text(json.dumps(coco))
     (folder / META).write_text(json.dumps(asdict(recipe)))
 
 
-def _exemplars(seed: int) -> list[Exemplars]:
-    """Deal the digits of scikit-learn out to the splits, each class by SHARES."""
+def _exemplars(seed: int, wanted: Sequence[int] = range(10)) -> list[Exemplars]:
+    """Deal scikit-learn's examples of the wanted digits out to the splits, each class by SHARES."""
     digits = load_digits()
     rng = np.random.default_rng([seed, len(SPLITS)])
     dealt: list[list[np.ndarray]] = [[] for _ in SPLITS]
-    for digit in range(10):
+    for digit in wanted:
         indices = rng.permutation(np.flatnonzero(digits.target == digit))
         cuts = np.rint(np.cumsum(SHARES)[:-1] * len(indices)).astype(int)
         for hand, part in zip(dealt, np.split(indices, cuts), strict=True):

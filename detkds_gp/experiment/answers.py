@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from detkds_gp.errors import UserError
 from detkds_gp.execution import Executor, Fault
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.fitness import Request, ScaleRequest
@@ -14,7 +15,11 @@ from detkds_gp.store import Store
 
 
 class EvaluatorError(RuntimeError):
-    """A worker raised what no formula should cause: a fault of ours."""
+    """A worker raised what neither a formula nor the user should cause: a fault of ours."""
+
+
+class LostTrainingError(UserError):
+    """A training that the search cannot do without ended twice without an answer."""
 
 
 class Answers:
@@ -48,6 +53,7 @@ class Answers:
             asked: trial, its distiller (scales may be missing: they are measured first), niche.
 
         Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
             EvaluatorError: if a worker failed in a way that is no formula's fault.
         """
         known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
@@ -61,7 +67,13 @@ class Answers:
         return [known[trial] for trial, _, _ in asked]
 
     def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
-        """Yield (request, answer) of preparations as they come; no time limit holds for them."""
+        """Yield (request, answer) of preparations as they come; no time limit holds for them.
+
+        Raises:
+            LostTrainingError: if memory ran out or the worker was killed, twice.
+            UserError: if a worker met what the user can mend.
+            EvaluatorError: if a worker raised anything else.
+        """
         for index, answer in self._run(requests, _raise, limited=False):
             yield requests[index], answer
 
@@ -105,21 +117,27 @@ class Answers:
             self._executor = self._make()
         again: list[int] = []
         for index, answer in self._executor.run(requests, limited=limited):
-            if not isinstance(answer, Fault):
-                yield index, answer
-            elif answer.kind == "error":
-                _raise(answer)
-            else:
+            if isinstance(_sound(answer), Fault):
                 again.append(index)
+            else:
+                yield index, answer
         for index in sorted(again):
             ((_, answer),) = self._executor.run([requests[index]], limited=limited)
-            if isinstance(answer, Fault) and answer.kind == "error":
-                _raise(answer)
-            yield index, fail(answer) if isinstance(answer, Fault) else answer
+            yield index, fail(answer) if isinstance(_sound(answer), Fault) else answer
+
+
+def _sound(answer: Any) -> Any:
+    """Pass an answer or the fault of a limit through; raise what stops the run."""
+    if isinstance(answer, UserError):
+        raise answer
+    if isinstance(answer, Fault) and answer.kind == "error":
+        raise EvaluatorError(answer.detail)
+    return answer
 
 
 def _raise(fault: Fault) -> None:
-    raise EvaluatorError(fault.detail)
+    remedy = "free some memory or use fewer workers, then start again: what is finished is kept"
+    raise LostTrainingError(f"a preparing training was lost twice: {fault.kind} ({fault.detail}); {remedy}")
 
 
 def _failed_score(fault: Fault) -> Score:

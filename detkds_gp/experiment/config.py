@@ -62,6 +62,7 @@ class DigitsSettings(Settings):
     selection: int = 100
     test: int = 150
     size: int = 128
+    digits: tuple[int, ...] = tuple(range(10))
     seed: int = 0
 
 
@@ -69,6 +70,7 @@ class DataSettings(Settings):
     """The three splits: to train, to select (the fitness), and to report.
 
     Attributes:
+        root: folder that the splits' relative paths start from.
         train: what students learn from.
         selection: what the search maximises AP on.
         test: only reported; never seen by the search.
@@ -76,6 +78,7 @@ class DataSettings(Settings):
         digits: generate digit scenes; the splits are then theirs.
     """
 
+    root: str = ""
     train: SplitSettings | None = None
     selection: SplitSettings | None = None
     test: SplitSettings | None = None
@@ -90,12 +93,15 @@ class DataSettings(Settings):
         return self
 
     def splits(self) -> dict[str, SplitSettings]:
-        """Return the three splits by name."""
+        """Return the three splits by name, with their paths from the working directory."""
+        root, given = Path(self.root), {name: getattr(self, name) for name in ("train", "selection", "test")}
         if self.digits is not None:
-            images = f"{self.digits.root}/images"
-            names = ("train", "selection", "test")
-            return {name: SplitSettings(ann_file=f"{self.digits.root}/{name}.json", images=images) for name in names}
-        return {name: getattr(self, name) for name in ("train", "selection", "test")}
+            root = Path(self.digits.root)
+            given = {name: SplitSettings(ann_file=f"{name}.json", images="images") for name in given}
+        return {
+            name: SplitSettings(ann_file=str(root / split.ann_file), images=str(root / split.images))
+            for name, split in given.items()
+        }
 
 
 class VerdictSettings(Settings):
@@ -107,12 +113,12 @@ class VerdictSettings(Settings):
     """
 
     seeds: tuple[int, ...] = (1001, 1002, 1003, 1004)
-    iterations: int | None = None
+    iterations: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _enough(self) -> VerdictSettings:
-        if len(set(self.seeds)) < 2:
-            raise ValueError(f"verdict.seeds are {list(self.seeds)}, wanted at least 2 different ones for an interval")
+        if len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"verdict.seeds are {list(self.seeds)}, wanted 2 or more, all different, for an interval")
         return self
 
 
@@ -168,14 +174,21 @@ class ExperimentConfig(Settings):
 
     @model_validator(mode="after")
     def _seeds_apart(self) -> ExperimentConfig:
+        if len(set(self.baseline_seeds)) < len(self.baseline_seeds):
+            raise ValueError(f"baseline_seeds are {list(self.baseline_seeds)}, wanted all different")
         shared = sorted(set(self.baseline_seeds) & set(self.verdict.seeds))
         if shared:
             raise ValueError(f"verdict.seeds and baseline_seeds share {shared[0]}; the verdict's seeds are for it alone")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return what a work directory is bound to: everything but where it runs."""
-        return self.model_dump(mode="json", exclude={"execution", "cache_dir", "require_better_teacher"})
+        """Return what a work directory is bound to, in JSON values: what changes a result.
+
+        Where it runs and where files lie does not; the files themselves are compared by their content.
+        """
+        elsewhere = {"execution", "cache_dir", "require_better_teacher", "data"}
+        files: dict[str, Any] = {"student": {"checkpoint"}, "teacher": {"checkpoint"}}
+        return self.model_dump(mode="json", exclude=files | dict.fromkeys(elsewhere, True))
 
 
 def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> ExperimentConfig:
@@ -216,19 +229,19 @@ def parse_config(values: Mapping[str, Any], where: str = "config") -> Experiment
 def _in_words(error: ValidationError) -> str:
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
-    key = ".".join(path)
+    key = ".".join(path) or "the config"
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{nearest(path[-1], _known_keys(path[:-1]))}"
     if first["type"] == "missing":
         return f"key {key!r} is missing"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{key or 'config'} is {first['input']!r:.80}: {message}" if first["type"] != "value_error" else message
+    return message if first["type"] == "value_error" else f"{key} is {first['input']!r:.80}: {message}"
 
 
 def _known_keys(path: list[str]) -> list[str]:
-    model: Any = ExperimentConfig
+    model: type[Settings] = ExperimentConfig
     for part in path:
         annotation = model.model_fields[part].annotation
-        models = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type) and issubclass(a, Settings)]
-        model = models[0]
+        choices = (annotation, *getattr(annotation, "__args__", ()))
+        model = next(a for a in choices if isinstance(a, type) and issubclass(a, Settings))
     return list(model.model_fields)

@@ -12,7 +12,7 @@ import torch
 from deap import tools
 
 from detkds_gp.environment import check_environment
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.execution import Executor, LocalExecutor, SerialExecutor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
@@ -82,12 +82,12 @@ class Experiment:
             UserError: a mistake in config, data, detectors or work directory, in one line.
         """
         listener = listener or Listener()
-        check_environment()
+        check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set)
+        task = prepare(self.config, materials, self.work_dir, listener)
         with Store.open(self.work_dir) as store:
             store.begin(materials.fingerprint(self.config))
             store.record_event("started")
-            task = prepare(self.config, materials, self.work_dir, listener)
             answers = Answers(store, partial(self._executor, task), listener, self.config.baseline_seeds[0])
             try:
                 return _Run(self, store, answers, task, listener).outcome()
@@ -139,10 +139,13 @@ class _Run:
             missing.insert(0, ProbeRequest(self.config.baseline_seeds[0]))
         if self.store.score(TEACHER) is None or not self.task.teacher_outputs.exists():
             missing.insert(0, TeacherRequest())
-        self.listener.phase("teacher and students alone", len(asked) + 2, len(asked) + 2 - len(missing))
+        total = len(asked) + len(_WHO)
+        self.listener.phase("teacher and students alone", total, total - len(missing))
         for request, answer in self.answers.prepared(missing):
-            if isinstance(request, (Trial, TeacherRequest)):
-                self.store.record_score(request if isinstance(request, Trial) else TEACHER, answer, NONE)
+            if isinstance(request, Trial):
+                self.store.record_score(request, answer, NONE)
+            elif isinstance(request, TeacherRequest) and self.store.score(TEACHER) is None:
+                self.store.record_score(TEACHER, answer, TEACHER.distiller)
             self.listener.answered(_WHO.get(type(request), "student alone"), answer)
         self._check_baseline([self._known(trial) for trial in trials], self._known(TEACHER))
 
@@ -154,9 +157,11 @@ class _Run:
     def _check_baseline(self, alone: Sequence[Score], teacher: Score) -> None:
         for who, score in [("teacher", teacher), *(("student alone", score) for score in alone)]:
             if not score.ok:
-                raise DetectorError(f"the {who} fails to train: {score.failure} ({score.detail}); lower its optimizer.lr")
-        best, ceiling = max(score.ap or 0.0 for score in alone), teacher.ap or 0.0
-        self.listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(s.ap or 0.0 for s in alone):.3f} to {best:.3f}")
+                got = f"the {who} fails to train: {score.failure} ({score.detail})"
+                raise DetectorError(f"{got}; lower its optimizer.lr and use another --work-dir")
+        reached, ceiling = [score.ap or 0.0 for score in alone], teacher.ap or 0.0
+        best = max(reached)
+        self.listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
         if ceiling <= best and self.config.require_better_teacher:
             raise DetectorError(
                 f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
@@ -183,6 +188,8 @@ class _Run:
         self.answers.scores("verdict", asked)
 
     def _write(self, best: Ranked) -> None:
-        path = self.work_dir / "distiller.json"
-        write_export(best.distiller, self.task.primitive_set, path, "json")
-        write_export(best.distiller, self.task.primitive_set, self.work_dir / "tree.png", "png")
+        for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):
+            try:
+                write_export(best.distiller, self.task.primitive_set, self.work_dir / name, fmt)
+            except UserError as error:  # a tree too large to draw, a full disk: the result is safe in the store
+                self.listener.say(f"not written: {name} ({error})")

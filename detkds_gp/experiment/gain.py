@@ -13,7 +13,13 @@ from scipy.stats import t as student_t
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% confidence interval."""
+    """A mean with its 95% confidence interval, all in AP, [-1, 1] for the mean.
+
+    Attributes:
+        mean: of the paired differences.
+        low: lower end.
+        high: upper end.
+    """
 
     mean: float
     low: float
@@ -37,8 +43,13 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
 
     Args:
         treated: one AP per seed.
-        baseline: the AP without distillation on the same seeds, in the same order; at least 2.
+        baseline: the AP without distillation on the same seeds, in the same order.
+
+    Raises:
+        ValueError: if the numbers of both differ or are below 2.
     """
+    if len(treated) != len(baseline) or len(treated) < 2:
+        raise ValueError(f"got {len(treated)} and {len(baseline)} APs, wanted as many, 2 or more")
     differences = [a - b for a, b in zip(treated, baseline, strict=True)]
     mean = fmean(differences)
     margin = float(student_t.ppf(0.975, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))

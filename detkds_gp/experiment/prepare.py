@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from detkds_gp.data.coco import CocoSplit, data_hash, load_split
 from detkds_gp.data.digits import make_digits
-from detkds_gp.detectors import DetectorSpec, Pair, build_detector, check_pair
+from detkds_gp.detectors import DetectorSpec, Pair, build_detector, check_pair, detector_config
 from detkds_gp.errors import ConfigError, DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
@@ -34,9 +37,18 @@ class Materials:
     primitive_set: PrimitiveSet
 
     def fingerprint(self, config: ExperimentConfig) -> dict[str, Any]:
-        """Return what a work directory is bound to."""
+        """Return what a work directory is bound to: nested JSON values.
+
+        Raises:
+            ConfigError: if a checkpoint does not exist.
+            DetectorError: if a detector's config is missing or broken.
+        """
         return {
             "config": config.identity(),
+            "detectors": {
+                role: _hash(detector_config(spec, self.splits["train"].classes).model.to_dict())
+                for role, spec in _detectors(config).items()
+            },
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
             "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in _detectors(config).items()},
@@ -46,6 +58,10 @@ class Materials:
 
 def _detectors(config: ExperimentConfig) -> dict[str, DetectorSpec]:
     return {role: pinned(getattr(config, role).spec(), role) for role in ("student", "teacher")}
+
+
+def _hash(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _file_hash(path: str | None) -> str | None:
@@ -70,8 +86,8 @@ def load_data(data: DataSettings) -> dict[str, CocoSplit]:
         DataError: if data are missing or broken, or the splits' classes differ.
     """
     if data.digits is not None:
-        d = data.digits
-        make_digits(d.root, seed=d.seed, train=d.train, selection=d.selection, test=d.test, size=d.size)
+        recipe = data.digits.model_dump()
+        make_digits(recipe.pop("root"), **recipe)
     settings = data.splits()
     train = load_split(settings["train"].ann_file, settings["train"].images, data.classes)
     splits = {"train": train}
@@ -94,7 +110,7 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
     """Return the grammar without the knowledge that the config leaves out or the pair does not share.
 
     Raises:
-        ConfigError: if the config names unknown knowledge.
+        DeclarationError: if the config names unknown knowledge.
         DetectorError: if nothing is left.
     """
     wanted = config.knowledge or primitive_set.niches
@@ -118,15 +134,16 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
 
     Raises:
         DetectorError: if a detector cannot be built or the pair shares nothing that is asked for.
-        ConfigError: if a checkpoint does not exist.
+        ConfigError: if a checkpoint does not exist, or the device cannot be used.
         DeclarationError: if the config names unknown knowledge.
     """
+    _check_device(config.proxy.device)
     train, size = materials.splits["train"], config.proxy.image_size
     student, teacher = _detectors(config).values()
     seed_all(config.baseline_seeds[0])
     pair = check_pair(build_detector(student, train.classes), build_detector(teacher, train.classes), size)
     grammar = narrowed(materials.primitive_set, config, pair, listener)
-    teacher = with_checkpoint(teacher, train, config.teacher.train, Path(config.cache_dir))
+    teacher = with_checkpoint(teacher, train, size, config.teacher.train, Path(config.cache_dir))
     return ProxyTask(
         student=student,
         teacher=teacher,
@@ -138,6 +155,14 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
         teacher_outputs=work_dir / "teacher-outputs.pt",
         probe=work_dir / "probe.pt",
     )
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"proxy.device is {device!r}: {first}; use 'cpu', or 'cuda' with a GPU") from None
 
 
 def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.errors import StoreError
+from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.experiment.gain import Interval, paired_gain
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
@@ -50,7 +50,7 @@ class Summary:
     def __init__(self, store: Store, primitive_set: PrimitiveSet) -> None:
         fingerprint = store.fingerprint()
         if fingerprint is None:
-            raise StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")
+            raise _nothing(store)
         self._store = store
         self.primitive_set = primitive_set
         self.config: Mapping[str, Any] = fingerprint["config"]
@@ -69,7 +69,11 @@ class Summary:
         return [Trial(text, self.verdict_iterations, seed, test=True) for seed in self.verdict_seeds]
 
     def ranking(self) -> list[Ranked]:
-        """Return every scored distiller of the search, best first; equal APs by cost, then by age."""
+        """Return every scored distiller of the search, best first; equal APs by cost, then by age.
+
+        Raises:
+            FormulaError: if the primitive set is not the one searched.
+        """
         resolved = {r.trial: r for r in self._store.scores() if not r.trial.test}
         found = []
         for birth in self._store.births():
@@ -87,18 +91,23 @@ class Summary:
                 best.setdefault(ranked.birth.niche, ranked)
         return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
 
-    def verdict(self, text: str) -> tuple[list[float], Interval | None]:
+    def verdict(self, text: str) -> tuple[list[float | None], Interval | None]:
         """Return a distiller's test APs by verdict seed, and its gain once both sides are complete."""
         treated, baseline = self._verdict_aps(text), self._verdict_aps(NONE)
-        complete = len(treated) == len(baseline) == len(self.verdict_seeds)
-        return treated, paired_gain(treated, baseline) if complete else None
+        if not treated or not baseline or None in treated or None in baseline:
+            return treated, None
+        return treated, paired_gain([ap or 0.0 for ap in treated], [ap or 0.0 for ap in baseline])
 
-    def _verdict_aps(self, text: str) -> list[float]:
+    def _verdict_aps(self, text: str) -> list[float | None]:
+        """Return the test AP of every verdict seed, None where there is none; empty while none is known."""
         scores = [self._store.score(trial) for trial in self.verdict_trials(text)]
-        return [score.test_ap for score in scores if score is not None and score.test_ap is not None]
+        return [s.test_ap if s is not None else None for s in scores] if any(scores) else []
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contract of ``gp_search show --json``; what is not known yet is null or empty."""
+        """Return the contract of ``gp_search show --json``; what is not known yet is null or empty.
+
+        APs are in [0, 1]; a training of the verdict that failed has null in its seed's place.
+        """
         ranking = self.ranking()
         teacher = self._store.score(TEACHER)
         baseline = [self._store.score(Trial(NONE, self.iterations, seed)) for seed in self.baseline_seeds]
@@ -141,9 +150,9 @@ class Summary:
         for record in self._store.scores():
             kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, "baseline")
             seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
-        events = self._store.events()
-        if events:
-            seconds["since_start"] = events[-1].time - events[0].time
+        times = [event.time for event in self._store.events()]
+        times += [record.finished_at for record in self._store.scores()[-1:]]
+        seconds["since_start"] = max(times) - times[0] if times else 0.0
         return {name: round(value, 1) for name, value in seconds.items()}
 
 
@@ -152,9 +161,23 @@ def opened(work_dir: Path, primitive_set: str | None = None) -> Iterator[Summary
     """Open a work directory for reading; the grammar is the recorded one unless another is named.
 
     Raises:
-        StoreError: if there is no readable store, or nothing was started there.
+        StoreError: if there is no readable store, nothing was started there, or with another grammar.
         DeclarationError: if the grammar cannot be loaded.
     """
     with Store.open(work_dir, readonly=True) as store:
-        fingerprint = store.fingerprint() or {"config": {"primitive_set": primitive_set or ""}}
-        yield Summary(store, load_primitive_set(primitive_set or fingerprint["config"]["primitive_set"]))
+        recorded = store.fingerprint()
+        if recorded is None:
+            raise _nothing(store)
+        reference = primitive_set or recorded["config"]["primitive_set"]
+        grammar = load_primitive_set(reference)
+        try:
+            yield Summary(store, grammar)
+        except FormulaError as error:
+            if grammar.fingerprint() == recorded["primitive_set"]:
+                raise
+            got = f"{store.path} was searched with another set than {reference} ({error})"
+            raise StoreError(f"{got}; name it with --set module:NAME") from error
+
+
+def _nothing(store: Store) -> StoreError:
+    return StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")

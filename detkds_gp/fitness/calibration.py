@@ -9,25 +9,35 @@ import math
 import os
 import time
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from detkds_gp.detectors import Taps
-from detkds_gp.errors import StoreError
+from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Scale
-from detkds_gp.training import DistilledDetector, seed_all
+from detkds_gp.training import DistilledDetector, TrainingFault, seed_all
+from detkds_gp.training.distilled_detector import TeacherKnowledge
 
 SMALLEST = 1e-12
+"""A gradient norm that counts as none."""
 
 
 def write_probe(proxy: ProxyTraining, seed: int) -> None:
-    """Train the student of a seed shortly without distillation, and keep it for calibration."""
+    """Train the student of a seed shortly without distillation, and keep it for calibration.
+
+    Raises:
+        DetectorError: if the student cannot even be trained alone.
+    """
     nothing = parse_distiller(NONE, proxy.task.primitive_set)
-    student = proxy.train(nothing, proxy.task.settings.calibration_iterations, seed)
+    try:
+        student = proxy.train(nothing, proxy.task.settings.calibration_iterations, seed)
+    except TrainingFault as fault:
+        raise DetectorError(f"the student alone fails to train: {fault}; lower its optimizer.lr") from None
     partial = proxy.task.probe.with_suffix(".partial")
     torch.save(student.state_dict(), partial)
     os.replace(partial, proxy.task.probe)
@@ -44,6 +54,10 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     Returns:
         |task gradient| / |distillation gradient|, both on the neck's maps over all levels and calibration
         batches, rounded to 3 significant digits; or ``rejected:gradient``, ``nonfinite``, ``shape``.
+
+    Raises:
+        FormulaError: if the formula cannot be read.
+        StoreError: if the probe student or the kept teacher outputs cannot be read.
     """
     started = time.perf_counter()
     model = _probe_model(proxy, formula, seed)
@@ -57,7 +71,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
             return Scale(None, "shape", str(error), time.perf_counter() - started)
         task, distilled = task + squares[0], distilled + squares[1]
     seconds = time.perf_counter() - started
-    if not math.isfinite(distilled):
+    if not math.isfinite(task + distilled):
         return Scale(None, "nonfinite", "the gradient on the student's features is not finite", seconds)
     if distilled <= SMALLEST**2:
         return Scale(None, "rejected:gradient", "no gradient reaches the student's features", seconds)
@@ -70,19 +84,23 @@ def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDete
         state = torch.load(proxy.task.probe, weights_only=True, map_location="cpu")
         model.student.load_state_dict(state)
     except Exception as error:
-        raise StoreError(f"cannot read the calibration student {proxy.task.probe}: {error}; delete the file") from error
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"cannot read the calibration student {proxy.task.probe}: {first}; delete the file") from error
     model.train()
     return model
 
 
-def _gradient_squares(model: DistilledDetector, batch: dict, teacher: dict) -> tuple[float, float]:
+def _gradient_squares(
+    model: DistilledDetector, batch: dict[str, Any], teacher: TeacherKnowledge | None
+) -> tuple[float, float]:
     """Return the squared norms of task and distillation gradient on the student's maps, for one batch."""
     data = model.student.data_preprocessor(batch, True)
     with Taps(model.student) as taps:
         losses = model.student.loss(data["inputs"], data["data_samples"])
     knowledge = taps.knowledge()
     task, _ = model.student.parse_losses(losses)
-    distilled = torch.stack([levels.mean() for levels in model.distill(knowledge, teacher).values()]).sum()
+    terms = model.distill(knowledge, teacher or {})
+    distilled = torch.stack([levels.mean() for levels in terms.values()]).sum()
     return _square(task, knowledge["global"]), _square(distilled, knowledge["global"])
 
 

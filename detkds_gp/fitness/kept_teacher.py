@@ -22,17 +22,25 @@ class KeptTeacher:
         path: a file that `keep_teacher` wrote.
 
     Raises:
-        StoreError: if the file is broken.
+        StoreError: if the file is missing or broken.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=True, weights_only=True)
         except Exception as error:
-            raise StoreError(f"cannot read the kept teacher outputs {path}: {error}; delete the file") from error
+            raise StoreError(f"cannot read the kept teacher outputs {path}: {_first_line(error)}; delete the file") from error
 
     def __call__(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[Tensor]]:
-        """Return the knowledge of a batch: tensors by name and level, as `teacher_knowledge` gives them."""
+        """Return the knowledge of a batch, as `teacher_knowledge` gives it.
+
+        Args:
+            indices: of the images, in the batch's order.
+            flips: whether each is mirrored.
+
+        Returns:
+            by name and level, float32: (N, C, H, W) of maps, (N * M, K) of rows.
+        """
         rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
         return {name: [level[rows].float().flatten(0, 1) for level in levels] for name, levels in self._kept.items()}
 
@@ -62,3 +70,7 @@ def keep_teacher(
     partial = path.with_suffix(".partial")
     torch.save(whole, partial)
     os.replace(partial, path)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

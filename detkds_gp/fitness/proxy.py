@@ -14,6 +14,7 @@ from torch import nn
 from detkds_gp.data.coco import CocoSplit
 from detkds_gp.detectors import DetectorSpec, build_detector, make_batch
 from detkds_gp.detectors.pair import Pair
+from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
@@ -33,7 +34,7 @@ class ProxyTask:
 
     Attributes:
         student: what is trained.
-        teacher: what it learns from; its checkpoint may still have to be trained.
+        teacher: what it learns from; the file of its checkpoint may still have to be trained.
         teacher_training: how, then.
         splits: train, selection and test.
         settings: budget and optimizer.
@@ -63,8 +64,7 @@ class ProxyTraining:
 
     def __init__(self, task: ProxyTask) -> None:
         self.task = task
-        limit = task.settings.memory_limit_mb * 2**20
-        self.images = {name: SplitImages(s, task.settings.image_size, limit) for name, s in task.splits.items()}
+        self.images = _within_limit(task.splits, task.settings)
         self._kept: KeptTeacher | None = None
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, nn.Module] = {}
@@ -76,20 +76,34 @@ class ProxyTraining:
             trial: its distiller's scales must all be numbers.
 
         Raises:
-            FormulaError: if the distiller's text cannot be read.
+            FormulaError: if the distiller's text cannot be read, or a scale is not measured.
+            StoreError: if the kept teacher outputs cannot be read.
+            DataError: if an image cannot be read.
         """
         distiller = parse_distiller(trial.distiller, self.task.primitive_set)
         return self._scored(lambda: self.train(distiller, trial.iterations, trial.seed), trial.test)
 
     def prepare_teacher(self) -> Score:
-        """Train the teacher if it has no checkpoint yet, score it, and keep what it says of the training images."""
+        """Train the teacher if its checkpoint does not exist, score it, and keep what it says of the training images.
+
+        Returns:
+            its AP on selection and test, or how its training failed.
+
+        Raises:
+            DetectorError: if its checkpoint is broken.
+        """
         return self._scored(self._teacher_kept, test=True)
 
     def _teacher_kept(self) -> nn.Module:
         task = self.task
-        if not Path(task.teacher.checkpoint or "").exists():
+        if task.teacher.checkpoint is None or not Path(task.teacher.checkpoint).exists():
             train_teacher(task.teacher, self.images["train"], task.teacher_training, task.settings.device)
-        teacher = build_detector(task.teacher, task.splits["train"].classes).to(task.settings.device).eval()
+        try:
+            teacher = build_detector(task.teacher, task.splits["train"].classes)
+        except DetectorError as error:
+            remedy = "where it was trained here, delete the file to train it again"
+            raise DetectorError(f"{error}; {remedy}") from error
+        teacher = teacher.to(task.settings.device).eval()
         names = sorted({d.source for d in task.primitive_set.declarations.values() if d.role == "input"})
         keep_teacher(teacher, self.images["train"], names, task.settings.teacher_precision, task.teacher_outputs)
         return teacher
@@ -134,7 +148,11 @@ class ProxyTraining:
         return model.to(self.task.settings.device)
 
     def batches(self, seed: int, *, kept: bool) -> Iterator[Batch]:
-        """Yield the batches of a seed's plan, with the teacher's knowledge if ``kept``."""
+        """Yield the batches of a seed's plan without end, with the teacher's knowledge if ``kept``.
+
+        Raises:
+            StoreError: if the kept teacher outputs cannot be read.
+        """
         images = self.images["train"]
         for indices, flips in plan(len(images), self.task.settings.batch_size, seed):
             batch = make_batch([images[index] for index in indices], flips)
@@ -148,7 +166,21 @@ class ProxyTraining:
         return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
 
     def evaluate(self, detector: nn.Module, split: str) -> float:
-        """Return a detector's AP on ``selection`` or ``test``."""
+        """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1].
+
+        Raises:
+            FloatingPointError: if the detector predicts numbers that are not finite.
+        """
         if split not in self._evaluations:
             self._evaluations[split] = Evaluation(self.images[split])
         return self._evaluations[split](detector)
+
+
+def _within_limit(splits: dict[str, CocoSplit], settings: ProxySettings) -> dict[str, SplitImages]:
+    """Give the splits, in their order, what is left of the memory for decoded images."""
+    room, (height, width) = settings.memory_limit_mb * 2**20, settings.image_size
+    images = {}
+    for name, split in splits.items():
+        images[name] = SplitImages(split, settings.image_size, room)
+        room = max(0, room - len(split.images) * height * width * 3)
+    return images

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from detkds_gp.settings import Settings
 from detkds_gp.training import OptimizerSettings
+
+Pixels = Annotated[int, Field(ge=32)]
 
 
 class ProxySettings(OptimizerSettings):
@@ -16,8 +17,8 @@ class ProxySettings(OptimizerSettings):
     Attributes:
         iterations: training steps of a candidate.
         batch_size: images a step.
-        image_size: (height, width) every image is resized and padded to.
-        memory_limit_mb: for decoded images in each process; beyond it they are read from disk.
+        image_size: (height, width) every image is resized and padded to, in pixels.
+        memory_limit_mb: for decoded images in each process, in MiB; beyond it they are read from disk.
         teacher_precision: of the kept teacher outputs.
         calibration_iterations: steps of plain training after which scales are measured.
         calibration_batches: batches a scale is measured on.
@@ -26,7 +27,7 @@ class ProxySettings(OptimizerSettings):
 
     iterations: int = Field(100, ge=1)
     batch_size: int = Field(8, ge=1)
-    image_size: tuple[int, int] = (128, 128)
+    image_size: tuple[Pixels, Pixels] = (128, 128)
     memory_limit_mb: int = Field(1024, ge=0)
     teacher_precision: Literal["float32", "float16", "bfloat16"] = "float32"
     calibration_iterations: int = Field(40, ge=0)

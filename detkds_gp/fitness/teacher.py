@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -33,18 +32,30 @@ class TeacherTraining(OptimizerSettings):
     decay: float = Field(0.4, ge=0, le=1)
 
 
-def with_checkpoint(spec: DetectorSpec, split: CocoSplit, settings: TeacherTraining, cache_dir: Path) -> DetectorSpec:
+def with_checkpoint(
+    spec: DetectorSpec,
+    split: CocoSplit,
+    image_size: tuple[int, int],
+    settings: TeacherTraining,
+    cache_dir: Path,
+) -> DetectorSpec:
     """Return the spec with the checkpoint it has, or with the one that `train_teacher` writes.
 
-    A trained teacher is kept in ``cache_dir`` under the hash of its config, training, data and versions.
+    Args:
+        spec: the teacher.
+        split: what it is trained on.
+        image_size: (height, width) of the images it is trained on, in pixels.
+        settings: how it is trained.
+        cache_dir: where trained teachers are kept, each under the hash of all of these and of the versions.
     """
     if spec.checkpoint is not None:
         return spec
     parts = {
         "config": detector_config(spec, split.classes).model.to_dict(),
         "data": data_hash(split),
+        "image_size": image_size,
         "training": settings.model_dump(mode="json"),
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("detkds_gp", "torch", "mmdet", "mmcv")},
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return replace(spec, checkpoint=str((cache_dir / f"teacher-{key}.pth").resolve()))
@@ -55,8 +66,10 @@ def train_teacher(spec: DetectorSpec, images: SplitImages, settings: TeacherTrai
 
     Raises:
         TrainingFault: if its loss becomes non-finite or explodes.
+        ValueError: if the spec has no checkpoint to write to.
     """
-    path = Path(spec.checkpoint or "")
+    if spec.checkpoint is None:
+        raise ValueError("got a teacher without a checkpoint, wanted one from with_checkpoint(...)")
     seed_all(settings.seed)
     detector = build_detector(replace(spec, checkpoint=None), images.split.classes)
     model = DistilledDetector(detector).to(device)
@@ -65,7 +78,4 @@ def train_teacher(spec: DetectorSpec, images: SplitImages, settings: TeacherTrai
         for indices, flips in plan(len(images), settings.batch_size, settings.seed)
     )
     train(model, batches, settings, settings.iterations, settings.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_student(detector, partial, images.split.classes)
-    os.replace(partial, path)
+    save_student(detector, spec.checkpoint, images.split.classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from detkds_gp.errors import UserError
 from detkds_gp.fitness.calibration import measure_scale, write_probe
 from detkds_gp.fitness.proxy import ProxyTask, ProxyTraining
 from detkds_gp.score import Scale, Score, Trial
@@ -31,6 +32,7 @@ class TeacherRequest:
 
 
 Request = Trial | ScaleRequest | ProbeRequest | TeacherRequest
+Answer = Score | Scale | UserError | None
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,29 @@ class ProxyWorker:
 
     task: ProxyTask
 
-    def __call__(self) -> Callable[[Request], Score | Scale | None]:
-        """Load images and teacher outputs, once."""
+    def __call__(self) -> Callable[[Request], Answer]:
+        """Make the callable; it loads images and teacher outputs once, when they are first needed.
+
+        Returns:
+            what gives a Score for a Trial or TeacherRequest, a Scale for a ScaleRequest, None for a
+            ProbeRequest, and the error itself where the user can mend it (a broken image or file).
+        """
         proxy = ProxyTraining(self.task)
 
-        def answer(request: Request) -> Score | Scale | None:
+        def answer(request: Request) -> Answer:
+            try:
+                return given(request)
+            except UserError as error:
+                return error
+
+        def given(request: Request) -> Answer:
             if isinstance(request, Trial):
                 return proxy(request)
             if isinstance(request, ScaleRequest):
                 return measure_scale(proxy, request.formula, request.seed)
             if isinstance(request, TeacherRequest):
                 return proxy.prepare_teacher()
-            return write_probe(proxy, request.seed)
+            write_probe(proxy, request.seed)
+            return None
 
         return answer

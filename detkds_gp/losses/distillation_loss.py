@@ -65,6 +65,12 @@ class DistillationLoss(nn.Module):
         """Names of the knowledge inputs that `forward` needs."""
         return tuple({name: None for program in self._programs for name in _inputs(program)})
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """By input name, the detectors' knowledge it stands for."""
+        inputs = [d for program in self._programs for d in _inputs(program).values()]
+        return {declaration.name: declaration.source for declaration in inputs}
+
     def forward(self, knowledge: Knowledge) -> LossTerms:
         """Compute the loss.
 

@@ -73,23 +73,20 @@ def mutate_insert(
 ) -> list[Node]:
     """Put a primitive around a subtree; its other arguments are grown as low as they can be."""
     nodes = list(tree)
-    start = rng.randrange(len(nodes))
-    wanted, inner = wanted_kinds(nodes)[start], tree.searchSubtree(start)
     choices = [
-        (primitive, slot)
+        (start, primitive, slot)
+        for start, wanted in enumerate(wanted_kinds(nodes))
         for primitive in primitive_set.primitives[wanted]
-        if primitive_set.reach(primitive) < NEVER
         for slot, kind in enumerate(primitive.args)
-        if issubclass(nodes[start].ret, kind)
+        if issubclass(nodes[start].ret, kind) and primitive_set.reach(primitive) < NEVER
     ]
-    if not choices:
-        return nodes
-    primitive, slot = rng.choice(choices)
-    outer = [primitive]
-    for index, kind in enumerate(primitive.args):
-        lowest = primitive_set.min_height(kind)
-        outer += nodes[inner] if index == slot else grow(primitive_set, rng, lowest, kind)
-    nodes[inner] = outer
+    if choices:
+        start, primitive, slot = rng.choice(choices)
+        inner, outer = tree.searchSubtree(start), [primitive]
+        for index, kind in enumerate(primitive.args):
+            lowest = primitive_set.min_height(kind)
+            outer += nodes[inner] if index == slot else grow(primitive_set, rng, lowest, kind)
+        nodes[inner] = outer
     return nodes
 
 

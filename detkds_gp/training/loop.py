@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.optim import build_optim_wrapper
-from pydantic import Field
-from torch import Tensor
+from mmengine.registry import OPTIMIZERS
+from pydantic import Field, field_validator
+from torch import Tensor, nn
 
 from detkds_gp.settings import Settings
 from detkds_gp.training.distilled_detector import DistilledDetector, TeacherKnowledge
 
 DIVERGED = 10.0
+"""A student's own loss this many times its first one (or 1, if that was lower) has diverged."""
 
 Batch = tuple[dict[str, Any], TeacherKnowledge | None]
+"""What `make_batch` gives, and the teacher's knowledge of it if it is kept."""
 
 
 class TrainingFault(Exception):
-    """A training that cannot go on; ``failure`` is its name."""
+    """A training that cannot go on.
+
+    Attributes:
+        failure: ``nonfinite`` or ``diverged``.
+        detail: what happened, and at which iteration.
+    """
 
     def __init__(self, failure: str, detail: str) -> None:
         super().__init__(f"{failure}: {detail}")
@@ -46,8 +54,19 @@ class OptimizerSettings(Settings):
     warmup: int = Field(20, ge=0)
     decay: float = Field(0.0, ge=0, le=1)
 
+    @field_validator("optimizer")
+    @classmethod
+    def _builds(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
+        try:
+            OPTIMIZERS.build({**optimizer, "params": [nn.Parameter(torch.zeros(1))]})
+        except Exception as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            wanted = "wanted what mmengine builds, such as dict(type='AdamW', lr=1e-3)"
+            raise ValueError(f"optimizer is {optimizer}: {first}; {wanted}") from None
+        return optimizer
+
     def learning_rate_factor(self, iteration: int, iterations: int) -> float:
-        """Return what the learning rate is multiplied by, in (0, 1]."""
+        """Return what the learning rate is multiplied by at a step, counted from 0, in (0, 1]."""
         factor = min(1.0, (iteration + 1) / max(self.warmup, 1))
         start = iterations * (1 - self.decay)
         if self.decay and iteration >= start:
@@ -70,20 +89,24 @@ def train(
 
     Args:
         model: student, loss and adapters.
-        batches: at least ``iterations`` batches with the teacher's knowledge, if kept.
+        batches: at least ``iterations`` of them; no more are drawn.
         settings: optimizer and schedule.
         iterations: steps.
         seed: seeds all global generators before each step.
 
     Raises:
         TrainingFault: ``nonfinite`` or ``diverged``, at the iteration it shows.
+        KnowledgeError: if the distiller cannot be computed on the pair's knowledge.
+        ValueError: if there are fewer batches.
     """
     model.train()
     clip = {"max_norm": settings.clip_norm} if settings.clip_norm else None
     wrapper = build_optim_wrapper(model, {"optimizer": dict(settings.optimizer), "clip_grad": clip})
     base = [group["lr"] for group in wrapper.param_groups]
+    supply = iter(batches)
     first = 0.0
-    for iteration, (batch, teacher) in zip(range(iterations), batches, strict=False):
+    for iteration in range(iterations):
+        batch, teacher = _next(supply, iteration, iterations)
         seed_all(seed, iteration)
         for group, rate in zip(wrapper.param_groups, base, strict=True):
             group["lr"] = rate * settings.learning_rate_factor(iteration, iterations)
@@ -91,16 +114,32 @@ def train(
         total, values = model.parse_losses(losses)
         task = _task_loss(values)
         first = first or task
-        _check(float(total), task, first, iteration)
+        _check(total.item(), task, first, iteration)
         wrapper.update_params(total)
+    _check_weights(model, iterations)
+
+
+def _next(supply: Iterator[Batch], iteration: int, iterations: int) -> Batch:
+    for batch in supply:
+        return batch
+    raise ValueError(f"got {iteration} batches, wanted {iterations}")
 
 
 def _task_loss(values: dict[str, Tensor]) -> float:
-    return sum(float(value) for name, value in values.items() if "loss" in name and name != "loss" and "distill" not in name)
+    own = (name for name in values if "loss" in name and name != "loss" and "distill" not in name)
+    return sum(values[name].item() for name in own)
 
 
 def _check(total: float, task: float, first: float, iteration: int) -> None:
     if not math.isfinite(total):
         raise TrainingFault("nonfinite", f"loss became {total} at iteration {iteration}")
     if task > DIVERGED * max(first, 1.0):
-        raise TrainingFault("diverged", f"the student's own loss rose from {first:.3g} to {task:.3g} at iteration {iteration}")
+        rise = f"the student's own loss rose from {first:.3g} to {task:.3g}"
+        raise TrainingFault("diverged", f"{rise} at iteration {iteration}")
+
+
+def _check_weights(model: nn.Module, iterations: int) -> None:
+    """Refuse weights that the last step broke: such a detector finds nothing, silently."""
+    broken = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+    if broken:
+        raise TrainingFault("nonfinite", f"{broken[0]} is not finite after iteration {iterations - 1}")

@@ -10,9 +10,7 @@ from detkds_gp.language import PrimitiveSet, grow, ramped_half_and_half
 from detkds_gp.primitives import DETKDS, OMNI
 
 
-def _draw(
-    primitive_set: PrimitiveSet, rng: random.Random, method: str, depth: int
-) -> gp.PrimitiveTree:
+def _draw(primitive_set: PrimitiveSet, rng: random.Random, method: str, depth: int) -> gp.PrimitiveTree:
     if method == "ramped":
         return ramped_half_and_half(primitive_set, rng, 1, depth)
     return grow(primitive_set, rng, depth, full=method == "full")

@@ -8,10 +8,20 @@ import pytest
 import torch
 from deap import gp
 
-from detkds_gp.language import canonical, make_term, parse_tree, to_text
+from detkds_gp.language import (
+    Algebra,
+    Map,
+    PrimitiveSet,
+    Ratio,
+    canonical,
+    make_term,
+    parse_tree,
+    to_text,
+    transform,
+)  # fmt: skip
 from detkds_gp.losses.lint import sample_knowledge
 from detkds_gp.losses.program import compile_tree, run
-from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.primitives import DETKDS, OMNI, combiners, distances, inputs
 
 
 def form(text: str) -> str:
@@ -106,9 +116,7 @@ def shuffled(tree: gp.PrimitiveTree, rng: random.Random) -> gp.PrimitiveTree:
 
 def test_other_spellings_of_one_formula_share_its_form(grown):
     rng = random.Random(0)
-    omni = [tree for tree, primitive_set, _ in grown if primitive_set.name.startswith("OMNI")][
-        :2000
-    ]
+    omni = [tree for tree, primitive_set, _ in grown if primitive_set.name.startswith("OMNI")][:2000]
     different = 0
     for tree in omni:
         other = shuffled(tree, rng)
@@ -139,6 +147,21 @@ def test_a_factor_at_the_root_goes_into_the_scale():
     tree = parse_tree("scaled(scaled(l2(global), 4), 5)", OMNI)
     assert make_term(tree, OMNI, weight=2, scale=0.1).text == "2 * 2 * l2(global)"
     assert make_term(tree, OMNI, weight=2).text == "2 * calibrated * l2(global)"
+
+
+@transform((Map, Ratio), Map, shape="n c h w -> n c h w", latex="#1_{#2}", algebra=Algebra(idempotent=True))
+def capped(x, limit):
+    """Clip at a limit."""
+    return x.clamp(-limit, limit)
+
+
+def test_an_idempotent_call_is_dropped_only_beside_its_equal():
+    capping = PrimitiveSet("CAPPING", [inputs.global_, capped, combiners.ratio, distances.l2])
+    for text, expected in [
+        ("l2(capped(capped(global, 0.5), 0.5))", "l2(capped(global, 0.5))"),
+        ("l2(capped(capped(global, 0.5), 0.1))", "l2(capped(capped(global, 0.5), 0.1))"),
+    ]:
+        assert to_text(canonical(parse_tree(text, capping), capping)) == expected
 
 
 def test_a_set_without_algebra_keeps_its_trees():

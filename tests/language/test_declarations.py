@@ -117,9 +117,7 @@ def test_a_broken_shape_contract(function, shape, message):
 
 def test_a_primitive_that_raises_on_1x1_maps_is_a_declaration_error():
     def pooled(x):
-        return (
-            F.interpolate(F.max_pool2d(x, 2), x.shape[2:]) if x.shape[3] > 1 else F.max_pool2d(x, 2)
-        )
+        return F.interpolate(F.max_pool2d(x, 2), x.shape[2:]) if x.shape[3] > 1 else F.max_pool2d(x, 2)
 
     with pytest.raises(DeclarationError, match=r"fails on shape \(1, 4, 1, 1\): RuntimeError"):
         declare_map(pooled)
@@ -242,9 +240,7 @@ def test_algebra_that_does_not_fit(arguments, algebra):
         combiner(arguments, latex=latex, algebra=algebra)(joined)
 
 
-@pytest.mark.parametrize(
-    ("kind", "values"), [(Temperature, ()), (Temperature, (1, 0)), (Map, (1,))]
-)
+@pytest.mark.parametrize(("kind", "values"), [(Temperature, ()), (Temperature, (1, 0)), (Map, (1,))])
 def test_constants_outside_their_kind(kind, values):
     def grid():
         """Numbers."""

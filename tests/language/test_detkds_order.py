@@ -88,9 +88,7 @@ def test_every_chain_is_read():
 
 
 @pytest.mark.parametrize("late", ["max_pool_2", "unit_channel", "relu", "spatial_attention"])
-@pytest.mark.parametrize(
-    "early", ["spatial_attention", "channel_attention", "shared_mask", "max_pool_4"]
-)
+@pytest.mark.parametrize("early", ["spatial_attention", "channel_attention", "shared_mask", "max_pool_4"])
 def test_a_wrong_order_is_refused(early, late):
     order = {**dict.fromkeys(ATTENTION, 0), **dict.fromkeys(SCALE, 1)}
     inner = (late, ATTENTION.get(late))

@@ -99,9 +99,7 @@ def test_a_second_process_grows_the_same_trees():
     )
     rng = random.Random(5)
     here = [to_text(ramped_half_and_half(OMNI, rng, 1, 7)) for _ in range(50)]
-    there = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert there.stdout.split("\n")[:-1] == here
 
 

@@ -22,7 +22,8 @@ PIECES = [
     *OMNI.declarations, *map(str, range(-2, 12)), "1e999", "1e-999", "-0", "nan", "inf", "٣", "½",
     "9" * 500, "(" * 300, ")" * 300, "relu(" * 1000, "add(l1(global), " * 200, "l2(global) + " * 50,
     "__import__('os')", "lambda: 0", "none", "calibrated", "\x00", "\u200b", "𝟙", "é",
-    "\n", " ", "\t",    "*", "+", ",", "()", "--", "1.", ".5", "1e", "e5", "0x10", "1_0", "'", '"', "#", "[", "{", "\\",
+    "\n", " ", "\t", "*", "+", ",", "()", "--", "1.", ".5", "1e", "e5", "0x10", "1_0", "'", '"',
+    "#", "[", "{", "\\",
 ]  # fmt: skip
 EDIT = st.tuples(
     st.sampled_from(["delete", "insert", "replace", "transpose"]),
@@ -126,8 +127,7 @@ def test_the_position_and_the_reason_are_named(text, position, message):
     [
         (
             "kl(flatten_space(global))",
-            "'kl' takes Probs, but 'flatten_space' returns Rows; "
-            "write kl(softmax_row(flatten_space(...), 1))",
+            "'kl' takes Probs, but 'flatten_space' returns Rows; write kl(softmax_row(flatten_space(...), 1))",
         ),
         (
             "kl(global)",
@@ -150,16 +150,12 @@ def test_a_wrong_kind_says_got_wanted_and_the_bridge(text, message):
 
 
 def test_without_a_bridge_only_got_and_wanted_are_said():
-    with pytest.raises(
-        FormulaError, match="'l2_sum' takes Map, but 'class_logits' returns Rows"
-    ) as caught:
+    with pytest.raises(FormulaError, match="'l2_sum' takes Map, but 'class_logits' returns Rows") as caught:
         parse_tree("l2_sum(class_logits)", OMNI)
     assert "write" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["kl(flatten_space(global))", "kl(global)", "binary_kl(class_logits)"]
-)
+@pytest.mark.parametrize("text", ["kl(flatten_space(global))", "kl(global)", "binary_kl(class_logits)"])
 def test_the_suggested_formula_is_sound(text):
     with pytest.raises(FormulaError) as caught:
         parse_tree(text, OMNI)

@@ -22,12 +22,7 @@ def test_depth_is_deaps_height(grown):
 def deep(levels: int) -> str:
     """Nest functions of which none simplifies."""
     names = ("tanh", "swish")
-    return (
-        "l2("
-        + "".join(f"{names[i % 2]}(" for i in range(levels - 2))
-        + "relu(global"
-        + ")" * levels
-    )
+    return "l2(" + "".join(f"{names[i % 2]}(" for i in range(levels - 2)) + "relu(global" + ")" * levels
 
 
 def test_a_tree_of_depth_400_prints_parses_compiles_and_has_a_canonical_form():
@@ -70,9 +65,7 @@ def test_equal_subtrees_cost_once():
     assert cost(parse_tree("scaled(l2(global), 3)", OMNI)) == 2
 
 
-@pytest.mark.parametrize(
-    "value", [1.0, 0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 123456789.0]
-)
+@pytest.mark.parametrize("value", [1.0, 0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 123456789.0])
 def test_numbers_read_back_equal(value):
     assert float(number_text(value)) == value
     assert not number_text(value).endswith(".0")

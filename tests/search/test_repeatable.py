@@ -10,7 +10,8 @@ import pytest
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.search import Search, SearchSettings, StageSettings
 
-SETTINGS = SearchSettings(divide=StageSettings(population=6, offspring=6, generations=6))
+SIZES = StageSettings(population=5, offspring=5, generations=3)
+SETTINGS = SearchSettings(divide=SIZES, conquer=SIZES)
 SETS = pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
 
 PROGRAM = """
@@ -36,6 +37,7 @@ for primitive_set in (OMNI, DETKDS):
 """
 
 
+@pytest.mark.slow
 def test_five_processes_with_different_hash_seeds_vary_alike():
     processes = [
         subprocess.Popen(
@@ -115,6 +117,7 @@ def test_a_search_leaves_the_global_generator_alone(run, analytic):
     random.seed(5)
     state = random.getstate()
     first = run(Search(OMNI, SETTINGS, seed=6), analytic)
-    assert random.getstate() == state
+    unchanged = random.getstate() == state  # pytest would diff 625 numbers for minutes
+    assert unchanged
     random.seed(99)
     assert run(Search(OMNI, SETTINGS, seed=6), analytic) == first

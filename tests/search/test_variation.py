@@ -7,10 +7,25 @@ from itertools import pairwise
 import pytest
 from deap import gp
 
-from detkds_gp.language import PrimitiveSet, depth, parse_tree, ramped_half_and_half, to_text
-from detkds_gp.language.tree import is_constant, node_text
+from detkds_gp.language import (
+    PrimitiveSet,
+    Temperature,
+    depth,
+    parse_tree,
+    ramped_half_and_half,
+    to_text,
+)
+from detkds_gp.language.tree import is_constant, node_text, number_text
 from detkds_gp.primitives import DETKDS, OMNI, distances, inputs
-from detkds_gp.search.variation import crossover, mutate_constant, mutate_point, mutate_subtree
+from detkds_gp.search.divide import MUTATIONS
+from detkds_gp.search.variation import (
+    crossover,
+    mutate_constant,
+    mutate_insert,
+    mutate_point,
+    mutate_shrink,
+    mutate_subtree,
+)
 
 GRAMMARS = [whole.niche(niche) for whole in (OMNI, DETKDS) for niche in whole.niches]
 DRAWS = 500
@@ -43,13 +58,12 @@ def test_crossover_exchanges_subtrees_and_leaves_its_parents(grammar):
 
 
 @pytest.mark.parametrize("grammar", GRAMMARS, ids=lambda grammar: grammar.name)
-@pytest.mark.parametrize("operator", [mutate_subtree, mutate_point, mutate_constant])
+@pytest.mark.parametrize("operator", MUTATIONS)
 def test_mutations_are_formulas_and_leave_their_parent(operator, grammar):
     rng, changed = random.Random(3), 0
-    more = {"depth": 2} if operator is mutate_subtree else {}
     for tree in draws(grammar):
         before = to_text(tree)
-        nodes = operator(tree, rng, grammar, **more)
+        nodes = operator(tree, rng, grammar)
         assert to_text(tree) == before
         assert is_formula(nodes, grammar)
         changed += to_text(nodes) != before
@@ -70,6 +84,43 @@ def test_subtree_mutation_never_grows_beyond_its_depth():
     for tree in draws(grammar):
         nodes = mutate_subtree(tree, rng, grammar, depth=2)
         assert depth(nodes) <= depth(tree) + 2
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS, ids=lambda grammar: grammar.name)
+def test_insertion_only_adds_and_shrinking_only_removes_words(grammar):
+    rng = random.Random(8)
+    for tree in draws(grammar):
+        words = Counter(map(node_text, tree))
+        more = Counter(map(node_text, mutate_insert(tree, rng, grammar)))
+        less = Counter(map(node_text, mutate_shrink(tree, rng, grammar)))
+        assert words <= more
+        assert less <= words
+
+
+def test_one_insertion_and_one_shrinking_written_out():
+    names = ("global", "relu", "tanh", "l1", "spatial_attention", "temperature", "add")
+    grammar = PrimitiveSet("FEW", [OMNI.declarations[name] for name in names])
+    tree = parse_tree("l1(relu(global))", grammar)
+    inserted = {to_text(mutate_insert(tree, random.Random(i), grammar)) for i in range(600)}
+    unary = {
+        f"l1({text})"
+        for word in ("relu", "tanh")
+        for text in (f"{word}(relu(global))", f"relu({word}(global))")
+    }
+    added = {"add(l1(relu(global)), l1(global))", "add(l1(global), l1(relu(global)))"}
+    numbers = [t.value for t in grammar.terminals[Temperature]]
+    attended = {
+        f"l1({text})"
+        for t in map(number_text, numbers)
+        for text in (
+            f"spatial_attention(relu(global), {t})",
+            f"relu(spatial_attention(global, {t}))",
+        )
+    }
+    assert inserted == unary | added | attended
+    assert {to_text(mutate_shrink(tree, random.Random(i), grammar)) for i in range(20)} == {
+        "l1(global)"
+    }
 
 
 def test_constant_mutation_moves_to_a_neighbour_on_the_grid():

@@ -1,0 +1,59 @@
+"""Blood cells, or any data set in COCO format: give its folder and file names.
+
+    gp_search run configs/bccd.py --cfg-options data.root=/path/to/bccd
+"""
+
+primitive_set = "detkds_gp.primitives:DETKDS"
+
+data = dict(
+    root="data/bccd",
+    train=dict(ann_file="train.json", images="images"),
+    selection=dict(ann_file="val.json", images="images"),
+    test=dict(ann_file="test.json", images="images"),
+)
+
+
+def narrow(base, channels):
+    """Return the overrides that make mmdet's RetinaNet R18 narrow enough for a CPU, to be trained from scratch."""
+    return {
+        "model.backbone.base_channels": base,
+        "model.backbone.stem_channels": base,
+        "model.backbone.frozen_stages": -1,
+        "model.backbone.norm_eval": False,
+        "model.backbone.init_cfg": None,
+        "model.neck.in_channels": [base, 2 * base, 4 * base, 8 * base],
+        "model.neck.out_channels": channels,
+        "model.neck.norm_cfg": dict(type="BN"),
+        "model.bbox_head.in_channels": channels,
+        "model.bbox_head.feat_channels": channels,
+        "model.bbox_head.stacked_convs": 2,
+        "model.test_cfg.nms_pre": 300,
+    }
+
+
+retinanet = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
+adamw = dict(type="AdamW", lr=1e-3, weight_decay=0.05, fused=True)
+
+student = dict(config=retinanet, overrides=narrow(16, 64))
+teacher = dict(
+    config=retinanet,
+    overrides=narrow(32, 96),
+    train=dict(iterations=1000, optimizer=adamw, warmup=50, decay=0.5),
+)
+
+proxy = dict(
+    iterations=150,
+    image_size=(120, 160),
+    optimizer=adamw,
+    warmup=20,
+    calibration_iterations=40,
+)
+search = dict(
+    divide=dict(population=6, offspring=6, generations=2),
+    conquer=dict(population=6, offspring=6, generations=1),
+    champions=2,
+    weights=(0.2, 0.5, 1.0, 2.0, 5.0),
+)
+verdict = dict(seeds=(1001, 1002, 1003, 1004))
+
+del narrow, retinanet, adamw

@@ -1,0 +1,140 @@
+"""What is wrong with data and detectors is said before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detkds_gp.data.coco import data_hash
+from detkds_gp.errors import ConfigError, DataError, DeclarationError, DetectorError
+from detkds_gp.experiment import Listener, load_config
+from detkds_gp.experiment.config import DataSettings
+from detkds_gp.experiment.prepare import gather, load_data, prepare
+from detkds_gp.fitness import ProxyTask
+
+
+class Heard(Listener):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def settings(root: Path, **more: Any) -> DataSettings:
+    names = ("train", "selection", "test")
+    splits = {name: {"ann_file": f"{name}.json", "images": "images"} for name in names}
+    return DataSettings.model_validate({"root": str(root), **splits, **more})
+
+
+@pytest.fixture
+def folder(finished: object, tiny_config: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_config.with_name("digits"), tmp_path / "set"))
+
+
+def edit(path: Path, change: Any) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_generated_digits_are_the_same_data_as_their_files(folder: Path, tiny_config: Path) -> None:
+    by_files, generated = load_data(settings(folder)), load_data(load_config(tiny_config).data)
+    assert [data_hash(split) for split in by_files.values()] == [
+        data_hash(split) for split in generated.values()
+    ]
+    assert {name: len(split.images) for name, split in by_files.items()} == {
+        "train": 12,
+        "selection": 6,
+        "test": 6,
+    }
+
+
+def test_a_missing_image_is_named(folder: Path) -> None:
+    (folder / "images" / "test_00002.jpg").unlink()
+    with pytest.raises(DataError, match=r"test\.json: 1 of 6 images are missing.*test_00002\.jpg"):
+        load_data(settings(folder))
+
+
+def test_an_empty_annotation_file_is_named(folder: Path) -> None:
+    (folder / "selection.json").write_text("")
+    with pytest.raises(DataError, match=r"selection\.json: broken JSON"):
+        load_data(settings(folder))
+    (folder / "selection.json").unlink()
+    with pytest.raises(DataError, match=r"selection\.json: no such annotation file"):
+        load_data(settings(folder))
+
+
+def test_a_split_without_annotations_is_named(folder: Path) -> None:
+    edit(folder / "train.json", lambda content: content.update(annotations=[]))
+    with pytest.raises(DataError, match=r"train\.json: got no annotations"):
+        load_data(settings(folder))
+
+
+def test_classes_of_the_config_must_be_the_files(folder: Path) -> None:
+    with pytest.raises(DataError, match="classes 0, eight"):
+        load_data(settings(folder, classes=("0", "eight")))
+    splits = load_data(settings(folder, classes=("7", "3", "0")))
+    assert {split.classes for split in splits.values()} == {("7", "3", "0")}
+
+
+def test_classes_of_the_splits_must_agree(folder: Path) -> None:
+    edit(folder / "test.json", lambda content: content["categories"][4].update(name="vier"))
+    with pytest.raises(DataError, match=r"test\.json: got classes .*4.*vier"):
+        load_data(settings(folder))
+
+
+def test_splits_must_not_share_images(folder: Path) -> None:
+    shutil.copy(folder / "train.json", folder / "test.json")
+    with pytest.raises(DataError, match=r"train_00000\.jpg is in both train and test"):
+        load_data(settings(folder))
+
+
+def prepared(tiny_config: Path, listener: Listener | None = None, **options: Any) -> ProxyTask:
+    config = load_config(tiny_config, options)
+    return prepare(config, gather(config), tiny_config.parent, listener or Listener())
+
+
+def test_a_pair_that_shares_nothing_is_refused(tiny_config: Path) -> None:
+    deeper = {"model.neck.num_outs": 4, "model.bbox_head.anchor_generator.strides": [8, 16, 32, 64]}
+    overrides = load_config(tiny_config).teacher.overrides | deeper
+    with pytest.raises(DetectorError, match="share no knowledge.*3 levels, the teacher 4"):
+        prepared(tiny_config, **{"teacher.overrides": overrides})
+
+
+def test_knowledge_that_is_not_shared_is_left_out_and_said(tiny_config: Path) -> None:
+    anchors = {"model.bbox_head.anchor_generator.ratios": [0.5, 1.0]}
+    overrides = load_config(tiny_config).teacher.overrides | anchors
+    heard = Heard()
+    task = prepared(tiny_config, heard, **{"teacher.overrides": overrides})
+    assert task.primitive_set.niches == ("global",)
+    assert any("class_logits" in said and "1 anchors" in said for said in heard.said)
+    wanted = {"teacher.overrides": overrides, "knowledge": ("class_logits",)}
+    with pytest.raises(DetectorError, match="shares none of the knowledge asked for"):
+        prepared(tiny_config, **wanted)
+
+
+def test_unknown_knowledge_and_sets_are_named(tiny_config: Path) -> None:
+    with pytest.raises(DeclarationError, match="no knowledge 'globl'; did you mean 'global'"):
+        prepared(tiny_config, knowledge=("globl",))
+    with pytest.raises(DeclarationError, match="no set 'DETKDX'; did you mean 'DETKDS'"):
+        prepared(tiny_config, primitive_set="detkds_gp.primitives:DETKDX")
+
+
+def test_missing_checkpoints_and_devices_are_named(tiny_config: Path) -> None:
+    with pytest.raises(ConfigError, match=r"teacher\.checkpoint is 'none\.pth', no such file"):
+        prepared(tiny_config, **{"teacher.checkpoint": "none.pth"})
+    with pytest.raises(ConfigError, match=r"proxy\.device is 'tpu9'"):
+        prepared(tiny_config, **{"proxy.device": "tpu9"})
+
+
+def test_a_teacher_trained_on_another_size_or_data_is_another_teacher(tiny_config: Path) -> None:
+    names = {
+        prepared(tiny_config, **options).teacher.checkpoint
+        for options in ({}, {"proxy.image_size": (64, 96)}, {"teacher.train.seed": 1}, {"seed": 3})
+    }
+    assert len(names) == 3

@@ -1,0 +1,140 @@
+"""The rooms of the house and the only arrows between them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
+
+ENGINE = {
+    "data", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness",
+    "language", "losses", "report", "score", "search", "settings", "store", "training",
+}  # fmt: skip
+ALLOWED: dict[str, set[str]] = {
+    "cli": ENGINE,
+    "data": {"errors"},
+    "detectors": {"errors"},
+    "environment": {"errors"},
+    "errors": set(),
+    "execution": {"errors"},
+    "experiment": ENGINE - {"experiment"},
+    "export": {"language", "losses", "errors"},
+    "fitness": {
+        "training", "detectors", "data", "losses", "language", "score", "settings", "errors",
+    },
+    "language": {"errors"},
+    "losses": {"language", "errors"},
+    "primitives": {"language"},
+    "report": {"store", "export", "language", "score", "errors"},
+    "score": set(),
+    "search": {"language", "score", "settings", "errors"},
+    "settings": set(),
+    "store": {"language", "score", "errors"},
+    "training": {"detectors", "losses", "settings", "errors"},
+}  # fmt: skip
+
+OPENMMLAB = ("mmdet", "mmcv", "mmengine")
+# environment asks mmcv what it was compiled for; it is the check that comes before all of them.
+OPENMMLAB_ALLOWED = {
+    "detectors": OPENMMLAB,
+    "training": OPENMMLAB,
+    "experiment": ("mmengine.config",),
+    "environment": ("mmcv.ops",),
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Yield every module's dotted name and file."""
+    for package, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            yield ".".join((package, *parts)).removesuffix(".__init__"), path
+
+
+def imported(name: str, path: Path) -> Iterator[str]:
+    """Yield the dotted name of all that a module imports, wherever in the file."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def room(name: str) -> str:
+    """Return the room of a dotted name of ours."""
+    return [*name.split("."), ""][1]
+
+
+IMPORTS = [(name, target) for name, path in modules() for target in imported(name, path)]
+
+
+def test_the_walk_sees_the_house():
+    rooms = {room(name) for name, _ in modules()}
+    assert {"language", "search", "detectors", "cli", "primitives", "score"} <= rooms
+    assert ("detkds_gp.search.engine", "detkds_gp.score.Score") in IMPORTS
+    assert any(room(name) == "primitives" and "language" in target for name, target in IMPORTS)
+
+
+def test_every_room_is_in_the_table():
+    assert {room(name) for name, _ in modules()} - {""} <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", sorted(ALLOWED))
+def test_a_room_imports_only_what_the_table_allows(name):
+    broken = [
+        f"{source} imports {target}"
+        for source, target in IMPORTS
+        if room(source) == name and target.split(".")[0] == "detkds_gp"
+        if room(target) not in ALLOWED[name] | {name}
+    ]
+    assert not broken
+
+
+def test_the_engine_never_imports_the_primitives():
+    assert not [
+        (source, target)
+        for source, target in IMPORTS
+        if room(source) != "primitives"
+        if target.startswith(("detkds_gp.primitives", "primitives"))
+    ]
+
+
+def test_only_two_rooms_know_mmdet():
+    broken = [
+        f"{source} imports {target}"
+        for source, target in IMPORTS
+        if target.split(".")[0] in OPENMMLAB
+        if not target.startswith(OPENMMLAB_ALLOWED.get(room(source), ()))
+    ]
+    assert not broken
+
+
+def test_the_table_has_no_cycle():
+    order: list[str] = []
+    while len(order) < len(ALLOWED):
+        free = [name for name in ALLOWED if name not in order and ALLOWED[name] <= set(order)]
+        assert free, f"a cycle among {sorted(set(ALLOWED) - set(order))}"
+        order += free
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("import detkds_gp.store.records as r", "detkds_gp.store.records"),
+        ("from detkds_gp import store", "detkds_gp.store"),
+        ("from ..store import Store", "detkds_gp.store.Store"),
+        ("def f():\n    from .engine import Search", "detkds_gp.search.engine.Search"),
+    ],
+)
+def test_no_spelling_of_an_import_escapes(tmp_path, source, target):
+    path = tmp_path / "sly.py"
+    path.write_text(source, encoding="utf-8")
+    assert list(imported("detkds_gp.search.sly", path)) == [target]
