@@ -1,6 +1,6 @@
 """Blood cells, or any data set in COCO format: give its folder and file names.
 
-    gp_search run configs/bccd.py --cfg-options data.root=/path/to/bccd
+gp_search run configs/bccd.py --cfg-options data.root=/path/to/bccd
 """
 
 primitive_set = "detkds_gp.primitives:DETKDS"
@@ -38,19 +38,19 @@ student = dict(config=retinanet, overrides=narrow(16, 64))
 teacher = dict(
     config=retinanet,
     overrides=narrow(32, 96),
-    train=dict(iterations=1000, optimizer=adamw, warmup=50, decay=0.5),
+    train=dict(iterations=700, optimizer=adamw, warmup=50, decay=0.5),
 )
 
 proxy = dict(
-    iterations=150,
+    iterations=100,
     image_size=(120, 160),
     optimizer=adamw,
     warmup=20,
-    calibration_iterations=40,
+    calibration_iterations=30,
 )
 search = dict(
-    divide=dict(population=6, offspring=6, generations=2),
-    conquer=dict(population=6, offspring=6, generations=1),
+    divide=dict(population=5, offspring=5, generations=1),
+    conquer=dict(population=4, offspring=4, generations=1),
     champions=2,
     weights=(0.2, 0.5, 1.0, 2.0, 5.0),
 )

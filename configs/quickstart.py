@@ -3,11 +3,7 @@
 primitive_set = "detkds_gp.primitives:DETKDS"
 
 # Four digits rather than ten: a student learns them in so few iterations.
-data = dict(
-    digits=dict(
-        root="work_dirs/digits", train=240, selection=100, test=150, size=96, digits=(0, 1, 4, 7)
-    )
-)
+data = dict(digits=dict(root="work_dirs/digits", train=240, selection=100, test=150, size=96, digits=(0, 1, 4, 7)))
 
 
 def narrow(base, channels):

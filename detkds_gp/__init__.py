@@ -1,0 +1,1 @@
+"""Genetic programming that searches for knowledge-distillation losses of object detectors."""

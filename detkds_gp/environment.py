@@ -43,8 +43,7 @@ SYMPTOMS = (
     Symptom(
         r"lib(GL|EGL|gthread|glib|SM|Xext|Xrender|xcb)\S*\.so",
         "an OpenCV that needs no window system, or its libraries (libgl1, libglib2.0-0)",
-        "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps "
-        "opencv-python-headless==4.13.0.92",
+        "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless==4.13.0.92",
     ),
     Symptom(
         r"torchvision::nms does not exist",
@@ -75,9 +74,7 @@ SYMPTOMS = (
     ),
     Symptom(r"No module named 'mmdet'", "mmdet 3.3.0", "pip install mmdet==3.3.0"),
 )
-CUDA_OPERATORS = Symptom(
-    "", "mmcv's operators compiled for CUDA", BUILD_MMCV.replace("MMCV_", "FORCE_CUDA=1 MMCV_", 1)
-)
+CUDA_OPERATORS = Symptom("", "mmcv's operators compiled for CUDA", BUILD_MMCV.replace("MMCV_", "FORCE_CUDA=1 MMCV_", 1))
 MODULES = ("torch", "torchvision", "cv2", "pycocotools.mask", "mmengine", "mmcv.ops", "mmdet")
 SHOWN = ("torch", "torchvision", "numpy", "setuptools", "mmcv", "mmcv-lite", "mmdet")
 

@@ -22,11 +22,7 @@ class FormulaError(UserError):
     def __init__(self, message: str, text: str = "", position: int | None = None) -> None:
         self.position = position
         self.text = text
-        where = (
-            ""
-            if position is None
-            else f" (at position {position}: {text[position : position + 24]!r})"
-        )
+        where = "" if position is None else f" (at position {position}: {text[position : position + 24]!r})"
         super().__init__(message + where)
 
 

@@ -45,6 +45,9 @@ class Score:
     def __post_init__(self) -> None:
         if (self.ap is None) == (self.failure is None):
             raise ValueError(f"a Score has an AP or a failure: got ap={self.ap}, failure={self.failure}")
+        for ap in (self.ap, self.test_ap):
+            if ap is not None and not 0 <= ap <= 1:
+                raise ValueError(f"an AP lies in [0, 1], got {ap}")
         if self.failure is not None and self.failure.split(":")[0] not in FAILURES:
             raise ValueError(f"unknown failure {self.failure!r}; known: {', '.join(FAILURES)}")
 

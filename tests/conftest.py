@@ -28,7 +28,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_digits(tmp_path_factory.mktemp("data") / "digits", train=24, selection=8, test=8)
 
 
-TINY = '''
+TINY = """
 primitive_set = "detkds_gp.primitives:DETKDS"
 knowledge = ("global", "class_logits")
 data = dict(digits=dict(root="{folder}/digits", train=12, selection=6, test=6, size=64))
@@ -70,7 +70,7 @@ require_better_teacher = False
 cache_dir = "{folder}/cache"
 execution = dict(executor="serial", workers=1)
 del narrow, retinanet
-'''
+"""
 
 
 @pytest.fixture(scope="session")

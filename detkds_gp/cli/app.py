@@ -9,7 +9,7 @@ import sys
 from ast import literal_eval
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -140,7 +140,7 @@ def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-unty
     return opened(work_dir, primitive_set)
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, object]:
+def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     """Read ``k=v`` pairs as mmdet does: ``a.b=1``, ``a=x,y`` or ``a=[x,y]``; else a value is text.
 
     Raises:
@@ -148,7 +148,7 @@ def parse_options(pairs: Sequence[str]) -> dict[str, object]:
     """
     from detkds_gp.errors import ConfigError
 
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:

@@ -41,7 +41,12 @@ class LiveListener(Listener):
     def __init__(self, live: Live) -> None:
         self.live = live
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn()
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
         )
         self.task = self.progress.add_task("preparing", total=None)
         self.best: dict[str, float] = {}

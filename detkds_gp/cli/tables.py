@@ -31,10 +31,20 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     table.add_row("teacher", _ap([summary["teacher"]["selection_ap"]]), _ap([summary["teacher"]["test_ap"]]), "")
     table.add_row("student alone", _ap(baseline["selection_ap"]), _ap(baseline["test_ap"]), "")
     for niche, found in summary["niches"].items():
-        table.add_row(f"best of {niche}", _ap([found["selection_ap"]]), _ap(found["test_ap"]), _gain(found["test_ap"], baseline["test_ap"]))
+        table.add_row(
+            f"best of {niche}",
+            _ap([found["selection_ap"]]),
+            _ap(found["test_ap"]),
+            _gain(found["test_ap"], baseline["test_ap"]),
+        )
     best = summary["best"]
     if best is not None:
-        table.add_row("[bold]winner[/bold]", _ap([best["selection_ap"]]), _ap(best["test_ap"]), _gain(best["test_ap"], baseline["test_ap"]))
+        table.add_row(
+            "[bold]winner[/bold]",
+            _ap([best["selection_ap"]]),
+            _ap(best["test_ap"]),
+            _gain(best["test_ap"], baseline["test_ap"]),
+        )
     console.print(table)
     if best is not None:
         console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
@@ -69,7 +79,12 @@ def _gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> 
 def print_ranking(console: Console, ranking: Sequence[Ranked]) -> None:
     """List distillers, best first."""
     for number, ranked in enumerate(ranking, start=1):
-        console.print(f"{number:3d}  {ranked.score.ap:.4f}  {ranked.distiller.text}", soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            f"{number:3d}  {ranked.score.ap:.4f}  {ranked.distiller.text}",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
 
 
 def print_primitives(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -35,9 +35,7 @@ def read_annotation_file(path: Path) -> dict[str, Any]:
         rows = raw.get(part) if isinstance(raw, dict) else None
         if not isinstance(rows, list):
             wanted = ", ".join(REQUIRED)
-            raise DataError(
-                f"not COCO format: got no list {part!r}, wanted {wanted}; export as COCO"
-            )
+            raise DataError(f"not COCO format: got no list {part!r}, wanted {wanted}; export as COCO")
         if not rows:
             raise DataError(f"got no {part}, wanted 1 at least; label images, or check the export")
         _check_entries(rows, keys, part)
@@ -87,7 +85,4 @@ def _check_entries(rows: list[Any], keys: tuple[str, ...], part: str) -> None:
 def _check_unique(keys: Sequence[Hashable], what: str) -> None:
     repeated = [key for key, count in Counter(keys).items() if count > 1]
     if repeated:
-        raise DataError(
-            f"{len(repeated)} duplicates in {what}, the first {repeated[0]!r}; "
-            "give each one of its own"
-        )
+        raise DataError(f"{len(repeated)} duplicates in {what}, the first {repeated[0]!r}; give each one of its own")

@@ -32,8 +32,7 @@ class AveragePrecision:
             raise ValueError(f"got iou_type {iou_type!r}, wanted 'bbox'")
         self._class_count = len(split.classes)
         self._images = [
-            {"id": number, "width": record.width, "height": record.height}
-            for number, record in enumerate(split.images)
+            {"id": number, "width": record.width, "height": record.height} for number, record in enumerate(split.images)
         ]
         rows = [
             _row(number, a.label, a.bbox, area=a.area, iscrowd=int(a.crowd))
@@ -95,15 +94,10 @@ class AveragePrecision:
         areas = (sizes[:, 0] * sizes[:, 1]).tolist()
         xywh = np.hstack([boxes[:, :2], sizes]).tolist()
         columns = zip(labels.tolist(), xywh, areas, scores.tolist(), strict=True)
-        return [
-            _row(number, label, bbox, area=area, iscrowd=0, score=score)
-            for label, bbox, area, score in columns
-        ]
+        return [_row(number, label, bbox, area=area, iscrowd=0, score=score) for label, bbox, area, score in columns]
 
 
-def average_precision(
-    split: CocoSplit, detections: Sequence[Detections], iou_type: str = "bbox"
-) -> float:
+def average_precision(split: CocoSplit, detections: Sequence[Detections], iou_type: str = "bbox") -> float:
     """Return the COCO AP of ``detections`` once; many times, keep an ``AveragePrecision``."""
     return AveragePrecision(split, iou_type)(detections)
 

@@ -94,9 +94,7 @@ class CocoSplit:
     dropped: int
 
 
-def load_split(
-    ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None
-) -> CocoSplit:
+def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None) -> CocoSplit:
     """Read a COCO annotation file and check it against its images.
 
     Training sees what mmdet's ``CocoDataset`` would show it: no crowd, no ``ignore``, no box of
@@ -151,18 +149,13 @@ def data_hash(split: CocoSplit) -> str:
     return digest.hexdigest()
 
 
-def _objects_by_image(
-    raw: dict[str, Any], label_of: Mapping[int, int | None]
-) -> dict[int, list[Annotation]]:
+def _objects_by_image(raw: dict[str, Any], label_of: Mapping[int, int | None]) -> dict[int, list[Annotation]]:
     """Group the annotations of the classes by image id, in the file's order."""
     objects: dict[int, list[Annotation]] = {image["id"]: [] for image in raw["images"]}
     for row in raw["annotations"]:
         where = f"annotation {row.get('id', '?')!r}"
         if row["image_id"] not in objects:
-            raise DataError(
-                f"{where} points to the unknown image {row['image_id']!r}; "
-                "remove it or add the image"
-            )
+            raise DataError(f"{where} points to the unknown image {row['image_id']!r}; remove it or add the image")
         if row["category_id"] not in label_of:
             raise DataError(
                 f"{where} points to the unknown category {row['category_id']!r}, wanted one of "
@@ -181,9 +174,7 @@ def _annotation(row: dict[str, Any], label: int, where: str) -> Annotation:
     except (TypeError, ValueError):
         x = y = width = height = area = math.nan
     if not all(map(math.isfinite, (x, y, width, height, area))):
-        raise DataError(
-            f"{where} has the box {row['bbox']!r}, wanted x, y, width, height, finite; mend it"
-        )
+        raise DataError(f"{where} has the box {row['bbox']!r}, wanted x, y, width, height, finite; mend it")
     crowd, ignore = bool(row.get("iscrowd", 0)), bool(row.get("ignore", 0))
     return Annotation(label, (x, y, width, height), area, crowd, ignore, row.get("segmentation"))
 

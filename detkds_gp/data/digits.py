@@ -94,8 +94,7 @@ def _checked(out_dir: Path, recipe: _Recipe) -> Path:
     wanted = json.loads(json.dumps(asdict(recipe)))
     if found != wanted:
         raise DataError(
-            f"{out_dir}: holds {found}, wanted an empty folder or {wanted}; "
-            "choose another folder or delete this one"
+            f"{out_dir}: holds {found}, wanted an empty folder or {wanted}; choose another folder or delete this one"
         )
     return out_dir
 

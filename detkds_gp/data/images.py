@@ -49,9 +49,7 @@ def load_image(record: ImageRecord, size: tuple[int, int]) -> LoadedImage:
     factor = min(size[0] / height, size[1] / width)
     new_height, new_width = (max(1, int(side * factor + 0.5)) for side in (height, width))
     pixels = np.zeros((*size, 3), np.uint8)
-    pixels[:new_height, :new_width] = cv2.resize(
-        image, (new_width, new_height), interpolation=cv2.INTER_LINEAR
-    )
+    pixels[:new_height, :new_width] = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
     return LoadedImage(pixels, (new_width / width, new_height / height), (new_height, new_width))
 
 
@@ -67,9 +65,7 @@ class ImageStore:
         limit_bytes: how much memory the kept pixels may take; 0 keeps nothing.
     """
 
-    def __init__(
-        self, records: Sequence[ImageRecord], size: tuple[int, int], limit_bytes: int = 1 << 30
-    ) -> None:
+    def __init__(self, records: Sequence[ImageRecord], size: tuple[int, int], limit_bytes: int = 1 << 30) -> None:
         self._records = records
         self._size = size
         self._room = limit_bytes

@@ -65,9 +65,7 @@ def draw_scene(exemplars: Exemplars, size: int, rng: np.random.Generator) -> Sce
     return Scene(pixels, tuple(labels), tuple(_visible(inks)))
 
 
-def _place(
-    image: np.ndarray, size: int, inks: list[np.ndarray], rng: np.random.Generator
-) -> np.ndarray | None:
+def _place(image: np.ndarray, size: int, inks: list[np.ndarray], rng: np.random.Generator) -> np.ndarray | None:
     """Return the opacity (S, S) of a digit where all digits stay visible; None if none is found."""
     for _ in range(10):
         opacity = _warped(image, size, rng)
@@ -90,9 +88,7 @@ def _warped(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     centre = rng.uniform(margin, size - margin)
     padded = np.pad(image, 2)
     offset = centre - linear @ np.array([5.5, 5.5])
-    ink = cv2.warpAffine(
-        padded, np.column_stack([linear, offset]), (size, size), flags=cv2.INTER_CUBIC
-    )
+    ink = cv2.warpAffine(padded, np.column_stack([linear, offset]), (size, size), flags=cv2.INTER_CUBIC)
     edge = rng.uniform(0.4, 0.55)  # the lower, the bolder the stroke
     return np.clip((ink - edge + 0.15) / 0.3, 0, 1)
 

@@ -138,8 +138,7 @@ def _read_pages(src: Path, tally: Counter[str]) -> tuple[dict[Path, _Page], list
             continue
         if image in taken:
             raise DataError(
-                f"{xml} and {taken[image]} both annotate {image}, wanted one file an image; "
-                "remove one of them"
+                f"{xml} and {taken[image]} both annotate {image}, wanted one file an image; remove one of them"
             )
         taken[image] = xml
         pages[xml] = _page(root, image, pixels, tally)
@@ -170,9 +169,7 @@ def _page(root: ElementTree.Element, image: Path, pixels: np.ndarray, tally: Cou
     return page
 
 
-def _bbox(
-    node: ElementTree.Element, width: int, height: int, tally: Counter[str]
-) -> list[float] | None:
+def _bbox(node: ElementTree.Element, width: int, height: int, tally: Counter[str]) -> list[float] | None:
     """Return x, y, width, height within the image; None where there is no such box."""
     try:
         corners = [float(node.findtext(f"bndbox/{key}", "")) for key in CORNERS]
@@ -189,9 +186,7 @@ def _bbox(
     return [*start.tolist(), *(end - start).tolist()]
 
 
-def _write(
-    folder: Path, src: Path, splits: dict[str, list[_Page]]
-) -> tuple[tuple[str, ...], dict[str, int]]:
+def _write(folder: Path, src: Path, splits: dict[str, list[_Page]]) -> tuple[tuple[str, ...], dict[str, int]]:
     """Write images and json files; return the classes and the boxes of each split."""
     pages = [page for split in splits.values() for page in split]
     classes = tuple(sorted({name for page in pages for name, *_ in page.objects}))
@@ -219,9 +214,7 @@ def _copy_images(images: list[Path], src: Path, target: Path) -> dict[Path, str]
     return names
 
 
-def _coco(
-    pages: list[_Page], names: dict[Path, str], classes: tuple[str, ...]
-) -> dict[str, list[dict[str, Any]]]:
+def _coco(pages: list[_Page], names: dict[Path, str], classes: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, page in enumerate(pages):

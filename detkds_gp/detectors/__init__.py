@@ -9,6 +9,8 @@ import warnings
 with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns of itself once
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     warnings.filterwarnings("ignore", message=".*declare_namespace", category=DeprecationWarning)
+    from mmdet.models.detectors.base import BaseDetector
+
     from .batch import Detections, ImageInput, make_batch, predict
     from .build import DetectorSpec, build_detector, detector_config
     from .checkpoint import load_weights, save_student
@@ -18,6 +20,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .taps import Taps, teacher_knowledge
 
 __all__ = [
+    "BaseDetector",
     "DetectorSpec",
     "build_detector",
     "detector_config",

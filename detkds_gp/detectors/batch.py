@@ -126,7 +126,5 @@ def _detections(sample: DetDataSample) -> Detections:
     boxes = found.bboxes.float().cpu().numpy()
     if sample.flip:
         width = sample.ori_shape[1]
-        boxes = np.stack(
-            [width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1
-        )
+        boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
     return boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy()

@@ -96,9 +96,7 @@ def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
         if config.get("custom_imports"):
             import_modules_from_strings(**config.custom_imports)
     except Exception as error:
-        raise DetectorError(
-            f"cannot apply the overrides to {spec.config}: {_words(error)}; mend them"
-        ) from error
+        raise DetectorError(f"cannot apply the overrides to {spec.config}: {_words(error)}; mend them") from error
     return config
 
 
@@ -109,9 +107,7 @@ def _read(name: str) -> Config:
     try:
         return Config.fromfile(path, import_custom_modules=False)
     except Exception as error:
-        raise DetectorError(
-            f"cannot read the config {name}: {_words(error)}; mend the file"
-        ) from error
+        raise DetectorError(f"cannot read the config {name}: {_words(error)}; mend the file") from error
 
 
 def _packaged(name: str) -> Path:
@@ -119,9 +115,7 @@ def _packaged(name: str) -> Path:
     package, _, rest = name.partition("::")
     root = _configs(package)
     if root is None:
-        raise DetectorError(
-            f"got config {name!r}, but no installed package {package!r} brings configs; install it"
-        )
+        raise DetectorError(f"got config {name!r}, but no installed package {package!r} brings configs; install it")
     path = root / rest
     return path if path.suffix else path.with_suffix(".py")
 
@@ -172,9 +166,7 @@ def _check_parent(key: str, config: Config) -> None:
             child = part.get(name) if name in names else None
         if not isinstance(child, (dict, list, tuple)):
             known = nearest(name, names) if names else ""
-            raise DetectorError(
-                f"override {key!r}: {here} has no part {name!r} to set anything in{known}"
-            )
+            raise DetectorError(f"override {key!r}: {here} has no part {name!r} to set anything in{known}")
         part = child
 
 
@@ -183,13 +175,11 @@ def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
         detector = MODELS.build(config.model)
     except Exception as error:
         raise DetectorError(
-            f"cannot build the model of {spec.config}: {_words(error)}; "
-            "check its model and the overrides"
+            f"cannot build the model of {spec.config}: {_words(error)}; check its model and the overrides"
         ) from error
     if not isinstance(detector, BaseDetector):
         raise DetectorError(
-            f"{spec.config} builds a {type(detector).__name__}, wanted an mmdet detector; "
-            "give a detector's config"
+            f"{spec.config} builds a {type(detector).__name__}, wanted an mmdet detector; give a detector's config"
         )
     return revert_sync_batchnorm(detector)
 

@@ -93,9 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
     state = content["state_dict"] if isinstance(content, Mapping) else None
     weights = state.values() if isinstance(state, Mapping) else ()
     if not weights or not all(isinstance(value, torch.Tensor) for value in weights):
-        raise DetectorError(
-            f"checkpoint {path} holds no weights, wanted a state dict or {{'state_dict': ...}}"
-        )
+        raise DetectorError(f"checkpoint {path} holds no weights, wanted a state dict or {{'state_dict': ...}}")
     return dict(content)
 
 
@@ -120,10 +118,7 @@ def _refusal(error: Exception) -> str:
     """Say in words why a file was not opened."""
     found = re.search(r"GLOBAL (\S+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and found:
-        return (
-            f"holds more than weights ({found[1]}), so it is not opened; "
-            'keep its {"state_dict": ...} alone'
-        )
+        return f'holds more than weights ({found[1]}), so it is not opened; keep its {{"state_dict": ...}} alone'
     return f"cannot be read ({type(error).__name__}); it is no torch file, or cut off"
 
 

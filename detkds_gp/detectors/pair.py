@@ -88,8 +88,7 @@ def check_pair(student: BaseDetector, teacher: BaseDetector, image_size: tuple[i
     counts = num_classes(student), num_classes(teacher)
     if None not in counts and counts[0] != counts[1]:
         raise DetectorError(
-            f"the student has {counts[0]} classes, the teacher {counts[1]}; "
-            "build both for the same classes"
+            f"the student has {counts[0]} classes, the teacher {counts[1]}; build both for the same classes"
         )
     sides = _look(student, "student", image_size), _look(teacher, "teacher", image_size)
     shared: dict[str, SharedKnowledge] = {}
@@ -125,9 +124,7 @@ def adapters(pair: Pair, generator: torch.Generator) -> nn.ModuleDict:
     for name in BRIDGED:
         knowledge = pair.shared.get(name)
         if knowledge is not None and knowledge.student != knowledge.teacher:
-            channels = [
-                (s[0], t[0]) for s, t in zip(knowledge.student, knowledge.teacher, strict=True)
-            ]
+            channels = [(s[0], t[0]) for s, t in zip(knowledge.student, knowledge.teacher, strict=True)]
             made[name] = nn.ModuleList([_pointwise(*level, generator) for level in channels])
     return made
 
@@ -162,9 +159,7 @@ def _look(detector: BaseDetector, role: str, size: tuple[int, int]) -> _Side:
             listen(taps, inputs)
         except (RuntimeError, ValueError) as error:
             first = (str(error).splitlines() or [""])[0]
-            raise DetectorError(
-                f"the {role} cannot take an image of {size[0]}x{size[1]} pixels: {first}"
-            ) from error
+            raise DetectorError(f"the {role} cannot take an image of {size[0]}x{size[1]} pixels: {first}") from error
     knowledge = taps.knowledge()
     anchors = tuple(anchors_per_location(dense_head(detector))) if "class_map" in knowledge else ()
     generator = getattr(getattr(detector, "bbox_head", None), "prior_generator", None)
@@ -181,9 +176,7 @@ def _mismatch(name: str, student: _Side, teacher: _Side) -> str | None:
     if counts[0] != counts[1]:
         return f"the student has {counts[0]} levels, the teacher {counts[1]}"
     maps = _grid_name(name)
-    for level, (s, t) in enumerate(
-        zip(student.knowledge[maps], teacher.knowledge[maps], strict=True)
-    ):
+    for level, (s, t) in enumerate(zip(student.knowledge[maps], teacher.knowledge[maps], strict=True)):
         if s.shape[2:] != t.shape[2:]:
             ours, theirs = _by(s.shape[2:]), _by(t.shape[2:])
             return f"level {level} is {ours} in the student, {theirs} in the teacher"

@@ -16,9 +16,7 @@ ResultT = TypeVar("ResultT")
 Evaluator = Callable[[Any], Any]
 Factory = Callable[[], Evaluator]
 
-_ALLOCATION_FAILED = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|_STATUS_ALLOC_FAILED"
-)
+_ALLOCATION_FAILED = re.compile(r"out of memory|can't allocate memory|not enough memory|_STATUS_ALLOC_FAILED")
 
 
 class WorkerStartError(UserError):

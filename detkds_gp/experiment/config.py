@@ -1,9 +1,9 @@
 """The config of an experiment: a Python file read by mmengine, checked against a schema.
 
-    primitive_set = "detkds_gp.primitives:DETKDS"
-    student = dict(config="mmdet::retinanet/retinanet_r18_fpn_1x_coco.py")
-    teacher = dict(config="mmdet::retinanet/retinanet_r50_fpn_1x_coco.py", checkpoint="teacher.pth")
-    data = dict(train=dict(ann_file="train.json", images="images"), selection=..., test=...)
+primitive_set = "detkds_gp.primitives:DETKDS"
+student = dict(config="mmdet::retinanet/retinanet_r18_fpn_1x_coco.py")
+teacher = dict(config="mmdet::retinanet/retinanet_r50_fpn_1x_coco.py", checkpoint="teacher.pth")
+data = dict(train=dict(ann_file="train.json", images="images"), selection=..., test=...)
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class DetectorSettings(Settings):
     """
 
     config: str
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
     checkpoint: str | None = None
 
     def spec(self) -> DetectorSpec:
@@ -178,7 +178,9 @@ class ExperimentConfig(Settings):
             raise ValueError(f"baseline_seeds are {list(self.baseline_seeds)}, wanted all different")
         shared = sorted(set(self.baseline_seeds) & set(self.verdict.seeds))
         if shared:
-            raise ValueError(f"verdict.seeds and baseline_seeds share {shared[0]}; the verdict's seeds are for it alone")
+            raise ValueError(
+                f"verdict.seeds and baseline_seeds share {shared[0]}; the verdict's seeds are for it alone"
+            )
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -203,7 +205,9 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> E
     """
     if not Path(path).is_file():
         shipped = Path(__file__).parent.parent / "configs"
-        raise ConfigError(f"no config file {path}; give a path such as configs/quickstart.py (shipped ones are in {shipped})")
+        raise ConfigError(
+            f"no config file {path}; give a path such as configs/quickstart.py (shipped ones are in {shipped})"
+        )
     try:
         config = Config.fromfile(path)
         config.merge_from_dict(dict(options or {}))

@@ -55,7 +55,9 @@ class Experiment:
         primitive_set: a grammar of one's own in place of the config's; its primitives must be importable.
     """
 
-    def __init__(self, config: ExperimentConfig, work_dir: str | Path, primitive_set: PrimitiveSet | None = None) -> None:
+    def __init__(
+        self, config: ExperimentConfig, work_dir: str | Path, primitive_set: PrimitiveSet | None = None
+    ) -> None:
         self.config = config
         self.work_dir = Path(work_dir)
         self.primitive_set = primitive_set
@@ -109,7 +111,9 @@ _WHO = {TeacherRequest: "teacher", ProbeRequest: "student for calibration"}
 class _Run:
     """One run of an experiment, with its rooms open."""
 
-    def __init__(self, experiment: Experiment, store: Store, answers: Answers, task: ProxyTask, listener: Listener) -> None:
+    def __init__(
+        self, experiment: Experiment, store: Store, answers: Answers, task: ProxyTask, listener: Listener
+    ) -> None:
         self.config = experiment.config
         self.work_dir = experiment.work_dir
         self.store = store
@@ -124,7 +128,9 @@ class _Run:
         self._search(search)
         ranking = self.summary.ranking()
         if not ranking:
-            raise DetectorError(f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}")
+            raise DetectorError(
+                f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
+            )
         self._verdict(ranking)
         self._write(ranking[0])
         self.store.record_event("finished")
@@ -133,7 +139,7 @@ class _Run:
     def _prepare(self) -> None:
         """Train and score the teacher and, beside it, the students without distillation."""
         trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in self.config.baseline_seeds]
-        asked: list[Request] = [*trials, *self.summary.verdict_trials(NONE)]
+        asked = [*trials, *self.summary.verdict_trials(NONE)]
         missing: list[Request] = [trial for trial in asked if self.store.score(trial) is None]
         if not self.task.probe.exists():
             missing.insert(0, ProbeRequest(self.config.baseline_seeds[0]))
@@ -184,7 +190,11 @@ class _Run:
         """Train baseline, winner and every knowledge's best on seeds that the search never used."""
         rivals = {ranking[0].text: ranking[0].distiller, NONE: Distiller()}
         rivals |= {ranked.text: ranked.distiller for ranked in self.summary.champions(ranking).values()}
-        asked = [(trial, distiller, "verdict") for text, distiller in rivals.items() for trial in self.summary.verdict_trials(text)]
+        asked = [
+            (trial, distiller, "verdict")
+            for text, distiller in rivals.items()
+            for trial in self.summary.verdict_trials(text)
+        ]
         self.answers.scores("verdict", asked)
 
     def _write(self, best: Ranked) -> None:

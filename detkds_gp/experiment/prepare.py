@@ -123,9 +123,13 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
             dropped.append(name)
         elif declaration.role == "input" and declaration.result.sided and declaration.niche not in wanted:
             dropped.append(name)
-    kept = [n for n, d in primitive_set.declarations.items() if d.role == "input" and d.result.sided and n not in dropped]
+    kept = [
+        n for n, d in primitive_set.declarations.items() if d.role == "input" and d.result.sided and n not in dropped
+    ]
     if not kept:
-        raise DetectorError(f"the pair shares none of the knowledge asked for ({', '.join(wanted)}); choose another pair or set")
+        raise DetectorError(
+            f"the pair shares none of the knowledge asked for ({', '.join(wanted)}); choose another pair or set"
+        )
     return primitive_set.without(*dropped) if dropped else primitive_set
 
 

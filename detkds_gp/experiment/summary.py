@@ -122,7 +122,11 @@ class Summary:
             },
             "best": self._best(ranking[0]) if ranking else None,
             "niches": {
-                niche: {"formula": ranked.distiller.text, "selection_ap": ranked.score.ap, "test_ap": self._verdict_aps(ranked.text)}
+                niche: {
+                    "formula": ranked.distiller.text,
+                    "selection_ap": ranked.score.ap,
+                    "test_ap": self._verdict_aps(ranked.text),
+                }
                 for niche, ranked in self.champions(ranking).items()
             },
             "counts": self._counts(),

@@ -71,12 +71,8 @@ def boxes(graph: nx.DiGraph) -> list[Box]:
             continue
         incoming = sorted(graph.in_edges(node, data=True), key=lambda edge: edge[2]["position"])
         constants = [edge for edge in incoming if edge[0] not in numbers]
-        detail = ", ".join(
-            f"{e['asked'].lower()} {graph.nodes[u]['label']}" for u, _, e in constants
-        )
-        links = tuple(
-            Link(numbers[u], e["sided"], e["label"]) for u, _, e in incoming if u in numbers
-        )
+        detail = ", ".join(f"{e['asked'].lower()} {graph.nodes[u]['label']}" for u, _, e in constants)
+        links = tuple(Link(numbers[u], e["sided"], e["label"]) for u, _, e in incoming if u in numbers)
         role, sided = attributes["role"], attributes["sided"]
         fielded = any(not graph.nodes[u]["sided"] for u, _, _ in incoming if u in numbers)
         numbers[node] = len(made)

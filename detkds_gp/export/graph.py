@@ -91,9 +91,7 @@ def _add_tree(graph: nx.DiGraph, tree: gp.PrimitiveTree, primitive_set: Primitiv
     for step in post_order(tree):
         node, number = step.node, len(graph)
         role, kind = node_role(node, primitive_set), node.ret
-        graph.add_node(
-            number, label=node_text(node), role=role, kind=kind.__name__, sided=kind.sided
-        )
+        graph.add_node(number, label=node_text(node), role=role, kind=kind.__name__, sided=kind.sided)
         for position, back in enumerate(step.back):
             asked = node.args[position].__name__
             _connect(graph, number - back, number, position=position, asked=asked, label="")

@@ -31,9 +31,7 @@ def to_json(distiller: Distiller, primitive_set: PrimitiveSet) -> str:
     return json.dumps(distiller_to_json(distiller, primitive_set), indent=2) + "\n"
 
 
-def distiller_from_json(
-    data: str | bytes | Mapping[str, Any], primitive_set: PrimitiveSet
-) -> Distiller:
+def distiller_from_json(data: str | bytes | Mapping[str, Any], primitive_set: PrimitiveSet) -> Distiller:
     """Read a distiller back.
 
     ``formula`` is what is read; ``terms`` may be missing, but where they stand they must say the
@@ -48,9 +46,7 @@ def distiller_from_json(
     """
     found = _loaded(data) if isinstance(data, str | bytes) else data
     if not isinstance(found, Mapping) or not isinstance(found.get("formula"), str):
-        raise FormulaError(
-            f"got {_brief(found)}, wanted a JSON object whose 'formula' is a distiller's text"
-        )
+        raise FormulaError(f"got {_brief(found)}, wanted a JSON object whose 'formula' is a distiller's text")
     distiller = parse_distiller(found["formula"], primitive_set)
     if "terms" in found:
         wanted = distiller_to_json(distiller, primitive_set)["terms"]
@@ -91,9 +87,7 @@ def _check_same(found: Any, wanted: Any, where: str) -> None:
         for index, value in enumerate(wanted):
             _check_same(found[index], value, f"{where}[{index}]")
     elif isinstance(wanted, list | dict) or isinstance(found, bool) or found != wanted:
-        raise FormulaError(
-            f"{where} is {_brief(found)}, the formula says {_brief(wanted)}; {REMEDY}"
-        )
+        raise FormulaError(f"{where} is {_brief(found)}, the formula says {_brief(wanted)}; {REMEDY}")
 
 
 def _brief(value: Any) -> str:

@@ -77,9 +77,7 @@ def centres(below: Below, widths: Sequence[float], gap: float) -> list[float]:
     return places
 
 
-def _in_a_row(
-    children: Sequence[int], outlines: dict[int, _Outline], offsets: list[float], gap: float
-) -> _Outline:
+def _in_a_row(children: Sequence[int], outlines: dict[int, _Outline], offsets: list[float], gap: float) -> _Outline:
     """Push subtrees together from the left; fill in their offsets from the middle."""
     row = outlines.pop(children[0])
     for child in children[1:]:

@@ -37,9 +37,7 @@ def export(distiller: Distiller, primitive_set: PrimitiveSet, fmt: str) -> str |
     return FORMATS[fmt](distiller, primitive_set)
 
 
-def write_export(
-    distiller: Distiller, primitive_set: PrimitiveSet, path: str | Path, fmt: str
-) -> None:
+def write_export(distiller: Distiller, primitive_set: PrimitiveSet, path: str | Path, fmt: str) -> None:
     """Write a distiller to a file, which holds the whole export or stays as it was.
 
     Raises:
@@ -54,6 +52,4 @@ def write_export(
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise UserError(
-            f"cannot write {str(path)!r} ({error.strerror}); give a file in a writable folder"
-        ) from error
+        raise UserError(f"cannot write {str(path)!r} ({error.strerror}); give a file in a writable folder") from error

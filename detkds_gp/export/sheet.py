@@ -64,9 +64,7 @@ class Sheet:
         family = style.pop("family", SANS)
         style = {"ha": "center", "va": "center_baseline", "zorder": 5, **style}
         units = self.figure.dpi_scale_trans
-        return self.figure.text(
-            *at, text, fontsize=size, family=family, transform=units, parse_math=False, **style
-        )
+        return self.figure.text(*at, text, fontsize=size, family=family, transform=units, parse_math=False, **style)
 
     def _add(self, artist: Any, z: float) -> None:
         artist.set_transform(self.figure.dpi_scale_trans)
@@ -82,9 +80,7 @@ def png_bytes(figure: Figure, title: str) -> bytes:
     """
     width, height = figure.get_size_inches()
     if width * height * DPI**2 > MAX_PIXELS:
-        raise UserError(
-            f"the drawing is {width:.0f} x {height:.0f} inches, too large for png; export svg"
-        )
+        raise UserError(f"the drawing is {width:.0f} x {height:.0f} inches, too large for png; export svg")
     buffer = io.BytesIO()
     with plain_style():
         metadata = {"Title": title, "Software": None}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from detkds_gp.data.average_precision import AveragePrecision
-from detkds_gp.detectors import make_batch, predict
+from detkds_gp.detectors import BaseDetector, make_batch, predict
 from detkds_gp.fitness.images import SplitImages
 
 BATCH_SIZE = 16
@@ -22,7 +20,7 @@ class Evaluation:
         self._images = images
         self._average_precision = AveragePrecision(images.split)
 
-    def __call__(self, detector: nn.Module) -> float:
+    def __call__(self, detector: BaseDetector) -> float:
         """Return the detector's COCO AP (0.50:0.95), in [0, 1].
 
         Raises:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from detkds_gp.detectors import ImageInput, make_batch, teacher_knowledge
+from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, teacher_knowledge
 from detkds_gp.errors import StoreError
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -29,7 +29,9 @@ class KeptTeacher:
         try:
             self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=True, weights_only=True)
         except Exception as error:
-            raise StoreError(f"cannot read the kept teacher outputs {path}: {_first_line(error)}; delete the file") from error
+            raise StoreError(
+                f"cannot read the kept teacher outputs {path}: {_first_line(error)}; delete the file"
+            ) from error
 
     def __call__(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[Tensor]]:
         """Return the knowledge of a batch, as `teacher_knowledge` gives it.
@@ -46,7 +48,7 @@ class KeptTeacher:
 
 
 def keep_teacher(
-    teacher: nn.Module, images: Sequence[ImageInput], names: Sequence[str], precision: str, path: Path
+    teacher: BaseDetector, images: Sequence[ImageInput], names: Sequence[str], precision: str, path: Path
 ) -> None:
     """Run the teacher once over every image and its mirror image, and write what it says.
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from detkds_gp.data.coco import CocoSplit
-from detkds_gp.detectors import DetectorSpec, build_detector, make_batch
+from detkds_gp.detectors import BaseDetector, DetectorSpec, build_detector, make_batch
 from detkds_gp.detectors.pair import Pair
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.evaluation import Evaluation
@@ -67,7 +66,7 @@ class ProxyTraining:
         self.images = _within_limit(task.splits, task.settings)
         self._kept: KeptTeacher | None = None
         self._evaluations: dict[str, Evaluation] = {}
-        self._students: dict[int, nn.Module] = {}
+        self._students: dict[int, BaseDetector] = {}
 
     def __call__(self, trial: Trial) -> Score:
         """Train a student under a distiller and score it; a failure has a name, never an AP.
@@ -94,7 +93,7 @@ class ProxyTraining:
         """
         return self._scored(self._teacher_kept, test=True)
 
-    def _teacher_kept(self) -> nn.Module:
+    def _teacher_kept(self) -> BaseDetector:
         task = self.task
         if task.teacher.checkpoint is None or not Path(task.teacher.checkpoint).exists():
             train_teacher(task.teacher, self.images["train"], task.teacher_training, task.settings.device)
@@ -108,7 +107,7 @@ class ProxyTraining:
         keep_teacher(teacher, self.images["train"], names, task.settings.teacher_precision, task.teacher_outputs)
         return teacher
 
-    def _scored(self, train: Callable[[], nn.Module], test: bool) -> Score:
+    def _scored(self, train: Callable[[], BaseDetector], test: bool) -> Score:
         """Turn a training into a score; what can go wrong in it has a name."""
         started = time.perf_counter()
         try:
@@ -123,7 +122,7 @@ class ProxyTraining:
             return Score.failed("nonfinite", str(error), time.perf_counter() - started)
         return Score(ap, test_ap, wall_seconds=time.perf_counter() - started)
 
-    def train(self, distiller: Distiller, iterations: int, seed: int) -> nn.Module:
+    def train(self, distiller: Distiller, iterations: int, seed: int) -> BaseDetector:
         """Train the initial student of a seed under a distiller.
 
         Returns:
@@ -165,7 +164,7 @@ class ProxyTraining:
         kept = self._kept(indices, flips)
         return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
 
-    def evaluate(self, detector: nn.Module, split: str) -> float:
+    def evaluate(self, detector: BaseDetector, split: str) -> float:
         """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1].
 
         Raises:

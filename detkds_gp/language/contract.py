@@ -182,9 +182,7 @@ def _check_gradient(declaration: Any, value: Tensor, x: Tensor, where: str) -> N
     if value.requires_grad:
         (gradient,) = torch.autograd.grad((value * torch.rand_like(value)).sum(), x)
         if not torch.isfinite(gradient).all():
-            raise DeclarationError(
-                f"{declaration!r}: the gradient is not finite {where}; protect it"
-            )
+            raise DeclarationError(f"{declaration!r}: the gradient is not finite {where}; protect it")
 
 
 def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:

@@ -99,9 +99,7 @@ class Declaration:
         declared = (*self.arguments, self.result)
         if len(kinds) != len(declared) or not all(map(issubclass, kinds, declared)):
             got = ", ".join(kind.__name__ for kind in kinds)
-            raise DeclarationError(
-                f"retyped({got}) does not refine {self!r}; give one subclass for each kind"
-            )
+            raise DeclarationError(f"retyped({got}) does not refine {self!r}; give one subclass for each kind")
         return replace(self, arguments=kinds[:-1], result=kinds[-1])
 
     def with_values(self, *values: float) -> Declaration:
@@ -115,9 +113,7 @@ class Declaration:
         return replace(self, values=_checked_values(self.name, self.result, values))
 
 
-def _restore(
-    module: str, qualname: str, arguments: tuple, result: KindType, values: tuple
-) -> Declaration:
+def _restore(module: str, qualname: str, arguments: tuple, result: KindType, values: tuple) -> Declaration:
     declared = getattr(import_module(module), qualname, None)
     if not isinstance(declared, Declaration):
         got = f"primitive {qualname!r} is not at the top of module {module!r}"
@@ -195,9 +191,7 @@ def input(result: KindType, *, niche: str, latex: str, source: str = "") -> Deco
     return decorate
 
 
-def transform(
-    arguments: Kinds, result: KindType, *, shape: str, latex: str, algebra: Algebra = Algebra()
-) -> Decorator:
+def transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, algebra: Algebra = Algebra()) -> Decorator:
     """Declare a function of one tensor (and shared values), applied to both sides alike."""
     return lambda function: _declare(
         function,
@@ -210,9 +204,7 @@ def transform(
     )
 
 
-def pair_transform(
-    arguments: Kinds, result: KindType, *, shape: str, latex: str, random: bool = False
-) -> Decorator:
+def pair_transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, random: bool = False) -> Decorator:
     """Declare a function of (student, teacher, *shared) that returns both, or one Field."""
     return lambda function: _declare(
         function,
@@ -227,9 +219,7 @@ def pair_transform(
 
 def distance(arguments: Kinds, *, latex: str) -> Decorator:
     """Declare d(student, teacher, *shared) >= 0, d(x, x) = 0, with a finite gradient everywhere."""
-    return lambda function: _declare(
-        function, role="distance", arguments=_kinds(arguments), result=Loss, latex=latex
-    )
+    return lambda function: _declare(function, role="distance", arguments=_kinds(arguments), result=Loss, latex=latex)
 
 
 def combiner(arguments: Kinds, *, latex: str, algebra: Algebra = Algebra()) -> Decorator:
@@ -249,9 +239,7 @@ def constant(result: KindType, *, latex: str = "") -> Decorator:
 
     def decorate(function: Callable[..., Any]) -> Declaration:
         values = _checked_values(function.__name__, result, tuple(function()))
-        return _declare(
-            function, role="constant", arguments=(), result=result, latex=latex, values=values
-        )
+        return _declare(function, role="constant", arguments=(), result=result, latex=latex, values=values)
 
     return decorate
 

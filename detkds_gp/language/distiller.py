@@ -79,15 +79,12 @@ class Distiller:
 
     def with_scales(self, scales: Mapping[str, float]) -> Distiller:
         """Return the distiller with the measured scale in place of every ``calibrated``."""
-        return Distiller(
-            tuple(replace(t, scale=scales[t.formula]) if t.scale is None else t for t in self.terms)
-        )
+        return Distiller(tuple(replace(t, scale=scales[t.formula]) if t.scale is None else t for t in self.terms))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; `distiller_from_json` gives the distiller back."""
         terms = [
-            {"knowledge": t.knowledge, "weight": t.weight, "scale": t.scale, "tree": t.formula}
-            for t in self.terms
+            {"knowledge": t.knowledge, "weight": t.weight, "scale": t.scale, "tree": t.formula} for t in self.terms
         ]
         return {"formula": self.text, "terms": terms}
 

@@ -52,9 +52,7 @@ def grow(
     return gp.PrimitiveTree(nodes)
 
 
-def _draw(
-    primitive_set: PrimitiveSet, rng: random.Random, kind: KindType, height: int, full: bool
-) -> Node:
+def _draw(primitive_set: PrimitiveSet, rng: random.Random, kind: KindType, height: int, full: bool) -> Node:
     leaves = primitive_set.terminals[kind]
     functions = [f for f in primitive_set.primitives[kind] if primitive_set.reach(f) <= height]
     if not functions or (leaves and not full and rng.random() < _leaf_share(primitive_set)):

@@ -148,9 +148,7 @@ class TreeParser:
         declaration = declarations.get(token.text)
         if declaration is None or declaration.role == "constant":
             names = [name for name, d in declarations.items() if d.role != "constant"]
-            raise self.tokens.error(
-                f"unknown primitive {token.text!r}{nearest(token.text, names)}", token
-            )
+            raise self.tokens.error(f"unknown primitive {token.text!r}{nearest(token.text, names)}", token)
         if not issubclass(declaration.result, kind):
             raise self._misfit(token, declaration, kind)
         self.nodes.append(self.primitive_set.mapping[declaration.name])
@@ -174,9 +172,7 @@ class TreeParser:
         """Return a call that turns the misfit into the kind wanted, or nothing."""
         for bridge in self.primitive_set.declarations.values():
             takes_it = bridge.arguments and issubclass(declaration.result, bridge.arguments[0])
-            numbers = [
-                typical(other) for other in bridge.arguments[1:] if issubclass(other, Number)
-            ]
+            numbers = [typical(other) for other in bridge.arguments[1:] if issubclass(other, Number)]
             complete = len(numbers) == len(bridge.arguments) - 1
             if takes_it and issubclass(bridge.result, kind) and complete:
                 inner = token.text + "(...)" * bool(declaration.arguments)

@@ -42,30 +42,20 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         for declaration in declarations:
             self._declare(declaration)
         inputs = [d for d in self.declarations.values() if d.role == "input"]
-        self.niches: tuple[str, ...] = tuple(
-            dict.fromkeys(d.niche for d in inputs if d.result.sided)
-        )
+        self.niches: tuple[str, ...] = tuple(dict.fromkeys(d.niche for d in inputs if d.result.sided))
         self._heights = self._minimum_heights()
         if not self.niches:
-            raise DeclarationError(
-                f"set {name!r} has no input that student and teacher share; add one"
-            )
+            raise DeclarationError(f"set {name!r} has no input that student and teacher share; add one")
         self._by_niche = {niche: self._narrowed(niche) for niche in self.niches}
         for niche, narrowed in self._by_niche.items():
             if narrowed.min_height(Loss) >= NEVER:
-                raise DeclarationError(
-                    f"set {name!r}: no formula from {niche!r} ends in a Loss; add a distance"
-                )
+                raise DeclarationError(f"set {name!r}: no formula from {niche!r} ends in a Loss; add a distance")
 
     def _declare(self, declaration: Declaration) -> None:
         if not isinstance(declaration, Declaration):
-            raise DeclarationError(
-                f"set {self.name!r}: {declaration!r} is not declared; decorate it"
-            )
+            raise DeclarationError(f"set {self.name!r}: {declaration!r} is not declared; decorate it")
         if declaration.name in self.declarations:
-            raise DeclarationError(
-                f"set {self.name!r}: two primitives are called {declaration.name!r}; rename one"
-            )
+            raise DeclarationError(f"set {self.name!r}: two primitives are called {declaration.name!r}; rename one")
         self.declarations[declaration.name] = declaration
         if declaration.role == "constant":
             for value in declaration.values:
@@ -73,15 +63,11 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         elif declaration.role == "input":
             self.addTerminal(declaration, declaration.result, name=declaration.name)
         else:
-            self.addPrimitive(
-                declaration, list(declaration.arguments), declaration.result, name=declaration.name
-            )
+            self.addPrimitive(declaration, list(declaration.arguments), declaration.result, name=declaration.name)
 
     def _minimum_heights(self) -> dict[KindType, int]:
         """Height of the lowest tree of every kind asked for, by fixed-point iteration."""
-        kinds = {kind for d in self.declarations.values() for kind in (*d.arguments, d.result)} | {
-            Loss
-        }
+        kinds = {kind for d in self.declarations.values() for kind in (*d.arguments, d.result)} | {Loss}
         heights = dict.fromkeys(kinds, NEVER)
         for _ in range(len(kinds) + 1):
             for d in self.declarations.values():
@@ -109,26 +95,18 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
             DeclarationError: for an unknown niche, with the nearest known.
         """
         if name not in self._by_niche:
-            raise DeclarationError(
-                f"set {self.name!r} has no knowledge {name!r}{nearest(name, self.niches)}"
-            )
+            raise DeclarationError(f"set {self.name!r} has no knowledge {name!r}{nearest(name, self.niches)}")
         return self._by_niche[name]
 
     def _narrowed(self, niche: str) -> PrimitiveSet:
         if len(self.niches) == 1:
             return self
-        kept = [
-            d
-            for d in self.declarations.values()
-            if d.role != "input" or d.niche == niche or not d.result.sided
-        ]
+        kept = [d for d in self.declarations.values() if d.role != "input" or d.niche == niche or not d.result.sided]
         return PrimitiveSet(f"{self.name}[{niche}]", kept)
 
     def without(self, *inputs: str) -> PrimitiveSet:
         """Return the set without some inputs: knowledge that two detectors do not share."""
-        return PrimitiveSet(
-            self.name, [d for name, d in self.declarations.items() if name not in inputs]
-        )
+        return PrimitiveSet(self.name, [d for name, d in self.declarations.items() if name not in inputs])
 
     def fingerprint(self) -> str:
         """Return a hash of every declaration and of its source code."""

@@ -102,9 +102,7 @@ def _device(knowledge: Knowledge) -> str:
     return next((pair[0].device.type for levels in knowledge.values() for pair in levels), "cpu")
 
 
-def _by_level(
-    program: Sequence[Instruction], knowledge: Knowledge
-) -> list[dict[str, Pair | Tensor]]:
+def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict[str, Pair | Tensor]]:
     """Bring the inputs of one program through the door, one dict a level."""
     inputs = _inputs(program)
     missing = [name for name in inputs if not knowledge.get(name)]
@@ -116,8 +114,7 @@ def _by_level(
         if len(knowledge[name]) != levels:
             raise KnowledgeError(f"{name!r} has {len(knowledge[name])} levels, wanted {levels}")
     return [
-        {name: _through_the_door(d, knowledge[name][level]) for name, d in inputs.items()}
-        for level in range(levels)
+        {name: _through_the_door(d, knowledge[name][level]) for name, d in inputs.items()} for level in range(levels)
     ]
 
 

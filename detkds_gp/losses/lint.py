@@ -73,9 +73,7 @@ def sample_knowledge(primitive_set: PrimitiveSet) -> dict[str, list[Pair]]:
     return knowledge
 
 
-def _steps(
-    tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: dict[str, list[Pair]]
-) -> Iterator[Step]:
+def _steps(tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: dict[str, list[Pair]]) -> Iterator[Step]:
     values: list[Value] = []
     for step in compile_tree(tree, primitive_set):
         if step.declaration is None:
@@ -110,9 +108,7 @@ def _problems(loss: DistillationLoss, knowledge: dict[str, list[Pair]]) -> list[
     return problems
 
 
-def _student_gradients(
-    loss: DistillationLoss, knowledge: dict[str, list[Pair]], total: Tensor
-) -> list[Tensor]:
+def _student_gradients(loss: DistillationLoss, knowledge: dict[str, list[Pair]], total: Tensor) -> list[Tensor]:
     if not total.requires_grad:
         return []
     students = [student for name in loss.inputs for student, _ in knowledge[name]]

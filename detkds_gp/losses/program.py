@@ -59,9 +59,7 @@ def _with_frees(program: list[Instruction]) -> tuple[Instruction, ...]:
     frees: dict[int, list[int]] = {}
     for slot, index in last_use.items():
         frees.setdefault(index, []).append(slot)
-    return tuple(
-        replace(step, frees=tuple(frees.get(index, ()))) for index, step in enumerate(program)
-    )
+    return tuple(replace(step, frees=tuple(frees.get(index, ()))) for index, step in enumerate(program))
 
 
 def run(program: Sequence[Instruction], inputs: Mapping[str, Value]) -> Tensor:

@@ -36,9 +36,7 @@ from detkds_gp.search.variation import (
 MUTATIONS = (mutate_subtree, mutate_insert, mutate_shrink, mutate_point, mutate_constant)
 
 
-def divide_stage(
-    primitive_set: PrimitiveSet, settings: SearchSettings, ledger: Ledger, rng: random.Random
-) -> Stage:
+def divide_stage(primitive_set: PrimitiveSet, settings: SearchSettings, ledger: Ledger, rng: random.Random) -> Stage:
     """Make the stage that evolves the formulas of every niche side by side.
 
     A niche whose lowest formula is deeper than ``max_depth`` is left out.
@@ -80,16 +78,10 @@ class FormulaBreeder:
             ConfigError: if one breaks the limits.
             FormulaError: if one does not fit the set.
         """
-        terms = [
-            term
-            for text in self.settings.warm_start
-            for term in parse_distiller(text, self.primitive_set).terms
-        ]
+        terms = [term for text in self.settings.warm_start for term in parse_distiller(text, self.primitive_set).terms]
         for term in terms:
             if not self._allows(term):
-                got = (
-                    f"warm_start {term.formula!r}: depth {depth(term.tree)}, {len(term.tree)} nodes"
-                )
+                got = f"warm_start {term.formula!r}: depth {depth(term.tree)}, {len(term.tree)} nodes"
                 limits = f"depth {self.settings.max_depth}, {self.settings.max_size} nodes"
                 raise ConfigError(f"{got}, wanted at most {limits}; raise max_depth or max_size")
         return [self._formula(term) for term in terms]

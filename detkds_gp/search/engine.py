@@ -73,9 +73,7 @@ class Search:
         population = yield from divide.run()
         self.champions = self._best_by_niche(population)
         if self.champions:
-            conquer = conquer_stage(
-                self.primitive_set, self.settings, self._ledger, self._rng, self.champions
-            )
+            conquer = conquer_stage(self.primitive_set, self.settings, self._ledger, self._rng, self.champions)
             self._operators(conquer.name, conquer.toolbox)
             yield from conquer.run()
 

@@ -94,9 +94,7 @@ class Stage:
         self._fill(brood, self.settings.offspring, partial(self.toolbox.fresh, niche))
         return list(brood.values())
 
-    def _fill(
-        self, brood: dict[str, Individual], size: int, make: Callable[[], Individual | None]
-    ) -> None:
+    def _fill(self, brood: dict[str, Individual], size: int, make: Callable[[], Individual | None]) -> None:
         """Fill a brood up with individuals never asked before; gives up after ATTEMPTS misses."""
         misses = 0
         while len(brood) < size and misses < ATTEMPTS:
@@ -118,8 +116,7 @@ class Stage:
     def _evaluate(self, newcomers: Sequence[Individual], generation: int) -> Asking:
         if newcomers:
             scores = yield [
-                Candidate(new.distiller, self.name, new.niche, generation, new.parents)
-                for new in newcomers
+                Candidate(new.distiller, self.name, new.niche, generation, new.parents) for new in newcomers
             ]
             texts = [new.distiller.text for new in newcomers]
             self.ledger.scores.update(zip(texts, scores, strict=True))

@@ -60,18 +60,10 @@ class SearchSettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> SearchSettings:
-        if (
-            not self.weights
-            or min(self.weights) <= 0
-            or list(self.weights) != sorted(set(self.weights))
-        ):
-            raise ValueError(
-                f"weights are {list(self.weights)}, wanted positive numbers in rising order"
-            )
+        if not self.weights or min(self.weights) <= 0 or list(self.weights) != sorted(set(self.weights)):
+            raise ValueError(f"weights are {list(self.weights)}, wanted positive numbers in rising order")
         if self.divide_weight not in self.weights:
-            raise ValueError(
-                f"divide_weight is {self.divide_weight}, wanted one of weights {list(self.weights)}"
-            )
+            raise ValueError(f"divide_weight is {self.divide_weight}, wanted one of weights {list(self.weights)}")
         if self.min_depth > self.max_depth:
             raise ValueError(f"min_depth {self.min_depth} is above max_depth {self.max_depth}")
         return self

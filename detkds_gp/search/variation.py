@@ -15,9 +15,7 @@ from detkds_gp.language.primitive_set import NEVER
 from detkds_gp.language.tree import Node, is_constant
 
 
-def crossover(
-    first: gp.PrimitiveTree, second: gp.PrimitiveTree, rng: random.Random
-) -> tuple[list[Node], list[Node]]:
+def crossover(first: gp.PrimitiveTree, second: gp.PrimitiveTree, rng: random.Random) -> tuple[list[Node], list[Node]]:
     """Exchange two subtrees whose kinds fit each other's place, but not the whole trees.
 
     Returns:
@@ -52,9 +50,7 @@ def mutate_subtree(
     return nodes
 
 
-def mutate_point(
-    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
-) -> list[Node]:
+def mutate_point(tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet) -> list[Node]:
     """Replace one node by another that takes the same arguments and fits the same place."""
     nodes = list(tree)
     start = rng.randrange(len(nodes))
@@ -68,9 +64,7 @@ def mutate_point(
     return nodes
 
 
-def mutate_insert(
-    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
-) -> list[Node]:
+def mutate_insert(tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet) -> list[Node]:
     """Put a primitive around a subtree; its other arguments are grown as low as they can be."""
     nodes = list(tree)
     choices = [
@@ -90,9 +84,7 @@ def mutate_insert(
     return nodes
 
 
-def mutate_shrink(
-    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
-) -> list[Node]:
+def mutate_shrink(tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet) -> list[Node]:
     """Replace a subtree by one of its root's arguments."""
     nodes, wanted, choices = list(tree), wanted_kinds(tree), []
     for start, node in enumerate(nodes):
@@ -108,9 +100,7 @@ def mutate_shrink(
     return nodes
 
 
-def mutate_constant(
-    tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet
-) -> list[Node]:
+def mutate_constant(tree: gp.PrimitiveTree, rng: random.Random, primitive_set: PrimitiveSet) -> list[Node]:
     """Move one number to a neighbour on its grid; a tree without numbers stays as it is."""
     nodes = list(tree)
     numbers = [index for index, node in enumerate(nodes) if is_constant(node)]

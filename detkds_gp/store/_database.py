@@ -34,9 +34,7 @@ def connected(path: Path, readonly: bool) -> Iterator[Connection]:
         StoreError: the file is missing (for reading), damaged, no store, or of another version.
     """
     if readonly and not path.is_file():
-        raise StoreError(
-            f"{path.parent} holds no {path.name}; run a search with this --work-dir first"
-        )
+        raise StoreError(f"{path.parent} holds no {path.name}; run a search with this --work-dir first")
     with plain_errors(path):
         connection = _connect_to_read(path) if readonly else _connect(path, "mode=rwc")
     try:

@@ -45,6 +45,4 @@ def _opened(work_dir: Path) -> TextIO:
 
 
 def _unusable(work_dir: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"cannot write in {work_dir}: {error.strerror}; make it writable or use another --work-dir"
-    )
+    return StoreError(f"cannot write in {work_dir}: {error.strerror}; make it writable or use another --work-dir")

@@ -123,9 +123,7 @@ class Store:
         """Return all scales in the order of recording."""
         return [ScaleRecord(r["tree"], _scale(r)) for r in self._rows(tables.scales)]
 
-    def record_birth(
-        self, text: str, stage: str, niche: str, generation: int, parents: Sequence[str]
-    ) -> None:
+    def record_birth(self, text: str, stage: str, niche: str, generation: int, parents: Sequence[str]) -> None:
         """Record where a distiller comes from; it is born once, so a later origin is refused."""
         birth = Birth(text, stage, niche, generation, tuple(parents))
         self._record(tables.births, {**vars(birth), "parents": to_json(birth.parents)})
@@ -133,9 +131,7 @@ class Store:
     def births(self) -> list[Birth]:
         """Return all distillers in the order of birth."""
         return [
-            Birth(
-                r["text"], r["stage"], r["niche"], r["generation"], tuple(json.loads(r["parents"]))
-            )
+            Birth(r["text"], r["stage"], r["niche"], r["generation"], tuple(json.loads(r["parents"])))
             for r in self._rows(tables.births)
         ]
 
@@ -162,9 +158,7 @@ class Store:
     def generations(self) -> list[Generation]:
         """Return all generations in the order of recording."""
         return [
-            Generation(
-                r["stage"], r["number"], json.loads(r["counts"]), json.loads(r["statistics"])
-            )
+            Generation(r["stage"], r["number"], json.loads(r["counts"]), json.loads(r["statistics"]))
             for r in self._rows(tables.generations)
         ]
 
@@ -186,9 +180,7 @@ class Store:
 
     def _rows(self, table: Table) -> Sequence[RowMapping]:
         with plain_errors(self.path):
-            return (
-                self._connection.execute(select(table).order_by(table.c.position)).mappings().all()
-            )
+            return self._connection.execute(select(table).order_by(table.c.position)).mappings().all()
 
     def _record(self, table: Table, row: Mapping[str, Any]) -> None:
         """Commit a row, or check that the row with the same key says the same."""

@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from detkds_gp.detectors import Taps, adapt, adapters, teacher_knowledge
+from detkds_gp.detectors import BaseDetector, Taps, adapt, adapters, teacher_knowledge
 from detkds_gp.detectors.pair import Pair
 from detkds_gp.losses import DistillationLoss, KnowledgeError
 
@@ -39,10 +39,10 @@ class DistilledDetector(BaseModel):
 
     def __init__(
         self,
-        student: nn.Module,
+        student: BaseDetector,
         loss: DistillationLoss | None = None,
         pair: Pair | None = None,
-        teacher: nn.Module | None = None,
+        teacher: BaseDetector | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()

@@ -49,7 +49,7 @@ class OptimizerSettings(Settings):
             search needs 0, so that a short training is the beginning of a longer one.
     """
 
-    optimizer: dict[str, Any] = {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05}
+    optimizer: dict[str, Any] = Field(default_factory=lambda: {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05})
     clip_norm: float = Field(10.0, ge=0)
     warmup: int = Field(20, ge=0)
     decay: float = Field(0.0, ge=0, le=1)
@@ -78,7 +78,7 @@ def seed_all(seed: int, iteration: int = 0) -> None:
     """Seed Python's, numpy's and torch's global generators from (seed, iteration)."""
     mixed = random.Random(f"{seed}/{iteration}").getrandbits(32)
     random.seed(mixed)
-    np.random.seed(mixed)
+    np.random.seed(mixed)  # noqa: NPY002 - mmdet draws from the global generator
     torch.manual_seed(mixed)
 
 

@@ -181,9 +181,7 @@ def test_training_sees_what_mmdet_would_show_it(tmp_path):
         data_prefix={"img": str(image_dir)},
         metainfo={"classes": split.classes},
     )
-    rows = {
-        row["img_id"]: row["instances"] for row in map(theirs.get_data_info, range(len(theirs)))
-    }
+    rows = {row["img_id"]: row["instances"] for row in map(theirs.get_data_info, range(len(theirs)))}
     for record in split.images:
         learned = [row for row in rows[record.id] if not row["ignore_flag"]]
         assert record.boxes.tolist() == [row["bbox"] for row in learned]

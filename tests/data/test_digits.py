@@ -38,10 +38,7 @@ def test_every_split_is_a_coco_split_of_ten_digits(digits):
 def test_boxes_are_tight_around_the_visible_masks(digits):
     mask_api = pytest.importorskip("pycocotools.mask")
     for record in load_split(digits / "train.json", digits / "images").images:
-        decoded = [
-            mask_api.decode(mask_api.frPyObjects(mask, *mask["size"])).astype(bool)
-            for mask in record.masks
-        ]
+        decoded = [mask_api.decode(mask_api.frPyObjects(mask, *mask["size"])).astype(bool) for mask in record.masks]
         assert np.sum(decoded, axis=0).max() == 1  # a pixel belongs to one digit at most
         for mask, box, annotation in zip(decoded, record.boxes, record.annotations, strict=True):
             ys, xs = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]

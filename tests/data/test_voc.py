@@ -208,14 +208,9 @@ def test_same_names_in_different_folders_stay_apart(tmp_path):
         _pairs(root / part, ["001"], ("ann", "img"))
         _image(root / part / "img/001.png", 10 * gray)
     convert_voc(root, tmp_path / "out")
-    grays = {
-        path.name: int(cv2.imread(str(path))[0, 0, 0])
-        for path in (tmp_path / "out/images").iterdir()
-    }
+    grays = {path.name: int(cv2.imread(str(path))[0, 0, 0]) for path in (tmp_path / "out/images").iterdir()}
     assert grays == {"one_img_001.png": 0, "two_img_001.png": 10, "three_img_001.png": 20}
-    assert sorted(chain.from_iterable(_names(tmp_path / "out").values())) == sorted(
-        n[:-4] for n in grays
-    )
+    assert sorted(chain.from_iterable(_names(tmp_path / "out").values())) == sorted(n[:-4] for n in grays)
 
 
 def test_broken_files_and_missing_images_are_reported(tmp_path):

@@ -54,10 +54,7 @@ def _mmdets(path: Path, flip: bool, pad: bool) -> dict:
         *([{"type": "Pad", "size": (SIZE, SIZE)}] if pad else []),
         {"type": "PackDetInputs"},
     ]
-    instances = [
-        {"bbox": box, "bbox_label": label, "ignore_flag": 0}
-        for box, label in zip(BOXES, LABELS, strict=True)
-    ]
+    instances = [{"bbox": box, "bbox_label": label, "ignore_flag": 0} for box, label in zip(BOXES, LABELS, strict=True)]
     pipeline = Compose([TRANSFORMS.build(step) for step in steps])
     packed = pipeline({"img_path": str(path), "img_id": 4, "instances": instances})
     return {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
@@ -92,9 +89,7 @@ def test_pixels_boxes_and_metainfo_are_those_of_mmdets_pipeline(student, stored,
 def test_a_flip_moves_the_boxes_with_their_pixels():
     array = np.zeros((8, 16, 3), np.uint8)
     array[2:5, 1:4] = 200
-    item = ImageInput(
-        array, (8, 10), (1.0, 1.0), (8, 10), np.array([[1, 2, 4, 5]]), np.array([0]), 1
-    )
+    item = ImageInput(array, (8, 10), (1.0, 1.0), (8, 10), np.array([[1, 2, 4, 5]]), np.array([0]), 1)
     batch = make_batch([item], [True])
     x1, y1, x2, y2 = batch["data_samples"][0].gt_instances.bboxes[0].int().tolist()
     pixels = batch["inputs"][0]
@@ -151,8 +146,6 @@ def test_predictions_on_a_mirrored_image_are_mirrored_back(eager, items):
     turned[:102] = item.array[:102, ::-1]
     (flipped,) = predict(eager, make_batch([replace(item, array=turned)], [True]))
     (plain,) = predict(eager, make_batch([item]))
-    boxes = np.stack(
-        [100 - plain[0][:, 2], plain[0][:, 1], 100 - plain[0][:, 0], plain[0][:, 3]], axis=1
-    )
+    boxes = np.stack([100 - plain[0][:, 2], plain[0][:, 1], 100 - plain[0][:, 0], plain[0][:, 3]], axis=1)
     np.testing.assert_allclose(flipped[0], boxes, atol=1e-3)
     np.testing.assert_array_equal(flipped[1], plain[1])

@@ -27,12 +27,8 @@ def test_the_same_seed_gives_the_same_weights_and_nothing_else_is_drawn(spec):
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
         weights.append(build_detector(spec("student"), CLASSES).state_dict())
-    assert all(
-        torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True)
-    )
-    assert any(
-        not torch.equal(a, b) for a, b in zip(weights[0].values(), weights[2].values(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(weights[0].values(), weights[2].values(), strict=True))
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
 
 

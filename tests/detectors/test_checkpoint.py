@@ -46,9 +46,7 @@ def test_a_saved_student_needs_nothing_but_torch(student, tmp_path: Path):
     assert torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "student.pth") == []
 
 
-def test_plain_mmdet_loads_a_saved_student_and_predicts_the_same(
-    student, spec, items, tmp_path: Path
-):
+def test_plain_mmdet_loads_a_saved_student_and_predicts_the_same(student, spec, items, tmp_path: Path):
     save_student(student, tmp_path / "student.pth", CLASSES)
     overrides = {"model.test_cfg.score_thr": 0.0}
     full = replace(spec("student"), overrides={**spec("student").overrides, **overrides})
@@ -84,9 +82,7 @@ def training_checkpoint(student, items, tmp_path_factory) -> Path:
     return folder / "epoch_1.pth"
 
 
-def test_a_training_checkpoint_of_mmengine_loads_with_weights_only(
-    training_checkpoint: Path, spec, student
-):
+def test_a_training_checkpoint_of_mmengine_loads_with_weights_only(training_checkpoint: Path, spec, student):
     held = torch.serialization.get_unsafe_globals_in_checkpoint(training_checkpoint)
     assert any("HistoryBuffer" in name for name in held)  # else this checks nothing
     loaded = build_detector(replace(spec("student"), checkpoint=str(training_checkpoint)), CLASSES)
@@ -121,9 +117,7 @@ def test_keys_and_shapes_that_do_not_fit_are_listed(student, teacher, tmp_path: 
         _load(student, path, teacher.state_dict())
 
 
-@pytest.mark.parametrize(
-    "meta", [{"dataset_meta": {"CLASSES": ("cat", "dog")}}, {"CLASSES": "cat"}]
-)
+@pytest.mark.parametrize("meta", [{"dataset_meta": {"CLASSES": ("cat", "dog")}}, {"CLASSES": "cat"}])
 def test_other_classes_are_refused(student, tmp_path: Path, meta):
     content = {"state_dict": student.state_dict(), "meta": meta}
     with pytest.raises(DetectorError, match=r"\[cat.*wanted \[red, white, plate\] in this order"):

@@ -129,9 +129,7 @@ def test_another_number_of_classes_is_an_error(student, spec):
 
 def test_adapters_bridge_the_channels_and_are_drawn_from_their_generator(pair, student, teacher):
     rng = torch.get_rng_state()
-    first, again, other = (
-        adapters(pair, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
+    first, again, other = (adapters(pair, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), rng)
     weights = [[w.detach() for w in a.parameters()] for a in (first, again, other)]
     assert all(map(torch.equal, weights[0], weights[1]))

@@ -64,9 +64,7 @@ def _equal(ours, theirs) -> bool:
     return len(ours) == len(theirs) and all(map(torch.equal, ours, theirs))
 
 
-@pytest.mark.parametrize(
-    ("name", "anchors"), [("student", 9), ("fcos", 1), ("gfl", 1), ("atss", 1)]
-)
+@pytest.mark.parametrize(("name", "anchors"), [("student", 9), ("fcos", 1), ("gfl", 1), ("atss", 1)])
 def test_knowledge_is_what_neck_and_head_say(built, name, anchors, batch):
     detector = built(name)
     inputs, _ = _preprocessed(detector, batch)
@@ -80,9 +78,7 @@ def test_knowledge_is_what_neck_and_head_say(built, name, anchors, batch):
     assert len(knowledge["global"]) == len(features) == 5
     assert all(map(torch.equal, knowledge["global"], features))
     assert all(map(torch.equal, knowledge["class_map"], scores))
-    assert [tuple(x.shape) for x in knowledge["class_logits"]] == [
-        (2 * s * s * anchors, 3) for s in (16, 8, 4, 2, 1)
-    ]
+    assert [tuple(x.shape) for x in knowledge["class_logits"]] == [(2 * s * s * anchors, 3) for s in (16, 8, 4, 2, 1)]
 
 
 def test_the_rows_of_class_logits_are_in_the_documented_order():

@@ -93,17 +93,13 @@ def test_generated_candidates_are_all_accounted_for(finished: Outcome) -> None:
 
 
 @pytest.mark.slow
-def test_two_workers_give_what_one_process_gives(
-    tiny_config: Path, finished: Outcome, tmp_path: Path
-) -> None:
+def test_two_workers_give_what_one_process_gives(tiny_config: Path, finished: Outcome, tmp_path: Path) -> None:
     outcome = Experiment.from_config(tiny_config, tmp_path / "two", **LOCAL).run()
     assert untimed(outcome.summary) == untimed(finished.summary)
 
 
 @pytest.mark.slow
-def test_one_worker_gives_what_one_process_gives(
-    tiny_config: Path, finished: Outcome, tmp_path: Path
-) -> None:
+def test_one_worker_gives_what_one_process_gives(tiny_config: Path, finished: Outcome, tmp_path: Path) -> None:
     options = {**LOCAL, "execution.workers": 1}
     outcome = Experiment.from_config(tiny_config, tmp_path / "one", **options).run()
     assert untimed(outcome.summary) == untimed(finished.summary)
@@ -166,9 +162,7 @@ def test_where_it_runs_does_not_bind_a_work_directory(tiny_config: Path, copied:
     assert Experiment.from_config(tiny_config, copied, **options).run().best.terms
 
 
-def test_a_teacher_that_is_no_better_stops_the_run(
-    tiny_config: Path, finished: Outcome, copied: Path
-) -> None:
+def test_a_teacher_that_is_no_better_stops_the_run(tiny_config: Path, finished: Outcome, copied: Path) -> None:
     ceiling, alone = (finished.summary[who]["selection_ap"] for who in ("teacher", "baseline"))
     assert ceiling <= max(alone), "the tiny teacher learns too much for this test"
     strict = Experiment.from_config(tiny_config, copied, require_better_teacher=True)
@@ -203,21 +197,21 @@ def quartic(student, teacher):
 
 @distance(Map, latex="s(#1)")
 def sleepy(student, teacher):
-    """Return the mean square, (), after a nap where a batch of 4 is trained."""
-    time.sleep(60 * (len(student) == 4))
+    """Return the mean square, (), after a nap on the teacher's 16 channels."""
+    time.sleep(60 * (student.shape[1] == 16))
     return (student - teacher).pow(2).mean()
 
 @distance(Map, latex="d(#1)")
 def deadly(student, teacher):
-    """Return the mean square, (), unless a batch of 4 is trained."""
-    if len(student) == 4:
+    """Return the mean square, (), unless on the teacher's 16 channels."""
+    if student.shape[1] == 16:
         os.kill(os.getpid(), signal.SIGKILL)
     return (student - teacher).pow(2).mean()
 
 @distance(Map, latex="b(#1)")
 def broken(student, teacher):
-    """Return the mean square, (), unless a batch of 4 is trained."""
-    return (student - teacher).pow(2).mean() if len(student) != 4 else student @ torch.ones(3, 7)
+    """Return the mean square, (), unless on the teacher's 16 channels."""
+    return (student - teacher).pow(2).mean() if student.shape[1] != 16 else student @ torch.ones(3, 7)
 
 GOOD = PrimitiveSet("GOOD", [global_, quartic])
 FAULTY = PrimitiveSet("FAULTY", [global_, quartic, sleepy, deadly, broken])
@@ -244,9 +238,7 @@ def test_a_set_of_ones_own_in_five_lines_of_python(tiny_config: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_limits_and_faults_cost_one_candidate_each(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_limits_and_faults_cost_one_candidate_each(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     (tmp_path / "own_set.py").write_text(OWN_SET)
     formulas = [f"{name}(global)" for name in ("sleepy", "deadly", "broken", "quartic")]
     options = {

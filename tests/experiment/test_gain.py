@@ -20,9 +20,7 @@ def test_agrees_with_scipys_paired_t_test(pairs: list[tuple[float, float]]) -> N
         return
     wanted = stats.ttest_rel(treated, baseline).confidence_interval(0.95)
     gain = paired_gain(treated.tolist(), baseline.tolist())
-    assert [gain.mean, gain.low, gain.high] == pytest.approx(
-        [differences.mean(), wanted.low, wanted.high], abs=1e-9
-    )
+    assert [gain.mean, gain.low, gain.high] == pytest.approx([differences.mean(), wanted.low, wanted.high], abs=1e-9)
 
 
 def test_equal_differences_leave_no_doubt() -> None:

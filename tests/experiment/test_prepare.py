@@ -32,7 +32,8 @@ def settings(root: Path, **more: Any) -> DataSettings:
 
 
 @pytest.fixture
-def folder(finished: object, tiny_config: Path, tmp_path: Path) -> Path:
+def folder(tiny_config: Path, tmp_path: Path) -> Path:
+    load_data(load_config(tiny_config).data)
     return Path(shutil.copytree(tiny_config.with_name("digits"), tmp_path / "set"))
 
 
@@ -44,9 +45,7 @@ def edit(path: Path, change: Any) -> None:
 
 def test_generated_digits_are_the_same_data_as_their_files(folder: Path, tiny_config: Path) -> None:
     by_files, generated = load_data(settings(folder)), load_data(load_config(tiny_config).data)
-    assert [data_hash(split) for split in by_files.values()] == [
-        data_hash(split) for split in generated.values()
-    ]
+    assert [data_hash(split) for split in by_files.values()] == [data_hash(split) for split in generated.values()]
     assert {name: len(split.images) for name, split in by_files.items()} == {
         "train": 12,
         "selection": 6,

@@ -54,8 +54,6 @@ def test_quotes_and_backslashes_are_escaped():
 def test_graphviz_reads_it(random_distillers):
     for distiller in random_distillers[::12]:
         dot = to_dot(distiller, OMNI)
-        plain = subprocess.run(
-            ["dot", "-Tplain"], input=dot.encode(), capture_output=True, check=True
-        ).stdout.decode()
+        plain = subprocess.run(["dot", "-Tplain"], input=dot.encode(), capture_output=True, check=True).stdout.decode()
         assert len(re.findall(r"^node ", plain, re.M)) == len(re.findall(r"^  n\d+ \[", dot, re.M))
         assert len(re.findall(r"^edge ", plain, re.M)) == dot.count("->")

@@ -70,9 +70,7 @@ def test_every_primitive_has_its_box_and_its_numbers(random_trees):
         words = re.findall(r"[A-Za-z_]\w*", to_text(tree))
         assert sorted(box.name for box in drawn) == sorted(words)
         numbers = re.findall(r"(?<![\w.])\d[\d.]*", to_text(tree))
-        assert sorted(n for box in drawn for n in re.findall(r"[\d.]+", box.detail)) == sorted(
-            numbers
-        )
+        assert sorted(n for box in drawn for n in re.findall(r"[\d.]+", box.detail)) == sorted(numbers)
 
 
 def _painted(text: str):

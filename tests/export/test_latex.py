@@ -136,6 +136,4 @@ def test_block_explains_its_letters():
     for explained in ("$S$ is the student", "$T$ the teacher", "$F$ global", r"$z$ class\_logits"):
         assert explained in text
     assert "$c_{2}$ to be measured" in text
-    assert to_latex(parse_distiller("none", OMNI), OMNI).startswith(
-        "\\begin{align*}\n  \\mathcal{L} ={}& 0"
-    )
+    assert to_latex(parse_distiller("none", OMNI), OMNI).startswith("\\begin{align*}\n  \\mathcal{L} ={}& 0")

@@ -67,9 +67,7 @@ def test_levels_are_averaged_and_terms_weighted():
 
 
 def test_equal_subtrees_are_computed_once_a_side_and_level():
-    text = (
-        "add(l1(counted(global)), add(l2(counted(global)), l2(weighted(counted(global), boxes))))"
-    )
+    text = "add(l1(counted(global)), add(l2(counted(global)), l2(weighted(counted(global), boxes))))"
     given = {
         **knowledge(levels=2),
         "boxes": [(torch.rand(2, 1, 8, 6),) * 2, (torch.rand(2, 1, 4, 3),) * 2],
@@ -94,9 +92,7 @@ def test_a_random_transform_draws_once_for_all_its_uses():
     assert DistillationLoss("l1(shared_mask(global, 0.5))", COUNTING)(given).total != once
 
 
-@pytest.mark.parametrize(
-    "text", [BOTH, "cosine(global)", "l2(space_gram(global))", "l2(channel_gram(global))"]
-)
+@pytest.mark.parametrize("text", [BOTH, "cosine(global)", "l2(space_gram(global))", "l2(channel_gram(global))"])
 def test_it_computes_in_float32_under_autocast(text):
     loss = DistillationLoss(text, OMNI)
     given = knowledge()

@@ -90,9 +90,7 @@ def test_it_is_silent_on_300_random_formulas():
 
 
 def test_it_shows_every_step_with_kind_and_shape():
-    report = lint(
-        "2 * calibrated * kl(softmax_space(max_pool_2(global), 1)) + l2(class_logits)", OMNI
-    )
+    report = lint("2 * calibrated * kl(softmax_space(max_pool_2(global), 1)) + l2(class_logits)", OMNI)
     assert [(step.text, step.kind, step.shape) for step in report.steps] == [
         ("global", "Map", (2, 8, 9, 11)),
         ("max_pool_2(global)", "Map", (2, 8, 5, 6)),

@@ -67,12 +67,7 @@ def standard(v: Array) -> Array:
 
 def space_field(x: Array, temperature: float) -> Array:
     n, _, h, w = x.shape
-    return np.stack(
-        [
-            h * w * softmax(np.abs(x[i]).mean(0).ravel() / temperature).reshape(1, h, w)
-            for i in range(n)
-        ]
-    )
+    return np.stack([h * w * softmax(np.abs(x[i]).mean(0).ravel() / temperature).reshape(1, h, w) for i in range(n)])
 
 
 def channel_field(x: Array, temperature: float) -> Array:
@@ -128,9 +123,7 @@ def weighted(x: Array, field: Array) -> Array:
 
 def channel_gram(x: Array) -> Array:
     n, c, h, w = x.shape
-    entries = [
-        [(x[i, j] * x[i, k]).sum() / (h * w) for k in range(c)] for i in range(n) for j in range(c)
-    ]
+    entries = [[(x[i, j] * x[i, k]).sum() / (h * w) for k in range(c)] for i in range(n) for j in range(c)]
     return np.array(entries)
 
 
@@ -142,11 +135,7 @@ def space_gram(x: Array) -> Array:
 
 def rows_of(x: Array) -> Array:
     """Make one row of every position: the features stand on axis 1."""
-    return (
-        x
-        if x.ndim == 2
-        else np.array([x[i, :, r, s] for i, r, s in np.ndindex(len(x), *x.shape[2:])])
-    )
+    return x if x.ndim == 2 else np.array([x[i, :, r, s] for i, r, s in np.ndindex(len(x), *x.shape[2:])])
 
 
 def channels_of(x: Array) -> Array:

@@ -56,9 +56,7 @@ def test_both_sides_of_a_pair_keep_their_gradient_apart(name):
     assert not teacher.requires_grad
 
 
-@pytest.mark.parametrize(
-    "field", [attention.teacher_spatial_attention, attention.teacher_channel_attention]
-)
+@pytest.mark.parametrize("field", [attention.teacher_spatial_attention, attention.teacher_channel_attention])
 def test_teacher_attention_takes_only_the_teacher(field):
     student = torch.randn(2, 3, 4, 5, requires_grad=True)
     teacher = torch.randn(2, 3, 4, 5)

@@ -35,17 +35,12 @@ def maps(seed=0, size=SIZE):
 def test_mimic_is_the_mean_square():
     student, teacher = maps()
     expected = ((student - teacher).numpy().astype(float) ** 2).mean()
-    assert loss_of("l2(global)", **{"global": (student, teacher)}).item() == pytest.approx(
-        expected, rel=1e-5
-    )
+    assert loss_of("l2(global)", **{"global": (student, teacher)}).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_pkd_is_one_minus_pearson_per_channel():
     student, teacher = maps()
-    r = [
-        pearsonr(student[:, c].numpy().ravel(), teacher[:, c].numpy().ravel()).statistic
-        for c in range(SIZE[1])
-    ]
+    r = [pearsonr(student[:, c].numpy().ravel(), teacher[:, c].numpy().ravel()).statistic for c in range(SIZE[1])]
     pkd = loss_of("0.5 * l2(standardize_channel(global))", **{"global": (student, teacher)})
     assert pkd.item() == pytest.approx(1 - np.mean(r), rel=1e-4)
 
@@ -55,9 +50,7 @@ def test_pkd_does_not_see_scale_and_shift_of_a_channel():
     moved = 5 * student - 3
     pkd = "l2(standardize_channel(global))"
     first = loss_of(pkd, **{"global": (student, teacher)})
-    assert loss_of(pkd, **{"global": (moved, teacher)}).item() == pytest.approx(
-        first.item(), rel=1e-4
-    )
+    assert loss_of(pkd, **{"global": (moved, teacher)}).item() == pytest.approx(first.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [1, 4])
@@ -119,15 +112,11 @@ def test_fgds_attention_weighs_the_squared_difference():
     expected = (space * channel * (t - student.double().numpy()) ** 2).sum() / 3
     inner = "weighted(global, teacher_spatial_attention(global, 0.5))"
     outer = f"l2_sum(weighted({inner}, teacher_channel_attention(global, 0.5)))"
-    assert loss_of(outer, **{"global": (student, teacher)}).item() == pytest.approx(
-        expected, rel=1e-4
-    )
+    assert loss_of(outer, **{"global": (student, teacher)}).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=lambda s: s.name)
-@pytest.mark.parametrize(
-    "raw", ["global", "relu(global)", "class_logits", "class_map", "unit_channel(global)"]
-)
+@pytest.mark.parametrize("raw", ["global", "relu(global)", "class_logits", "class_map", "unit_channel(global)"])
 @pytest.mark.parametrize("divergence", ["kl", "binary_kl"])
 def test_fault_kl_on_raw_features_cannot_be_written(divergence, raw, primitive_set):
     with pytest.raises(FormulaError, match=f"'{divergence}' takes (Probs|Units), but"):
@@ -138,9 +127,7 @@ def test_fault_kl_on_raw_features_cannot_be_written(divergence, raw, primitive_s
 def test_fault_similarities_decrease_towards_the_teacher(similarity):
     student, teacher = maps()
     values = [
-        loss_of(
-            f"{similarity}(global)", **{"global": (student.lerp(teacher, step), teacher)}
-        ).item()
+        loss_of(f"{similarity}(global)", **{"global": (student.lerp(teacher, step), teacher)}).item()
         for step in torch.linspace(0, 1, 11)
     ]
     assert all(b < a for a, b in pairwise(values))
@@ -166,9 +153,7 @@ def test_fault_no_norm_over_the_batch(declaration):
     torch.manual_seed(0)
     size = SIZE if declaration.arguments[0] is Map else (3, 6)
     x = torch.randn(size)
-    shared = [
-        torch.rand(3, 1, 5, 7) if kind is Field else 0.5 for kind in declaration.arguments[1:]
-    ]
+    shared = [torch.rand(3, 1, 5, 7) if kind is Field else 0.5 for kind in declaration.arguments[1:]]
     doubled = [torch.cat([s, s]) if isinstance(s, torch.Tensor) else s for s in shared]
     once, twice = declaration(x, *shared), declaration(torch.cat([x, x]), *doubled)
     assert torch.allclose(twice, torch.cat([once, once]), atol=1e-5)
@@ -181,14 +166,10 @@ def test_fault_an_image_does_not_see_the_others(declaration):
     size = SIZE if declaration.arguments[0] is Map else (3, 6)
     x, y = torch.randn(size), torch.randn(size)
     y[0] = x[0]
-    shared = [
-        torch.rand(3, 1, 5, 7) if kind is Field else 0.5 for kind in declaration.arguments[1:]
-    ]
+    shared = [torch.rand(3, 1, 5, 7) if kind is Field else 0.5 for kind in declaration.arguments[1:]]
     a, b = declaration(x, *shared), declaration(y, *shared)
     first = len(a) // 3
-    assert torch.allclose(a[:first], b[:first], atol=1e-5) == (
-        declaration.name != "standardize_channel"
-    )
+    assert torch.allclose(a[:first], b[:first], atol=1e-5) == (declaration.name != "standardize_channel")
 
 
 def test_fault_a_norm_over_the_batch_cannot_be_declared():

@@ -89,9 +89,7 @@ def test_the_stage_is_seeded_with_single_champions_and_their_equal_mix(run, anal
         found = [one.distiller.text for one in search.champions[niche]]
         assert found[0] == best[niche]
         assert len(found) == 2
-        assert {analytic(one.distiller).ap for one in search.champions[niche]} == {
-            analytic(d).ap for d in mine[:2]
-        }
+        assert {analytic(one.distiller).ap for one in search.champions[niche]} == {analytic(d).ap for d in mine[:2]}
     first = [c.distiller.text for c in conquered[0]]
     assert first[0] == " + ".join(best[niche] for niche in OMNI.niches)
     assert conquered[0][0].parents == tuple(best.values())
@@ -123,10 +121,7 @@ def test_failures_elsewhere_do_not_enlarge_a_niche(analytic):
     steps = stage.run()
     candidates = next(steps)
     for _ in range(2):
-        scores = [
-            analytic(c.distiller) if c.niche == "global" else Score.failed("shape")
-            for c in candidates
-        ]
+        scores = [analytic(c.distiller) if c.niche == "global" else Score.failed("shape") for c in candidates]
         candidates = steps.send(scores)
         assert [one.niche for one in stage.population] == ["global"] * SMALL.population
         assert {c.niche for c in candidates} == set(OMNI.niches)

@@ -160,9 +160,7 @@ def test_a_small_grammar_is_exhausted_without_an_endless_loop(run, analytic, tin
     generations = run(search, analytic)
     formulas = [f"1 * calibrated * l{n}({x})" for x in ("global", "class_logits") for n in (1, 2)]
     assert sorted(texts(generations[:1])) == sorted(formulas)
-    assert texts(generations[1:]) == [
-        " + ".join(search.champions[niche][0].distiller.text for niche in tiny.niches)
-    ]
+    assert texts(generations[1:]) == [" + ".join(search.champions[niche][0].distiller.text for niche in tiny.niches)]
     assert search.done
     assert search.counts["trained"] == 5
 

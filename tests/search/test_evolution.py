@@ -6,7 +6,7 @@ from statistics import mean, stdev
 import pytest
 
 from detkds_gp.language import Distiller
-from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
 from detkds_gp.search import Search, SearchSettings, StageSettings, run_search
 
@@ -24,15 +24,14 @@ def interactions(distiller: Distiller) -> Score:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
-def test_evolution_beats_random_search_at_equal_budget(primitive_set):
+def test_evolution_beats_random_search_at_equal_budget():
     def best_and_trained(strategy: str, seed: int) -> tuple[float, int]:
         settings = SearchSettings(
             strategy=strategy,
             divide=StageSettings(population=8, offspring=8, generations=8),
             conquer=StageSettings(population=6, offspring=6, generations=4),
         )
-        search = Search(primitive_set, settings, seed)
+        search = Search(DETKDS, settings, seed)
         best = run_search(search, interactions)
         assert best is not None
         return best.fitness.values[0], search.counts["trained"]
@@ -44,4 +43,4 @@ def test_evolution_beats_random_search_at_equal_budget(primitive_set):
         assert evolved_budget == drawn_budget
         gains.append(evolved - drawn)
     standard_error = stdev(gains) / len(gains) ** 0.5
-    assert mean(gains) - 2 * standard_error > 0.04
+    assert mean(gains) - 3 * standard_error > 0.04

@@ -102,11 +102,7 @@ def test_one_insertion_and_one_shrinking_written_out():
     grammar = PrimitiveSet("FEW", [OMNI.declarations[name] for name in names])
     tree = parse_tree("l1(relu(global))", grammar)
     inserted = {to_text(mutate_insert(tree, random.Random(i), grammar)) for i in range(600)}
-    unary = {
-        f"l1({text})"
-        for word in ("relu", "tanh")
-        for text in (f"{word}(relu(global))", f"relu({word}(global))")
-    }
+    unary = {f"l1({text})" for word in ("relu", "tanh") for text in (f"{word}(relu(global))", f"relu({word}(global))")}
     added = {"add(l1(relu(global)), l1(global))", "add(l1(global), l1(relu(global)))"}
     numbers = [t.value for t in grammar.terminals[Temperature]]
     attended = {
@@ -118,9 +114,7 @@ def test_one_insertion_and_one_shrinking_written_out():
         )
     }
     assert inserted == unary | added | attended
-    assert {to_text(mutate_shrink(tree, random.Random(i), grammar)) for i in range(20)} == {
-        "l1(global)"
-    }
+    assert {to_text(mutate_shrink(tree, random.Random(i), grammar)) for i in range(20)} == {"l1(global)"}
 
 
 def test_constant_mutation_moves_to_a_neighbour_on_the_grid():

@@ -102,9 +102,7 @@ def test_the_other_records_survive_closing(tmp_path):
         ]
         assert (store.merge("c"), store.merge("a")) == ("a", None)
         assert store.merges() == [Merge("c", "a")]
-        assert store.generations() == [
-            Generation("divide", 0, {"born": 2}, {"ap": {"mean": 0.1, "best": None}})
-        ]
+        assert store.generations() == [Generation("divide", 0, {"born": 2}, {"ap": {"mean": 0.1, "best": None}})]
         started, finished = store.events()
         assert started == Event(started.time, "started", {"workers": 2})
         assert store.events("finished") == [finished]
@@ -348,8 +346,7 @@ def test_look_ups_use_an_index(tmp_path):
     file = filled(tmp_path)
     connection = sqlite3.connect(file)
     plan = connection.execute(
-        "EXPLAIN QUERY PLAN SELECT * FROM scores "
-        "WHERE distiller = 'a' AND iterations = 1 AND seed = 1 AND test = 0"
+        "EXPLAIN QUERY PLAN SELECT * FROM scores WHERE distiller = 'a' AND iterations = 1 AND seed = 1 AND test = 0"
     ).fetchall()
     connection.close()
     assert all("USING INDEX" in step[-1] for step in plan)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from detkds_gp.detectors import build_detector, make_batch, teacher_knowledge
+from detkds_gp.errors import StoreError
+from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
+from detkds_gp.language import parse_distiller
+
+INDICES, FLIPS = [7, 0, 7, 11], [True, False, False, True]
+NAMES = ["class_logits", "class_map", "global"]
+
+
+@pytest.fixture(scope="module")
+def live(task: ProxyTask) -> dict[str, list[Tensor]]:
+    """What the teacher says of the batch itself."""
+    teacher = build_detector(task.teacher, task.splits["train"].classes)
+    images = ProxyTraining(task).images["train"]
+    batch = make_batch([images[index] for index in INDICES], FLIPS)
+    return teacher_knowledge(teacher, teacher.data_preprocessor(batch, False)["inputs"])
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-6), ("float16", 1e-2), ("bfloat16", 1e-1)])
+def test_what_is_kept_is_what_the_teacher_says(
+    precision: str, tolerance: float, task: ProxyTask, live: dict[str, list[Tensor]], tmp_path: Path
+) -> None:
+    teacher = build_detector(task.teacher, task.splits["train"].classes).train()
+    images = ProxyTraining(task).images["train"]
+    keep_teacher(teacher, images, NAMES, precision, tmp_path / "kept.pt")
+    kept = KeptTeacher(tmp_path / "kept.pt")(INDICES, FLIPS)
+    assert sorted(kept) == sorted(live) == NAMES
+    for name in NAMES:
+        for level, wanted in zip(kept[name], live[name], strict=True):
+            assert level.dtype == torch.float32
+            assert torch.allclose(level, wanted, rtol=tolerance, atol=tolerance), name
+    assert all(part.training for part in teacher.neck.modules())
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"]
+
+
+def test_mirror_images_are_kept_apart(task: ProxyTask) -> None:
+    kept = KeptTeacher(task.teacher_outputs)
+    plain, mirrored = kept([3], [False])["global"][0], kept([3], [True])["global"][0]
+    assert not torch.allclose(plain, mirrored, atol=1e-3)
+
+
+def test_kept_knowledge_gives_the_losses_of_the_live_teacher(
+    proxy: ProxyTraining, task: ProxyTask, live: dict[str, list[Tensor]]
+) -> None:
+    distiller = parse_distiller("l2(global) + kl(softmax_row(class_logits, 2))", task.primitive_set)
+    images = proxy.images["train"]
+    batch = make_batch([images[index] for index in INDICES], FLIPS)
+    model = proxy.model(distiller, seed=0).train()
+    kept = model.losses(batch, KeptTeacher(task.teacher_outputs)(INDICES, FLIPS))
+    for name, value in model.losses(batch, live).items():
+        pairs = zip([*kept[name]], [*value], strict=True)
+        assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-7) for a, b in pairs), name
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", None])
+def test_a_broken_file_is_named(content: bytes | None, elsewhere: ProxyTask) -> None:
+    path = elsewhere.teacher_outputs
+    path.write_bytes(path.read_bytes()[:2000] if content is None else content)
+    with pytest.raises(StoreError, match=r"outputs\.pt.*delete the file") as caught:
+        KeptTeacher(path)
+    assert "\n" not in str(caught.value)
