@@ -18,7 +18,7 @@ ENGINE = {
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
     "data": {"errors"},
-    "detectors": {"errors"},
+    "detectors": {"errors", "environment"},
     "environment": {"errors"},
     "errors": set(),
     "execution": {"errors"},

@@ -44,14 +44,18 @@ def run(
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
     """Search for a distiller; called again after a stop, continue."""
+    from detkds_gp.environment import check_environment
+
+    check_environment()
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.tables import print_result
-    from detkds_gp.experiment import Experiment
+    from detkds_gp.experiment import Experiment, load_config
 
     options = parse_options(cfg_options or []) | ({"execution.workers": workers} if workers else {})
     console = Console()
+    experiment = Experiment(load_config(config, options), work_dir or Path("work_dirs") / Path(config).stem)
     with watching(console, quiet) as listener:
-        outcome = Experiment.from_config(config, work_dir, **options).run(listener)
+        outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
 
 

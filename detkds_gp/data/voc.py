@@ -51,6 +51,18 @@ class VocReport:
     broken: tuple[str, ...]
     missing: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Say it in two or three lines, naming the files that were left out."""
+        splits = ", ".join(f"{n} {split} images ({self.boxes[split]} boxes)" for split, n in self.images.items())
+        left_out = [*self.broken, *self.missing]
+        return "\n".join(
+            [
+                f"classes {', '.join(self.classes)}; {splits}; split by {self.origin}",
+                f"boxes: {self.dropped} dropped, {self.clipped} clipped, {self.swapped} mended, {self.difficult} difficult",
+                *([f"left out, broken or without image: {', '.join(left_out)}"] if left_out else []),
+            ]
+        )
+
 
 @dataclass
 class _Page:
@@ -182,7 +194,7 @@ def _bbox(node: ElementTree.Element, width: int, height: int, tally: Counter[str
     if (start >= end).any():
         return None
     tally["swapped"] += (low != corners[:2]).any()
-    tally["clipped"] += (start != low - 1).any() or (end != high).any()
+    tally["clipped"] += bool((start != low - 1).any() or (end != high).any())
     return [*start.tolist(), *(end - start).tolist()]
 
 

@@ -6,6 +6,9 @@ dataclasses.
 
 import warnings
 
+from detkds_gp.environment import check_environment
+
+check_environment()  # before mmdet is imported, which would say the same in a page of traceback
 with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns of itself once
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     warnings.filterwarnings("ignore", message=".*declare_namespace", category=DeprecationWarning)

@@ -67,14 +67,22 @@ class Experiment:
         cls,
         path: str | Path,
         work_dir: str | Path | None = None,
-        primitive_set: PrimitiveSet | None = None,
+        primitive_set: PrimitiveSet | str | None = None,
         **options: Any,
     ) -> Experiment:
-        """Make an experiment of a config file; the work directory defaults to ``work_dirs/<its name>``.
+        """Make an experiment of a config file.
+
+        Args:
+            path: the config file.
+            work_dir: where everything is written; None takes ``work_dirs/<the config's name>``.
+            primitive_set: a grammar of one's own, or the ``module:NAME`` of one, in place of the config's.
+            options: values that replace the config's; dotted keys as ``**{"proxy.iterations": 200}``.
 
         Raises:
             ConfigError: if the config is missing or broken.
         """
+        if isinstance(primitive_set, str):
+            options["primitive_set"], primitive_set = primitive_set, None
         return cls(load_config(path, options), work_dir or Path("work_dirs") / Path(path).stem, primitive_set)
 
     def run(self, listener: Listener | None = None) -> Outcome:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from detkds_gp.data.coco import load_split
+
+GpSearch = Callable[..., Any]
+
+PAGE = """<annotation><filename>{name}.png</filename>
+<size><width>40</width><height>30</height><depth>3</depth></size>
+<object><name>dog</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>25</ymax></bndbox></object>
+</annotation>"""
+
+
+def test_digits_are_generated_once(gp_search: GpSearch, tmp_path: Path) -> None:
+    numbers = ["--train", "3", "--selection", "2", "--test", "2", "--size", "64"]
+    ended = gp_search("data", "digits", "-o", tmp_path / "digits", *numbers)
+    assert ended.code == 0, ended.err
+    assert "3 train, 2 selection, 2 test scenes of 64x64 pixels" in ended.out
+    assert len(load_split(tmp_path / "digits/train.json", tmp_path / "digits/images").images) == 3
+    assert gp_search("data", "digits", "-o", tmp_path / "digits", *numbers).code == 0
+    other = gp_search("data", "digits", "-o", tmp_path / "digits", "--size", "64")
+    assert (other.code, other.err.count("\n")) == (2, 1)
+    assert "choose another folder" in other.err
+    assert "size >= 64" in gp_search("data", "digits", "-o", tmp_path / "x", "--size", "8").err
+
+
+def test_a_voc_folder_is_converted(gp_search: GpSearch, tmp_path: Path) -> None:
+    source = tmp_path / "voc"
+    for number in range(6):
+        (source / "Annotations").mkdir(parents=True, exist_ok=True)
+        (source / "JPEGImages").mkdir(exist_ok=True)
+        (source / f"Annotations/{number}.xml").write_text(PAGE.format(name=number))
+        cv2.imwrite(str(source / f"JPEGImages/{number}.png"), np.full((30, 40, 3), number, np.uint8))
+    (source / "Annotations/6.xml").write_text(PAGE.format(name=6))
+    ended = gp_search("data", "voc", source, "-o", tmp_path / "coco")
+    assert ended.code == 0, ended.err
+    assert "classes: dog" in ended.out
+    assert "missing: 1, the first Annotations/6.xml" in ended.out
+    splits = [load_split(tmp_path / f"coco/{name}.json", tmp_path / "coco/images") for name in ("train", "selection", "test")]
+    assert sum(len(split.images) for split in splits) == 6
+    refused = gp_search("data", "voc", tmp_path / "nothing", "-o", tmp_path / "other")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)

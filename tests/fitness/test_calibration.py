@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from detkds_gp.detectors import build_detector
+from detkds_gp.errors import DetectorError, StoreError
+from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.calibration import measure_scale, write_probe
+from detkds_gp.language import Map, PrimitiveSet, distance, parse_distiller
+from detkds_gp.primitives.inputs import global_
+from detkds_gp.training import seed_all
+
+
+@distance(Map, latex="d(#1)")
+def plain(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean square, ()."""
+    return (student - teacher).square().mean()
+
+
+@distance(Map, latex="2d(#1)")
+def doubled(student: Tensor, teacher: Tensor) -> Tensor:
+    """Twice the mean square, ()."""
+    return 2 * (student - teacher).square().mean()
+
+
+@distance(Map, latex="f(#1)")
+def flat(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean square, (); without a gradient on the teacher's 16 channels."""
+    if student.shape[1] == 16:
+        return (student - teacher).square().mean().detach()
+    return (student - teacher).square().mean()
+
+
+OWN = PrimitiveSet("OWN", [global_, plain, doubled, flat])
+
+
+LevelLoss = Callable[[Any, list[Tensor], Any], Tensor]
+
+
+def by_hand(proxy: ProxyTraining, batches: int, level_loss: LevelLoss) -> tuple[float, float]:
+    """Return task and distillation gradient norms on the student's maps, written out."""
+    task = proxy.task
+    model = proxy.model(parse_distiller("l2(global)", task.primitive_set), seed=0)
+    model.student.load_state_dict(torch.load(task.probe, weights_only=True))
+    student = model.train().student
+    squares = [0.0, 0.0]
+    for number, (batch, kept) in enumerate(islice(proxy.batches(0, kept=True), batches)):
+        seed_all(0, number)
+        data = student.data_preprocessor(batch, True)
+        maps = [m.detach().requires_grad_() for m in student.extract_feat(data["inputs"])]
+        losses = student.bbox_head.loss(maps, data["data_samples"])
+        own = sum(level for levels in losses.values() for level in levels)
+        extra = level_loss(model, maps, kept)
+        for index, loss in enumerate((own, extra)):
+            gradients = torch.autograd.grad(loss, maps, retain_graph=True, allow_unused=True)
+            squares[index] += sum(g.square().sum().item() for g in gradients if g is not None)
+    return squares[0] ** 0.5, squares[1] ** 0.5
+
+
+def mean_square(model: Any, maps: list[Tensor], kept: Any) -> Tensor:
+    pairs = zip(model.bridges["global"], maps, kept["global"], strict=True)
+    return torch.stack([(layer(m) - t).square().mean() for layer, m, t in pairs]).mean()
+
+
+def soft_labels(model: Any, maps: list[Tensor], kept: Any) -> Tensor:
+    scores, _ = model.student.bbox_head(maps)
+    levels = []
+    for score, wanted in zip(scores, kept["class_logits"], strict=True):
+        rows = score.permute(0, 2, 3, 1).reshape(-1, 10)
+        p, q = (torch.log_softmax(x / 2, dim=1) for x in (wanted, rows))
+        levels.append((p.exp() * (p - q)).sum(dim=1).mean())
+    return torch.stack(levels).mean()
+
+
+@pytest.mark.parametrize(
+    ("formula", "level_loss"),
+    [("l2(global)", mean_square), ("kl(softmax_row(class_logits, 2))", soft_labels)],
+)
+@pytest.mark.parametrize("batches", [1, 3])
+def test_the_scaled_gradient_is_as_large_as_the_tasks(
+    formula: str, level_loss: LevelLoss, batches: int, task: ProxyTask
+) -> None:
+    settings = task.settings.model_copy(update={"calibration_batches": batches})
+    proxy = ProxyTraining(replace(task, settings=settings))
+    scale = measure_scale(proxy, formula, seed=0)
+    own, extra = by_hand(proxy, batches, level_loss)
+    assert own > 0 < extra
+    assert scale.value is not None
+    assert scale.value * extra == pytest.approx(own, rel=6e-3)  # 3 digits
+    assert scale.value == float(f"{scale.value:.3g}")
+    assert measure_scale(proxy, formula, seed=0).value == scale.value
+
+
+def with_own_set(task: ProxyTask) -> ProxyTraining:
+    return ProxyTraining(replace(task, primitive_set=OWN))
+
+
+def test_a_loss_twice_as_large_has_half_the_scale(task: ProxyTask) -> None:
+    proxy = with_own_set(task)
+    once = measure_scale(proxy, "plain(global)", seed=0).value
+    twice = measure_scale(proxy, "doubled(global)", seed=0).value
+    assert once is not None
+    assert twice == pytest.approx(once / 2, rel=6e-3)
+
+
+def test_a_formula_without_a_gradient_is_rejected(task: ProxyTask) -> None:
+    scale = measure_scale(with_own_set(task), "flat(global)", seed=0)
+    assert (scale.value, scale.failure) == (None, "rejected:gradient")
+    assert not scale.ok
+
+
+def test_a_gradient_that_is_no_number_and_missing_knowledge_are_named(task: ProxyTask) -> None:
+    proxy = ProxyTraining(task)
+    batches = proxy.batches
+
+    def spoilt(seed: int, *, kept: bool) -> Iterator[Any]:
+        for batch, said in batches(seed, kept=kept):
+            yield batch, {**said, "global": [level * float("inf") for level in said["global"]]}
+
+    def silent(seed: int, *, kept: bool) -> Iterator[Any]:
+        for batch, said in batches(seed, kept=kept):
+            yield batch, {name: levels for name, levels in said.items() if name != "global"}
+
+    proxy.batches = spoilt  # type: ignore[method-assign]
+    assert measure_scale(proxy, "l2(global)", seed=0).failure == "nonfinite"
+    proxy.batches = silent  # type: ignore[method-assign]
+    assert measure_scale(proxy, "l2(global)", seed=0).failure == "shape"
+
+
+def test_the_probe_is_the_student_trained_alone_for_a_while(task: ProxyTask) -> None:
+    proxy = ProxyTraining(task)
+    distiller = parse_distiller("none", task.primitive_set)
+    wanted = proxy.train(distiller, task.settings.calibration_iterations, seed=0).state_dict()
+    probe = torch.load(task.probe, weights_only=True)
+    assert all(torch.equal(probe[name], value) for name, value in wanted.items())
+    fresh = build_detector(task.student, task.splits["train"].classes).state_dict()
+    assert not torch.equal(probe["neck.fpn_convs.0.conv.weight"], fresh["neck.fpn_convs.0.conv.weight"])
+
+
+def test_a_broken_probe_is_named(elsewhere: ProxyTask) -> None:
+    elsewhere.probe.write_bytes(b"no weights")
+    with pytest.raises(StoreError, match=r"calibration student .*probe\.pt.*delete the file"):
+        measure_scale(ProxyTraining(elsewhere), "l2(global)", seed=0)
+
+
+def test_a_student_that_cannot_be_trained_alone_is_named(elsewhere: ProxyTask) -> None:
+    wild = {"optimizer": {"type": "SGD", "lr": 1e12}, "clip_norm": 0, "calibration_iterations": 4}
+    settings = elsewhere.settings.model_copy(update=wild)
+    with pytest.raises(DetectorError, match=r"student alone fails to train.*optimizer\.lr"):
+        write_probe(ProxyTraining(replace(elsewhere, settings=settings)), seed=0)
