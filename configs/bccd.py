@@ -42,11 +42,11 @@ teacher = dict(
 )
 
 proxy = dict(
-    iterations=100,
+    iterations=50,
     image_size=(120, 160),
     optimizer=adamw,
     warmup=20,
-    calibration_iterations=30,
+    calibration_iterations=20,
 )
 search = dict(
     divide=dict(population=5, offspring=5, generations=1),

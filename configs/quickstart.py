@@ -39,11 +39,11 @@ student = dict(config=retinanet, overrides=narrow(16, 64))
 teacher = dict(
     config=retinanet,
     overrides=narrow(32, 64),
-    train=dict(iterations=350, optimizer=adamw, warmup=20, decay=0.5),
+    train=dict(iterations=300, optimizer=adamw, warmup=20, decay=0.5),
 )
 
 proxy = dict(
-    iterations=80,
+    iterations=70,
     image_size=(96, 96),
     optimizer=adamw,
     warmup=10,

@@ -37,12 +37,4 @@ def voc(
     """Convert a Pascal-VOC folder to COCO format with train, selection and test splits."""
     from detkds_gp.data.voc import convert_voc
 
-    report = convert_voc(source, output, seed=seed)
-    counts = ", ".join(f"{number} {split}" for split, number in report.images.items())
-    print(f"{output}: {counts} images (splits by {report.origin}); classes: {', '.join(report.classes)}")
-    for name in ("difficult", "clipped", "swapped", "dropped", "wrong_sizes", "unlisted"):
-        if number := getattr(report, name):
-            print(f"{name.replace('_', ' ')}: {number}")
-    for name in ("broken", "missing"):
-        if files := getattr(report, name):
-            print(f"{name}: {len(files)}, the first {files[0]}")
+    print(f"{output}: {convert_voc(source, output, seed=seed)}")

@@ -55,10 +55,11 @@ class VocReport:
         """Say it in two or three lines, naming the files that were left out."""
         splits = ", ".join(f"{n} {split} images ({self.boxes[split]} boxes)" for split, n in self.images.items())
         left_out = [*self.broken, *self.missing]
+        mended = f"{self.clipped} clipped, {self.swapped} with swapped corners mended"
         return "\n".join(
             [
                 f"classes {', '.join(self.classes)}; {splits}; split by {self.origin}",
-                f"boxes: {self.dropped} dropped, {self.clipped} clipped, {self.swapped} mended, {self.difficult} difficult",
+                f"boxes: {self.dropped} dropped, {mended}, {self.difficult} difficult",
                 *([f"left out, broken or without image: {', '.join(left_out)}"] if left_out else []),
             ]
         )

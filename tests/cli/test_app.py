@@ -36,7 +36,9 @@ def forget(work_dir: Path, where: str, table: str = "scores") -> None:
         database.execute(f"DELETE FROM {table} WHERE {where}")
 
 
-def test_run_continues_and_prints_the_result(gp_search: GpSearch, tiny_config: Path, copied: Path, finished: Outcome) -> None:
+def test_run_continues_and_prints_the_result(
+    gp_search: GpSearch, tiny_config: Path, copied: Path, finished: Outcome
+) -> None:
     ended = gp_search("run", tiny_config, "--work-dir", copied)
     assert ended.code == 0
     assert "divide 0: 4 trainings, 4 answered before" in ended.out
@@ -172,12 +174,13 @@ STARTS = {"json": b"{", "text": b"1 * ", "latex": b"\\", "dot": b"digraph", "svg
 def test_export_writes_every_format(fmt: str, gp_search: GpSearch, finished: Outcome, tmp_path: Path) -> None:
     for source in (finished.work_dir, finished.best.text):
         path = tmp_path / f"out.{fmt}"
-        ended = gp_search("export", source, "--to", fmt, "-o", path, "--set", "detkds_gp.primitives:DETKDS")
+        command = ["export", source, "--to", fmt, "--set", "detkds_gp.primitives:DETKDS"]
+        ended = gp_search(*command, "-o", path)
         assert ended.code == 0, ended.err
         content = path.read_bytes()
         assert content.lstrip().startswith(STARTS[fmt]) or fmt == "latex"
         if fmt != "png":
-            assert gp_search("export", source, "--to", fmt).out.strip() == content.decode().strip()
+            assert gp_search(*command).out.strip() == content.decode().strip()
         path.unlink()
 
 
@@ -186,7 +189,7 @@ def test_export_knows_ranks_and_formulas(gp_search: GpSearch, finished: Outcome)
     second = gp_search("export", finished.work_dir, "--rank", "2").out.strip()
     assert second != finished.best.text
     assert gp_search("export", FORMULA).out.strip() == FORMULA
-    long = "l2(" + "abs(" * 100 + "global" + ")" * 101
+    long = "l2(" + "unit_channel(" * 30 + "global" + ")" * 31
     assert len(long) > 255
     assert gp_search("export", long).code == 0
     values = json.loads(gp_search("export", FORMULA, "--to", "json").out)

@@ -17,6 +17,7 @@ import pytest
 
 from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.experiment import Experiment, Outcome
+from detkds_gp.experiment.summary import opened
 from detkds_gp.store import Store
 
 GP_SEARCH = str(Path(sys.executable).with_name("gp_search"))
@@ -99,14 +100,7 @@ def test_two_workers_give_what_one_process_gives(tiny_config: Path, finished: Ou
 
 
 @pytest.mark.slow
-def test_one_worker_gives_what_one_process_gives(tiny_config: Path, finished: Outcome, tmp_path: Path) -> None:
-    options = {**LOCAL, "execution.workers": 1}
-    outcome = Experiment.from_config(tiny_config, tmp_path / "one", **options).run()
-    assert untimed(outcome.summary) == untimed(finished.summary)
-
-
-@pytest.mark.slow
-def test_killed_three_times_it_ends_as_if_never_killed(
+def test_killed_three_times_it_ends_as_one_process_never_killed(
     start: Callable[..., subprocess.Popen[str]],
     tiny_config: Path,
     finished: Outcome,
@@ -114,8 +108,9 @@ def test_killed_three_times_it_ends_as_if_never_killed(
 ) -> None:
     work_dir, total = tmp_path / "killed", len(rows(finished.work_dir))
     recorded: dict[Any, float] = {}
-    for answers in (2, 8, total - 3):  # while preparing, dividing, judging
-        process = start(work_dir, {**LOCAL, "execution.workers": 1})
+    moments = {2: "serial", 8: "local", total - 3: "serial"}  # while preparing, dividing, judging
+    for answers, executor in moments.items():
+        process = start(work_dir, {"execution.executor": executor})
         wait_for(lambda: len(rows(work_dir)) >= answers or process.poll() is not None)  # noqa: B023
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
@@ -232,9 +227,9 @@ def test_a_set_of_ones_own_in_five_lines_of_python(tiny_config: Path, tmp_path: 
     ended = subprocess.run([sys.executable, "five.py"], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip().endswith("* quartic(global)")
-    shown = subprocess.run([GP_SEARCH, "show", "own"], cwd=tmp_path, capture_output=True, text=True)
-    assert shown.returncode == 2
-    assert "--set module:NAME" in shown.stderr
+    another = pytest.raises(StoreError, match="searched with another set .* --set module:NAME")
+    with another, opened(tmp_path / "own") as summary:
+        summary.ranking()
 
 
 @pytest.mark.slow
