@@ -132,6 +132,11 @@ def load_primitive_set(reference: str) -> PrimitiveSet:
     except ImportError as error:
         remedy = "give module:NAME, importable from here"
         raise DeclarationError(f"primitive_set {reference!r}: {error}; {remedy}") from error
+    except DeclarationError:
+        raise
+    except Exception as error:
+        got = f"{module_name!r} does not import, {type(error).__name__}: {error}"
+        raise DeclarationError(f"primitive_set {reference!r}: {got}; mend the file") from error
     found = getattr(module, name, None)
     if not isinstance(found, PrimitiveSet):
         sets = [key for key, value in vars(module).items() if isinstance(value, PrimitiveSet)]

@@ -155,3 +155,10 @@ def test_a_set_in_the_current_directory_is_found(tmp_path, monkeypatch):
 def test_a_reference_that_leads_nowhere(reference, message):
     with pytest.raises(DeclarationError, match=message):
         load_primitive_set(reference)
+
+
+def test_a_file_that_does_not_import_is_told_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "half_written.py").write_text("MINE = PrimitiveSet(\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(DeclarationError, match="half_written.*SyntaxError.*mend the file"):
+        load_primitive_set("half_written:MINE")
