@@ -1,4 +1,4 @@
-.PHONY: help setup quickstart test test-fast lint
+.PHONY: help setup quickstart test test-slow lint
 PYTEST = .venv/bin/python -m pytest
 
 help: ## Say what there is
@@ -10,11 +10,11 @@ setup: ## Make or refresh .venv (the others do it too)
 quickstart: setup ## Search a first distiller on a small data set
 	.venv/bin/gp_search run configs/quickstart.py
 
-test: setup ## Run all tests
-	$(PYTEST)
-
-test-fast: setup ## Run all but the slow tests
+test: setup ## Run the tests
 	$(PYTEST) -m "not slow"
+
+test-slow: setup ## Run the few long tests
+	$(PYTEST) -m slow
 
 lint: setup ## Check style and types
 	.venv/bin/ruff check .

@@ -157,8 +157,8 @@ def test_another_answer_to_the_same_question_is_refused(tmp_path, record, told):
 
 def test_what_is_not_a_number_is_no_answer(tmp_path):
     with Store.open(tmp_path) as store:
-        with pytest.raises(ValueError, match=r"scores\.ap is nan"):
-            store.record_score(TRIAL, Score(float("nan")))
+        with pytest.raises(ValueError, match=r"scores\.wall_seconds is nan"):
+            store.record_score(TRIAL, Score(0.5, wall_seconds=float("nan")))
         assert store.score(TRIAL) is None
 
 
