@@ -45,8 +45,8 @@ class OptimizerSettings(Settings):
         optimizer: an mmengine optimizer config.
         clip_norm: largest gradient norm; 0 switches clipping off.
         warmup: iterations over which the learning rate rises linearly; it is constant afterwards.
-        decay: share of the training, at its end, over which the learning rate falls to zero along a cosine. A
-            search needs 0, so that a short training is the beginning of a longer one.
+        decay: share of the training, at its end, over which the learning rate falls to zero along a cosine. With
+            0 a short training is the beginning of a longer one; with more, seeds differ less.
     """
 
     optimizer: dict[str, Any] = Field(default_factory=lambda: {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05})
