@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SHOWN = 30
+"""Known names that a message lists at most."""
+
 
 class UserError(Exception):
     """A mistake in what the user gave: says got, wanted and remedy in one line."""
@@ -47,9 +50,10 @@ class StoreError(UserError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'a' or 'b'?`` for the known names nearest to ``name``, or the whole list."""
+    """Return ``; did you mean 'a' or 'b'?`` for the known names nearest to ``name``, or the first SHOWN of the list."""
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
         return "; did you mean " + " or ".join(repr(c) for c in close) + "?"
-    return "; known: " + ", ".join(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return "; known: " + ", ".join(names[:SHOWN]) + more

@@ -16,10 +16,13 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
 
     from .batch import Detections, ImageInput, make_batch, predict
     from .build import DetectorSpec, build_detector, detector_config
-    from .checkpoint import load_weights, save_student
-    from .knowledge import Knowledge
+    from .checkpoint import checkpoint_classes, load_weights, save_student
+    from .inherit import inherit, inheritable
+    from .knowledge import SAID, Knowledge
     from .modes import evaluating
-    from .pair import Pair, SharedKnowledge, adapt, adapters, check_pair
+    from .pair import OFFERS, Pair, Pairing, check_pair
+    from .regions import Scene, scene_of
+    from .shared import Level, Shared
     from .taps import Taps, teacher_knowledge
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "DetectorSpec",
     "build_detector",
     "detector_config",
+    "checkpoint_classes",
     "load_weights",
     "save_student",
     "ImageInput",
@@ -34,12 +38,18 @@ __all__ = [
     "make_batch",
     "predict",
     "Knowledge",
+    "SAID",
+    "inherit",
+    "inheritable",
     "Taps",
     "teacher_knowledge",
+    "OFFERS",
+    "Level",
     "Pair",
-    "SharedKnowledge",
+    "Pairing",
+    "Scene",
+    "Shared",
     "check_pair",
-    "adapters",
-    "adapt",
     "evaluating",
+    "scene_of",
 ]

@@ -39,7 +39,7 @@ class DetectorSpec:
     checkpoint: str | None = None
 
 
-def build_detector(spec: DetectorSpec, classes: Sequence[str]) -> BaseDetector:
+def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bool = True) -> BaseDetector:
     """Build a detector for ``classes`` on the CPU, in train mode.
 
     Without a checkpoint the weights come from ``init_weights()``, which draws from torch's global
@@ -49,6 +49,8 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str]) -> BaseDetector:
     Args:
         spec: the detector.
         classes: its class names, in the order of its labels.
+        initialise: whether a detector without a checkpoint gets its ``init_weights()``, which may download a
+            pretrained backbone; else its layers keep the weights they were made with.
 
     Returns:
         An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does
@@ -64,7 +66,8 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str]) -> BaseDetector:
     with quiet():
         detector = _build_model(spec, config)
         if spec.checkpoint is None:
-            _initialise(spec, detector)
+            if initialise:
+                _initialise(spec, detector)
         else:
             load_weights(detector, spec.checkpoint, classes)
             detector._is_init = True  # so that nothing initialises over the weights

@@ -61,6 +61,15 @@ def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str
         )
 
 
+def checkpoint_classes(path: str | Path) -> tuple[str, ...] | None:
+    """Return the class names that a checkpoint was trained on, or None if it does not say.
+
+    Raises:
+        DetectorError: the file is missing, unreadable or holds other objects than weights.
+    """
+    return _classes_of(_read(Path(path)).get("meta"))
+
+
 def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
     """Write weights that plain mmdet (``init_detector``) and ``load_weights`` load.
 
@@ -122,16 +131,18 @@ def _refusal(error: Exception) -> str:
     return f"cannot be read ({type(error).__name__}); it is no torch file, or cut off"
 
 
-def _check_classes(meta: Any, path: str | Path, classes: Sequence[str]) -> None:
-    """Compare the class names of a checkpoint's ``meta``, which mmdet 2 and 3 write differently."""
+def _classes_of(meta: Any) -> tuple[str, ...] | None:
+    """Return the class names of a checkpoint's ``meta``, which mmdet 2 and 3 write differently."""
     dataset = meta.get("dataset_meta", meta) if isinstance(meta, Mapping) else None
-    if not isinstance(dataset, Mapping):
-        return
-    found = dataset.get("classes", dataset.get("CLASSES"))
+    found = dataset.get("classes", dataset.get("CLASSES")) if isinstance(dataset, Mapping) else None
     if found is None:
-        return
-    found = (found,) if isinstance(found, str) else tuple(found)
-    if found != tuple(classes):
+        return None
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
+def _check_classes(meta: Any, path: str | Path, classes: Sequence[str]) -> None:
+    found = _classes_of(meta)
+    if found is not None and found != tuple(classes):
         raise DetectorError(
             f"checkpoint {path} was trained on the classes {_listed(found)}, "
             f"wanted {_listed(classes)} in this order; give a checkpoint of these classes"

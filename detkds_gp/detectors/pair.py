@@ -1,47 +1,87 @@
-"""Checks a student and a teacher against each other before anything is trained."""
+"""Checks a student and a teacher against each other before anything is trained, and pairs what they say in training."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
 from torch import nn
 
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import DetectorError, nearest
 
-from .knowledge import SOURCES, Knowledge, anchors_per_location, dense_head, num_classes
-from .taps import Taps, listen
+from .knowledge import Knowledge
+from .parts import AbsentError
+from .regions import Scene
+from .shared import Pairs, Shared, Step
+from .shared_heads import (
+    SharedBoxes,
+    SharedBoxScore,
+    SharedClassMap,
+    SharedClassRows,
+    SharedValuableBoxes,
+    share_bins,
+    share_head,
+    share_score_field,
+)
+from .shared_maps import (
+    SharedMaps,
+    share_instances,
+    share_maps,
+    share_mask_field,
+    share_masked,
+    share_valuable_region,
+)
+from .shared_regions import share_cross_head, share_masks, share_regions
+from .sides import Side, look
 
-Shape = tuple[int, ...]
-
-BRIDGED = ("global",)
-"""Knowledge whose channels may differ, because an adapter brings the student's to the teacher's."""
+Offer = Callable[[Side, Side], Shared]
 
 
-@dataclass(frozen=True)
-class SharedKnowledge:
-    """One knowledge that both detectors of a pair offer, level by level.
+def _by_stage(dense: Offer, regional: Offer) -> Offer:
+    """Return what two dense heads share, or two second stages."""
 
-    Attributes:
-        student: for each level the shape on one image: (C, H, W) of maps, (M, K) of rows.
-        teacher: the same of the teacher; it differs in C at most.
-        grids: for each level its (H, W).
-        strides: for each level the input pixels between two locations.
-    """
+    def share(student: Side, teacher: Side) -> Shared:
+        two = [bool(side.stages) for side in (student, teacher)]
+        if two[0] != two[1]:
+            kinds = ["two stages" if one else "one stage" for one in two]
+            raise AbsentError(f"the student has {kinds[0]}, the teacher {kinds[1]}")
+        return (regional if two[0] else dense)(student, teacher)
 
-    student: tuple[Shape, ...]
-    teacher: tuple[Shape, ...]
-    grids: tuple[tuple[int, int], ...]
-    strides: tuple[int, ...]
+    return share
 
-    @property
-    def levels(self) -> int:
-        """How many levels there are."""
-        return len(self.student)
+
+def _head(kind: type, classes: str = "class_map", boxes: str = "box_map") -> Offer:
+    return partial(share_head, kind=kind, classes=classes, boxes=boxes)
+
+
+OBJECTNESS = ("objectness_map", "proposal_map")
+OFFERS: dict[str, Offer] = {
+    "global": share_maps,
+    "foreground": partial(share_masked, foreground=True),
+    "background": partial(share_masked, foreground=False),
+    "instance": share_instances,
+    "class_logits": _by_stage(_head(SharedClassRows), partial(share_regions, what="logits")),
+    "class_map": _head(SharedClassMap),
+    "boxes": _by_stage(_head(SharedBoxes), partial(share_regions, what="boxes")),
+    "box_bins": share_bins,
+    "box_score": _by_stage(_head(SharedBoxScore), partial(share_regions, what="score")),
+    "valuable_boxes": _head(SharedValuableBoxes),
+    "objectness": _head(SharedClassRows, *OBJECTNESS),
+    "objectness_map": _head(SharedClassMap, *OBJECTNESS),
+    "proposals": _head(SharedBoxes, *OBJECTNESS),
+    "proposal_score": _head(SharedBoxScore, *OBJECTNESS),
+    "mask_logits": share_masks,
+    "cross_logits": partial(share_cross_head, rows=True),
+    "cross_map": partial(share_cross_head, rows=False),
+    "teacher_score": share_score_field,
+    "foreground_mask": partial(share_mask_field, foreground=True),
+    "background_mask": partial(share_mask_field, foreground=False),
+    "valuable_region": share_valuable_region,
+}
+"""By knowledge name, what decides whether and how a pair shares it; any other name is a module's path."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +89,41 @@ class Pair:
     """What a student can learn from a teacher.
 
     Attributes:
-        num_classes: of both; None if their heads do not say.
+        classes: the names of the student's and of the teacher's classes; None where they were not given.
         shared: the knowledge both offer.
         refused: for every other knowledge, why not.
+        said: for each statement of the teacher, how many numbers it has an image.
     """
 
-    num_classes: int | None
-    shared: Mapping[str, SharedKnowledge]
+    classes: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
+    shared: Mapping[str, Shared]
     refused: Mapping[str, str]
+    said: Mapping[str, int]
+
+    def heard(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the student's statements that some knowledge needs; what is not shared needs none."""
+        return _united(self.shared[name].heard for name in names if name in self.shared)
+
+    def kept(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the teacher's statements that some knowledge needs."""
+        return _united(self.shared[name].kept for name in names if name in self.shared)
+
+    def live(self, names: Iterable[str]) -> bool:
+        """Return whether some knowledge asks the teacher itself at every step."""
+        return any(self.shared[name].live for name in names if name in self.shared)
 
 
-@dataclass(frozen=True)
-class _Side:
-    """What one detector says of an empty image."""
-
-    who: str
-    knowledge: Knowledge
-    absent: Mapping[str, str]
-    anchors: tuple[int, ...]
-    strides: tuple[int, ...]
-    padded: tuple[int, int]
+def _united(parts: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in parts for name in part))
 
 
-def check_pair(student: BaseDetector, teacher: BaseDetector, image_size: tuple[int, int]) -> Pair:
+def check_pair(
+    student: BaseDetector,
+    teacher: BaseDetector,
+    image_size: tuple[int, int],
+    classes: tuple[Sequence[str], Sequence[str]] | None = None,
+    names: Sequence[str] = tuple(OFFERS),
+) -> Pair:
     """Run both detectors once on an empty image and say what they share.
 
     Neither is changed: train flags, batch-norm statistics and torch's generators are as before.
@@ -80,62 +132,88 @@ def check_pair(student: BaseDetector, teacher: BaseDetector, image_size: tuple[i
         student: the detector that learns.
         teacher: the detector that knows.
         image_size: (height, width) of the padded images, in pixels.
+        classes: the class names of both, by which their columns are matched.
+        names: the knowledge to look for: of `OFFERS`, or the path of a module of both.
 
     Raises:
-        DetectorError: their class counts differ, they cannot take such an image, or they share
+        DetectorError: they cannot take such an image, a name is neither a knowledge nor a module, or they share
             nothing.
     """
-    counts = num_classes(student), num_classes(teacher)
-    if None not in counts and counts[0] != counts[1]:
-        raise DetectorError(
-            f"the student has {counts[0]} classes, the teacher {counts[1]}; build both for the same classes"
-        )
-    sides = _look(student, "student", image_size), _look(teacher, "teacher", image_size)
-    shared: dict[str, SharedKnowledge] = {}
+    ours, theirs = classes or (None, None)
+    paths = [name for name in names if name not in OFFERS]
+    sides = (
+        look(student, "the student", image_size, paths, ours),
+        look(teacher, "the teacher", image_size, paths, theirs),
+    )
+    shared: dict[str, Shared] = {}
     refused: dict[str, str] = {}
-    for name in [name for source in SOURCES for name in source.names]:
-        reason = _mismatch(name, *sides)
-        if reason is None:
-            shared[name] = _share(name, *sides)
-        else:
-            refused[name] = reason
+    for name in dict.fromkeys(["global", *names]):
+        try:
+            shared[name] = OFFERS.get(name, partial(share_maps, name=name))(*sides)
+        except AbsentError as reason:
+            refused[name] = str(reason)
+    _check_paths(paths, student, refused)
     if not shared:
         raise DetectorError(
-            "student and teacher share no knowledge: "
-            + "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-            + "; choose a teacher with the student's pyramid or head"
+            f"student and teacher share no knowledge: {'; '.join(dict.fromkeys(refused.values()))}; "
+            "choose a teacher with the student's pyramid or head"
         )
-    return Pair(counts[0], shared, refused)
+    said = {name: sum(level[0].numel() for level in levels) for name, levels in sides[1].knowledge.items() if levels}
+    return Pair((sides[0].classes, sides[1].classes), shared, refused, said)
 
 
-def adapters(pair: Pair, generator: torch.Generator) -> nn.ModuleDict:
-    """Make the learned 1x1 convolutions that bring the student's channels to the teacher's.
+def _check_paths(paths: Sequence[str], student: BaseDetector, refused: Mapping[str, str]) -> None:
+    """Refuse a name that is neither a knowledge nor a module of the student: it is misspelt."""
+    modules = dict(student.named_modules())
+    for path in paths:
+        if path in refused and path not in modules:
+            known = [*OFFERS, *(m for m in modules if m)]
+            raise DetectorError(f"{path!r} is neither a knowledge nor a module of the student{nearest(path, known)}")
+
+
+class Pairing(nn.Module):
+    """Pairs what student and teacher say of a batch; holds the adapters, which are trained with the student.
 
     Args:
-        pair: from ``check_pair``.
-        generator: draws the weights (variance 1 / C of the student); torch's own generator is left
+        pair: from `check_pair`.
+        names: the knowledge wanted; what is not shared is left out.
+        generator: draws the adapters' weights (variance 1 / C of the student); torch's own generator is left
             alone.
 
-    Returns:
-        By knowledge name a ModuleList with one module a level; knowledge whose channels agree has
-        no entry.
+    Attributes:
+        adapters: by knowledge name, one module a level; knowledge whose channels agree has no entry.
+        heard: statements of the student that are needed.
+        kept: statements of the teacher that are needed.
+        live: whether the teacher itself is asked at every step.
     """
-    made = nn.ModuleDict()
-    for name in BRIDGED:
-        knowledge = pair.shared.get(name)
-        if knowledge is not None and knowledge.student != knowledge.teacher:
-            channels = [(s[0], t[0]) for s, t in zip(knowledge.student, knowledge.teacher, strict=True)]
-            made[name] = nn.ModuleList([_pointwise(*level, generator) for level in channels])
-    return made
 
+    def __init__(self, pair: Pair, names: Sequence[str], generator: torch.Generator) -> None:
+        super().__init__()
+        self.pair = pair
+        self.names = [name for name in names if name in pair.shared]
+        self.heard, self.kept, self.live = pair.heard(self.names), pair.kept(self.names), pair.live(self.names)
+        self.adapters = nn.ModuleDict()
+        for name, shared in pair.shared.items():
+            channels = shared.channels() if isinstance(shared, SharedMaps) and name in self.heard else None
+            if channels:
+                self.adapters[name.replace(".", "/")] = nn.ModuleList([_pointwise(*c, generator) for c in channels])
 
-def adapt(knowledge: Knowledge, bridges: nn.ModuleDict) -> Knowledge:
-    """Return the student's knowledge with its adapters applied; what has none passes through."""
-    adapted = dict(knowledge)
-    for name, levels in bridges.items():
-        bridge = cast("nn.ModuleList", levels)
-        adapted[name] = [layer(x) for layer, x in zip(bridge, knowledge[name], strict=True)]
-    return adapted
+    def forward(
+        self, student: Knowledge, teacher: Knowledge, scene: Scene, live: BaseDetector | None = None
+    ) -> dict[str, Pairs]:
+        """Return (student, teacher) of every level by knowledge name.
+
+        Args:
+            student: its statements, `heard`.
+            teacher: its statements, `kept`.
+            scene: the objects of the batch.
+            live: the teacher, where `live` says that it is asked.
+
+        Raises:
+            ValueError: the teacher is asked and not given.
+        """
+        step = Step(student, teacher, scene, self.pair.shared, self.adapters, live)
+        return {name: self.pair.shared[name].pairs(step) for name in self.names}
 
 
 def _pointwise(inward: int, outward: int, generator: torch.Generator) -> nn.Module:
@@ -147,82 +225,3 @@ def _pointwise(inward: int, outward: int, generator: torch.Generator) -> nn.Modu
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.zero_()
     return layer
-
-
-def _look(detector: BaseDetector, role: str, size: tuple[int, int]) -> _Side:
-    device = next(detector.parameters()).device
-    taps = Taps(detector)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        batch = {"inputs": [torch.zeros(3, *size, dtype=torch.uint8)]}
-        inputs = detector.data_preprocessor(batch, False)["inputs"]
-        try:
-            listen(taps, inputs)
-        except (RuntimeError, ValueError) as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise DetectorError(f"the {role} cannot take an image of {size[0]}x{size[1]} pixels: {first}") from error
-    knowledge = taps.knowledge()
-    anchors = tuple(anchors_per_location(dense_head(detector))) if "class_map" in knowledge else ()
-    generator = getattr(getattr(detector, "bbox_head", None), "prior_generator", None)
-    strides = tuple(int(stride[0]) for stride in getattr(generator, "strides", ()))
-    return _Side(f"the {role}", knowledge, taps.absent, anchors, strides, tuple(inputs.shape[2:]))
-
-
-def _mismatch(name: str, student: _Side, teacher: _Side) -> str | None:
-    """Say in words why the two sides do not share a knowledge, or None if they do."""
-    for side in (student, teacher):
-        if name in side.absent:
-            return f"{side.who}'s {side.absent[name]}"
-    counts = len(student.knowledge[name]), len(teacher.knowledge[name])
-    if counts[0] != counts[1]:
-        return f"the student has {counts[0]} levels, the teacher {counts[1]}"
-    maps = _grid_name(name)
-    for level, (s, t) in enumerate(zip(student.knowledge[maps], teacher.knowledge[maps], strict=True)):
-        if s.shape[2:] != t.shape[2:]:
-            ours, theirs = _by(s.shape[2:]), _by(t.shape[2:])
-            return f"level {level} is {ours} in the student, {theirs} in the teacher"
-    if name in BRIDGED:
-        return None
-    if student.anchors != teacher.anchors:
-        ours, theirs = _few(student.anchors), _few(teacher.anchors)
-        return f"the student has {ours} anchors a location, the teacher {theirs}"
-    widths = [side.knowledge["class_logits"][0].shape[1] for side in (student, teacher)]
-    if widths[0] != widths[1]:
-        return f"the student has {widths[0]} columns for the classes, the teacher {widths[1]}"
-    return None
-
-
-def _share(name: str, student: _Side, teacher: _Side) -> SharedKnowledge:
-    grids = tuple((x.shape[2], x.shape[3]) for x in student.knowledge[_grid_name(name)])
-    strides = student.strides
-    if len(strides) != len(grids):
-        strides = tuple(_stride(student.padded, grid) for grid in grids)
-    return SharedKnowledge(
-        student=_shapes(student, name),
-        teacher=_shapes(teacher, name),
-        grids=grids,
-        strides=strides,
-    )
-
-
-def _stride(padded: tuple[int, int], grid: tuple[int, int]) -> int:
-    """Return the least power of two that makes ``grid``, which is rounded up, of the image."""
-    ratio = max(length / cells for length, cells in zip(padded, grid, strict=True))
-    return 2 ** math.ceil(math.log2(ratio))
-
-
-def _grid_name(name: str) -> str:
-    """Return the knowledge that holds the maps of ``name``: rows have lost their grid."""
-    return "class_map" if name == "class_logits" else name
-
-
-def _shapes(side: _Side, name: str) -> tuple[Shape, ...]:
-    levels = side.knowledge[name]
-    return tuple(tuple(x.shape[1:]) if x.ndim == 4 else tuple(x.shape) for x in levels)
-
-
-def _by(grid: torch.Size) -> str:
-    return "x".join(str(length) for length in grid)
-
-
-def _few(anchors: tuple[int, ...]) -> str:
-    return str(anchors[0]) if len(set(anchors)) == 1 else "/".join(str(a) for a in anchors)

@@ -42,8 +42,15 @@ class DetectorSettings(Settings):
 
 
 class TeacherSettings(DetectorSettings):
-    """The teacher: with a checkpoint, or trained once by the tool."""
+    """The teacher: with a checkpoint, or trained once by the tool.
 
+    Attributes:
+        classes: names in the order of its labels, if they are not the data's; a checkpoint that names its classes
+            needs none. Classes are matched by name.
+        train: how a teacher without a checkpoint is trained.
+    """
+
+    classes: tuple[str, ...] | None = None
     train: TeacherTraining = TeacherTraining()
 
 
@@ -154,6 +161,7 @@ class ExperimentConfig(Settings):
         threads: CPU threads of every training; another count changes the last digits.
         seed: of the search.
         cache_dir: where a trained teacher is kept.
+        init_student_from_teacher: students start with the teacher's neck and head where shapes agree.
         require_better_teacher: stop if the teacher's AP is not above the student's.
     """
 
@@ -170,6 +178,7 @@ class ExperimentConfig(Settings):
     threads: int = Field(1, ge=1)
     seed: int = 0
     cache_dir: str = "work_dirs/cache"
+    init_student_from_teacher: bool = False
     require_better_teacher: bool = True
 
     @model_validator(mode="after")

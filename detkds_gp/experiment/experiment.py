@@ -113,6 +113,10 @@ class Experiment:
         return LocalExecutor(worker, execution.workers, execution.time_limit_seconds, self.config.threads)
 
 
+def _written(path: Path | None) -> bool:
+    return path is None or path.exists()
+
+
 _WHO = {TeacherRequest: "teacher", ProbeRequest: "student for calibration"}
 
 
@@ -151,17 +155,22 @@ class _Run:
         missing: list[Request] = [trial for trial in asked if self.store.score(trial) is None]
         if not self.task.probe.exists():
             missing.insert(0, ProbeRequest(self.config.baseline_seeds[0]))
-        if self.store.score(TEACHER) is None or not self.task.teacher_outputs.exists():
+        if self.store.score(TEACHER) is None or not _written(self.task.teacher_outputs):
             missing.insert(0, TeacherRequest())
         total = len(asked) + len(_WHO)
         self.listener.phase("teacher and students alone", total, total - len(missing))
-        for request, answer in self.answers.prepared(missing):
+        first = missing[:1] if self.task.inherit else []  # students that inherit need the trained teacher
+        self._answer(first)
+        self._answer(missing[len(first) :])
+        self._check_baseline([self._known(trial) for trial in trials], self._known(TEACHER))
+
+    def _answer(self, requests: Sequence[Request]) -> None:
+        for request, answer in self.answers.prepared(requests):
             if isinstance(request, Trial):
                 self.store.record_score(request, answer, NONE)
             elif isinstance(request, TeacherRequest) and self.store.score(TEACHER) is None:
                 self.store.record_score(TEACHER, answer, TEACHER.distiller)
             self.listener.answered(_WHO.get(type(request), "student alone"), answer)
-        self._check_baseline([self._known(trial) for trial in trials], self._known(TEACHER))
 
     def _known(self, trial: Trial) -> Score:
         score = self.store.score(trial)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from detkds_gp.data.coco import CocoSplit, data_hash, load_split
 from detkds_gp.data.digits import make_digits
-from detkds_gp.detectors import DetectorSpec, Pair, build_detector, check_pair, detector_config
-from detkds_gp.errors import ConfigError, DataError, DetectorError
+from detkds_gp.detectors import Pair, Shared, detector_config
+from detkds_gp.errors import DataError, DeclarationError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.fitness import ProxyTask, with_checkpoint
-from detkds_gp.language import PrimitiveSet, load_primitive_set
-from detkds_gp.training import seed_all
+from detkds_gp.experiment.wiring import detector_specs, inheritance, wire
+from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
+from detkds_gp.language import Declaration, Field, Map, PrimitiveSet, load_primitive_set
 
 MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmcv", "mmengine", "deap", "numpy")
 
@@ -47,17 +46,13 @@ class Materials:
             "config": config.identity(),
             "detectors": {
                 role: _hash(detector_config(spec, self.splits["train"].classes).model.to_dict())
-                for role, spec in _detectors(config).items()
+                for role, spec in detector_specs(config).items()
             },
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
-            "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in _detectors(config).items()},
+            "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in detector_specs(config).items()},
             "versions": {name: version(name) for name in MATTERS},
         }
-
-
-def _detectors(config: ExperimentConfig) -> dict[str, DetectorSpec]:
-    return {role: pinned(getattr(config, role).spec(), role) for role in ("student", "teacher")}
 
 
 def _hash(values: Any) -> str:
@@ -110,74 +105,83 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
     """Return the grammar without the knowledge that the config leaves out or the pair does not share.
 
     Raises:
-        DeclarationError: if the config names unknown knowledge.
-        DetectorError: if nothing is left.
+        DeclarationError: if the config names unknown knowledge, or an input's kind is not what its source gives.
+        DetectorError: if the pair does not share knowledge that the config asks for, or nothing is left.
     """
+    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
     wanted = config.knowledge or primitive_set.niches
     for niche in wanted:
         primitive_set.niche(niche)
-    dropped = []
-    for name, declaration in primitive_set.declarations.items():
-        if declaration.role == "input" and declaration.source not in pair.shared:
-            listener.say(f"not shared: {name} ({pair.refused.get(declaration.source, 'unknown knowledge')})")
-            dropped.append(name)
-        elif declaration.role == "input" and declaration.result.sided and declaration.niche not in wanted:
-            dropped.append(name)
-    kept = [
-        n for n, d in primitive_set.declarations.items() if d.role == "input" and d.result.sided and n not in dropped
-    ]
-    if not kept:
-        raise DetectorError(
-            f"the pair shares none of the knowledge asked for ({', '.join(wanted)}); choose another pair or set"
-        )
+    shared = [d for d in inputs if d.source in pair.shared]
+    for declaration in shared:
+        _check_rank(declaration, pair.shared[declaration.source])
+    have = {d.niche for d in shared if d.result.sided}
+    missing = {n: "; ".join(_reasons(n, inputs, pair)) for n in wanted if n not in have}
+    if missing and (config.knowledge or not have):
+        niche, reason = next(iter(missing.items()))
+        raise DetectorError(f"the pair does not share {niche!r}: {reason}; leave it out of 'knowledge'")
+    for niche, reason in missing.items():
+        listener.say(f"not shared: {niche} ({reason})")
+    dropped = [d.name for d in inputs if d not in shared or (d.result.sided and d.niche not in wanted)]
     return primitive_set.without(*dropped) if dropped else primitive_set
+
+
+def _reasons(niche: str, inputs: Sequence[Declaration], pair: Pair) -> list[str]:
+    """Say why a pair does not share a niche, each reason once."""
+    sources = [d.source for d in inputs if d.result.sided and d.niche == niche]
+    return list(dict.fromkeys(pair.refused[source] for source in sources))
+
+
+def _check_rank(declaration: Declaration, shared: Shared) -> None:
+    axes = 4 if issubclass(declaration.result, (Map, Field)) else 2
+    got = len(shared.student[0]) + (1 if axes == 4 else 0)
+    if declaration.result.sided and got != axes:
+        raise DeclarationError(
+            f"input {declaration.name!r} is a {declaration.result.__name__}, but {declaration.source!r} gives "
+            f"tensors like {tuple(shared.student[0])} an image; declare the kind that fits"
+        )
 
 
 def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, listener: Listener) -> ProxyTask:
     """Check the pair and say what workers need; nothing is trained yet.
 
     Raises:
-        DetectorError: if a detector cannot be built or the pair shares nothing that is asked for.
+        DetectorError: if a detector cannot be built or the pair does not share what is asked for.
         ConfigError: if a checkpoint does not exist, or the device cannot be used.
         DeclarationError: if the config names unknown knowledge.
     """
-    _check_device(config.proxy.device)
-    train, size = materials.splits["train"], config.proxy.image_size
-    student, teacher = _detectors(config).values()
-    seed_all(config.baseline_seeds[0])
-    pair = check_pair(build_detector(student, train.classes), build_detector(teacher, train.classes), size)
-    grammar = narrowed(materials.primitive_set, config, pair, listener)
-    teacher = with_checkpoint(teacher, train, size, config.teacher.train, Path(config.cache_dir))
+    train = materials.splits["train"]
+    wired = wire(config, train, materials.primitive_set)
+    grammar = narrowed(materials.primitive_set, config, wired.pair, listener)
+    if config.init_student_from_teacher:
+        for line in inheritance(wired):
+            listener.say(line)
+    size, settings = config.proxy.image_size, config.teacher.train
     return ProxyTask(
-        student=student,
-        teacher=teacher,
-        teacher_training=config.teacher.train,
+        student=wired.specs["student"],
+        teacher=with_checkpoint(wired.specs["teacher"], train, size, settings, Path(config.cache_dir)),
+        teacher_training=settings,
         splits=materials.splits,
         settings=config.proxy,
         primitive_set=grammar,
-        pair=pair,
-        teacher_outputs=work_dir / "teacher-outputs.pt",
+        pair=wired.pair,
+        teacher_outputs=_teacher_outputs(config, grammar, wired.pair, len(train.images), work_dir, listener),
         probe=work_dir / "probe.pt",
+        inherit=config.init_student_from_teacher,
     )
 
 
-def _check_device(device: str) -> None:
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"proxy.device is {device!r}: {first}; use 'cpu', or 'cuda' with a GPU") from None
-
-
-def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:
-    """Return the spec with an absolute checkpoint path, so that every process finds it.
-
-    Raises:
-        ConfigError: if the checkpoint does not exist.
-    """
-    if spec.checkpoint is None:
-        return spec
-    path = Path(spec.checkpoint).resolve()
-    if not path.is_file():
-        raise ConfigError(f"{role}.checkpoint is {spec.checkpoint!r}, no such file; give a path, or leave it out")
-    return replace(spec, checkpoint=str(path))
+def _teacher_outputs(
+    config: ExperimentConfig, grammar: PrimitiveSet, pair: Pair, images: int, work_dir: Path, listener: Listener
+) -> Path | None:
+    """Return where the teacher's outputs are kept, or None if they would be too large."""
+    sources = [d.source for d in grammar.declarations.values() if d.role == "input"]
+    numbers = sum(pair.said[name] for name in pair.kept(sources))
+    size, limit = kept_bytes(numbers, images, config.proxy.teacher_precision), config.proxy.teacher_limit_mb
+    if size <= limit * 2**20:
+        return work_dir / "teacher-outputs.pt"
+    listener.say(
+        f"the teacher runs at every step: its outputs would take {size / 2**20:.0f} MiB, "
+        f"proxy.teacher_limit_mb is {limit}"
+    )
+    return None

@@ -1,12 +1,16 @@
 """Proxy training: from a distiller to the AP of a shortly trained student."""
 
+from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
+from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
+from detkds_gp.fitness.kept_teacher import kept_bytes
 from detkds_gp.fitness.proxy import ProxyTask, ProxyTraining
 from detkds_gp.fitness.settings import ProxySettings
 from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
 from detkds_gp.fitness.worker import ProbeRequest, ProxyWorker, Request, ScaleRequest, TeacherRequest
 
 __all__ = [
+    "Evaluation",
     "ProbeRequest",
     "ProxySettings",
     "ProxyTask",
@@ -17,5 +21,9 @@ __all__ = [
     "SplitImages",
     "TeacherRequest",
     "TeacherTraining",
+    "felt",
+    "kept_bytes",
+    "scale_of",
+    "squared_gradient",
     "with_checkpoint",
 ]

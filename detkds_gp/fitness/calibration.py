@@ -8,20 +8,21 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import Taps
+from detkds_gp.detectors import SAID, Taps, scene_of
 from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Scale
 from detkds_gp.training import DistilledDetector, TrainingFault, seed_all
-from detkds_gp.training.distilled_detector import TeacherKnowledge
+from detkds_gp.training.distilled_detector import Said
 
 SMALLEST = 1e-12
 """A gradient norm that counts as none."""
@@ -52,8 +53,9 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
         seed: whose plan gives the batches.
 
     Returns:
-        |task gradient| / |distillation gradient|, both on the neck's maps over all levels and calibration
-        batches, rounded to 3 significant digits; or ``rejected:gradient``, ``nonfinite``, ``shape``.
+        |task gradient| / |distillation gradient|, both on the neck's maps (or on the module that the tree
+        reads) over all levels and calibration batches, rounded to 3 significant digits; or
+        ``rejected:gradient``, ``nonfinite``, ``shape``.
 
     Raises:
         FormulaError: if the formula cannot be read.
@@ -62,7 +64,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     started = time.perf_counter()
     model = _probe_model(proxy, formula, seed)
     task, distilled = 0.0, 0.0
-    batches = islice(proxy.batches(seed, kept=True), proxy.task.settings.calibration_batches)
+    batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
     for iteration, (batch, teacher) in enumerate(batches):
         seed_all(seed, iteration)
         try:
@@ -75,7 +77,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
         return Scale(None, "nonfinite", "the gradient on the student's features is not finite", seconds)
     if distilled <= SMALLEST**2:
         return Scale(None, "rejected:gradient", "no gradient reaches the student's features", seconds)
-    return Scale(float(f"{math.sqrt(task / distilled):.3g}"), wall_seconds=seconds)
+    return Scale(scale_of(task, distilled), wall_seconds=seconds)
 
 
 def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
@@ -90,22 +92,43 @@ def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDete
     return model
 
 
-def _gradient_squares(
-    model: DistilledDetector, batch: dict[str, Any], teacher: TeacherKnowledge | None
-) -> tuple[float, float]:
-    """Return the squared norms of task and distillation gradient on the student's maps, for one batch."""
+def _gradient_squares(model: DistilledDetector, batch: dict[str, Any], teacher: Said | None) -> tuple[float, float]:
+    """Return the squared norms of task and distillation gradient where both are felt, for one batch."""
+    assert model.pairing is not None
     data = model.student.data_preprocessor(batch, True)
-    with Taps(model.student) as taps:
+    with Taps(model.student, [*model.pairing.heard, "global"]) as taps:
         losses = model.student.loss(data["inputs"], data["data_samples"])
-    knowledge = taps.knowledge()
+    said = taps.knowledge()
     task, _ = model.student.parse_losses(losses)
-    terms = model.distill(knowledge, teacher or {})
+    taught = model.teach(batch) if teacher is None else teacher
+    terms = model.distill(said, taught, scene_of(data))
     distilled = torch.stack([levels.mean() for levels in terms.values()]).sum()
-    return _square(task, knowledge["global"]), _square(distilled, knowledge["global"])
+    where = felt(said, model.pairing.heard)
+    return squared_gradient(task, where), squared_gradient(distilled, where)
 
 
-def _square(loss: Tensor, maps: list[Tensor]) -> float:
-    if not loss.requires_grad:
+def felt(said: Said, heard: Sequence[str]) -> list[Tensor]:
+    """Return the tensors on which gradients are compared: the neck's maps, or modules that the loss reads.
+
+    Args:
+        said: the student's statements, the neck's maps among them.
+        heard: those that the loss needs; a module's path among them may stand before the neck.
+    """
+    paths = [name for name in heard if name not in SAID]
+    return [level for name in paths or ["global"] for level in said[name]]
+
+
+def squared_gradient(loss: Tensor, tensors: Sequence[Tensor]) -> float:
+    """Return the squared norm of a loss's gradient on some tensors, 0 where none arrives; keeps the graph."""
+    wanted = [x for x in tensors if x.requires_grad]
+    if not loss.requires_grad or not wanted:
         return 0.0
-    gradients = torch.autograd.grad(loss, maps, retain_graph=True, allow_unused=True)
+    gradients = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
     return sum(float(g.double().square().sum()) for g in gradients if g is not None)
+
+
+def scale_of(task: float, distilled: float) -> float | None:
+    """Return the factor that makes two gradients as long, of their squared norms; None where one is missing."""
+    if not math.isfinite(task + distilled) or min(task, distilled) <= SMALLEST**2:
+        return None
+    return float(f"{math.sqrt(task / distilled):.3g}")

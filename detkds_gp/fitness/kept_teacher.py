@@ -26,6 +26,7 @@ class KeptTeacher:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=True, weights_only=True)
         except Exception as error:
@@ -33,18 +34,30 @@ class KeptTeacher:
                 f"cannot read the kept teacher outputs {path}: {_first_line(error)}; delete the file"
             ) from error
 
-    def __call__(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[Tensor]]:
-        """Return the knowledge of a batch, as `teacher_knowledge` gives it.
+    def __call__(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> dict[str, list[Tensor]]:
+        """Return what the teacher says of a batch, as `teacher_knowledge` gives it.
 
         Args:
             indices: of the images, in the batch's order.
             flips: whether each is mirrored.
+            names: the statements wanted.
 
         Returns:
             by name and level, float32: (N, C, H, W) of maps, (N * M, K) of rows.
+
+        Raises:
+            StoreError: if a statement was not kept.
         """
+        missing = [name for name in names if name not in self._kept]
+        if missing:
+            raise StoreError(f"the kept teacher outputs {self._path} lack {missing[0]!r}; delete the file")
         rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
-        return {name: [level[rows].float().flatten(0, 1) for level in levels] for name, levels in self._kept.items()}
+        return {name: [level[rows].float().flatten(0, 1) for level in self._kept[name]] for name in names}
+
+
+def kept_bytes(numbers: int, images: int, precision: str) -> int:
+    """Return how large the file of a teacher that says so many numbers an image becomes."""
+    return 2 * images * numbers * PRECISIONS[precision].itemsize
 
 
 def keep_teacher(
@@ -55,7 +68,7 @@ def keep_teacher(
     Args:
         teacher: in any mode; it runs in eval mode without gradient.
         images: all of one size.
-        names: the knowledge to keep.
+        names: the teacher's statements to keep.
         precision: a key of PRECISIONS.
         path: written whole or not at all.
     """
@@ -63,7 +76,8 @@ def keep_teacher(
     device = next(teacher.parameters()).device
     for index in range(len(images)):
         batch = make_batch([images[index]] * 2, [False, True])
-        said = teacher_knowledge(teacher, teacher.data_preprocessor(batch, False)["inputs"].to(device))
+        inputs = teacher.data_preprocessor(batch, False)["inputs"].to(device)
+        said = teacher_knowledge(teacher, inputs, names)
         for name in names:
             slots = kept.setdefault(name, [[] for _ in said[name]])
             for slot, level in zip(slots, said[name], strict=True):

@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 
 from detkds_gp.data.coco import CocoSplit
-from detkds_gp.detectors import BaseDetector, DetectorSpec, build_detector, make_batch
-from detkds_gp.detectors.pair import Pair
+from detkds_gp.detectors import BaseDetector, DetectorSpec, Pair, build_detector, inherit, make_batch
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
@@ -24,6 +23,7 @@ from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.score import Score, Trial
 from detkds_gp.training import DistilledDetector, TrainingFault, seed_all, train
+from detkds_gp.training.distilled_detector import Said
 from detkds_gp.training.loop import Batch
 
 
@@ -38,8 +38,9 @@ class ProxyTask:
         splits: train, selection and test.
         settings: budget and optimizer.
         primitive_set: the grammar of the distillers.
-        pair: what student and teacher share.
-        teacher_outputs: file of the kept teacher outputs.
+        pair: what student and teacher share; names the classes of both.
+        teacher_outputs: file of the kept teacher outputs; None: the teacher runs at every step.
+        inherit: whether the student starts with the teacher's neck and head where shapes agree.
         probe: file of the shortly trained student on which scales are measured.
     """
 
@@ -50,8 +51,19 @@ class ProxyTask:
     settings: ProxySettings
     primitive_set: PrimitiveSet
     pair: Pair
-    teacher_outputs: Path
+    teacher_outputs: Path | None
     probe: Path
+    inherit: bool = False
+
+    @property
+    def teacher_classes(self) -> tuple[str, ...]:
+        """The names of the teacher's classes in the order of its labels."""
+        return self.pair.classes[1] or self.splits["train"].classes
+
+    @property
+    def sources(self) -> list[str]:
+        """The knowledge that the grammar reads."""
+        return [d.source for d in self.primitive_set.declarations.values() if d.role == "input"]
 
 
 class ProxyTraining:
@@ -67,6 +79,7 @@ class ProxyTraining:
         self._kept: KeptTeacher | None = None
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, BaseDetector] = {}
+        self._teacher: BaseDetector | None = None
 
     def __call__(self, trial: Trial) -> Score:
         """Train a student under a distiller and score it; a failure has a name, never an AP.
@@ -97,15 +110,26 @@ class ProxyTraining:
         task = self.task
         if task.teacher.checkpoint is None or not Path(task.teacher.checkpoint).exists():
             train_teacher(task.teacher, self.images["train"], task.teacher_training, task.settings.device)
-        try:
-            teacher = build_detector(task.teacher, task.splits["train"].classes)
-        except DetectorError as error:
-            remedy = "where it was trained here, delete the file to train it again"
-            raise DetectorError(f"{error}; {remedy}") from error
-        teacher = teacher.to(task.settings.device).eval()
-        names = sorted({d.source for d in task.primitive_set.declarations.values() if d.role == "input"})
-        keep_teacher(teacher, self.images["train"], names, task.settings.teacher_precision, task.teacher_outputs)
-        return teacher
+        if task.teacher_outputs is not None:
+            names, precision = task.pair.kept(task.sources), task.settings.teacher_precision
+            keep_teacher(self.teacher, self.images["train"], names, precision, task.teacher_outputs)
+        return self.teacher
+
+    @property
+    def teacher(self) -> BaseDetector:
+        """The trained teacher, in eval mode, its parameters frozen; built when it is first needed.
+
+        Raises:
+            DetectorError: if its checkpoint is missing or broken.
+        """
+        if self._teacher is None:
+            try:
+                self._teacher = build_detector(self.task.teacher, self.task.teacher_classes)
+            except DetectorError as error:
+                remedy = "where it was trained here, delete the file to train it again"
+                raise DetectorError(f"{error}; {remedy}") from error
+            self._teacher.to(self.task.settings.device).requires_grad_(False).eval()
+        return self._teacher
 
     def _scored(self, train: Callable[[], BaseDetector], test: bool) -> Score:
         """Turn a training into a score; what can go wrong in it has a name."""
@@ -133,35 +157,51 @@ class ProxyTraining:
             KnowledgeError: if the distiller needs what the pair does not give.
         """
         model = self.model(distiller, seed)
-        train(model, self.batches(seed, kept=bool(distiller.terms)), self.task.settings, iterations, seed)
+        train(model, self.batches(seed, model), self.task.settings, iterations, seed)
         return model.student
 
     def model(self, distiller: Distiller, seed: int) -> DistilledDetector:
         """Make the initial student of a seed, with the distiller's loss and adapters."""
         if seed not in self._students:
-            seed_all(seed)
-            self._students[seed] = build_detector(self.task.student, self.task.splits["train"].classes)
+            self._students[seed] = self._initial(seed)
         loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
         generator = torch.Generator().manual_seed(seed)
-        model = DistilledDetector(copy.deepcopy(self._students[seed]), loss, self.task.pair, generator=generator)
+        student = copy.deepcopy(self._students[seed])
+        model = DistilledDetector(student, loss, self.task.pair, self._asked(loss), generator)
         return model.to(self.task.settings.device)
 
-    def batches(self, seed: int, *, kept: bool) -> Iterator[Batch]:
-        """Yield the batches of a seed's plan without end, with the teacher's knowledge if ``kept``.
+    def _initial(self, seed: int) -> BaseDetector:
+        seed_all(seed)
+        student = build_detector(self.task.student, self.task.splits["train"].classes)
+        if self.task.inherit:
+            inherit(student, self.teacher, self.task.pair)
+        return student
+
+    def _asked(self, loss: DistillationLoss | None) -> BaseDetector | None:
+        """Return the teacher if a loss asks it at every step."""
+        if loss is None:
+            return None
+        live = self.task.pair.live(loss.sources.values()) or self.task.teacher_outputs is None
+        return self.teacher if live else None
+
+    def batches(self, seed: int, model: DistilledDetector) -> Iterator[Batch]:
+        """Yield the batches of a seed's plan without end, with what the model needs of the kept teacher.
 
         Raises:
             StoreError: if the kept teacher outputs cannot be read.
         """
         images = self.images["train"]
+        names = model.pairing.kept if model.pairing is not None and self.task.teacher_outputs is not None else None
         for indices, flips in plan(len(images), self.task.settings.batch_size, seed):
             batch = make_batch([images[index] for index in indices], flips)
-            yield batch, self._teacher(indices, flips) if kept else None
+            yield batch, None if names is None else self._said(indices, flips, names)
 
-    def _teacher(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[torch.Tensor]]:
-        device = self.task.settings.device
+    def _said(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> Said:
+        assert self.task.teacher_outputs is not None
         if self._kept is None:
             self._kept = KeptTeacher(self.task.teacher_outputs)
-        kept = self._kept(indices, flips)
+        device = self.task.settings.device
+        kept = self._kept(indices, flips, names)
         return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
 
     def evaluate(self, detector: BaseDetector, split: str) -> float:

@@ -20,6 +20,7 @@ class ProxySettings(OptimizerSettings):
         image_size: (height, width) every image is resized and padded to, in pixels.
         memory_limit_mb: for decoded images in each process, in MiB; beyond it they are read from disk.
         teacher_precision: of the kept teacher outputs.
+        teacher_limit_mb: for the kept teacher outputs, in MiB on disk; beyond it the teacher runs at every step.
         calibration_iterations: steps of plain training after which scales are measured.
         calibration_batches: batches a scale is measured on.
         device: where everything runs.
@@ -30,6 +31,7 @@ class ProxySettings(OptimizerSettings):
     image_size: tuple[Pixels, Pixels] = (128, 128)
     memory_limit_mb: int = Field(1024, ge=0)
     teacher_precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    teacher_limit_mb: int = Field(8192, ge=0)
     calibration_iterations: int = Field(40, ge=0)
     calibration_batches: int = Field(2, ge=1)
     device: str = "cpu"

@@ -6,14 +6,13 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
-from detkds_gp.detectors import BaseDetector, Taps, adapt, adapters, teacher_knowledge
-from detkds_gp.detectors.pair import Pair
+from detkds_gp.detectors import BaseDetector, Pair, Pairing, Scene, Taps, scene_of, teacher_knowledge
 from detkds_gp.losses import DistillationLoss, KnowledgeError
 
-TeacherKnowledge = dict[str, list[Tensor]]
-"""What the teacher says of a batch, by knowledge name and pyramid level, as `teacher_knowledge` gives it."""
+Said = dict[str, list[Tensor]]
+"""What one detector says of a batch, by name and pyramid level, as `teacher_knowledge` gives it."""
 
 MACHINE_FAULTS = ("memory", "ALLOC_FAILED", "CUDA error")
 """Words of errors that are no fault of the formula that met them."""
@@ -23,18 +22,19 @@ class DistilledDetector(BaseModel):
     """A student detector whose loss has the distiller's terms added.
 
     The student runs forward once a step. The teacher runs in eval mode without gradient, and not at all where
-    its knowledge comes with the batch. Adapters are trained with the student and are no part of it: save
-    ``model.student``.
+    what it says comes with the batch, save for its RoI head on the student's regions and its head on the student's
+    maps. Adapters are trained with the student and are no part of it: save ``model.student``.
 
     Args:
         student: an mmdet detector; it stays as it is.
         loss: the compiled distiller; None trains the student alone.
-        pair: what the two share, from `check_pair`; needed where their channels differ.
-        teacher: needed where batches come without the teacher's knowledge; its parameters are frozen.
+        pair: what the two share, from `check_pair`; needed with a loss.
+        teacher: needed where batches come without what the teacher says, or where it is asked at every step; its
+            parameters are frozen.
         generator: draws the adapters' weights.
 
     Attributes:
-        bridges: the adapters, by knowledge name; empty where none is needed.
+        pairing: pairs what both say; holds the adapters. None without a loss.
     """
 
     def __init__(
@@ -49,9 +49,11 @@ class DistilledDetector(BaseModel):
         self.student = student
         self.distillation = loss
         self.teacher = teacher
-        made = adapters(pair, generator or torch.Generator()) if loss and pair else nn.ModuleDict()
-        wanted = set(loss.sources.values()) if loss else set()
-        self.bridges = nn.ModuleDict({name: made[name] for name in made if name in wanted})
+        self.pairing: Pairing | None = None
+        if loss is not None:
+            if pair is None:
+                raise ValueError("got a loss without a pair, wanted what check_pair(...) returns")
+            self.pairing = Pairing(pair, list(loss.sources.values()), generator or torch.Generator())
         if teacher is not None:
             teacher.requires_grad_(False).eval()
 
@@ -76,12 +78,12 @@ class DistilledDetector(BaseModel):
         data = self.student.data_preprocessor(batch, False)
         return self.student(data["inputs"], data["data_samples"], mode=mode)
 
-    def losses(self, batch: dict[str, Any], teacher: TeacherKnowledge | None = None) -> dict[str, Any]:
+    def losses(self, batch: dict[str, Any], teacher: Said | None = None) -> dict[str, Any]:
         """Compute the student's own losses and the distiller's terms.
 
         Args:
             batch: ``inputs`` and ``data_samples`` before any data preprocessor.
-            teacher: the teacher's knowledge of the batch, if it is kept.
+            teacher: what the teacher says of the batch, if it is kept.
 
         Returns:
             mmdet's loss dictionary with one ``loss_distill_<knowledge>`` (L,) for each term, scaled so that
@@ -89,40 +91,44 @@ class DistilledDetector(BaseModel):
 
         Raises:
             KnowledgeError: if the two sides do not fit, or the formula cannot be computed on them.
-            ValueError: if the teacher's knowledge neither comes with the batch nor can be had.
+            ValueError: if what the teacher says neither comes with the batch nor can be had.
         """
         data = self.student.data_preprocessor(batch, True)
-        if self.distillation is None:
+        if self.pairing is None:
             return dict(self.student.loss(data["inputs"], data["data_samples"]))
-        with Taps(self.student) as taps:
+        with Taps(self.student, self.pairing.heard) as taps:
             losses = dict(self.student.loss(data["inputs"], data["data_samples"]))
-        said = self._teach(batch) if teacher is None else teacher
-        losses.update(self.distill(taps.knowledge(), said))
+        said = self.teach(batch) if teacher is None else teacher
+        losses.update(self.distill(taps.knowledge(), said, scene_of(data)))
         return losses
 
-    def distill(self, student: dict[str, list[Tensor]], teacher: TeacherKnowledge) -> dict[str, Tensor]:
+    def distill(self, student: Said, teacher: Said, scene: Scene) -> dict[str, Tensor]:
         """Compute the distiller's terms; the teacher never gets a gradient.
 
         Args:
-            student: the student's knowledge of a batch, before the adapters.
-            teacher: the teacher's of the same batch.
+            student: what the student says of a batch, ``pairing.heard``.
+            teacher: what the teacher says of it, ``pairing.kept``.
+            scene: the objects of the batch.
 
         Returns:
             by name ``loss_distill_<knowledge>``, the weighted loss of every level, (L,).
 
         Raises:
             KnowledgeError: if the two sides do not fit, or the formula cannot be computed on them.
+            ValueError: if the teacher is asked and there is none.
         """
-        if self.distillation is None:
+        if self.pairing is None or self.distillation is None:
             return {}
-        bridged = adapt(student, self.bridges)
-        knowledge = {
-            name: _paired(name, bridged[source], teacher[source])
-            for name, source in self.distillation.sources.items()
-            if source in bridged and source in teacher
-        }
+        missing = [name for name in self.pairing.kept if name not in teacher]
+        if missing:
+            raise KnowledgeError(f"the teacher's {missing[0]!r} is not kept; make its outputs anew")
+        if self.pairing.live and self.teacher is None:
+            raise ValueError(f"got no teacher, but {self.distillation.distiller.text} asks it at every step")
         try:
-            terms = self.distillation(knowledge)
+            with torch.autocast(scene.boxes[0].device.type, enabled=False):
+                pairs = self.pairing(student, teacher, scene, self.teacher)
+            by_name = {name: pairs[source] for name, source in self.distillation.sources.items() if source in pairs}
+            terms = self.distillation(by_name)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             if any(word in str(error) for word in MACHINE_FAULTS):
                 raise
@@ -130,14 +136,13 @@ class DistilledDetector(BaseModel):
             raise KnowledgeError(first) from error
         return {f"loss_distill_{name}": levels for name, levels in terms.levels.items()}
 
-    def _teach(self, batch: dict[str, Any]) -> TeacherKnowledge:
-        if self.teacher is None:
-            raise ValueError("got a batch without the teacher's knowledge, wanted it or a teacher")
-        return teacher_knowledge(self.teacher, self.teacher.data_preprocessor(batch, False)["inputs"])
+    def teach(self, batch: dict[str, Any]) -> Said:
+        """Run the teacher on a batch and return what the loss needs of it.
 
-
-def _paired(name: str, student: list[Tensor], teacher: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    if len(student) != len(teacher):
-        got = f"{name!r}: student {len(student)} levels, teacher {len(teacher)}"
-        raise KnowledgeError(f"{got}, wanted as many")
-    return list(zip(student, teacher, strict=True))
+        Raises:
+            ValueError: if there is no teacher, or no loss.
+        """
+        if self.teacher is None or self.pairing is None:
+            raise ValueError("got a batch without what the teacher says, wanted it or a teacher")
+        inputs = self.teacher.data_preprocessor(batch, False)["inputs"]
+        return teacher_knowledge(self.teacher, inputs, self.pairing.kept)

@@ -15,13 +15,13 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from detkds_gp.settings import Settings
-from detkds_gp.training.distilled_detector import DistilledDetector, TeacherKnowledge
+from detkds_gp.training.distilled_detector import DistilledDetector, Said
 
 DIVERGED = 10.0
 """A student's own loss this many times its first one (or 1, if that was lower) has diverged."""
 
-Batch = tuple[dict[str, Any], TeacherKnowledge | None]
-"""What `make_batch` gives, and the teacher's knowledge of it if it is kept."""
+Batch = tuple[dict[str, Any], Said | None]
+"""What `make_batch` gives, and what the teacher says of it if that is kept."""
 
 
 class TrainingFault(Exception):

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from detkds_gp.detectors import (
+    OFFERS,
     DetectorSpec,
     Pair,
-    adapt,
-    adapters,
+    Pairing,
+    Scene,
     build_detector,
     check_pair,
     teacher_knowledge,
@@ -31,19 +32,22 @@ def _changed(spec: DetectorSpec, **overrides):
     return build_detector(replace(spec, overrides={**spec.overrides, **dotted}), CLASSES)
 
 
-def test_two_retinanets_share_everything(pair):
-    assert pair.num_classes == 3
-    assert list(pair.shared) == ["global", "class_map", "class_logits"]
-    assert pair.refused == {}
+def strides(shared) -> tuple[int, ...]:
+    return tuple(level.stride for level in shared.levels)
+
+
+def test_two_retinanets_share_all_that_one_stage_offers(pair):
+    offered = set(OFFERS) - set(pair.refused)
+    assert set(pair.shared) == offered
+    assert set(pair.refused) == {
+        "box_bins", "objectness", "objectness_map", "proposals", "proposal_score", "mask_logits",
+    }  # fmt: skip
     maps = pair.shared["global"]
-    assert maps.levels == 5
     assert maps.student == tuple((64, h, w) for h, w in GRIDS)
     assert maps.teacher == tuple((96, h, w) for h, w in GRIDS)
     rows = pair.shared["class_logits"]
     assert rows.student == rows.teacher == tuple((h * w * 9, 3) for h, w in GRIDS)
-    for shared in pair.shared.values():
-        assert shared.grids == GRIDS
-        assert shared.strides == (8, 16, 32, 64, 128)
+    assert {strides(shared) for shared in pair.shared.values()} == {(8, 16, 32, 64, 128)}
 
 
 def test_the_check_leaves_no_trace(student, teacher):
@@ -61,16 +65,13 @@ def test_the_check_leaves_no_trace(student, teacher):
     teacher.train()
 
 
-def test_unlike_heads_share_the_pyramid_and_say_why_not_the_rest(student, built):
+def test_unlike_anchors_are_matched_by_the_best_scoring_one(student, built):
     pair = check_pair(student, built("gfl"), SIZE)
-    assert list(pair.shared) == ["global"]
-    why = "the student has 9 anchors a location, the teacher 1"
-    assert pair.refused == {"class_map": why, "class_logits": why}
-    assert list(check_pair(built("fcos"), built("gfl"), SIZE).shared) == [
-        "global",
-        "class_map",
-        "class_logits",
-    ]
+    rows = pair.shared["class_logits"]
+    assert rows.student == rows.teacher == tuple((h * w, 3) for h, w in GRIDS)
+    assert rows.notes == ("the best-scoring anchor of each location and class",)
+    assert pair.shared["boxes"].student == tuple((h * w, 4) for h, w in GRIDS)
+    assert check_pair(built("fcos"), built("gfl"), SIZE).shared["class_logits"].notes == ()
 
 
 def test_a_two_stage_teacher_shares_the_pyramid(student):
@@ -94,62 +95,93 @@ def test_a_two_stage_teacher_shares_the_pyramid(student):
         CLASSES,
     )
     pair = check_pair(student, teacher, SIZE)
-    assert list(pair.shared) == ["global"]
-    assert pair.refused["class_logits"] == "the teacher's FasterRCNN has no dense head"
-    assert pair.shared["global"].strides == (8, 16, 32, 64, 128)
-    swapped = check_pair(teacher, student, SIZE)  # the student's head names no strides
-    assert swapped.shared["global"].strides == (8, 16, 32, 64, 128)
+    assert pair.refused["class_logits"] == "the student has one stage, the teacher two stages"
+    assert pair.refused["cross_map"] == "the teacher's FasterRCNN has no dense head"
+    assert {"global", "foreground", "background", "instance"} <= set(pair.shared)
+    assert strides(pair.shared["global"]) == (8, 16, 32, 64, 128)
+    assert strides(check_pair(teacher, student, SIZE).shared["global"]) == (8, 16, 32, 64, 128)
 
 
-def test_another_number_of_levels_or_another_grid_is_refused(student, spec):
+def test_levels_are_matched_by_stride_and_the_rest_is_listed(student, spec):
     fewer = _changed(
         spec("teacher"),
-        model__neck__num_outs=4,
-        model__bbox_head__anchor_generator__strides=[8, 16, 32, 64],
+        model__neck__num_outs=3,
+        model__neck__start_level=2,
+        model__bbox_head__anchor_generator__strides=[16, 32, 64],
     )
-    with pytest.raises(DetectorError, match="global: the student has 5 levels, the teacher 4"):
-        check_pair(student, fewer, SIZE)
+    maps = check_pair(student, fewer, SIZE).shared["global"]
+    assert [(level.stride, level.student, level.teacher) for level in maps.levels] == [
+        (16, 1, 0),
+        (32, 2, 1),
+        (64, 3, 2),
+    ]
+    assert maps.notes[0] == "left out: the student's strides 8, 128"
+
+
+def test_another_grid_is_refused(student, spec):
     padded = _changed(spec("teacher"), model__data_preprocessor__pad_size_divisor=256)
-    with pytest.raises(DetectorError, match="level 0 is 16x12 in the student, 32x32 in the teac"):
+    with pytest.raises(DetectorError, match="map of stride 8 is 16x12 in the student, 32x32 in the teacher"):
         check_pair(student, padded, SIZE)
 
 
-def test_softmax_heads_have_a_column_more(student, spec):
+def test_a_softmax_head_is_not_compared_with_a_sigmoid_head(student, spec):
     softmax = {"type": "CrossEntropyLoss", "use_sigmoid": False, "_delete_": True}
     pair = check_pair(student, _changed(spec("teacher"), model__bbox_head__loss_cls=softmax), SIZE)
-    assert list(pair.shared) == ["global"]
-    assert pair.refused["class_map"] == "the student has 3 columns for the classes, the teacher 4"
+    assert "global" in pair.shared
+    why = "the student's class logits go through a sigmoid, the teacher's through a softmax"
+    assert pair.refused["class_map"] == why
 
 
-def test_another_number_of_classes_is_an_error(student, spec):
-    other = build_detector(spec("teacher"), ("a", "b"))
-    with pytest.raises(DetectorError, match="the student has 3 classes, the teacher 2"):
-        check_pair(student, other, SIZE)
+def test_another_number_of_classes_needs_names(student, spec):
+    other = build_detector(spec("teacher"), ("plate", "red", "white", "cup"))
+    pair = check_pair(student, other, SIZE)
+    assert pair.refused["class_logits"] == "the student has 3 classes, the teacher 4"
+    named = check_pair(student, other, SIZE, (CLASSES, ("plate", "red", "white", "cup")))
+    assert named.shared["class_logits"].notes == ("classes matched by name",)
+    unknown = check_pair(student, other, SIZE, (CLASSES, ("plate", "red", "blue", "cup")))
+    assert unknown.refused["class_logits"] == "the teacher does not know the class 'white'"
+    assert "global" in unknown.shared
 
 
-def test_adapters_bridge_the_channels_and_are_drawn_from_their_generator(pair, student, teacher):
+def test_a_misspelt_module_names_the_nearest(student, teacher):
+    with pytest.raises(DetectorError, match=r"'backbone.layr3' is neither.*did you mean 'backbone.layer3'"):
+        check_pair(student, teacher, SIZE, names=["backbone.layr3"])
+
+
+def _paired(pairing, student, teacher, names):
+    inputs = torch.randn(2, 3, *SIZE)
+    scene = Scene((torch.tensor([[10.0, 20.0, 60.0, 70.0]]), torch.zeros(0, 4)), SIZE)
+    ours = teacher_knowledge(student, inputs, pairing.heard)
+    return ours, pairing(ours, teacher_knowledge(teacher, inputs, pairing.kept), scene, teacher)
+
+
+def test_adapters_bring_the_channels_together_and_are_drawn_from_their_generator(pair, student, teacher):
     rng = torch.get_rng_state()
-    first, again, other = (adapters(pair, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    names = list(pair.shared)
+    first, again, other = (Pairing(pair, names, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), rng)
     weights = [[w.detach() for w in a.parameters()] for a in (first, again, other)]
     assert all(map(torch.equal, weights[0], weights[1]))
     assert not all(map(torch.equal, weights[0], weights[2]))
-    assert list(first) == ["global"]
-    assert [tuple(layer.weight.shape) for layer in first["global"]] == [(96, 64, 1, 1)] * 5
-    inputs = torch.randn(2, 3, *SIZE)
-    ours = teacher_knowledge(student, inputs)
-    adapted = adapt(ours, first)
-    theirs = teacher_knowledge(teacher, inputs)
+    assert list(first.adapters) == ["global"]
+    assert [tuple(layer.weight.shape) for layer in first.adapters["global"]] == [(96, 64, 1, 1)] * 5
+    ours, pairs = _paired(first, student, teacher, names)
     for name in pair.shared:
-        assert [x.shape for x in adapted[name]] == [x.shape for x in theirs[name]]
-    layer, x = first["global"][2], ours["global"][2]
+        assert [s.shape for s, _ in pairs[name]] == [t.shape for _, t in pairs[name]]
+    layer, x = first.adapters["global"][2], ours["global"][2]
     expected = torch.einsum("nchw,dc->ndhw", x, layer.weight[:, :, 0, 0])
-    assert torch.allclose(adapted["global"][2], expected, atol=1e-5)
-    assert adapted["class_map"] is ours["class_map"]
+    assert torch.allclose(pairs["global"][2][0], expected, atol=1e-5)
     noise = torch.randn(4, 64, 50, 50)
     assert 0.8 < float(layer(noise).detach().std()) < 1.2  # it keeps the scale
 
 
 def test_equal_channels_need_no_adapter(student):
     pair = check_pair(student, student, SIZE)
-    assert list(adapters(pair, torch.Generator())) == []
+    assert list(Pairing(pair, list(pair.shared), torch.Generator()).adapters) == []
+
+
+def test_only_what_is_wanted_is_listened_for(pair):
+    pairing = Pairing(pair, ["class_logits"], torch.Generator())
+    assert (pairing.heard, pairing.kept, pairing.live) == (("class_map",), ("class_map",), False)
+    assert list(pairing.adapters) == []
+    assert Pairing(pair, ["cross_map"], torch.Generator()).live

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from detkds_gp.detectors import Taps, teacher_knowledge
-from detkds_gp.detectors.knowledge import class_rows
+from detkds_gp.detectors.shared_heads import class_rows
 from detkds_gp.errors import DetectorError
 
 
@@ -54,7 +54,7 @@ def test_a_tapped_loss_is_the_loss_and_runs_the_student_once(built, name, batch)
         assert _equal(losses, tapped[key])
     assert _hooks(detector) == 0
     knowledge = taps.knowledge()
-    assert list(knowledge) == ["global", "class_map", "class_logits"]
+    assert list(knowledge) == ["global", "class_map", "box_map"] + ["bin_map"] * (name == "gfl")
     detector.load_state_dict(state)
 
 
@@ -78,13 +78,13 @@ def test_knowledge_is_what_neck_and_head_say(built, name, anchors, batch):
     assert len(knowledge["global"]) == len(features) == 5
     assert all(map(torch.equal, knowledge["global"], features))
     assert all(map(torch.equal, knowledge["class_map"], scores))
-    assert [tuple(x.shape) for x in knowledge["class_logits"]] == [(2 * s * s * anchors, 3) for s in (16, 8, 4, 2, 1)]
+    assert [tuple(x.shape) for x in knowledge["class_map"]] == [(2, anchors * 3, s, s) for s in (16, 8, 4, 2, 1)]
 
 
 def test_the_rows_of_class_logits_are_in_the_documented_order():
     n, anchors, width, h, w = 2, 3, 4, 5, 6
     class_map = torch.randn(n, anchors * width, h, w)
-    rows = class_rows(class_map, width)
+    rows = class_rows(class_map.unflatten(1, (anchors, width)))
     expected = [
         class_map[i, a * width : (a + 1) * width, y, x]
         for i in range(n)
@@ -101,11 +101,12 @@ def test_the_rows_are_those_that_mmdet_matches_to_its_anchors(student, batch):
     knowledge = teacher_knowledge(student, inputs)
     maps = knowledge["class_map"]
     flat = [m.permute(0, 2, 3, 1).reshape(2, -1, student.bbox_head.cls_out_channels) for m in maps]
-    for rows, expected in zip(knowledge["class_logits"], flat, strict=True):
-        assert torch.equal(rows.reshape_as(expected), expected)
+    rows = [class_rows(m.unflatten(1, (-1, student.bbox_head.cls_out_channels))) for m in maps]
+    for level, expected in zip(rows, flat, strict=True):
+        assert torch.equal(level.reshape_as(expected), expected)
     sizes = [m.shape[2:] for m in maps]
     priors = student.bbox_head.prior_generator.grid_priors(sizes, device="cpu")
-    assert [len(p) * 2 for p in priors] == [len(r) for r in knowledge["class_logits"]]
+    assert [len(p) * 2 for p in priors] == [len(r) for r in rows]
 
 
 def test_the_students_knowledge_reaches_its_weights(student, batch):
@@ -118,7 +119,7 @@ def test_the_students_knowledge_reaches_its_weights(student, batch):
     knowledge["global"][0].square().mean().backward(retain_graph=True)
     assert student.backbone.conv1.weight.grad.abs().sum() > 0
     assert student.bbox_head.retina_cls.weight.grad is None
-    knowledge["class_logits"][0].square().mean().backward()
+    knowledge["class_map"][0].square().mean().backward()
     assert student.bbox_head.retina_cls.weight.grad.abs().sum() > 0
     student.zero_grad()
     student.load_state_dict(state)

@@ -47,11 +47,12 @@ LevelLoss = Callable[[Any, list[Tensor], Any], Tensor]
 def by_hand(proxy: ProxyTraining, batches: int, level_loss: LevelLoss) -> tuple[float, float]:
     """Return task and distillation gradient norms on the student's maps, written out."""
     task = proxy.task
-    model = proxy.model(parse_distiller("l2(global)", task.primitive_set), seed=0)
+    both = parse_distiller("l2(global) + kl(softmax_row(class_logits, 2))", task.primitive_set)
+    model = proxy.model(both, seed=0)
     model.student.load_state_dict(torch.load(task.probe, weights_only=True))
     student = model.train().student
     squares = [0.0, 0.0]
-    for number, (batch, kept) in enumerate(islice(proxy.batches(0, kept=True), batches)):
+    for number, (batch, kept) in enumerate(islice(proxy.batches(0, model), batches)):
         seed_all(0, number)
         data = student.data_preprocessor(batch, True)
         maps = [m.detach().requires_grad_() for m in student.extract_feat(data["inputs"])]
@@ -65,16 +66,16 @@ def by_hand(proxy: ProxyTraining, batches: int, level_loss: LevelLoss) -> tuple[
 
 
 def mean_square(model: Any, maps: list[Tensor], kept: Any) -> Tensor:
-    pairs = zip(model.bridges["global"], maps, kept["global"], strict=True)
+    pairs = zip(model.pairing.adapters["global"], maps, kept["global"], strict=True)
     return torch.stack([(layer(m) - t).square().mean() for layer, m, t in pairs]).mean()
 
 
 def soft_labels(model: Any, maps: list[Tensor], kept: Any) -> Tensor:
     scores, _ = model.student.bbox_head(maps)
     levels = []
-    for score, wanted in zip(scores, kept["class_logits"], strict=True):
-        rows = score.permute(0, 2, 3, 1).reshape(-1, 10)
-        p, q = (torch.log_softmax(x / 2, dim=1) for x in (wanted, rows))
+    for score, wanted in zip(scores, kept["class_map"], strict=True):
+        rows = [x.permute(0, 2, 3, 1).reshape(-1, 10) for x in (wanted, score)]
+        p, q = (torch.log_softmax(x / 2, dim=1) for x in rows)
         levels.append((p.exp() * (p - q)).sum(dim=1).mean())
     return torch.stack(levels).mean()
 
@@ -120,12 +121,12 @@ def test_a_gradient_that_is_no_number_and_missing_knowledge_are_named(task: Prox
     proxy = ProxyTraining(task)
     batches = proxy.batches
 
-    def spoilt(seed: int, *, kept: bool) -> Iterator[Any]:
-        for batch, said in batches(seed, kept=kept):
+    def spoilt(seed: int, model: Any) -> Iterator[Any]:
+        for batch, said in batches(seed, model):
             yield batch, {**said, "global": [level * float("inf") for level in said["global"]]}
 
-    def silent(seed: int, *, kept: bool) -> Iterator[Any]:
-        for batch, said in batches(seed, kept=kept):
+    def silent(seed: int, model: Any) -> Iterator[Any]:
+        for batch, said in batches(seed, model):
             yield batch, {name: levels for name, levels in said.items() if name != "global"}
 
     proxy.batches = spoilt  # type: ignore[method-assign]

@@ -105,7 +105,7 @@ def test_a_term_is_the_formula_on_both_sides_maps(
         wanted = theirs.neck(theirs.backbone(inputs))
         ours = student().train()
         maps = ours.neck(ours.backbone(inputs))
-        bridged = [layer(x) for layer, x in zip(model.bridges["global"], maps, strict=True)]
+        bridged = [layer(x) for layer, x in zip(model.pairing.adapters["global"], maps, strict=True)]
     expected = []
     for s, t in zip(bridged, wanted, strict=True):
         s, t = (x / x.norm(dim=1, keepdim=True).clamp_min(1e-12) for x in (s, t))
@@ -123,7 +123,7 @@ def test_distillation_reaches_the_student_and_its_adapters_and_never_the_teacher
     reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert "student.backbone.conv1.weight" in reached
     assert not any(name.startswith("teacher") for name in reached)
-    bridged = {name for name in dict(model.named_parameters()) if name.startswith("bridges")}
+    bridged = {name for name in dict(model.named_parameters()) if name.startswith("pairing")}
     assert bridged <= reached
     assert bool(bridged) == ("global" in text)
     assert ("student.bbox_head.retina_cls.weight" in reached) == ("class" in text)
@@ -146,7 +146,7 @@ def test_the_teacher_stays_as_it_is(
 def test_the_student_alone_is_what_one_saves(distilled: Callable[[str], DistilledDetector], student: Builder) -> None:
     model = distilled(MAPS)
     assert model.student.state_dict().keys() == student().state_dict().keys()
-    assert [name for name in model.state_dict() if name.startswith("bridges.global.")]
+    assert [name for name in model.state_dict() if name.startswith("pairing.adapters.global.")]
 
 
 def test_adapters_depend_on_their_generator_alone(student: Builder, pair: Pair) -> None:
@@ -154,7 +154,7 @@ def test_adapters_depend_on_their_generator_alone(student: Builder, pair: Pair) 
         generator = torch.Generator().manual_seed(seed)
         loss = DistillationLoss(MAPS, DETKDS)
         model = DistilledDetector(student(), loss, pair, generator=generator)
-        return model.bridges["global"][0].weight
+        return model.pairing.adapters["global"][0].weight
 
     torch.manual_seed(0)
     state = torch.get_rng_state()
@@ -168,7 +168,7 @@ def test_kept_knowledge_gives_the_live_teachers_losses(
     text: str, distilled: Callable[[str], DistilledDetector], teacher: Builder, batch: Batch
 ) -> None:
     model, theirs = distilled(text), teacher()
-    kept = teacher_knowledge(theirs, theirs.data_preprocessor(batch, False)["inputs"])
+    kept = teacher_knowledge(theirs, theirs.data_preprocessor(batch, False)["inputs"], model.pairing.kept)
     mute = copy.deepcopy(model)
     mute.teacher = None
     seed_all(0)
@@ -189,12 +189,14 @@ def test_other_modes_are_the_students_own(distilled: Callable[[str], DistilledDe
 
 def test_without_knowledge_and_teacher_it_says_so(student: Builder, pair: Pair, batch: Batch) -> None:
     model = DistilledDetector(student(), DistillationLoss(MAPS, DETKDS), pair)
-    with pytest.raises(ValueError, match="without the teacher's knowledge"):
+    with pytest.raises(ValueError, match="without what the teacher says"):
         model.losses(batch)
-    with pytest.raises(KnowledgeError, match="needs 'global'"):
+    with pytest.raises(KnowledgeError, match="teacher's 'global' is not kept"):
         model.losses(batch, {})
-    with pytest.raises(KnowledgeError, match="student 3 levels, teacher 1"):
+    with pytest.raises(KnowledgeError, match="out of range"):
         model.losses(batch, {"global": [torch.zeros(4, 16, 8, 8)]})
+    with pytest.raises(ValueError, match="loss without a pair"):
+        DistilledDetector(student(), DistillationLoss(MAPS, DETKDS))
 
 
 def test_an_input_may_have_another_name_than_its_knowledge(

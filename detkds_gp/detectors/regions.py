@@ -1,0 +1,189 @@
+"""Where the objects of a batch lie on the maps: FGD's masks, LD's valuable region, a level for every box."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou, roi_align
+
+from .box_maps import location_centres
+
+INSTANCE_SIDE = 7
+"""Cells of an instance's features along each side."""
+
+FINEST_SCALE = 56
+"""A box up to twice this side, in pixels, is taken from the map of stride 4, as FPN's rule has it."""
+
+ANCHOR_STRIDES = 8
+"""Side of a location's anchor in strides, ATSS's; LD's valuable region is defined by it."""
+
+CANDIDATES = 9
+"""Locations of each level that ATSS looks at for a box."""
+
+VALUABLE = 0.25
+"""LD's gamma: the share of a box's positive threshold from which a location is valuable."""
+
+SAMPLES = 2
+"""Points that RoI-align averages along each side of a cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The objects of a batch.
+
+    Attributes:
+        boxes: for each image (R, 4) xyxy in input pixels, resized and flipped as the image is; R may be 0.
+        shape: (height, width) of the padded input.
+    """
+
+    boxes: tuple[Tensor, ...]
+    shape: tuple[int, int]
+
+
+def scene_of(data: dict[str, Any]) -> Scene:
+    """Read the scene of a batch that went through a detector's ``data_preprocessor``."""
+    boxes = [sample.gt_instances.bboxes for sample in data["data_samples"]]
+    tensors = tuple(getattr(b, "tensor", b).float() for b in boxes)
+    height, width = data["inputs"].shape[-2:]
+    return Scene(tensors, (height, width))
+
+
+def foreground_masks(scene: Scene, grid: tuple[int, int], stride: int) -> Tensor:
+    """Return FGD's foreground mask of one level.
+
+    Inside a box the value is 1 / (its cells on that level); where boxes overlap the smallest wins. A box covers
+    the cells it touches, one at least.
+
+    Args:
+        scene: the objects.
+        grid: (H, W) of the level.
+        stride: pixels between two of its locations.
+
+    Returns:
+        (N, 1, H, W), at most 1. Source: FGD (CVPR 2022), eq. 3, 4.
+    """
+    masks = [_box_mask(boxes, grid, stride) for boxes in scene.boxes]
+    return torch.stack(masks)[:, None]
+
+
+def background_masks(foreground: Tensor) -> Tensor:
+    """Return FGD's background mask: 1 / (number of background cells of the image) outside all boxes.
+
+    Args:
+        foreground: (N, 1, H, W), from `foreground_masks`.
+    """
+    outside = (foreground == 0).float()
+    return outside / outside.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
+
+
+def _box_mask(boxes: Tensor, grid: tuple[int, int], stride: int) -> Tensor:
+    if not len(boxes):
+        return boxes.new_zeros(grid)
+    y = _touched(boxes[:, 1], boxes[:, 3], grid[0], stride)
+    x = _touched(boxes[:, 0], boxes[:, 2], grid[1], stride)
+    cells = (y.sum(dim=1) * x.sum(dim=1)).clamp_min(1)
+    inside = y[:, :, None] * x[:, None, :] / cells[:, None, None]
+    return inside.amax(dim=0)
+
+
+def _touched(low: Tensor, high: Tensor, cells: int, stride: int) -> Tensor:
+    """Return for each interval which cells it touches, (R, cells) of 0 and 1."""
+    index = torch.arange(cells, device=low.device)
+    first = (low / stride).floor().clamp(0, cells - 1)[:, None]
+    last = torch.maximum((high / stride).ceil().clamp(0, cells)[:, None], first + 1)
+    return ((index >= first) & (index < last)).float()
+
+
+def instance_features(maps: Sequence[tuple[Tensor, int]], scene: Scene) -> Tensor:
+    """Cut the features of every object out of the level that suits its size.
+
+    Args:
+        maps: for each level its (N, C, H, W) and its stride.
+        scene: the objects.
+
+    Returns:
+        (R, C, 7, 7), level by level; R may be 0.
+    """
+    rois = _rois(scene)
+    strides = [stride for _, stride in maps]
+    owner = box_levels(rois[:, 1:], strides)
+    cut = [
+        roi_align(level, rois[owner == index], INSTANCE_SIDE, 1 / stride, SAMPLES, aligned=True)
+        for index, (level, stride) in enumerate(maps)
+    ]
+    return torch.cat(cut)
+
+
+def box_levels(boxes: Tensor, strides: Sequence[int]) -> Tensor:
+    """Return for each box (R, 4) the index of its level, by FPN's rule, among the strides that there are."""
+    side = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).clamp_min(0).sqrt()
+    wanted = 2 + torch.floor(torch.log2(side / FINEST_SCALE + 1e-6))
+    have = torch.tensor([math.log2(stride) for stride in strides], device=boxes.device)
+    return (wanted.clamp(have.min(), have.max())[:, None] - have).abs().argmin(dim=1)
+
+
+def _rois(scene: Scene) -> Tensor:
+    """Return all boxes as (R, 5): image index, x1, y1, x2, y2."""
+    return torch.cat(
+        [torch.cat([boxes.new_full((len(boxes), 1), i), boxes], dim=1) for i, boxes in enumerate(scene.boxes)]
+    )
+
+
+def valuable_regions(scene: Scene, grids: Sequence[tuple[int, int]], strides: Sequence[int]) -> list[Tensor]:
+    """Return LD's main and valuable localization region of every level.
+
+    A location is in it where the DIoU of its anchor, a square of 8 strides, with a box is at least a quarter of
+    that box's positive threshold, which is ATSS's: mean plus deviation of the IoUs of its nearest anchors.
+
+    Returns:
+        (N, 1, H, W) of 0 and 1 a level. Source: LD (CVPR 2022), algorithm 1.
+    """
+    like = scene.boxes[0]
+    centres = [
+        location_centres(*grid, stride, like).reshape(-1, 2) for grid, stride in zip(grids, strides, strict=True)
+    ]
+    halves = [ANCHOR_STRIDES * stride / 2 for stride in strides]
+    anchors = torch.cat([torch.cat([c - half, c + half], dim=1) for c, half in zip(centres, halves, strict=True)])
+    counts = [len(c) for c in centres]
+    rows = torch.stack([_valuable(anchors, boxes, counts) for boxes in scene.boxes])
+    levels = rows.split(counts, dim=1)
+    return [level.reshape(-1, 1, *grid) for level, grid in zip(levels, grids, strict=True)]
+
+
+def _squares(grid: tuple[int, int], stride: int, like: Tensor) -> Tensor:
+    """Return the anchor (H W, 4) of every location of a level."""
+    centres, half = location_centres(*grid, stride, like).reshape(-1, 2), ANCHOR_STRIDES * stride / 2
+    return torch.cat([centres - half, centres + half], dim=1)
+
+
+def _valuable(anchors: Tensor, boxes: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return for each anchor (T,) whether it is in the region of one of the boxes, 0 or 1."""
+    if not len(boxes):
+        return anchors.new_zeros(len(anchors))
+    overlap = box_iou(anchors, boxes)  # (T, R)
+    apart = _centre_distances(anchors, boxes)
+    diou = overlap - apart.square() / _hull_diagonals(anchors, boxes)
+    nearest = torch.cat(
+        [
+            overlap_level.gather(0, apart_level.topk(min(CANDIDATES, len(apart_level)), dim=0, largest=False).indices)
+            for overlap_level, apart_level in zip(overlap.split(list(counts)), apart.split(list(counts)), strict=True)
+        ]
+    )
+    deviation = nearest.std(dim=0) if len(nearest) > 1 else torch.zeros_like(nearest[0])
+    return (diou >= VALUABLE * (nearest.mean(dim=0) + deviation)).any(dim=1).float()
+
+
+def _centre_distances(a: Tensor, b: Tensor) -> Tensor:
+    return torch.cdist((a[:, :2] + a[:, 2:]) / 2, (b[:, :2] + b[:, 2:]) / 2)
+
+
+def _hull_diagonals(a: Tensor, b: Tensor) -> Tensor:
+    """Return the squared diagonals (T, R) of the smallest boxes around each pair."""
+    low = torch.minimum(a[:, None, :2], b[None, :, :2])
+    high = torch.maximum(a[:, None, 2:], b[None, :, 2:])
+    return (high - low).square().sum(dim=2).clamp_min(1e-6)

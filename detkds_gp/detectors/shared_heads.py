@@ -1,0 +1,316 @@
+"""Knowledge of dense heads and region proposal networks: class logits, boxes, and fields made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .box_maps import box_rows
+from .parts import AbsentError
+from .shared import Level, Pairs, Shape, Shared, Step, class_columns, class_notes, matched, selected
+from .shared_maps import share_maps, valuable_fields
+from .sides import Side
+
+
+@dataclass(frozen=True)
+class HeadMatch:
+    """How two heads are brought together.
+
+    Attributes:
+        classes: the statement of their class logits: ``class_map`` or ``objectness_map``.
+        boxes: the statement of their boxes: ``box_map`` or ``proposal_map``.
+        levels: what is compared with what.
+        widths: columns of a row, of the student and of the teacher.
+        columns: for each column of the student the teacher's.
+        best: whether only the best-scoring anchor of a location and class is compared.
+        softmax: whether the last column is the background's.
+    """
+
+    classes: str
+    boxes: str
+    levels: tuple[Level, ...]
+    widths: tuple[int, int]
+    columns: tuple[int, ...]
+    best: bool
+    softmax: bool
+
+    def class_maps(self, step: Step) -> Pairs:
+        """Return (N, A, K, H, W) logits of both sides, level by level; A is 1 where only the best count."""
+        return step.once(("classes", self.classes), lambda: [self._classes(step, level) for level in self.levels])
+
+    def _classes(self, step: Step, level: Level) -> tuple[Tensor, Tensor]:
+        s, t = self._split(step, level)
+        t = selected(t, self.columns, axis=2)
+        return (s.amax(dim=1, keepdim=True), t.amax(dim=1, keepdim=True)) if self.best else (s, t)
+
+    def _split(self, step: Step, level: Level) -> tuple[Tensor, Tensor]:
+        ours, theirs = step.student[self.classes][level.student], step.teacher[self.classes][level.teacher]
+        return ours.unflatten(1, (-1, self.widths[0])), theirs.unflatten(1, (-1, self.widths[1]))
+
+    def box_maps(self, step: Step) -> Pairs:
+        """Return (N, 4 A, H, W) box maps of both sides, level by level."""
+        return step.once(("boxes", self.boxes), lambda: [self._boxes(step, level) for level in self.levels])
+
+    def _boxes(self, step: Step, level: Level) -> tuple[Tensor, Tensor]:
+        s, t = step.student[self.boxes][level.student], step.teacher[self.boxes][level.teacher]
+        if not self.best:
+            return s, t
+        ours, theirs = self._split(step, level)
+        return best_box(s, ours), best_box(t, selected(theirs, self.columns, axis=2))
+
+    def probabilities(self, step: Step) -> list[Tensor]:
+        """Return the teacher's best class probability (N, A, H, W) of every level."""
+        made = []
+        for _, logits in self.class_maps(step):
+            p = logits.softmax(dim=2)[:, :, :-1] if self.softmax else logits.sigmoid()
+            made.append(p.amax(dim=2))
+        return step.once(("probabilities", self.classes), lambda: made)
+
+
+def best_box(box_map: Tensor, logits: Tensor) -> Tensor:
+    """Take at every location the box of the anchor with the highest logit.
+
+    Args:
+        box_map: (N, 4 A, H, W).
+        logits: (N, A, K, H, W).
+
+    Returns:
+        (N, 4, H, W).
+    """
+    anchor = logits.amax(dim=2).argmax(dim=1)[:, None, None]  # (N, 1, 1, H, W)
+    boxes = box_map.unflatten(1, (-1, 4))
+    return boxes.gather(1, anchor.expand(-1, 1, 4, -1, -1)).squeeze(1)
+
+
+def match_heads(student: Side, teacher: Side, classes: str, boxes: str) -> HeadMatch:
+    """Say how two heads' class logits are brought together.
+
+    Raises:
+        AbsentError: a side has none, or the classes or their activation differ.
+    """
+    levels, _ = matched(student, teacher, classes)
+    columns = (0,) if classes == "objectness_map" else class_columns(student, teacher)
+    softmax = [student.columns == (student.num_classes or 0) + 1, teacher.columns == (teacher.num_classes or 0) + 1]
+    if classes == "objectness_map":
+        softmax = [student.columns == 2, teacher.columns == 2]
+    if softmax[0] != softmax[1]:
+        kinds = ["a softmax" if one else "a sigmoid" for one in softmax]
+        raise AbsentError(f"the student's class logits go through {kinds[0]}, the teacher's through {kinds[1]}")
+    if softmax[0]:
+        columns = (*columns, teacher.columns - 1)
+    best = any(not _same(student.anchors[classes][x.student], teacher.anchors[classes][x.teacher]) for x in levels)
+    return HeadMatch(classes, boxes, levels, (student.columns, teacher.columns), columns, best, softmax[0])
+
+
+def _same(ours: Tensor, theirs: Tensor) -> bool:
+    if len(ours) == len(theirs) == 1:
+        return True
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, atol=1e-3)
+
+
+@dataclass(frozen=True)
+class _OfHead(Shared):
+    """What is made of two matched heads."""
+
+    match: HeadMatch | None = None
+
+    @property
+    def head(self) -> HeadMatch:
+        """How the heads are brought together."""
+        assert self.match is not None
+        return self.match
+
+    @property
+    def heard(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Statements of the student that are needed."""
+        return (self.head.classes,)
+
+    @property
+    def kept(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Statements of the teacher that are needed."""
+        return (self.head.classes,)
+
+
+@dataclass(frozen=True)
+class SharedClassMap(_OfHead):
+    """Class logits as maps (N, A K, H, W)."""
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return the maps of every matched level."""
+        return [(s.flatten(1, 2), t.flatten(1, 2)) for s, t in self.head.class_maps(step)]
+
+
+@dataclass(frozen=True)
+class SharedClassRows(_OfHead):
+    """Class logits as rows (N H W A, K)."""
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return the rows of every matched level."""
+        return [(class_rows(s), class_rows(t)) for s, t in self.head.class_maps(step)]
+
+
+def class_rows(logits: Tensor) -> Tensor:
+    """Write (N, A, K, H, W) as rows (N H W A, K); row ``((n H + h) W + w) A + a``."""
+    return logits.permute(0, 3, 4, 1, 2).flatten(0, 3)
+
+
+@dataclass(frozen=True)
+class SharedBoxes(_OfHead):
+    """Decoded boxes as rows (N H W A, 4)."""
+
+    @property
+    def heard(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Statements of the student that are needed."""
+        return (self.head.boxes, *([self.head.classes] if self.head.best else []))
+
+    @property
+    def kept(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Statements of the teacher that are needed."""
+        return self.heard
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return the boxes of every matched level."""
+        maps = zip(self.head.box_maps(step), self.levels, strict=True)
+        return [(box_rows(s, level.stride), box_rows(t, level.stride)) for (s, t), level in maps]
+
+
+@dataclass(frozen=True)
+class SharedBins(_OfHead):
+    """The logits of the distributions of a box's sides as rows (N H W 4, n + 1)."""
+
+    heard = kept = ("bin_map",)
+    bins: int = 0
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return the bins of every matched level."""
+        return [
+            (self._rows(step.student["bin_map"][level.student]), self._rows(step.teacher["bin_map"][level.teacher]))
+            for level in self.levels
+        ]
+
+    def _rows(self, bin_map: Tensor) -> Tensor:
+        return bin_map.permute(0, 2, 3, 1).reshape(-1, self.bins)
+
+
+@dataclass(frozen=True)
+class SharedBoxScore(_OfHead):
+    """The teacher's best class probability of every box as a row field (N H W A, 1)."""
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return the probabilities of every matched level, on both sides."""
+        rows = [p.permute(0, 2, 3, 1).reshape(-1, 1) for p in self.head.probabilities(step)]
+        return [(row, row) for row in rows]
+
+
+@dataclass(frozen=True)
+class SharedValuableBoxes(_OfHead):
+    """LD's main and valuable region for every box as a row field (N H W A, 1)."""
+
+    anchors: tuple[int, ...] = ()
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return 0 or 1 for the boxes of every matched level, on both sides."""
+        maps = [step.student[self.head.classes][level.student] for level in self.levels]
+        fields = zip(valuable_fields(step, maps, self.levels), self.anchors, strict=True)
+        rows = [x.flatten().repeat_interleave(anchors)[:, None] for x, anchors in fields]
+        return [(row, row) for row in rows]
+
+
+@dataclass(frozen=True)
+class SharedScoreField(Shared):
+    """The teacher's best probability at every position of the neck's levels as a field (N, 1, H, W).
+
+    Attributes:
+        statement: of the teacher: ``class_map``, or ``objectness_map`` of a two-stage one.
+        width: columns of its class logits.
+        columns: those of the student's classes.
+        softmax: whether the last column is the background's.
+    """
+
+    statement: str = "class_map"
+    width: int = 1
+    columns: tuple[int, ...] = (0,)
+    softmax: bool = False
+
+    @property
+    def kept(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Statements of the teacher that are needed."""
+        return (self.statement,)
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return the field of every level, on both sides."""
+        fields = [self._field(step.teacher[self.statement][level.teacher]) for level in self.levels]
+        return [(x, x) for x in fields]
+
+    def _field(self, class_map: Tensor) -> Tensor:
+        logits = class_map.unflatten(1, (-1, self.width))
+        p = logits.softmax(dim=2) if self.softmax else logits.sigmoid()
+        return selected(p, self.columns, axis=2).amax(dim=(1, 2))[:, None]
+
+
+def share_head(
+    student: Side, teacher: Side, kind: type[_OfHead], classes: str = "class_map", boxes: str = "box_map"
+) -> _OfHead:
+    """Share what ``kind`` makes of two heads.
+
+    Raises:
+        AbsentError: a side does not offer it, or the two do not fit.
+    """
+    match = match_heads(student, teacher, classes, boxes)
+    _, notes = matched(student, teacher, classes)
+    if kind is SharedBoxes:
+        student.said(boxes), teacher.said(boxes)
+    anchors = tuple(1 if match.best else len(student.anchors[classes][level.student]) for level in match.levels)
+    grids = [student.said(classes)[level.student].shape[2:] for level in match.levels]
+    width = len(match.columns)
+    made: dict[type[_OfHead], list[Shape]] = {
+        SharedClassMap: [(a * width, *grid) for a, grid in zip(anchors, grids, strict=True)],
+        SharedClassRows: [(a * grid.numel(), width) for a, grid in zip(anchors, grids, strict=True)],
+        SharedBoxes: [(a * grid.numel(), 4) for a, grid in zip(anchors, grids, strict=True)],
+        SharedBoxScore: [(a * grid.numel(), 1) for a, grid in zip(anchors, grids, strict=True)],
+        SharedValuableBoxes: [(a * grid.numel(), 1) for a, grid in zip(anchors, grids, strict=True)],
+    }
+    if match.best:
+        notes = (*notes, "the best-scoring anchor of each location and class")
+    notes = (*notes, *class_notes(match.columns))
+    shapes = tuple(made[kind])
+    if kind is SharedValuableBoxes:
+        return SharedValuableBoxes(shapes, shapes, match.levels, notes, match, anchors)
+    return kind(shapes, shapes, match.levels, notes, match)
+
+
+def share_bins(student: Side, teacher: Side) -> SharedBins:
+    """Share the distributions of two GFL heads.
+
+    Raises:
+        AbsentError: a side predicts none, or of another number of bins.
+    """
+    levels, notes = matched(student, teacher, "bin_map")
+    channels = student.said("bin_map")[0].shape[1], teacher.said("bin_map")[0].shape[1]
+    if channels[0] != channels[1]:
+        raise AbsentError(f"the student has {channels[0] // 4} bins a side, the teacher {channels[1] // 4}")
+    bins = channels[0] // 4
+    grids = [student.said("bin_map")[level.student].shape[2:] for level in levels]
+    shapes = tuple((4 * grid.numel(), bins) for grid in grids)
+    return SharedBins(shapes, shapes, levels, notes, None, bins)
+
+
+def share_score_field(student: Side, teacher: Side) -> SharedScoreField:
+    """Share the teacher's score on the levels of the neck; of a two-stage teacher that of its proposals.
+
+    Raises:
+        AbsentError: the teacher's head does not stand on the levels that the necks share.
+    """
+    maps = share_maps(student, teacher)
+    statement = "class_map" if "class_map" in teacher.knowledge else "objectness_map"
+    teacher.said(statement)
+    strides = teacher.strides[statement]
+    if any(level.stride not in strides for level in maps.levels):
+        raise AbsentError("the teacher's head does not stand on all levels that the necks share")
+    levels = tuple(replace(level, teacher=strides.index(level.stride)) for level in maps.levels)
+    columns = (0,) if statement == "objectness_map" else class_columns(student, teacher)
+    fields = tuple((1, *shape[1:]) for shape in maps.teacher)
+    softmax = teacher.columns == len(columns) + 1
+    return SharedScoreField(fields, fields, levels, (), statement, teacher.columns, columns, softmax)

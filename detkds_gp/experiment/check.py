@@ -1,0 +1,186 @@
+"""Checks a pair before anything is trained: what it shares, on which levels, at which cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from detkds_gp.detectors import Pairing, Shared, Taps, make_batch, scene_of, teacher_knowledge
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.prepare import Materials, gather
+from detkds_gp.experiment.step_cost import StepCost, step_cost
+from detkds_gp.experiment.wiring import Wired, inheritance, wire, without_weights
+from detkds_gp.fitness import Evaluation, SplitImages, felt, scale_of, squared_gradient
+from detkds_gp.language import NONE, Declaration, Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.losses import DistillationLoss
+from detkds_gp.training import DistilledDetector
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One input of the grammar, as the pair has it.
+
+    Attributes:
+        knowledge: its niche.
+        name: the input.
+        reason: why the pair does not share it; empty where it does.
+        student: shapes of the student's levels on one image.
+        teacher: shapes of the teacher's.
+        strides: input pixels between two locations of each level; empty for regions.
+        notes: what was left out or brought together.
+        formula: the simplest loss on it; empty for fields.
+        scale: calibrated on the first batch, on the untrained student; None for fields, or where no gradient arrives.
+    """
+
+    knowledge: str
+    name: str
+    reason: str = ""
+    student: tuple[tuple[int, ...], ...] = ()
+    teacher: tuple[tuple[int, ...], ...] = ()
+    strides: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    formula: str = ""
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """What `check_experiment` found.
+
+    Attributes:
+        offers: one for each input of the grammar.
+        alone: a step of the student alone.
+        distilled: a step with the simplest loss on every knowledge at once.
+        ap: the AP on the selection split of student and teacher, where their checkpoints are given.
+        said: news of the preparation, such as what the student inherits.
+    """
+
+    offers: tuple[Offer, ...]
+    alone: StepCost
+    distilled: StepCost
+    ap: dict[str, float]
+    said: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) -> PairReport:
+    """Build the pair and run one real batch; nothing is trained and nothing is written.
+
+    Args:
+        config: the experiment.
+        random_weights: neither load checkpoints nor initialise, so that nothing has to be downloaded.
+
+    Raises:
+        UserError: a mistake in config, data or detectors, in one line.
+    """
+    if random_weights:
+        config = without_weights(config)
+    materials = gather(config)
+    wired = wire(config, materials.splits["train"], materials.primitive_set, random_weights=random_weights)
+    device = config.proxy.device
+    for detector in (wired.student, wired.teacher):
+        detector.to(device)
+    images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
+    batch = _batch_of(images, config.proxy.batch_size)
+    offers, mix = _offers(wired, materials.primitive_set, batch)
+    alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
+    distilled = step_cost(_distilled(wired, mix, materials.primitive_set).to(device), wired, batch)
+    said = tuple(inheritance(wired)) if config.init_student_from_teacher else ()
+    return PairReport(tuple(offers), alone, distilled, _aps(config, wired, materials), said)
+
+
+def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
+    """Return the knowledge that the config asks for and the pair does not have, and why."""
+    have = {offer.knowledge for offer in report.offers if not offer.reason and offer.formula}
+    reasons = {offer.knowledge: offer.reason for offer in report.offers if offer.reason and offer.knowledge}
+    return {niche: reasons.get(niche, "unknown") for niche in config.knowledge or () if niche not in have}
+
+
+def _batch_of(images: SplitImages, size: int) -> dict[str, Any]:
+    """Return the first images that show an object."""
+    shown = [index for index, record in enumerate(images.split.images) if len(record.boxes)]
+    return make_batch([images[index] for index in shown[:size]])
+
+
+def simplest_formula(declaration: Declaration, primitive_set: PrimitiveSet) -> str:
+    """Return the text of the first distance of a set that takes an input as it is; empty if there is none."""
+    for candidate in primitive_set.declarations.values():
+        kinds = candidate.arguments
+        if candidate.role == "distance" and len(kinds) == 1 and issubclass(declaration.result, kinds[0]):
+            return f"{candidate.name}({declaration.name})"
+    return ""
+
+
+def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) -> tuple[list[Offer], Distiller]:
+    """Return one row an input, and the mix of the first formula of every knowledge at its scale."""
+    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
+    formulas = {d.name: simplest_formula(d, primitive_set) for d in inputs if d.result.sided}
+    shared = [d for d in inputs if d.source in wired.pair.shared]
+    scales = _scales(wired, [d for d in shared if formulas.get(d.name)], formulas, primitive_set, batch)
+    offers, terms = [], dict[str, str]()
+    for d in inputs:
+        reason = wired.pair.refused.get(d.source, "")
+        known = wired.pair.shared.get(d.source)
+        offers.append(_offer(d, reason, known, formulas.get(d.name, ""), scales.get(d.name)))
+        if d.name in scales and scales[d.name] is not None:
+            terms.setdefault(d.niche, f"{scales[d.name]} * {formulas[d.name]}")
+    return offers, parse_distiller(" + ".join(terms.values()) or NONE, primitive_set)
+
+
+def _offer(d: Declaration, reason: str, known: Shared | None, formula: str, scale: float | None) -> Offer:
+    niche = d.niche if d.result.sided else ""
+    if known is None:
+        return Offer(niche, d.name, reason)
+    strides = tuple(level.stride for level in known.levels)
+    return Offer(niche, d.name, "", known.student, known.teacher, strides, known.notes, formula, scale)
+
+
+def _distilled(wired: Wired, distiller: Distiller, primitive_set: PrimitiveSet) -> DistilledDetector:
+    loss = DistillationLoss(distiller, primitive_set) if distiller.terms else None
+    generator = torch.Generator().manual_seed(0)
+    return DistilledDetector(wired.student, loss, wired.pair, wired.teacher, generator)
+
+
+def _scales(
+    wired: Wired,
+    inputs: Sequence[Declaration],
+    formulas: Mapping[str, str],
+    primitive_set: PrimitiveSet,
+    batch: dict[str, Any],
+) -> dict[str, float | None]:
+    """Measure the scale of the simplest formula of every input, all on one forward of both detectors."""
+    device = next(wired.student.parameters()).device
+    pairing = Pairing(wired.pair, [d.source for d in inputs], torch.Generator().manual_seed(0)).to(device)
+    wired.teacher.requires_grad_(False).eval()
+    data = wired.student.train().data_preprocessor(batch, True)
+    with Taps(wired.student, [*pairing.heard, "global"]) as taps:
+        losses = wired.student.loss(data["inputs"], data["data_samples"])
+    said = taps.knowledge()
+    inputs_of_teacher = wired.teacher.data_preprocessor(batch, False)["inputs"]
+    pairs = pairing(
+        said, teacher_knowledge(wired.teacher, inputs_of_teacher, pairing.kept), scene_of(data), wired.teacher
+    )
+    task, _ = wired.student.parse_losses(losses)
+    scales: dict[str, float | None] = {}
+    for d in inputs:
+        loss = DistillationLoss(formulas[d.name], primitive_set)({d.name: pairs[d.source]}).total
+        where = felt(said, wired.pair.heard([d.source]))
+        scales[d.name] = scale_of(squared_gradient(task, where), squared_gradient(loss, where))
+    return scales
+
+
+def _aps(config: ExperimentConfig, wired: Wired, materials: Materials) -> dict[str, float]:
+    """Return the AP on the selection split of those detectors whose checkpoint is given."""
+    images = SplitImages(materials.splits["selection"], config.proxy.image_size, 0)
+    evaluation = Evaluation(images)
+    given = {
+        "student": (config.student.checkpoint, wired.student),
+        "teacher": (config.teacher.checkpoint, wired.teacher),
+    }
+    return {role: evaluation(detector) for role, (checkpoint, detector) in given.items() if checkpoint is not None}

@@ -1,0 +1,127 @@
+"""The two detectors of a config, built and checked against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from detkds_gp.data.coco import CocoSplit
+from detkds_gp.detectors import (
+    BaseDetector,
+    DetectorSpec,
+    Pair,
+    build_detector,
+    check_pair,
+    checkpoint_classes,
+    inheritable,
+)
+from detkds_gp.errors import ConfigError
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.language import PrimitiveSet
+from detkds_gp.training import seed_all
+
+
+@dataclass(frozen=True, eq=False)
+class Wired:
+    """The detectors of a config, built and checked against each other.
+
+    Attributes:
+        student: freshly built.
+        teacher: freshly built, with its checkpoint if it has one.
+        specs: what built them, by role.
+        pair: what they share of the grammar's inputs.
+    """
+
+    student: BaseDetector
+    teacher: BaseDetector
+    specs: dict[str, DetectorSpec]
+    pair: Pair
+
+
+def wire(
+    config: ExperimentConfig, train: CocoSplit, primitive_set: PrimitiveSet, *, random_weights: bool = False
+) -> Wired:
+    """Build both detectors and check the pair.
+
+    Args:
+        config: names them.
+        train: names the classes.
+        primitive_set: names the knowledge.
+        random_weights: neither load checkpoints nor initialise: the wiring alone counts.
+
+    Raises:
+        DetectorError: if a detector cannot be built, or the pair shares nothing.
+        ConfigError: if a checkpoint does not exist, or the device cannot be used.
+    """
+    _check_device(config.proxy.device)
+    if random_weights:
+        config = without_weights(config)
+    specs = detector_specs(config)
+    names = train.classes, teacher_classes(config, train.classes)
+    seed_all(config.baseline_seeds[0])
+    initialise = not random_weights
+    student = build_detector(specs["student"], names[0], initialise=initialise)
+    teacher = build_detector(specs["teacher"], names[1], initialise=initialise)
+    sources = [d.source for d in primitive_set.declarations.values() if d.role == "input"]
+    return Wired(student, teacher, specs, check_pair(student, teacher, config.proxy.image_size, names, sources))
+
+
+def without_weights(config: ExperimentConfig) -> ExperimentConfig:
+    """Return the config without checkpoints."""
+    bare = {role: getattr(config, role).model_copy(update={"checkpoint": None}) for role in ("student", "teacher")}
+    return config.model_copy(update=bare)
+
+
+def inheritance(wired: Wired) -> list[str]:
+    """Say in words what the student inherits."""
+    found = inheritable(wired.student, wired.teacher, wired.pair)
+    return [
+        f"the student starts with the teacher's {part}: {len(keys)} of {count} tensors"
+        for part, (keys, count) in found.items()
+    ]
+
+
+def teacher_classes(config: ExperimentConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the teacher's classes: the config's, else its checkpoint's, else the data's.
+
+    Raises:
+        DetectorError: if the checkpoint cannot be read.
+    """
+    if config.teacher.classes is not None:
+        return config.teacher.classes
+    checkpoint = config.teacher.checkpoint
+    named = checkpoint_classes(checkpoint) if checkpoint is not None else None
+    return named if named is not None else classes
+
+
+def detector_specs(config: ExperimentConfig) -> dict[str, DetectorSpec]:
+    """Return what builds student and teacher, with absolute paths.
+
+    Raises:
+        ConfigError: if a checkpoint does not exist.
+    """
+    return {role: pinned(getattr(config, role).spec(), role) for role in ("student", "teacher")}
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"proxy.device is {device!r}: {first}; use 'cpu', or 'cuda' with a GPU") from None
+
+
+def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:
+    """Return the spec with an absolute checkpoint path, so that every process finds it.
+
+    Raises:
+        ConfigError: if the checkpoint does not exist.
+    """
+    if spec.checkpoint is None:
+        return spec
+    path = Path(spec.checkpoint).resolve()
+    if not path.is_file():
+        raise ConfigError(f"{role}.checkpoint is {spec.checkpoint!r}, no such file; give a path, or leave it out")
+    return replace(spec, checkpoint=str(path))
