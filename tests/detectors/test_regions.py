@@ -116,7 +116,9 @@ def slow_level(box: np.ndarray) -> int:
     """FPN's rule: stride 4 up to twice 56 pixels, doubling; then the nearest stride that there is."""
     side = math.sqrt(max((box[2] - box[0]) * (box[3] - box[1]), 0))
     stride = 4 * 2 ** math.floor(math.log2(side / 56 + 1e-6))
-    return min(range(len(STRIDES)), key=lambda level: (abs(math.log2(STRIDES[level]) - math.log2(max(stride, 8))), level))
+    return min(
+        range(len(STRIDES)), key=lambda level: (abs(math.log2(STRIDES[level]) - math.log2(max(stride, 8))), level)
+    )
 
 
 @settings(max_examples=25, deadline=None)
