@@ -9,11 +9,10 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from detkds_gp.data.coco import CocoSplit
+from detkds_gp.detections import Detections
 
 MAX_DETECTIONS = 100  # an image and class, as in the COCO protocol
 ANY_AREA = [0, 1e5**2]
-
-Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class AveragePrecision:
@@ -47,9 +46,7 @@ class AveragePrecision:
         Objects of all areas count, and the 100 best detections of an image and class.
 
         Args:
-            detections: for each image of the split, in its order: boxes (D, 4) xyxy in pixels of
-                the ORIGINAL image, scores (D,), labels (D,). D may be 0; nothing detected anywhere
-                is an AP of 0.
+            detections: for each image of the split, in its order; nothing detected anywhere is an AP of 0.
 
         Raises:
             ValueError: not one entry an image, arrays of unequal length, a label that is no class.
@@ -80,8 +77,8 @@ class AveragePrecision:
         )
 
     def _rows(self, number: int, found: Detections) -> list[dict[str, Any]]:
-        boxes, scores, labels = (np.asarray(part) for part in found)
-        boxes = boxes.reshape(-1, 4).astype(np.float64)
+        boxes = np.asarray(found.boxes).reshape(-1, 4).astype(np.float64)
+        scores, labels = np.asarray(found.scores), np.asarray(found.labels)
         counts = len(boxes), len(scores), len(labels)
         if len(set(counts)) > 1:
             raise ValueError(f"got {counts} boxes, scores and labels of one image, wanted as many")

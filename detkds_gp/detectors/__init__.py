@@ -14,7 +14,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     warnings.filterwarnings("ignore", message=".*declare_namespace", category=DeprecationWarning)
     from mmdet.models.detectors.base import BaseDetector
 
-    from .batch import Detections, ImageInput, make_batch, predict
+    from .batch import ImageInput, make_batch, predict
     from .build import DetectorSpec, build_detector, detector_config
     from .checkpoint import load_weights, save_student
     from .knowledge import Knowledge
@@ -30,7 +30,6 @@ __all__ = [
     "load_weights",
     "save_student",
     "ImageInput",
-    "Detections",
     "make_batch",
     "predict",
     "Knowledge",

@@ -13,10 +13,9 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .modes import evaluating
+from detkds_gp.detections import Detections
 
-Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Boxes (D, 4) xyxy in original pixels, scores (D,) in [0, 1], labels (D,), of one image."""
+from .modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -127,4 +126,4 @@ def _detections(sample: DetDataSample) -> Detections:
     if sample.flip:
         width = sample.ori_shape[1]
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
-    return boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy()
+    return Detections(boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from detkds_gp.data.average_precision import AveragePrecision, Detections, average_precision
+from detkds_gp.data.average_precision import AveragePrecision, average_precision
 from detkds_gp.data.coco import CocoSplit, load_split
+from detkds_gp.detections import Detections
 
 CLASSES = ("a", "b", "c")
+NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 
 
 def _scenes(folder: Path, seed: int, count: int = 12) -> tuple[CocoSplit, dict[str, Any]]:
@@ -48,7 +51,7 @@ def _detections(split: CocoSplit, seed: int, most: int = 40) -> list[Detections]
         labels = np.concatenate([record.labels, rng.integers(0, 3, len(start))])
         scores = rng.random(len(boxes)).round(1).astype(np.float32)
         scores[: len(truth)] += 0.4
-        found.append((boxes.astype(np.float32), scores, labels))
+        found.append(Detections(boxes.astype(np.float32), scores, labels))
     return found
 
 
@@ -67,7 +70,7 @@ def _reference(split: CocoSplit, coco: dict[str, Any], detections: list[Detectio
             "score": score,
         }
         for record, found in zip(split.images, detections, strict=True)
-        for box, score, label in zip(*(part.tolist() for part in found), strict=True)
+        for box, score, label in zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -104,26 +107,26 @@ def test_one_index_serves_many_calls(tmp_path, capfd):
 
 def test_perfect_and_empty_detections(digits):
     split = load_split(digits / "test.json", digits / "images")
-    perfect = [(r.boxes, np.ones(len(r.boxes)), r.labels) for r in split.images]
-    nothing = [(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64)) for _ in split.images]
+    perfect = [Detections(r.boxes, np.ones(len(r.boxes)), r.labels) for r in split.images]
+    nothing = [NOTHING for _ in split.images]
     assert average_precision(split, perfect) == 1.0
     assert average_precision(split, nothing) == 0.0
-    wrong = [(boxes, scores, (labels + 1) % 10) for boxes, scores, labels in perfect]
+    wrong = [replace(found, labels=(found.labels + 1) % 10) for found in perfect]
     assert average_precision(split, wrong) < 0.1
 
 
 def test_what_is_no_detection_is_refused(digits):
     split = load_split(digits / "test.json", digits / "images")
     score = AveragePrecision(split)
-    rest = [(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))] * (len(split.images) - 1)
+    rest = [NOTHING] * (len(split.images) - 1)
     box, one = np.float32([[0, 0, 9, 9]]), np.ones(1)
     with pytest.raises(ValueError, match="wanted 8"):
         score(rest)
     with pytest.raises(ValueError, match="labels 10 to 10, wanted 0 to 9"):
-        score([(box, one, np.array([10])), *rest])
+        score([Detections(box, one, np.array([10])), *rest])
     with pytest.raises(ValueError, match=r"\(1, 2, 1\) boxes, scores"):
-        score([(box, np.ones(2), np.array([1])), *rest])
+        score([Detections(box, np.ones(2), np.array([1])), *rest])
     with pytest.raises(FloatingPointError):
-        score([(box * np.nan, one, np.array([1])), *rest])
+        score([Detections(box * np.nan, one, np.array([1])), *rest])
     with pytest.raises(ValueError, match="wanted 'bbox'"):
         AveragePrecision(split, "keypoints")

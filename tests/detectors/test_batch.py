@@ -129,7 +129,9 @@ def test_predictions_are_in_original_pixels_and_leave_no_trace(eager, items):
     assert batch["inputs"][0].dtype == torch.uint8
     assert "pred_instances" not in batch["data_samples"][0]
     assert len(found) == 2
-    for boxes, scores, labels in found:
+    for one in found:
+        boxes, scores, labels = one.boxes, one.scores, one.labels
+        assert one.masks is None
         assert len(boxes) == len(scores) == len(labels) > 0
         assert boxes[:, 2].max() > 90
         assert boxes[:, 3].max() > 70
@@ -146,6 +148,6 @@ def test_predictions_on_a_mirrored_image_are_mirrored_back(eager, items):
     turned[:102] = item.array[:102, ::-1]
     (flipped,) = predict(eager, make_batch([replace(item, array=turned)], [True]))
     (plain,) = predict(eager, make_batch([item]))
-    boxes = np.stack([100 - plain[0][:, 2], plain[0][:, 1], 100 - plain[0][:, 0], plain[0][:, 3]], axis=1)
-    np.testing.assert_allclose(flipped[0], boxes, atol=1e-3)
-    np.testing.assert_array_equal(flipped[1], plain[1])
+    x1, y1, x2, y2 = plain.boxes.T
+    np.testing.assert_allclose(flipped.boxes, np.stack([100 - x2, y1, 100 - x1, y2], axis=1), atol=1e-3)
+    np.testing.assert_array_equal(flipped.scores, plain.scores)
