@@ -15,6 +15,7 @@ import numpy as np
 
 from detkds_gp.data.annotation_file import labels_by_category, read_annotation_file
 from detkds_gp.data.images import ImageStore, LoadedImage, load_image
+from detkds_gp.data.segmentations import without_slivers
 from detkds_gp.errors import DataError
 
 __all__ = [
@@ -41,7 +42,8 @@ class Annotation:
         area: the file's area, or width * height where it has none.
         crowd: the file's ``iscrowd``: no object to find, nor a mistake to find it.
         ignore: the file's ``ignore``: hidden from training; pycocotools counts it, so do we.
-        segmentation: polygons or RLE as in the file; None where it has none.
+        segmentation: polygons or RLE as in the file, without polygons of fewer than 3 points; None where it has
+            none.
     """
 
     label: int
@@ -63,7 +65,7 @@ class ImageRecord:
         height: pixels of the original image.
         boxes: (R, 4) float32 xyxy in pixels of the original image; R may be 0.
         labels: (R,) int64, indices into the split's classes.
-        masks: R segmentations as in the file.
+        masks: the segmentations of the R boxes; None where an object has none.
         annotations: every object of the split's classes, crowds and degenerate ones too.
     """
 
@@ -82,12 +84,14 @@ class CocoSplit:
     """The images and objects of one annotation file.
 
     Attributes:
+        ann_file: the annotation file.
         classes: names; a label is an index into them.
         images: sorted by id; images without objects are kept.
         image_dir: the folder that the file's image names start from.
         dropped: how many degenerate boxes training does not see.
     """
 
+    ann_file: Path
     classes: tuple[str, ...]
     images: tuple[ImageRecord, ...]
     image_dir: Path
@@ -127,7 +131,7 @@ def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[st
     except DataError as error:
         raise DataError(f"{ann_file}: {error}") from None
     dropped = sum(_is_degenerate(a, r.width, r.height) for r in records for a in r.annotations)
-    return CocoSplit(names, records, image_dir, dropped)
+    return CocoSplit(ann_file, names, records, image_dir, dropped)
 
 
 def data_hash(split: CocoSplit) -> str:
@@ -176,7 +180,7 @@ def _annotation(row: dict[str, Any], label: int, where: str) -> Annotation:
     if not all(map(math.isfinite, (x, y, width, height, area))):
         raise DataError(f"{where} has the box {row['bbox']!r}, wanted x, y, width, height, finite; mend it")
     crowd, ignore = bool(row.get("iscrowd", 0)), bool(row.get("ignore", 0))
-    return Annotation(label, (x, y, width, height), area, crowd, ignore, row.get("segmentation"))
+    return Annotation(label, (x, y, width, height), area, crowd, ignore, without_slivers(row.get("segmentation")))
 
 
 def _is_degenerate(annotation: Annotation, image_width: int, image_height: int) -> bool:

@@ -18,6 +18,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .build import DetectorSpec, build_detector, detector_config
     from .checkpoint import load_weights, save_student
     from .knowledge import Knowledge
+    from .masks import finds_masks
     from .modes import evaluating
     from .pair import Pair, SharedKnowledge, adapt, adapters, check_pair
     from .taps import Taps, teacher_knowledge
@@ -32,6 +33,7 @@ __all__ = [
     "ImageInput",
     "make_batch",
     "predict",
+    "finds_masks",
     "Knowledge",
     "Taps",
     "teacher_knowledge",
