@@ -13,7 +13,16 @@ import torch
 
 from detkds_gp.data.coco import CocoSplit, data_hash, load_split
 from detkds_gp.data.digits import make_digits
-from detkds_gp.detectors import DetectorSpec, Pair, build_detector, check_pair, detector_config
+from detkds_gp.data.segmentations import check_segmentations
+from detkds_gp.detectors import (
+    BaseDetector,
+    DetectorSpec,
+    Pair,
+    build_detector,
+    check_pair,
+    detector_config,
+    finds_masks,
+)
 from detkds_gp.errors import ConfigError, DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
@@ -138,19 +147,21 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
 
     Raises:
         DetectorError: if a detector cannot be built or the pair shares nothing that is asked for.
-        ConfigError: if a checkpoint does not exist, or the device cannot be used.
+        ConfigError: if a checkpoint does not exist, the device cannot be used, or the metric does not fit a detector.
+        DataError: if masks are to be learned or scored that the data do not have.
         DeclarationError: if the config names unknown knowledge.
     """
     _check_device(config.proxy.device)
     train, size = materials.splits["train"], config.proxy.image_size
-    student, teacher = _detectors(config).values()
+    specs = _detectors(config)
     seed_all(config.baseline_seeds[0])
-    pair = check_pair(build_detector(student, train.classes), build_detector(teacher, train.classes), size)
+    built = {role: build_detector(spec, train.classes) for role, spec in specs.items()}
+    _check_masks(config, built, materials.splits)
+    pair = check_pair(built["student"], built["teacher"], size)
     grammar = narrowed(materials.primitive_set, config, pair, listener)
-    teacher = with_checkpoint(teacher, train, size, config.teacher.train, Path(config.cache_dir))
     return ProxyTask(
-        student=student,
-        teacher=teacher,
+        student=specs["student"],
+        teacher=with_checkpoint(specs["teacher"], train, size, config.teacher.train, Path(config.cache_dir)),
         teacher_training=config.teacher.train,
         splits=materials.splits,
         settings=config.proxy,
@@ -159,6 +170,23 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
         teacher_outputs=work_dir / "teacher-outputs.pt",
         probe=work_dir / "probe.pt",
     )
+
+
+def _check_masks(config: ExperimentConfig, built: dict[str, BaseDetector], splits: dict[str, CocoSplit]) -> None:
+    """Check that there are masks wherever they are learned or scored."""
+    scored = config.proxy.metric == "segm"
+    for role, detector in built.items():
+        if scored and not finds_masks(detector):
+            raise ConfigError(
+                f"proxy.metric is 'segm', but the {role} ({getattr(config, role).config}) has no mask head; "
+                "choose a detector that has one, such as mmdet::mask_rcnn/..., or proxy.metric = 'bbox'"
+            )
+        trained = role == "student" or config.teacher.checkpoint is None
+        if trained and finds_masks(detector):
+            check_segmentations(splits["train"], f"choose a {role} without a mask head", learned_only=True)
+    if scored:
+        for name in ("selection", "test"):
+            check_segmentations(splits[name], "set proxy.metric = 'bbox'", learned_only=False)
 
 
 def _check_device(device: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from detkds_gp.data.average_precision import AveragePrecision
-from detkds_gp.detectors import BaseDetector, make_batch, predict
+from detkds_gp.detectors import BaseDetector, finds_masks, make_batch, predict
 from detkds_gp.fitness.images import SplitImages
 
 BATCH_SIZE = 16
+MASK_BATCH_SIZE = 4  # masks are predicted at the images' original size, up to 100 an image
 
 
 class Evaluation:
@@ -14,20 +15,26 @@ class Evaluation:
 
     Args:
         images: the split.
+        metric: what is compared with the ground truth: ``bbox`` or ``segm``.
+
+    Raises:
+        DataError: ``segm``, and an object of the split has no usable segmentation.
     """
 
-    def __init__(self, images: SplitImages) -> None:
+    def __init__(self, images: SplitImages, metric: str = "bbox") -> None:
         self._images = images
-        self._average_precision = AveragePrecision(images.split)
+        self._average_precision = AveragePrecision(images.split, metric)
 
     def __call__(self, detector: BaseDetector) -> float:
         """Return the detector's COCO AP (0.50:0.95), in [0, 1].
 
         Raises:
             FloatingPointError: if the detector predicts numbers that are not finite.
+            ValueError: if masks are compared and the detector finds none.
         """
         detections = []
-        for start in range(0, len(self._images), BATCH_SIZE):
-            items = [self._images[i] for i in range(start, min(start + BATCH_SIZE, len(self._images)))]
+        size = MASK_BATCH_SIZE if finds_masks(detector) else BATCH_SIZE
+        for start in range(0, len(self._images), size):
+            items = [self._images[i] for i in range(start, min(start + size, len(self._images)))]
             detections += predict(detector, make_batch(items))
         return self._average_precision(detections)

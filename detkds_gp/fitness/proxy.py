@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from detkds_gp.data.coco import CocoSplit
-from detkds_gp.detectors import BaseDetector, DetectorSpec, build_detector, make_batch
+from detkds_gp.detectors import BaseDetector, DetectorSpec, build_detector, finds_masks, make_batch
 from detkds_gp.detectors.pair import Pair
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.evaluation import Evaluation
@@ -138,23 +138,28 @@ class ProxyTraining:
 
     def model(self, distiller: Distiller, seed: int) -> DistilledDetector:
         """Make the initial student of a seed, with the distiller's loss and adapters."""
+        student = copy.deepcopy(self._student(seed))
+        loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
+        generator = torch.Generator().manual_seed(seed)
+        model = DistilledDetector(student, loss, self.task.pair, generator=generator)
+        return model.to(self.task.settings.device)
+
+    def _student(self, seed: int) -> BaseDetector:
         if seed not in self._students:
             seed_all(seed)
             self._students[seed] = build_detector(self.task.student, self.task.splits["train"].classes)
-        loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
-        generator = torch.Generator().manual_seed(seed)
-        model = DistilledDetector(copy.deepcopy(self._students[seed]), loss, self.task.pair, generator=generator)
-        return model.to(self.task.settings.device)
+        return self._students[seed]
 
     def batches(self, seed: int, *, kept: bool) -> Iterator[Batch]:
         """Yield the batches of a seed's plan without end, with the teacher's knowledge if ``kept``.
 
         Raises:
             StoreError: if the kept teacher outputs cannot be read.
+            DataError: if the student learns masks, and an object has none that can be drawn.
         """
-        images = self.images["train"]
+        images, masks = self.images["train"], finds_masks(self._student(seed))
         for indices, flips in plan(len(images), self.task.settings.batch_size, seed):
-            batch = make_batch([images[index] for index in indices], flips)
+            batch = make_batch([images[index] for index in indices], flips, masks=masks)
             yield batch, self._teacher(indices, flips) if kept else None
 
     def _teacher(self, indices: Sequence[int], flips: Sequence[bool]) -> dict[str, list[torch.Tensor]]:
@@ -165,13 +170,13 @@ class ProxyTraining:
         return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
 
     def evaluate(self, detector: BaseDetector, split: str) -> float:
-        """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1].
+        """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1], of the settings' metric.
 
         Raises:
             FloatingPointError: if the detector predicts numbers that are not finite.
         """
         if split not in self._evaluations:
-            self._evaluations[split] = Evaluation(self.images[split])
+            self._evaluations[split] = Evaluation(self.images[split], self.task.settings.metric)
         return self._evaluations[split](detector)
 
 

@@ -59,6 +59,7 @@ def test_missing_keys_are_named() -> None:
         ({"proxy": {"optimizer": {"type": "AdamW", "rate": 1}}}, "rate"),
         ({"proxy": {"optimizer": {"lr": 1}}}, "wanted what mmengine builds"),
         ({"proxy": {"decay": 1.5}}, "proxy.decay is 1.5"),
+        ({"proxy": {"metric": "mask"}}, "'bbox' or 'segm'"),
         ({"seed": "x"}, "seed is 'x'"),
         ({"execution": {"executor": "cloud"}}, "execution.executor is 'cloud'"),
         ({"baseline_seeds": (0, 1)}, "baseline_seeds is (0, 1)"),
