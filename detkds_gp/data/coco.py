@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from detkds_gp.data.annotation_file import labels_by_category, read_annotation_file
+from detkds_gp.data.fraction import part_of
 from detkds_gp.data.images import ImageStore, LoadedImage, load_image
 from detkds_gp.data.segmentations import without_slivers
 from detkds_gp.errors import DataError
@@ -98,7 +99,9 @@ class CocoSplit:
     dropped: int
 
 
-def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None) -> CocoSplit:
+def load_split(
+    ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None, *, fraction: float = 1.0
+) -> CocoSplit:
     """Read a COCO annotation file and check it against its images.
 
     Training sees what mmdet's ``CocoDataset`` would show it: no crowd, no ``ignore``, no box of
@@ -110,16 +113,18 @@ def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[st
         image_dir: the folder that ``file_name`` starts from.
         classes: the class names in the order of the labels, all of them or some; None takes all,
             in the file's order.
+        fraction: of the images, in (0, 1], chosen by ``part_of``; the others are not looked at.
 
     Raises:
         DataError: the file is missing, broken, empty, contradictory, or images are missing.
+        ValueError: the fraction is out of range.
     """
     ann_file, image_dir = Path(ann_file), Path(image_dir)
     try:
         raw = read_annotation_file(ann_file)
         names, label_of = labels_by_category(raw["categories"], classes)
-        objects = _objects_by_image(raw, label_of)
-        images = sorted(raw["images"], key=lambda image: image["id"])
+        images = sorted(part_of(raw["images"], fraction), key=lambda image: image["id"])
+        objects = _objects_by_image(raw, images, label_of)
         records = tuple(_record(image, image_dir, objects[image["id"]]) for image in images)
         _check_files([record.path for record in records], image_dir)
         if not any(len(record.boxes) for record in records):
@@ -127,6 +132,7 @@ def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[st
             raise DataError(
                 f"got {found} annotations of {', '.join(names)}, but none to learn (all crowd, "
                 "ignored or degenerate), wanted 1 at least; mend the boxes"
+                + (", or take a larger fraction" if fraction < 1 else "")
             )
     except DataError as error:
         raise DataError(f"{ann_file}: {error}") from None
@@ -153,12 +159,15 @@ def data_hash(split: CocoSplit) -> str:
     return digest.hexdigest()
 
 
-def _objects_by_image(raw: dict[str, Any], label_of: Mapping[int, int | None]) -> dict[int, list[Annotation]]:
-    """Group the annotations of the classes by image id, in the file's order."""
-    objects: dict[int, list[Annotation]] = {image["id"]: [] for image in raw["images"]}
+def _objects_by_image(
+    raw: dict[str, Any], images: list[dict[str, Any]], label_of: Mapping[int, int | None]
+) -> dict[int, list[Annotation]]:
+    """Group the annotations of the images and classes by image id, in the file's order."""
+    known = {image["id"] for image in raw["images"]}
+    objects: dict[int, list[Annotation]] = {image["id"]: [] for image in images}
     for row in raw["annotations"]:
         where = f"annotation {row.get('id', '?')!r}"
-        if row["image_id"] not in objects:
+        if row["image_id"] not in known:
             raise DataError(f"{where} points to the unknown image {row['image_id']!r}; remove it or add the image")
         if row["category_id"] not in label_of:
             raise DataError(
@@ -166,7 +175,7 @@ def _objects_by_image(raw: dict[str, Any], label_of: Mapping[int, int | None]) -
                 f"{', '.join(map(str, label_of))}; remove it or add the category"
             )
         label = label_of[row["category_id"]]
-        if label is not None:
+        if label is not None and row["image_id"] in objects:
             objects[row["image_id"]].append(_annotation(row, label, where))
     return objects
 

@@ -97,11 +97,10 @@ def load_data(data: DataSettings) -> dict[str, CocoSplit]:
     if data.digits is not None:
         recipe = data.digits.model_dump()
         make_digits(recipe.pop("root"), **recipe)
-    settings = data.splits()
-    train = load_split(settings["train"].ann_file, settings["train"].images, data.classes)
-    splits = {"train": train}
-    for name in ("selection", "test"):
-        splits[name] = load_split(settings[name].ann_file, settings[name].images, train.classes)
+    splits: dict[str, CocoSplit] = {}
+    for name, split in data.splits().items():  # train comes first
+        classes = splits["train"].classes if splits else data.classes
+        splits[name] = load_split(split.ann_file, split.images, classes, fraction=split.fraction)
     _check_apart(splits)
     return splits
 
