@@ -86,6 +86,56 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+MASKS = """
+_base_ = "{tiny}"
+knowledge = ("global",)
+
+
+def narrow(base):
+    neck = 2 * base
+    return {{
+        "model.backbone.depth": 18,
+        "model.backbone.base_channels": base,
+        "model.backbone.stem_channels": base,
+        "model.backbone.frozen_stages": -1,
+        "model.backbone.norm_eval": False,
+        "model.backbone.init_cfg": None,
+        "model.neck.in_channels": [base, 2 * base, 4 * base, 8 * base],
+        "model.neck.out_channels": neck,
+        "model.rpn_head.in_channels": neck,
+        "model.rpn_head.feat_channels": neck,
+        "model.roi_head.bbox_roi_extractor.out_channels": neck,
+        "model.roi_head.bbox_head.in_channels": neck,
+        "model.roi_head.bbox_head.fc_out_channels": 32,
+        "model.roi_head.mask_roi_extractor.out_channels": neck,
+        "model.roi_head.mask_head.in_channels": neck,
+        "model.roi_head.mask_head.conv_out_channels": neck,
+        "model.roi_head.mask_head.num_convs": 1,
+        "model.train_cfg.rpn_proposal.nms_pre": 100,
+        "model.train_cfg.rpn_proposal.max_per_img": 50,
+        "model.train_cfg.rcnn.sampler.num": 32,
+        "model.test_cfg.rpn.nms_pre": 100,
+        "model.test_cfg.rpn.max_per_img": 20,
+        "model.test_cfg.rcnn.score_thr": 0.0,
+        "model.test_cfg.rcnn.max_per_img": 20,
+    }}
+
+
+mask_rcnn = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
+student = dict(_delete_=True, config=mask_rcnn, overrides=narrow(8))
+teacher = dict(_delete_=True, config=mask_rcnn, overrides=narrow(12), train=dict(iterations=3, batch_size=4))
+del narrow, mask_rcnn
+"""
+
+
+@pytest.fixture(scope="session")
+def mask_config(tiny_config: Path) -> Path:
+    """The tiny config with two narrow Mask R-CNNs that share their neck's maps."""
+    path = tiny_config.with_name("masks.py")
+    path.write_text(MASKS.format(tiny=tiny_config))
+    return path
+
+
 @pytest.fixture(scope="session")
 def finished(tiny_config: Path) -> Outcome:
     """What the tiny experiment found, run once in this process."""

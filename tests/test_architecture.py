@@ -12,13 +12,14 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
 
 ENGINE = {
-    "data", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness",
+    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness",
     "language", "losses", "report", "score", "search", "settings", "store", "training",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
-    "data": {"errors"},
-    "detectors": {"errors", "environment"},
+    "data": {"detections", "errors"},
+    "detections": set(),
+    "detectors": {"detections", "errors", "environment"},
     "environment": {"errors"},
     "errors": set(),
     "execution": {"errors"},

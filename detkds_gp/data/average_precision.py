@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval import mask as coco_mask
 
 from detkds_gp.data.coco import CocoSplit
+from detkds_gp.data.segmentations import check_segmentations
+from detkds_gp.detections import Detections
 
+IOU_TYPES = ("bbox", "segm")
 MAX_DETECTIONS = 100  # an image and class, as in the COCO protocol
 ANY_AREA = [0, 1e5**2]
-
-Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class AveragePrecision:
@@ -21,21 +23,25 @@ class AveragePrecision:
 
     Args:
         split: the ground truth; crowds and degenerate boxes count as in pycocotools.
-        iou_type: what is compared; ``bbox`` only, as yet.
+        iou_type: what is compared: boxes (``bbox``) or masks (``segm``).
 
     Raises:
         ValueError: another ``iou_type``.
+        DataError: masks are compared, and an object, be it a crowd, has none.
     """
 
     def __init__(self, split: CocoSplit, iou_type: str = "bbox") -> None:
-        if iou_type != "bbox":
-            raise ValueError(f"got iou_type {iou_type!r}, wanted 'bbox'")
+        if iou_type not in IOU_TYPES:
+            raise ValueError(f"got iou_type {iou_type!r}, wanted {' or '.join(map(repr, IOU_TYPES))}")
+        if iou_type == "segm":
+            check_segmentations(split, "compare boxes ('bbox')", learned_only=False)
+        self._iou_type = iou_type
         self._class_count = len(split.classes)
         self._images = [
             {"id": number, "width": record.width, "height": record.height} for number, record in enumerate(split.images)
         ]
         rows = [
-            _row(number, a.label, a.bbox, area=a.area, iscrowd=int(a.crowd))
+            _row(number, a.label, bbox=list(a.bbox), area=a.area, iscrowd=int(a.crowd), segmentation=a.segmentation)
             for number, record in enumerate(split.images)
             for a in record.annotations
         ]
@@ -47,12 +53,11 @@ class AveragePrecision:
         Objects of all areas count, and the 100 best detections of an image and class.
 
         Args:
-            detections: for each image of the split, in its order: boxes (D, 4) xyxy in pixels of
-                the ORIGINAL image, scores (D,), labels (D,). D may be 0; nothing detected anywhere
-                is an AP of 0.
+            detections: for each image of the split, in its order; nothing detected anywhere is an AP of 0.
 
         Raises:
-            ValueError: not one entry an image, arrays of unequal length, a label that is no class.
+            ValueError: not one entry an image, parts of unequal length, a label that is no class, no masks where
+                they are compared.
             FloatingPointError: a box or score is not finite.
         """
         if len(detections) != len(self._images):
@@ -62,7 +67,7 @@ class AveragePrecision:
         if not rows:
             return 0.0
         found = self._index(rows)
-        evaluation = COCOeval_faster(self._truth, found, "bbox", print_function=_say_nothing)
+        evaluation = COCOeval_faster(self._truth, found, self._iou_type, print_function=_say_nothing)
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [ANY_AREA], ["all"]
         evaluation.evaluate()
@@ -80,8 +85,8 @@ class AveragePrecision:
         )
 
     def _rows(self, number: int, found: Detections) -> list[dict[str, Any]]:
-        boxes, scores, labels = (np.asarray(part) for part in found)
-        boxes = boxes.reshape(-1, 4).astype(np.float64)
+        boxes = np.asarray(found.boxes).reshape(-1, 4).astype(np.float64)
+        scores, labels = np.asarray(found.scores), np.asarray(found.labels)
         counts = len(boxes), len(scores), len(labels)
         if len(set(counts)) > 1:
             raise ValueError(f"got {counts} boxes, scores and labels of one image, wanted as many")
@@ -90,11 +95,9 @@ class AveragePrecision:
         if len(labels) and not 0 <= labels.min() <= labels.max() < self._class_count:
             span = f"{labels.min()} to {labels.max()}"
             raise ValueError(f"got labels {span}, wanted 0 to {self._class_count - 1}")
-        sizes = boxes[:, 2:] - boxes[:, :2]
-        areas = (sizes[:, 0] * sizes[:, 1]).tolist()
-        xywh = np.hstack([boxes[:, :2], sizes]).tolist()
-        columns = zip(labels.tolist(), xywh, areas, scores.tolist(), strict=True)
-        return [_row(number, label, bbox, area=area, iscrowd=0, score=score) for label, bbox, area, score in columns]
+        shapes = _boxes(boxes) if self._iou_type == "bbox" else _masks(found.masks, len(boxes))
+        columns = zip(labels.tolist(), scores.tolist(), shapes, strict=True)
+        return [_row(number, label, iscrowd=0, score=score, **shape) for label, score, shape in columns]
 
 
 def average_precision(split: CocoSplit, detections: Sequence[Detections], iou_type: str = "bbox") -> float:
@@ -102,8 +105,23 @@ def average_precision(split: CocoSplit, detections: Sequence[Detections], iou_ty
     return AveragePrecision(split, iou_type)(detections)
 
 
-def _row(image: int, label: int, bbox: Sequence[float], **rest: float) -> dict[str, Any]:
-    return {"image_id": image, "category_id": label, "bbox": list(bbox), **rest}
+def _row(image: int, label: int, **rest: Any) -> dict[str, Any]:
+    return {"image_id": image, "category_id": label, **rest}
+
+
+def _boxes(boxes: np.ndarray) -> list[dict[str, Any]]:
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    areas = (sizes[:, 0] * sizes[:, 1]).tolist()
+    xywh = np.hstack([boxes[:, :2], sizes]).tolist()
+    return [{"bbox": bbox, "area": area} for bbox, area in zip(xywh, areas, strict=True)]
+
+
+def _masks(masks: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str, Any]]:
+    if masks is None or len(masks) != count:
+        got = "no" if masks is None else len(masks)
+        raise ValueError(f"got {got} masks of {count} boxes, wanted as many to compare masks")
+    areas = coco_mask.area(list(masks)).tolist() if masks else []
+    return [{"segmentation": mask, "area": area} for mask, area in zip(masks, areas, strict=True)]
 
 
 def _say_nothing(*_: object) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from detkds_gp.data.annotation_file import labels_by_category, read_annotation_file
+from detkds_gp.data.fraction import part_of
 from detkds_gp.data.images import ImageStore, LoadedImage, load_image
+from detkds_gp.data.segmentations import without_slivers
 from detkds_gp.errors import DataError
 
 __all__ = [
@@ -41,7 +43,8 @@ class Annotation:
         area: the file's area, or width * height where it has none.
         crowd: the file's ``iscrowd``: no object to find, nor a mistake to find it.
         ignore: the file's ``ignore``: hidden from training; pycocotools counts it, so do we.
-        segmentation: polygons or RLE as in the file; None where it has none.
+        segmentation: polygons or RLE as in the file, without polygons of fewer than 3 points; None where it has
+            none.
     """
 
     label: int
@@ -63,7 +66,7 @@ class ImageRecord:
         height: pixels of the original image.
         boxes: (R, 4) float32 xyxy in pixels of the original image; R may be 0.
         labels: (R,) int64, indices into the split's classes.
-        masks: R segmentations as in the file.
+        masks: the segmentations of the R boxes; None where an object has none.
         annotations: every object of the split's classes, crowds and degenerate ones too.
     """
 
@@ -82,19 +85,23 @@ class CocoSplit:
     """The images and objects of one annotation file.
 
     Attributes:
+        ann_file: the annotation file.
         classes: names; a label is an index into them.
         images: sorted by id; images without objects are kept.
         image_dir: the folder that the file's image names start from.
         dropped: how many degenerate boxes training does not see.
     """
 
+    ann_file: Path
     classes: tuple[str, ...]
     images: tuple[ImageRecord, ...]
     image_dir: Path
     dropped: int
 
 
-def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None) -> CocoSplit:
+def load_split(
+    ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None, *, fraction: float = 1.0
+) -> CocoSplit:
     """Read a COCO annotation file and check it against its images.
 
     Training sees what mmdet's ``CocoDataset`` would show it: no crowd, no ``ignore``, no box of
@@ -106,16 +113,18 @@ def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[st
         image_dir: the folder that ``file_name`` starts from.
         classes: the class names in the order of the labels, all of them or some; None takes all,
             in the file's order.
+        fraction: of the images, in (0, 1], chosen by ``part_of``; the others are not looked at.
 
     Raises:
         DataError: the file is missing, broken, empty, contradictory, or images are missing.
+        ValueError: the fraction is out of range.
     """
     ann_file, image_dir = Path(ann_file), Path(image_dir)
     try:
         raw = read_annotation_file(ann_file)
         names, label_of = labels_by_category(raw["categories"], classes)
-        objects = _objects_by_image(raw, label_of)
-        images = sorted(raw["images"], key=lambda image: image["id"])
+        images = sorted(part_of(raw["images"], fraction), key=lambda image: image["id"])
+        objects = _objects_by_image(raw, images, label_of)
         records = tuple(_record(image, image_dir, objects[image["id"]]) for image in images)
         _check_files([record.path for record in records], image_dir)
         if not any(len(record.boxes) for record in records):
@@ -123,11 +132,12 @@ def load_split(ann_file: str | Path, image_dir: str | Path, classes: Sequence[st
             raise DataError(
                 f"got {found} annotations of {', '.join(names)}, but none to learn (all crowd, "
                 "ignored or degenerate), wanted 1 at least; mend the boxes"
+                + (", or take a larger fraction" if fraction < 1 else "")
             )
     except DataError as error:
         raise DataError(f"{ann_file}: {error}") from None
     dropped = sum(_is_degenerate(a, r.width, r.height) for r in records for a in r.annotations)
-    return CocoSplit(names, records, image_dir, dropped)
+    return CocoSplit(ann_file, names, records, image_dir, dropped)
 
 
 def data_hash(split: CocoSplit) -> str:
@@ -149,12 +159,15 @@ def data_hash(split: CocoSplit) -> str:
     return digest.hexdigest()
 
 
-def _objects_by_image(raw: dict[str, Any], label_of: Mapping[int, int | None]) -> dict[int, list[Annotation]]:
-    """Group the annotations of the classes by image id, in the file's order."""
-    objects: dict[int, list[Annotation]] = {image["id"]: [] for image in raw["images"]}
+def _objects_by_image(
+    raw: dict[str, Any], images: list[dict[str, Any]], label_of: Mapping[int, int | None]
+) -> dict[int, list[Annotation]]:
+    """Group the annotations of the images and classes by image id, in the file's order."""
+    known = {image["id"] for image in raw["images"]}
+    objects: dict[int, list[Annotation]] = {image["id"]: [] for image in images}
     for row in raw["annotations"]:
         where = f"annotation {row.get('id', '?')!r}"
-        if row["image_id"] not in objects:
+        if row["image_id"] not in known:
             raise DataError(f"{where} points to the unknown image {row['image_id']!r}; remove it or add the image")
         if row["category_id"] not in label_of:
             raise DataError(
@@ -162,7 +175,7 @@ def _objects_by_image(raw: dict[str, Any], label_of: Mapping[int, int | None]) -
                 f"{', '.join(map(str, label_of))}; remove it or add the category"
             )
         label = label_of[row["category_id"]]
-        if label is not None:
+        if label is not None and row["image_id"] in objects:
             objects[row["image_id"]].append(_annotation(row, label, where))
     return objects
 
@@ -176,7 +189,7 @@ def _annotation(row: dict[str, Any], label: int, where: str) -> Annotation:
     if not all(map(math.isfinite, (x, y, width, height, area))):
         raise DataError(f"{where} has the box {row['bbox']!r}, wanted x, y, width, height, finite; mend it")
     crowd, ignore = bool(row.get("iscrowd", 0)), bool(row.get("ignore", 0))
-    return Annotation(label, (x, y, width, height), area, crowd, ignore, row.get("segmentation"))
+    return Annotation(label, (x, y, width, height), area, crowd, ignore, without_slivers(row.get("segmentation")))
 
 
 def _is_degenerate(annotation: Annotation, image_width: int, image_height: int) -> bool:

@@ -14,11 +14,12 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     warnings.filterwarnings("ignore", message=".*declare_namespace", category=DeprecationWarning)
     from mmdet.models.detectors.base import BaseDetector
 
-    from .batch import Detections, ImageInput, make_batch, predict
+    from .batch import ImageInput, make_batch, predict
     from .build import DetectorSpec, build_detector, detector_config
     from .checkpoint import checkpoint_classes, load_weights, save_student
     from .inherit import inherit, inheritable
     from .knowledge import SAID, Knowledge
+    from .masks import finds_masks
     from .modes import evaluating
     from .pair import OFFERS, Pair, Pairing, check_pair
     from .regions import Scene, scene_of
@@ -34,9 +35,9 @@ __all__ = [
     "load_weights",
     "save_student",
     "ImageInput",
-    "Detections",
     "make_batch",
     "predict",
+    "finds_masks",
     "Knowledge",
     "SAID",
     "inherit",

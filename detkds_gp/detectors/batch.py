@@ -13,10 +13,10 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .modes import evaluating
+from detkds_gp.detections import Detections
 
-Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Boxes (D, 4) xyxy in original pixels, scores (D,) in [0, 1], labels (D,), of one image."""
+from .masks import resized_masks, run_lengths
+from .modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class ImageInput:
         boxes: (R, 4) xyxy in original pixels; R may be 0.
         labels: (R,) class indices.
         image_id: the image's id in its annotations.
+        masks: R COCO segmentations (polygons or RLE) in original pixels; only a detector with a mask head needs
+            them, and only to be trained.
     """
 
     array: np.ndarray
@@ -41,25 +43,32 @@ class ImageInput:
     boxes: np.ndarray
     labels: np.ndarray
     image_id: int
+    masks: Sequence[Any] | None = None
 
 
-def make_batch(items: Sequence[ImageInput], flips: Sequence[bool] | None = None) -> dict[str, Any]:
+def make_batch(
+    items: Sequence[ImageInput], flips: Sequence[bool] | None = None, *, masks: bool = False
+) -> dict[str, Any]:
     """Make the batch that a detector's ``data_preprocessor`` takes and normalises its own way.
 
     Args:
         items: the images, all padded to one shape.
         flips: which images to mirror left to right, within their resized width (padding stays at
             the right); None: none.
+        masks: draw the objects' masks, which a detector trains on that ``finds_masks``.
 
     Returns:
         ``{"inputs": [(3, H, W) uint8], "data_samples": [DetDataSample]}``, as mmdet's pipeline and
         ``pseudo_collate`` give.
+
+    Raises:
+        DataError: masks are asked for, and an object has none that can be drawn.
     """
     flips = [False] * len(items) if flips is None else flips
     pairs = list(zip(items, flips, strict=True))
     return {
         "inputs": [_pixels(item, flip) for item, flip in pairs],
-        "data_samples": [_sample(item, flip) for item, flip in pairs],
+        "data_samples": [_sample(item, flip, masks) for item, flip in pairs],
     }
 
 
@@ -88,7 +97,7 @@ def _pixels(item: ImageInput, flip: bool) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
-def _sample(item: ImageInput, flip: bool) -> DetDataSample:
+def _sample(item: ImageInput, flip: bool, masks: bool) -> DetDataSample:
     padded = item.array.shape[:2]
     sample = DetDataSample(
         metainfo={
@@ -106,6 +115,8 @@ def _sample(item: ImageInput, flip: bool) -> DetDataSample:
         bboxes=_resized_boxes(item, flip),
         labels=torch.as_tensor(np.asarray(item.labels).reshape(-1), dtype=torch.long),
     )
+    if masks:
+        sample.gt_instances.masks = resized_masks(item, flip)
     return sample
 
 
@@ -127,4 +138,12 @@ def _detections(sample: DetDataSample) -> Detections:
     if sample.flip:
         width = sample.ori_shape[1]
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
-    return boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy()
+    return Detections(boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy(), _masks(sample))
+
+
+def _masks(sample: DetDataSample) -> tuple[dict[str, Any], ...] | None:
+    masks = sample.pred_instances.get("masks")
+    if masks is None:
+        return None
+    masks = masks.flip(-1) if sample.flip else masks
+    return run_lengths(masks.cpu().numpy())

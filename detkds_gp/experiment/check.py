@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from detkds_gp.detectors import Pairing, Shared, Taps, make_batch, scene_of, teacher_knowledge
+from detkds_gp.detectors import Pairing, Shared, Taps, finds_masks, make_batch, scene_of, teacher_knowledge
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.prepare import Materials, gather
 from detkds_gp.experiment.step_cost import StepCost, step_cost
-from detkds_gp.experiment.wiring import Wired, inheritance, wire, without_weights
+from detkds_gp.experiment.wiring import Wired, check_masks, inheritance, wire, without_weights
 from detkds_gp.fitness import Evaluation, SplitImages, felt, scale_of, squared_gradient
 from detkds_gp.language import NONE, Declaration, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.losses import DistillationLoss
@@ -83,11 +83,12 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
         config = without_weights(config)
     materials = gather(config)
     wired = wire(config, materials.splits["train"], materials.primitive_set, random_weights=random_weights)
+    check_masks(config, wired, materials.splits)
     device = config.proxy.device
     for detector in (wired.student, wired.teacher):
         detector.to(device)
     images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
-    batch = _batch_of(images, config.proxy.batch_size)
+    batch = _batch_of(images, config.proxy.batch_size, masks=finds_masks(wired.student))
     offers, mix = _offers(wired, materials.primitive_set, batch)
     alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
     distilled = step_cost(_distilled(wired, mix, materials.primitive_set).to(device), wired, batch)
@@ -102,10 +103,10 @@ def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str,
     return {niche: reasons.get(niche, "unknown") for niche in config.knowledge or () if niche not in have}
 
 
-def _batch_of(images: SplitImages, size: int) -> dict[str, Any]:
+def _batch_of(images: SplitImages, size: int, *, masks: bool) -> dict[str, Any]:
     """Return the first images that show an object."""
     shown = [index for index, record in enumerate(images.split.images) if len(record.boxes)]
-    return make_batch([images[index] for index in shown[:size]])
+    return make_batch([images[index] for index in shown[:size]], masks=masks)
 
 
 def simplest_formula(declaration: Declaration, primitive_set: PrimitiveSet) -> str:
@@ -178,9 +179,13 @@ def _scales(
 def _aps(config: ExperimentConfig, wired: Wired, materials: Materials) -> dict[str, float]:
     """Return the AP on the selection split of those detectors whose checkpoint is given."""
     images = SplitImages(materials.splits["selection"], config.proxy.image_size, 0)
-    evaluation = Evaluation(images)
+    evaluation = Evaluation(images, config.proxy.metric)
     given = {
-        "student": (config.student.checkpoint, wired.student),
-        "teacher": (config.teacher.checkpoint, wired.teacher),
+        "student": (config.student.checkpoint, wired.student, wired.pair.classes[0]),
+        "teacher": (config.teacher.checkpoint, wired.teacher, wired.pair.classes[1]),
     }
-    return {role: evaluation(detector) for role, (checkpoint, detector) in given.items() if checkpoint is not None}
+    return {
+        role: evaluation(detector, classes)
+        for role, (checkpoint, detector, classes) in given.items()
+        if checkpoint is not None
+    }

@@ -55,10 +55,17 @@ class TeacherSettings(DetectorSettings):
 
 
 class SplitSettings(Settings):
-    """A split in COCO format."""
+    """A split in COCO format.
+
+    Attributes:
+        ann_file: its annotations.
+        images: the folder that the file's image names start from.
+        fraction: of its images that are taken, always the same ones (see `detkds_gp.data.fraction`).
+    """
 
     ann_file: str
     images: str
+    fraction: float = Field(1.0, gt=0, le=1)
 
 
 class DigitsSettings(Settings):
@@ -106,7 +113,7 @@ class DataSettings(Settings):
             root = Path(self.digits.root)
             given = {name: SplitSettings(ann_file=f"{name}.json", images="images") for name in given}
         return {
-            name: SplitSettings(ann_file=str(root / split.ann_file), images=str(root / split.images))
+            name: split.model_copy(update={"ann_file": str(root / split.ann_file), "images": str(root / split.images)})
             for name, split in given.items()
         }
 

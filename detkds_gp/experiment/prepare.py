@@ -16,7 +16,7 @@ from detkds_gp.detectors import Pair, Shared, detector_config
 from detkds_gp.errors import DataError, DeclarationError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.wiring import detector_specs, inheritance, wire
+from detkds_gp.experiment.wiring import check_masks, detector_specs, inheritance, wire
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
 from detkds_gp.language import Declaration, Field, Map, PrimitiveSet, load_primitive_set
 
@@ -83,11 +83,10 @@ def load_data(data: DataSettings) -> dict[str, CocoSplit]:
     if data.digits is not None:
         recipe = data.digits.model_dump()
         make_digits(recipe.pop("root"), **recipe)
-    settings = data.splits()
-    train = load_split(settings["train"].ann_file, settings["train"].images, data.classes)
-    splits = {"train": train}
-    for name in ("selection", "test"):
-        splits[name] = load_split(settings[name].ann_file, settings[name].images, train.classes)
+    splits: dict[str, CocoSplit] = {}
+    for name, split in data.splits().items():  # train comes first
+        classes = splits["train"].classes if splits else data.classes
+        splits[name] = load_split(split.ann_file, split.images, classes, fraction=split.fraction)
     _check_apart(splits)
     return splits
 
@@ -147,11 +146,13 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
 
     Raises:
         DetectorError: if a detector cannot be built or the pair does not share what is asked for.
-        ConfigError: if a checkpoint does not exist, or the device cannot be used.
+        ConfigError: if a checkpoint does not exist, the device cannot be used, or the metric does not fit a detector.
+        DataError: if masks are to be learned or scored that the data do not have.
         DeclarationError: if the config names unknown knowledge.
     """
     train = materials.splits["train"]
     wired = wire(config, train, materials.primitive_set)
+    check_masks(config, wired, materials.splits)
     grammar = narrowed(materials.primitive_set, config, wired.pair, listener)
     if config.init_student_from_teacher:
         for line in inheritance(wired):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from detkds_gp.data.coco import CocoSplit
+from detkds_gp.data.segmentations import check_segmentations
 from detkds_gp.detectors import (
     BaseDetector,
     DetectorSpec,
@@ -15,6 +17,7 @@ from detkds_gp.detectors import (
     build_detector,
     check_pair,
     checkpoint_classes,
+    finds_masks,
     inheritable,
 )
 from detkds_gp.errors import ConfigError
@@ -81,6 +84,28 @@ def inheritance(wired: Wired) -> list[str]:
         f"the student starts with the teacher's {part}: {len(keys)} of {count} tensors"
         for part, (keys, count) in found.items()
     ]
+
+
+def check_masks(config: ExperimentConfig, wired: Wired, splits: Mapping[str, CocoSplit]) -> None:
+    """Check that there are masks wherever they are learned or scored.
+
+    Raises:
+        ConfigError: if masks are to be scored, and a detector finds none.
+        DataError: if the data lack masks.
+    """
+    scored = config.proxy.metric == "segm"
+    for role, detector in (("student", wired.student), ("teacher", wired.teacher)):
+        if scored and not finds_masks(detector):
+            raise ConfigError(
+                f"proxy.metric is 'segm', but the {role} ({getattr(config, role).config}) has no mask head; "
+                "choose a detector that has one, such as mmdet::mask_rcnn/..., or proxy.metric = 'bbox'"
+            )
+        trained = role == "student" or config.teacher.checkpoint is None
+        if trained and finds_masks(detector):
+            check_segmentations(splits["train"], f"choose a {role} without a mask head", learned_only=True)
+    if scored:
+        for name in ("selection", "test"):
+            check_segmentations(splits[name], "set proxy.metric = 'bbox'", learned_only=False)
 
 
 def teacher_classes(config: ExperimentConfig, classes: tuple[str, ...]) -> tuple[str, ...]:

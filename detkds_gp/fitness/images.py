@@ -35,4 +35,5 @@ class SplitImages(Sequence[ImageInput]):
             boxes=record.boxes,
             labels=record.labels,
             image_id=record.id,
+            masks=record.masks,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from detkds_gp.data.coco import CocoSplit
-from detkds_gp.detectors import BaseDetector, DetectorSpec, Pair, build_detector, inherit, make_batch
+from detkds_gp.detectors import BaseDetector, DetectorSpec, Pair, build_detector, finds_masks, inherit, make_batch
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
@@ -162,13 +162,16 @@ class ProxyTraining:
 
     def model(self, distiller: Distiller, seed: int) -> DistilledDetector:
         """Make the initial student of a seed, with the distiller's loss and adapters."""
-        if seed not in self._students:
-            self._students[seed] = self._initial(seed)
+        student = copy.deepcopy(self._student(seed))
         loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
         generator = torch.Generator().manual_seed(seed)
-        student = copy.deepcopy(self._students[seed])
         model = DistilledDetector(student, loss, self.task.pair, self._asked(loss), generator)
         return model.to(self.task.settings.device)
+
+    def _student(self, seed: int) -> BaseDetector:
+        if seed not in self._students:
+            self._students[seed] = self._initial(seed)
+        return self._students[seed]
 
     def _initial(self, seed: int) -> BaseDetector:
         seed_all(seed)
@@ -189,11 +192,12 @@ class ProxyTraining:
 
         Raises:
             StoreError: if the kept teacher outputs cannot be read.
+            DataError: if the student learns masks, and an object has none that can be drawn.
         """
-        images = self.images["train"]
+        images, masks = self.images["train"], finds_masks(model.student)
         names = model.pairing.kept if model.pairing is not None and self.task.teacher_outputs is not None else None
         for indices, flips in plan(len(images), self.task.settings.batch_size, seed):
-            batch = make_batch([images[index] for index in indices], flips)
+            batch = make_batch([images[index] for index in indices], flips, masks=masks)
             yield batch, None if names is None else self._said(indices, flips, names)
 
     def _said(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> Said:
@@ -205,14 +209,15 @@ class ProxyTraining:
         return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
 
     def evaluate(self, detector: BaseDetector, split: str) -> float:
-        """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1].
+        """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1], of the settings' metric.
 
         Raises:
             FloatingPointError: if the detector predicts numbers that are not finite.
         """
         if split not in self._evaluations:
-            self._evaluations[split] = Evaluation(self.images[split])
-        return self._evaluations[split](detector)
+            self._evaluations[split] = Evaluation(self.images[split], self.task.settings.metric)
+        classes = self.task.teacher_classes if detector is self._teacher else None
+        return self._evaluations[split](detector, classes)
 
 
 def _within_limit(splits: dict[str, CocoSplit], settings: ProxySettings) -> dict[str, SplitImages]:

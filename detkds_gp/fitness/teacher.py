@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field
 
 from detkds_gp.data.coco import CocoSplit, data_hash
-from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, make_batch, save_student
+from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_student
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
 from detkds_gp.training import DistilledDetector, OptimizerSettings, seed_all, train
@@ -66,6 +66,7 @@ def train_teacher(spec: DetectorSpec, images: SplitImages, settings: TeacherTrai
 
     Raises:
         TrainingFault: if its loss becomes non-finite or explodes.
+        DataError: if it learns masks, and an object has none that can be drawn.
         ValueError: if the spec has no checkpoint to write to.
     """
     if spec.checkpoint is None:
@@ -73,8 +74,9 @@ def train_teacher(spec: DetectorSpec, images: SplitImages, settings: TeacherTrai
     seed_all(settings.seed)
     detector = build_detector(replace(spec, checkpoint=None), images.split.classes)
     model = DistilledDetector(detector).to(device)
+    masks = finds_masks(detector)
     batches = (
-        (make_batch([images[i] for i in indices], flips), None)
+        (make_batch([images[i] for i in indices], flips, masks=masks), None)
         for indices, flips in plan(len(images), settings.batch_size, settings.seed)
     )
     train(model, batches, settings, settings.iterations, settings.seed)

@@ -36,7 +36,30 @@ TEACHER = DetectorSpec(RETINANET, _tiny(32, 96))
 FCOS = DetectorSpec("mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py", _tiny(16, 64))
 GFL = DetectorSpec("mmdet::gfl/gfl_r50_fpn_1x_coco.py", _tiny(16, 64))
 ATSS = DetectorSpec("mmdet::atss/atss_r50_fpn_1x_coco.py", _tiny(16, 64))
-SPECS = {"student": STUDENT, "teacher": TEACHER, "fcos": FCOS, "gfl": GFL, "atss": ATSS}
+MASK_RCNN = DetectorSpec(
+    "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
+    {
+        **{key: value for key, value in _tiny(8, 16).items() if "bbox_head" not in key},
+        "model.rpn_head.in_channels": 16,
+        "model.rpn_head.feat_channels": 16,
+        "model.roi_head.bbox_roi_extractor.out_channels": 16,
+        "model.roi_head.bbox_head.in_channels": 16,
+        "model.roi_head.bbox_head.fc_out_channels": 32,
+        "model.roi_head.mask_roi_extractor.out_channels": 16,
+        "model.roi_head.mask_head.in_channels": 16,
+        "model.roi_head.mask_head.conv_out_channels": 16,
+        "model.roi_head.mask_head.num_convs": 1,
+        "model.test_cfg.rpn.max_per_img": 50,
+    },
+)
+SPECS = {
+    "student": STUDENT,
+    "teacher": TEACHER,
+    "fcos": FCOS,
+    "gfl": GFL,
+    "atss": ATSS,
+    "mask_rcnn": MASK_RCNN,
+}
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,12 @@ def test_num_classes_follows_the_classes_unless_overridden(student, spec):
     assert [head.num_classes for head in config.model.roi_head.bbox_head] == [3, 3, 3]
 
 
+def test_num_classes_follows_the_classes_in_the_mask_head(spec):
+    roi_head = build_detector(spec("mask_rcnn"), CLASSES).roi_head
+    assert roi_head.bbox_head.num_classes == roi_head.mask_head.num_classes == 3
+    assert roi_head.mask_head.conv_logits.out_channels == 3
+
+
 def test_building_is_quiet(spec, capfd, recwarn):
     build_detector(spec("student"), CLASSES)
     captured = capfd.readouterr()

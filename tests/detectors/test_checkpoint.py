@@ -57,8 +57,8 @@ def test_plain_mmdet_loads_a_saved_student_and_predicts_the_same(student, spec, 
     ours = build_detector(replace(full, checkpoint=str(tmp_path / "student.pth")), CLASSES)
     batch = make_batch(items)
     for a, b in zip(predict(ours, batch), predict(plain, batch), strict=True):
-        assert len(a[0]) > 0
-        assert all((x == y).all() for x, y in zip(a, b, strict=True))
+        assert len(a.boxes) > 0
+        assert all((getattr(a, part) == getattr(b, part)).all() for part in ("boxes", "scores", "labels"))
 
 
 @pytest.fixture(scope="module")

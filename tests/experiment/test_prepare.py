@@ -53,6 +53,14 @@ def test_generated_digits_are_the_same_data_as_their_files(folder: Path, tiny_co
     }
 
 
+def test_a_fraction_of_a_split_is_another_data_set(folder: Path) -> None:
+    fifth = settings(folder, train={"ann_file": "train.json", "images": "images", "fraction": 0.25})
+    whole, part = load_data(settings(folder)), load_data(fifth)
+    assert [len(split.images) for split in part.values()] == [3, 6, 6]
+    changed = {name for name, split in part.items() if data_hash(split) != data_hash(whole[name])}
+    assert changed == {"train"}
+
+
 def test_a_missing_image_is_named(folder: Path) -> None:
     (folder / "images" / "test_00002.jpg").unlink()
     with pytest.raises(DataError, match=r"test\.json: 1 of 6 images are missing.*test_00002\.jpg"):
@@ -137,3 +145,52 @@ def test_a_teacher_trained_on_another_size_or_data_is_another_teacher(tiny_confi
         for options in ({}, {"proxy.image_size": (64, 96)}, {"teacher.train.seed": 1}, {"seed": 3})
     }
     assert len(names) == 3
+
+
+def without_masks(folder: Path, split: str, count: int) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for row in content["annotations"][:count]:
+            row["segmentation"] = []
+
+    edit(folder / f"{split}.json", change)
+
+
+def files_of(folder: Path) -> dict[str, Any]:
+    splits = {name: {"ann_file": f"{name}.json", "images": "images"} for name in ("train", "selection", "test")}
+    return {"data": {"_delete_": True, "root": str(folder), **splits}}
+
+
+def test_masks_are_learned_and_scored_where_there_are_masks(mask_config: Path) -> None:
+    for metric in ("bbox", "segm"):
+        task = prepared(mask_config, **{"proxy.metric": metric})
+        assert task.settings.metric == metric
+        assert set(task.pair.shared) >= {"global"}
+
+
+def test_a_metric_of_masks_needs_mask_heads(tiny_config: Path, mask_config: Path) -> None:
+    wanted = r"proxy\.metric is 'segm', but the student \(mmdet::retinanet.*no mask head; .*proxy\.metric = 'bbox'"
+    with pytest.raises(ConfigError, match=wanted):
+        prepared(tiny_config, **{"proxy.metric": "segm"})
+    teacher = {"_delete_": True, **load_config(tiny_config).teacher.model_dump()}
+    with pytest.raises(ConfigError, match="but the teacher"):
+        prepared(mask_config, **{"proxy.metric": "segm", "teacher": teacher})
+
+
+def test_masks_that_a_detector_would_learn_must_be_there(folder: Path, tiny_config: Path, mask_config: Path) -> None:
+    without_masks(folder, "train", 2)
+    said = r"train\.json: 2 of \d+ objects have no usable segmentation, the first a '.' in train_00000\.jpg: got none;"
+    with pytest.raises(DataError, match=said + ".*choose a student without a mask head") as caught:
+        prepared(mask_config, **files_of(folder))
+    assert "\n" not in str(caught.value)
+    student = {"_delete_": True, **load_config(tiny_config).student.model_dump()}
+    with pytest.raises(DataError, match="choose a teacher without a mask head"):
+        prepared(mask_config, **files_of(folder), student=student, knowledge=None)
+    assert prepared(tiny_config, **files_of(folder))  # boxes need none
+
+
+@pytest.mark.parametrize("split", ["selection", "test"])
+def test_masks_that_would_be_scored_must_be_there(folder: Path, mask_config: Path, split: str) -> None:
+    without_masks(folder, split, 1)
+    assert prepared(mask_config, **files_of(folder))  # boxes are scored
+    with pytest.raises(DataError, match=rf"{split}\.json: 1 of .* set proxy\.metric = 'bbox'"):
+        prepared(mask_config, **files_of(folder), **{"proxy.metric": "segm"})

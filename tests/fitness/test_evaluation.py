@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmdet.evaluation import CocoMetric
 
+from detkds_gp.detections import Detections
 from detkds_gp.detectors import build_detector, make_batch, predict
 from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.evaluation import Evaluation
@@ -18,22 +19,18 @@ def test_agrees_with_mmdets_metric(task: ProxyTask, tiny_config: Path) -> None:
     detector = build_detector(task.teacher, task.splits["train"].classes)
     images = proxy.images["selection"]
     found = predict(detector, make_batch([images[i] for i in range(len(images))]))
-    truths = [
-        (torch.from_numpy(boxes), torch.arange(len(boxes), 0, -1) / 100, torch.from_numpy(labels))
-        for boxes, labels in ((image.boxes + 1, image.labels) for image in images)
-    ]
+    truths = [Detections(image.boxes + 1, np.arange(len(image.boxes), 0, -1) / 100, image.labels) for image in images]
     annotations = str(tiny_config.with_name("digits") / "selection.json")
     for detections in (found, truths):
         metric = CocoMetric(ann_file=annotations, metric="bbox")
         metric.dataset_meta = {"classes": task.splits["selection"].classes}
-        for image, (boxes, scores, labels) in zip(images, detections, strict=True):
-            parts = {"bboxes": boxes, "scores": scores, "labels": labels}
-            parts = {name: torch.as_tensor(np.asarray(part)) for name, part in parts.items()}
+        for image, one in zip(images, detections, strict=True):
+            parts = {"bboxes": one.boxes, "scores": one.scores, "labels": one.labels}
+            parts = {name: torch.from_numpy(part) for name, part in parts.items()}
             sample = {"img_id": image.image_id, "ori_shape": image.original, "pred_instances": parts}
             metric.process({}, [sample])
         wanted = metric.evaluate(len(images)).get("coco/bbox_mAP", 0.0)
-        arrays = [tuple(np.asarray(part) for part in one) for one in detections]
-        assert Evaluation(images)._average_precision(arrays) == pytest.approx(wanted, abs=6e-4)
+        assert Evaluation(images)._average_precision(detections) == pytest.approx(wanted, abs=6e-4)
     assert wanted > 0.3  # near the truth
     evaluated = Evaluation(images)(detector)
     assert evaluated == Evaluation(images)._average_precision(found)

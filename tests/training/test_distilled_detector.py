@@ -182,9 +182,9 @@ def test_other_modes_are_the_students_own(distilled: Callable[[str], DistilledDe
     batch = make_batch([images[0], images[1]])
     with torch.no_grad():
         samples = model.val_step(batch)
-    for sample, (boxes, scores, _) in zip(samples, predict(model.student, batch), strict=True):
-        assert torch.equal(sample.pred_instances.bboxes, torch.from_numpy(boxes))
-        assert torch.equal(sample.pred_instances.scores, torch.from_numpy(scores))
+    for sample, found in zip(samples, predict(model.student, batch), strict=True):
+        assert torch.equal(sample.pred_instances.bboxes, torch.from_numpy(found.boxes))
+        assert torch.equal(sample.pred_instances.scores, torch.from_numpy(found.scores))
 
 
 def test_without_knowledge_and_teacher_it_says_so(student: Builder, pair: Pair, batch: Batch) -> None:
