@@ -46,7 +46,7 @@ def trained(proxies: dict[str, ProxyTraining]) -> BaseDetector:
     proxy = proxies["segm"]
     model = proxy.model(parse_distiller(DISTILLED, proxy.task.primitive_set), 0)
     before = {name: weight.clone() for name, weight in model.student.named_parameters()}
-    train(model, proxy.batches(0, kept=True), proxy.task.settings, 2, seed=0)
+    train(model, proxy.batches(0, model), proxy.task.settings, 2, seed=0)
     moved = {name for name, weight in model.student.named_parameters() if not torch.equal(weight, before[name])}
     assert {"roi_head.mask_head.conv_logits.weight", "roi_head.bbox_head.fc_cls.weight"} <= moved
     return model.student
@@ -55,7 +55,7 @@ def trained(proxies: dict[str, ProxyTraining]) -> BaseDetector:
 def test_a_step_has_a_mask_loss_and_a_distilled_one(proxies: dict[str, ProxyTraining]) -> None:
     proxy = proxies["segm"]
     model = proxy.model(parse_distiller(DISTILLED, proxy.task.primitive_set), 0)
-    ((batch, teacher),) = islice(proxy.batches(0, kept=True), 1)
+    ((batch, teacher),) = islice(proxy.batches(0, model), 1)
     losses = model.losses(batch, teacher)
     assert 0 < float(losses["loss_mask"].detach()) < 5
     assert float(losses["loss_distill_global"].detach().mean()) > 0
@@ -68,7 +68,8 @@ def test_a_step_has_a_mask_loss_and_a_distilled_one(proxies: dict[str, ProxyTrai
 
 
 def test_batches_of_box_detectors_have_no_masks(proxy: ProxyTraining) -> None:
-    ((batch, _),) = islice(proxy.batches(0, kept=False), 1)
+    model = proxy.model(parse_distiller("none", proxy.task.primitive_set), 0)
+    ((batch, _),) = islice(proxy.batches(0, model), 1)
     assert all("masks" not in sample.gt_instances for sample in batch["data_samples"])
 
 
