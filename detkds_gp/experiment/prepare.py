@@ -121,7 +121,7 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
         if declaration.role == "input" and declaration.source not in pair.shared:
             listener.say(f"not shared: {name} ({pair.refused.get(declaration.source, 'unknown knowledge')})")
             dropped.append(name)
-        elif declaration.role == "input" and declaration.result.sided and declaration.niche not in wanted:
+        elif declaration.role == "input" and not any(map(declaration.belongs_to, wanted)):
             dropped.append(name)
     kept = [
         n for n, d in primitive_set.declarations.items() if d.role == "input" and d.result.sided and n not in dropped
