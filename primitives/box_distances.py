@@ -37,7 +37,7 @@ def _overlap(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
 def _iou_gaps(student: Tensor, teacher: Tensor) -> Tensor:
     """Return 1 - IoU of every row, (M,), in [0, 1]."""
     intersection, union = _overlap(*_corners(student, teacher))
-    return (union - intersection) / union
+    return 1 - intersection / union
 
 
 def _giou_gaps(student: Tensor, teacher: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def _giou_gaps(student: Tensor, teacher: Tensor) -> Tensor:
     low, high = _corners(student, teacher)
     intersection, union = _overlap(low, high)
     enclosing = (high.clamp_min(1) - low.clamp_max(0)).prod(dim=1)
-    return (union - intersection) / union + torch.relu(enclosing - union) / enclosing
+    return 1 - intersection / union + torch.relu(enclosing - union) / enclosing
 
 
 @distance(Boxes, latex=r"1 - \mathrm{IoU}(#1)")

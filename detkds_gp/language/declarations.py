@@ -213,8 +213,8 @@ def input(result: KindType, *, latex: str, niche: str | tuple[str, ...] = (), so
 def _checked_niches(name: str, kind: KindType, niche: str | tuple[str, ...]) -> tuple[str, ...]:
     niches = (niche,) if isinstance(niche, str) else tuple(niche)
     if not all(niches) or (kind.sided and len(niches) != 1):
-        wanted = "one name" if kind.sided else "names, or nothing for every knowledge"
-        raise DeclarationError(f"input {name!r}: niche is {niche!r}, wanted {wanted} of the knowledge it belongs to")
+        wanted = "the one knowledge it belongs to" if kind.sided else "names of knowledge, or nothing for every one"
+        raise DeclarationError(f"input {name!r}: niche is {niche!r}, wanted {wanted}")
     return niches
 
 
