@@ -21,9 +21,9 @@ def channel_weights(x: Tensor, temperature: float) -> Tensor:
     return strength.softmax(dim=1) * x.shape[1]
 
 
-def _sqrt(weights: Tensor) -> Tensor:
-    # An underflowed weight of 0 would have an infinite gradient.
-    return weights.clamp_min(1e-12).sqrt()
+def root(field: Tensor) -> Tensor:
+    """Take the square root; at 0 it is 0 with gradient 0, where the root's own is infinite."""
+    return field.clamp_min(1e-12).sqrt() * (field > 0)
 
 
 @transform((Map, Temperature), Map, shape="n c h w -> n c h w", latex=r"A^{s}_{#2}(#1)")
@@ -32,7 +32,7 @@ def spatial_attention(x: Tensor, temperature: float) -> Tensor:
 
     Source: DetKDS, `satt` (T = 0.5).
     """
-    return x * _sqrt(space_weights(x, temperature))
+    return x * root(space_weights(x, temperature))
 
 
 @transform((Map, Temperature), Map, shape="n c h w -> n c h w", latex=r"A^{c}_{#2}(#1)")
@@ -41,7 +41,7 @@ def channel_attention(x: Tensor, temperature: float) -> Tensor:
 
     Source: DetKDS, `catt` (T = 0.5).
     """
-    return x * _sqrt(channel_weights(x, temperature))
+    return x * root(channel_weights(x, temperature))
 
 
 @pair_transform((Map, Temperature), Field, shape="n c h w -> n 1 h w", latex=r"\alpha^{s}_{#2}(#1)")
@@ -79,4 +79,4 @@ def weighted(x: Tensor, field: Tensor) -> Tensor:
     """
     if field.shape[-2:] not in ((1, 1), x.shape[-2:]):
         field = torch.nn.functional.adaptive_avg_pool2d(field, (x.shape[-2], x.shape[-1]))
-    return x * _sqrt(field)
+    return x * root(field)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detkds_gp.language import Features, Map, Probs, Units, distance
+from detkds_gp.language import Features, Map, Probs, RowField, Units, distance
+from detkds_gp.primitives.row_weights import weighted_mean
 
 EPS = 1e-6
 
@@ -17,10 +18,13 @@ def _mean(x: Tensor) -> Tensor:
     return x.mean() if x.numel() else x.sum()
 
 
-def _per_row(divergence: Tensor, rows: Tensor) -> Tensor:
-    """Average over rows; a mean that rounding put below zero is lifted, keeping its gradient."""
-    mean = divergence / max(len(rows), 1)
+def _lifted(mean: Tensor) -> Tensor:
+    """Lift to zero a mean that rounding put below, keeping its gradient."""
     return mean + torch.relu(-mean).detach()
+
+
+def _per_row(divergence: Tensor, rows: Tensor) -> Tensor:
+    return _lifted(divergence / max(len(rows), 1))
 
 
 def _binary_divergences(student: Tensor, teacher: Tensor) -> Tensor:
@@ -50,13 +54,13 @@ def smooth_l1(student: Tensor, teacher: Tensor) -> Tensor:
 @distance(Map, latex=r"\Sigma\|#1\|_{1}")
 def l1_sum(student: Tensor, teacher: Tensor) -> Tensor:
     """Absolute differences, summed per image, averaged over images."""
-    return (student - teacher).abs().sum() / len(student)
+    return (student - teacher).abs().sum() / max(len(student), 1)
 
 
 @distance(Map, latex=r"\Sigma\|#1\|_{2}^{2}")
 def l2_sum(student: Tensor, teacher: Tensor) -> Tensor:
     """Squared differences, summed per image, averaged over images. Source: FGD, MGD."""
-    return (student - teacher).square().sum() / len(student)
+    return (student - teacher).square().sum() / max(len(student), 1)
 
 
 @distance(Probs, latex=r"\mathrm{KL}(#1)")
@@ -67,6 +71,16 @@ def kl(student: Tensor, teacher: Tensor) -> Tensor:
     """
     divergence = F.kl_div(student, teacher, reduction="sum", log_target=True)
     return _per_row(divergence, student)
+
+
+@distance((Probs, RowField), latex=r"\mathrm{KL}_{#2}(#1)")
+def weighted_kl(student: Tensor, teacher: Tensor, field: Tensor) -> Tensor:
+    """KL divergence of the teacher's distribution from the student's, averaged by a field's weights.
+
+    Both are log-probabilities. Rows that come k to a number of the field share it.
+    """
+    divergences = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)
+    return _lifted(weighted_mean(divergences, field))
 
 
 @distance(Units, latex=r"\mathrm{BKL}(#1)")

@@ -1,6 +1,13 @@
-"""What a formula can start from: the knowledge of both detectors."""
+"""What a formula can start from: the knowledge of both detectors.
 
-from detkds_gp.language import Map, Rows, input
+Where there are levels, every input gives one value a level. A field is one value for both sides; it
+stands only beside the knowledge whose positions or rows it counts.
+"""
+
+from detkds_gp.language import Boxes, Field, Map, RowField, Rows, Units, input
+
+GRIDS = ("global", "foreground_background", "class_logits", "objectness", "cross_head")
+"""The knowledge whose maps have the pyramid's positions."""
 
 
 @input(Map, niche="global", latex=r"F")
@@ -13,11 +20,41 @@ def global_() -> None:
     """
 
 
+@input(Map, niche="foreground_background", latex=r"F_{\mathrm{fg}}")
+def foreground() -> None:
+    """Feature map of every pyramid level, weighted by the root of the foreground mask.
+
+    (N, C, H, W): `global` times the root of `foreground_mask`, so that ``l2_sum`` is the masked
+    term. Source: FGD (CVPR 2022), eq. 2 to 4 and 7.
+    """
+
+
+@input(Map, niche="foreground_background", latex=r"F_{\mathrm{bg}}")
+def background() -> None:
+    """Feature map of every pyramid level, weighted by the root of the background mask.
+
+    (N, C, H, W): `global` times the root of `background_mask`, so that ``l2_sum`` is the masked
+    term. Source: FGD (CVPR 2022), eq. 2 to 4 and 7.
+    """
+
+
+@input(Map, niche="instance", latex=r"F_{\mathrm{ins}}")
+def instance() -> None:
+    """Features of every object: RoI-aligned from the map of its own level.
+
+    (R, C, 7, 7), in the teacher's channels, for the R ground-truth boxes of the batch, each on the
+    level its size asks for (the rule of FPN, CVPR 2017, eq. 1). All boxes together are one level; R
+    may be 0. Source: DetKDS (ICML 2024).
+    """
+
+
 @input(Rows, niche="class_logits", latex=r"z")
 def class_logits() -> None:
-    """Class logits of every location and anchor, one row each.
+    """Class logits of every location and anchor, or of every RoI, one row each.
 
-    (N H W A, K): before the sigmoid or softmax.
+    (N H W A, K): before the sigmoid or softmax. Where the two sides have other anchors: (N H W, K),
+    of the best-scoring anchor of a location, class by class. Of two-stage detectors: (R, K + 1),
+    the RoI head's, on the student's RoIs, a level for each stage of a cascade.
     """
 
 
@@ -25,5 +62,136 @@ def class_logits() -> None:
 def class_map() -> None:
     """Class logits of a dense head as a map.
 
-    (N, A K, H, W): before the sigmoid or softmax.
+    (N, A K, H, W): before the sigmoid or softmax. Where the two sides have other anchors:
+    (N, K, H, W), of the best-scoring anchor of a location, class by class. Two-stage detectors have
+    none.
+    """
+
+
+@input(Boxes, niche="localization", latex=r"B")
+def boxes() -> None:
+    """Predicted boxes, decoded without clipping, one row each.
+
+    (M, 4), pixels of the padded image. Of dense heads one for every location and anchor
+    (M = N H W A, in this order); of two-stage detectors one for every RoI, of the foreground class
+    that the teacher scores best.
+    """
+
+
+@input(Rows, niche="localization", latex=r"b")
+def box_bins() -> None:
+    """Logits of the distributions of a box's left, top, right and bottom distance.
+
+    (4 M, n + 1): four rows a box, boxes in the order of `boxes`; column i stands for i strides from
+    the location. Heads that predict distributions have it. Source: GFL (NeurIPS 2020), LD
+    (CVPR 2022).
+    """
+
+
+@input(RowField, niche="localization", latex=r"s_{B}")
+def box_score() -> None:
+    """The teacher's best class probability of every box.
+
+    (M, 1), in [0, 1], in the order of `boxes`.
+    """
+
+
+@input(RowField, niche="localization", latex=r"v_{B}")
+def valuable_boxes() -> None:
+    """Whether a box lies in the main or the valuable localization region: `valuable_region` by box.
+
+    (M, 1), 0 or 1, in the order of `boxes`. Source: LD (CVPR 2022), algorithm 1.
+    """
+
+
+@input(Units, niche="objectness", latex=r"o")
+def objectness() -> None:
+    """Objectness logits of the RPN, one for every location and anchor.
+
+    (N H W A, 1): before the sigmoid.
+    """
+
+
+@input(Map, niche="objectness", latex=r"O")
+def objectness_map() -> None:
+    """Objectness logits of the RPN as a map.
+
+    (N, A, H, W): before the sigmoid.
+    """
+
+
+@input(Boxes, niche="proposals", latex=r"P")
+def proposals() -> None:
+    """Boxes that the RPN predicts, decoded without clipping, one for every location and anchor.
+
+    (N H W A, 4), pixels of the padded image.
+    """
+
+
+@input(RowField, niche="proposals", latex=r"s_{P}")
+def proposal_score() -> None:
+    """The teacher's objectness probability of every proposal.
+
+    (N H W A, 1), in [0, 1], in the order of `proposals`.
+    """
+
+
+@input(Map, niche="mask_logits", latex=r"\mu")
+def mask_logits() -> None:
+    """Logits of the mask head on the student's positive RoIs.
+
+    (P, K, h, w): before the sigmoid; P may be 0.
+    """
+
+
+@input(Rows, niche="cross_head", latex=r"z^{\times}")
+def cross_logits() -> None:
+    """Class logits that the teacher's head gives of the student's features, beside its own.
+
+    (N H W A, K): on the student's side the teacher's head read the student's feature maps, on the
+    teacher's side its own. Source: CrossKD (CVPR 2024).
+    """
+
+
+@input(Map, niche="cross_head", latex=r"Z^{\times}")
+def cross_map() -> None:
+    """The logits of `cross_logits` as a map.
+
+    (N, A K, H, W): before the sigmoid or softmax. Source: CrossKD (CVPR 2024).
+    """
+
+
+@input(Field, niche=GRIDS, latex=r"s")
+def teacher_score() -> None:
+    """The teacher's best class probability at every position.
+
+    (N, 1, H, W), in [0, 1]: over anchors and classes; of two-stage detectors the RPN's best
+    objectness probability.
+    """
+
+
+@input(Field, niche=GRIDS, latex=r"M_{\mathrm{fg}}")
+def foreground_mask() -> None:
+    """One over the number of cells of the box a position lies in, 0 outside all boxes.
+
+    (N, 1, H, W), in [0, 1]: cells counted on the position's level; where boxes overlap, the
+    smallest counts. Source: FGD (CVPR 2022), eq. 2 and 3.
+    """
+
+
+@input(Field, niche=GRIDS, latex=r"M_{\mathrm{bg}}")
+def background_mask() -> None:
+    """One over the number of positions outside all boxes, 0 inside a box.
+
+    (N, 1, H, W), in [0, 1]. Source: FGD (CVPR 2022), eq. 2 and 3.
+    """
+
+
+@input(Field, niche=GRIDS, latex=r"v")
+def valuable_region() -> None:
+    """Whether a position lies in the main or the valuable localization region.
+
+    (N, 1, H, W), 0 or 1: 1 where the DIoU of one of the location's anchors with a ground-truth box
+    is at least a quarter of what makes an anchor positive for that box. Source: LD (CVPR 2022),
+    algorithm 1.
     """

@@ -46,6 +46,8 @@ def standardize_channel(x: Tensor) -> Tensor:
 
     Source: PKD (NeurIPS 2022), sec. 3.2.
     """
+    if not len(x):
+        return x
     # Batch norm alone loses the digits of a channel that hardly varies: it is centred before. And
     # unlike F.batch_norm, the function below takes a single 1x1 map.
     centred = x - x.detach().mean(dim=(0, 2, 3), keepdim=True)

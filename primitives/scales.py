@@ -22,7 +22,7 @@ def _patches(x: Tensor, side: int) -> Tensor:
     h, w = x.shape[2:]
     x = F.pad(x, (0, -w % side, 0, -h % side))
     cells = x.unflatten(3, (-1, side)).unflatten(2, (-1, side))
-    return cells.transpose(3, 4).reshape(-1, side * side)
+    return cells.transpose(3, 4).flatten(4).flatten(0, 3)
 
 
 @transform(Map, Rows, shape="n c h w -> (n c h/2 w/2) 4", latex=r"\boxplus_{2}(#1)")

@@ -1,8 +1,10 @@
 """The two sets that come with the engine: the paper's cascade, and everything."""
 
-from detkds_gp.language import Map, PrimitiveSet, Probs, Ratio, Rows, Temperature, Units
+from detkds_gp.language import Boxes, Map, PrimitiveSet, Probs, Ratio, Rows, Temperature, Units
 from detkds_gp.primitives import (
     attention,
+    box_distances,
+    boxes,
     combiners,
     distances,
     inputs,
@@ -10,7 +12,9 @@ from detkds_gp.primitives import (
     pairs,
     pointwise,
     probabilities,
+    row_weights,
     scales,
+    structure,
 )
 
 
@@ -34,14 +38,30 @@ MAP_NORMS = (norms.unit_channel, norms.unit_space, norms.standardize_channel)
 DISTANCES = (
     distances.l1, distances.l2, distances.smooth_l1, distances.l1_sum, distances.l2_sum,
     distances.cosine, distances.pearson, distances.kl, distances.binary_kl,
+    distances.weighted_kl, structure.ssim,
+    box_distances.iou, box_distances.giou, box_distances.weighted_iou, box_distances.weighted_giou,
 )  # fmt: skip
 
 DETKDS = PrimitiveSet(
     "DETKDS",
     [
         inputs.global_.retyped(Raw),
+        inputs.foreground.retyped(Raw),
+        inputs.background.retyped(Raw),
+        inputs.instance.retyped(Raw),
         inputs.class_logits.retyped(ScaledRows),
         inputs.class_map.retyped(Raw),
+        inputs.boxes,
+        inputs.box_bins.retyped(ScaledRows),
+        inputs.box_score,
+        inputs.valuable_boxes,
+        inputs.objectness,
+        inputs.objectness_map.retyped(Raw),
+        inputs.proposals,
+        inputs.proposal_score,
+        inputs.mask_logits.retyped(Raw),
+        inputs.cross_logits.retyped(ScaledRows),
+        inputs.cross_map.retyped(Raw),
         attention.spatial_attention.retyped(Raw, Temperature, Attended),
         attention.channel_attention.retyped(Raw, Temperature, Attended),
         pairs.shared_mask.retyped(Raw, Ratio, Attended),
@@ -51,6 +71,7 @@ DETKDS = PrimitiveSet(
         scales.patches_2.retyped(Attended, ScaledRows),
         scales.patches_4.retyped(Attended, ScaledRows),
         *(norm.retyped(Scaled, Map) for norm in (*MAP_NORMS, *pointwise.all_pointwise())),
+        boxes.box_offsets.retyped(Boxes, ScaledRows),
         norms.unit_row.retyped(ScaledRows, Rows),
         norms.standardize_row.retyped(ScaledRows, Rows),
         norms.channel_gram.retyped(Scaled, Rows),
@@ -73,7 +94,12 @@ slot; a norm or softmax over the batch is left out, since it mixes images.
 OMNI = PrimitiveSet(
     "OMNI",
     [
-        inputs.global_, inputs.class_logits, inputs.class_map,
+        inputs.global_, inputs.foreground, inputs.background, inputs.instance,
+        inputs.class_logits, inputs.class_map,
+        inputs.boxes, inputs.box_bins, inputs.box_score, inputs.valuable_boxes,
+        inputs.objectness, inputs.objectness_map, inputs.proposals, inputs.proposal_score,
+        inputs.mask_logits, inputs.cross_logits, inputs.cross_map,
+        inputs.teacher_score, inputs.foreground_mask, inputs.background_mask, inputs.valuable_region,
         attention.spatial_attention, attention.channel_attention,
         attention.teacher_spatial_attention, attention.teacher_channel_attention,
         attention.disagreement, attention.weighted,
@@ -81,6 +107,7 @@ OMNI = PrimitiveSet(
         scales.max_pool_2, scales.max_pool_4, scales.patches_2, scales.patches_4,
         *MAP_NORMS, norms.unit_row, norms.standardize_row, norms.channel_gram, norms.space_gram,
         norms.flatten_space, norms.flatten_image, norms.positions,
+        boxes.box_offsets, row_weights.weighted_rows,
         *pointwise.all_pointwise(),
         probabilities.softmax_space, probabilities.softmax_channel, probabilities.softmax_row,
         probabilities.probabilities, probabilities.units, probabilities.sigmoid_units,

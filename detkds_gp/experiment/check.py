@@ -24,7 +24,7 @@ class Offer:
     """One input of the grammar, as the pair has it.
 
     Attributes:
-        knowledge: its niche.
+        knowledge: its niche; empty for fields.
         name: the input.
         reason: why the pair does not share it; empty where it does.
         student: shapes of the student's levels on one image.
@@ -135,11 +135,10 @@ def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) ->
 
 
 def _offer(d: Declaration, reason: str, known: Shared | None, formula: str, scale: float | None) -> Offer:
-    niche = d.niche if d.result.sided else ""
     if known is None:
-        return Offer(niche, d.name, reason)
+        return Offer(d.niche, d.name, reason)
     strides = tuple(level.stride for level in known.levels)
-    return Offer(niche, d.name, "", known.student, known.teacher, strides, known.notes, formula, scale)
+    return Offer(d.niche, d.name, "", known.student, known.teacher, strides, known.notes, formula, scale)
 
 
 def _distilled(wired: Wired, distiller: Distiller, primitive_set: PrimitiveSet) -> DistilledDetector:

@@ -121,7 +121,7 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
         raise DetectorError(f"the pair does not share {niche!r}: {reason}; leave it out of 'knowledge'")
     for niche, reason in missing.items():
         listener.say(f"not shared: {niche} ({reason})")
-    dropped = [d.name for d in inputs if d not in shared or (d.result.sided and d.niche not in wanted)]
+    dropped = [d.name for d in inputs if d not in shared or not any(map(d.belongs_to, wanted))]
     return primitive_set.without(*dropped) if dropped else primitive_set
 
 

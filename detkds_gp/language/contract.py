@@ -19,13 +19,17 @@ from detkds_gp.language.kinds import (
     Map,
     Number,
     Probs,
+    RowField,
     Rows,
     Units,
     typical,
 )
 
-MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1))
+MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (0, 4, 7, 7))
 ROW_SIZES = ((5, 3), (1, 1), (0, 4))
+BOX_SIZES = ((5, 4), (1, 4), (0, 4))
+ROW_FIELD_SIZES = ((5, 1), (1, 1), (0, 1))
+REPEATS = 4  # rows that share one number of a RowField
 TOLERANCE = 1e-6
 
 
@@ -49,6 +53,8 @@ def check_contract(declaration: Any) -> None:
             torch.manual_seed(0)
             for size in _sizes(first):
                 _run(check[declaration.role], declaration, size)
+            if RowField in declaration.arguments and issubclass(first, (Rows, Probs, Units)):
+                _run(_check_rows_repeat, declaration, (3 * REPEATS, 5))
 
 
 def _run(check: Callable[..., None], declaration: Any, size: tuple[int, ...]) -> None:
@@ -91,7 +97,9 @@ def sample(kind: type[Kind], size: tuple[int, ...]) -> Any:
     if issubclass(kind, Number):
         return typical(kind)
     if issubclass(kind, Field):
-        return torch.rand(size[0], 1, *size[2:]) if len(size) == 4 else torch.rand(size[0], 1)
+        return torch.rand(size[0], 1, *size[2:])
+    if issubclass(kind, RowField):
+        return torch.rand(size[0], 1)
     if issubclass(kind, Probs):
         return torch.log_softmax(torch.randn(size), dim=-1)
     if issubclass(kind, Boxes):
@@ -102,7 +110,9 @@ def sample(kind: type[Kind], size: tuple[int, ...]) -> Any:
 
 def _sizes(kind: type[Kind]) -> tuple[tuple[int, ...], ...]:
     if issubclass(kind, Boxes):
-        return ((5, 4), (1, 4), (0, 4))
+        return BOX_SIZES
+    if issubclass(kind, RowField):
+        return ROW_FIELD_SIZES
     if issubclass(kind, (Map, Field)):
         return MAP_SIZES
     if issubclass(kind, (Rows, Probs, Units)):
@@ -121,6 +131,8 @@ def _cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tenso
     else:
         yield "at zero", torch.zeros(size), torch.zeros(size)
         yield "on large values", 1e4 * sample(kind, size), 1e4 * sample(kind, size)
+    if issubclass(kind, Boxes):
+        yield "with swapped corners", sample(kind, size).roll(2, dims=1), sample(kind, size)
 
 
 def _shared(declaration: Any, size: tuple[int, ...]) -> list[Any]:
@@ -172,8 +184,8 @@ def _check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: st
         raise DeclarationError(f"{declaration!r} on shape {size} returns {got}, {says}")
     if not torch.isfinite(value).all():
         raise DeclarationError(f"{declaration!r} is not finite {where} of shape {size}; protect it")
-    if issubclass(declaration.result, Field) and (value < 0).any():
-        raise DeclarationError(f"{declaration!r} is negative {where}; a Field never is")
+    if issubclass(declaration.result, (Field, RowField)) and (value < 0).any():
+        raise DeclarationError(f"{declaration!r} is negative {where}; a {declaration.result.__name__} never is")
     if issubclass(declaration.result, Probs) and value.logsumexp(dim=1).abs().gt(1e-4).any():
         raise DeclarationError(f"{declaration!r} returns rows that are no log-probabilities")
 
@@ -204,6 +216,20 @@ def _check_images_apart(declaration: Any, arguments: list[Any], outcomes: list[T
         if not torch.allclose(two[: len(one)] if one.dim() else two, one, rtol=1e-3, atol=1e-5):
             why = "it mixes images or draws at random"
             raise DeclarationError(f"{declaration!r} changes when the batch is doubled; {why}")
+
+
+def _check_rows_repeat(declaration: Any, size: tuple[int, ...]) -> None:
+    """A field with a number for every four rows must act as one that repeats each number."""
+    kinds = declaration.arguments
+    sides = [sample(kinds[0], size) for _ in range(1 if declaration.role == "transform" else 2)]
+    few = [sample(kind, (size[0] // REPEATS, 1)) for kind in kinds[1:]]
+    each = [
+        f.repeat_interleave(REPEATS, 0) if issubclass(k, RowField) else f for k, f in zip(kinds[1:], few, strict=True)
+    ]
+    outcomes = [declaration(*sides, *fields) for fields in (few, each)]
+    short, full = (o if isinstance(o, tuple) else (o,) for o in outcomes)
+    if not all(map(torch.allclose, short, full)):
+        raise DeclarationError(f"{declaration!r} does not repeat a field's number for rows that come {REPEATS} to each")
 
 
 def _check_reaches_student(declaration: Any, size: tuple[int, ...]) -> None:

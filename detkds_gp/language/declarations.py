@@ -53,7 +53,8 @@ class Declaration:
             constant's returns its grid of values.
         latex: LaTeX with ``#1``..``#n`` for the arguments.
         shape: ``n c h w -> n c h/2 w/2``: first argument's and result's axes (h/2 rounds up).
-        niche: for an input: the knowledge it belongs to.
+        niches: for an input: the knowledge it belongs to; a sided input has exactly one, none means
+            every knowledge.
         source: for an input: where detectors find it, a known knowledge or a module path.
         random: whether it draws random numbers.
         algebra: what the canonical form may assume.
@@ -66,7 +67,7 @@ class Declaration:
     function: Callable[..., Any]
     latex: str
     shape: str = ""
-    niche: str = ""
+    niches: tuple[str, ...] = ()
     source: str = ""
     random: bool = False
     algebra: Algebra = field(default_factory=Algebra)
@@ -84,6 +85,15 @@ class Declaration:
     def __reduce__(self) -> tuple[Any, ...]:
         where = (self.function.__module__, self.function.__qualname__)
         return _restore, (*where, self.arguments, self.result, self.values)
+
+    @property
+    def niche(self) -> str:
+        """The one knowledge a sided input belongs to; empty for anything else."""
+        return self.niches[0] if self.role == "input" and self.result.sided else ""
+
+    def belongs_to(self, niche: str) -> bool:
+        """Whether formulas of a knowledge may use it."""
+        return not self.niches or niche in self.niches
 
     @property
     def doc(self) -> str:
@@ -173,22 +183,39 @@ def _kinds(kinds: Kinds) -> tuple[KindType, ...]:
     return kinds if isinstance(kinds, tuple) else (kinds,)
 
 
-def input(result: KindType, *, niche: str, latex: str, source: str = "") -> Decorator:
-    """Declare what a formula can start from; ``source`` defaults to the name."""
+def input(result: KindType, *, latex: str, niche: str | tuple[str, ...] = (), source: str = "") -> Decorator:
+    """Declare what a formula can start from.
+
+    Args:
+        result: the kind of the value.
+        latex: how formulas write it.
+        niche: the knowledge it belongs to: one name for a sided input; for a shared one a name, a
+            tuple of names, or nothing where every knowledge may use it.
+        source: where detectors find it; defaults to the name.
+    """
 
     def decorate(function: Callable[..., Any]) -> Declaration:
         where = source or function.__name__.rstrip("_")
+        niches = _checked_niches(where, result, niche)
         return _declare(
             function,
             role="input",
             arguments=(),
             result=result,
-            niche=niche,
+            niches=niches,
             source=where,
             latex=latex,
         )
 
     return decorate
+
+
+def _checked_niches(name: str, kind: KindType, niche: str | tuple[str, ...]) -> tuple[str, ...]:
+    niches = (niche,) if isinstance(niche, str) else tuple(niche)
+    if not all(niches) or (kind.sided and len(niches) != 1):
+        wanted = "the one knowledge it belongs to" if kind.sided else "names of knowledge, or nothing for every one"
+        raise DeclarationError(f"input {name!r}: niche is {niche!r}, wanted {wanted}")
+    return niches
 
 
 def transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, algebra: Algebra = Algebra()) -> Decorator:
@@ -256,7 +283,7 @@ def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
             "latex": d.latex,
             "doc": d.doc,
             "values": list(d.values),
-            "niche": d.niche,
+            "niches": list(d.niches),
         }
         for d in declarations.values()
     ]

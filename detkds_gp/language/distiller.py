@@ -19,6 +19,7 @@ from deap import gp
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.language.canonical import canonical
+from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Loss
 from detkds_gp.language.parser import Tokens, TreeParser
 from detkds_gp.language.primitive_set import PrimitiveSet
@@ -98,8 +99,8 @@ def make_term(
     """Make a term of the tree's canonical form; a factor at its root goes into a given scale.
 
     Raises:
-        FormulaError: if the tree uses no sided input or those of two kinds of knowledge, or if
-            weight times scale is no positive number.
+        FormulaError: if the tree uses no sided input or those of two kinds of knowledge, or a field
+            of another knowledge, or if weight times scale is no positive number.
     """
     tree = canonical(tree, primitive_set)
     while primitive_set.declarations[tree[0].name].algebra.multiplies and is_constant(tree[-1]):
@@ -108,13 +109,30 @@ def make_term(
     factor = weight * (1.0 if scale is None else scale)
     if not 0 < factor < math.inf:
         raise FormulaError(f"weight times scale is {factor}, wanted a positive number")
-    inputs = [primitive_set.declarations.get(node.name) for node in tree]
-    sided = [d for d in inputs if d and d.role == "input" and d.result.sided]
-    niches = list(dict.fromkeys(d.niche for d in sided))
+    return Term(float(weight), scale, tree, _knowledge(tree, primitive_set))
+
+
+def _knowledge(tree: gp.PrimitiveTree, primitive_set: PrimitiveSet) -> str:
+    """Return the one niche of a tree's sided inputs, which its fields must belong to."""
+    known = primitive_set.declarations
+    inputs = [known[node.name] for node in tree if node.name in known and known[node.name].role == "input"]
+    niches = list(dict.fromkeys(d.niche for d in inputs if d.result.sided))
     if len(niches) != 1:
         got = " and ".join(niches) or "none"
         raise FormulaError(f"one tree compares one knowledge, got {got}; write a sum of trees")
-    return Term(float(weight), scale, tree, niches[0])
+    (niche,) = niches
+    for field in inputs:
+        if not field.belongs_to(niche):
+            got = f"{field.name!r} stands beside {niche!r}, wanted one of {', '.join(field.niches)}"
+            raise FormulaError(f"{got}; {_fields_for(niche, field, primitive_set)}")
+    return niche
+
+
+def _fields_for(niche: str, misfit: Declaration, primitive_set: PrimitiveSet) -> str:
+    """Say which inputs of the misfit's kind a niche has."""
+    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
+    fitting = [d.name for d in inputs if d.result is misfit.result and d.belongs_to(niche)]
+    return f"take {' or '.join(fitting)}" if fitting else "leave it out"
 
 
 def make_distiller(terms: list[Term], primitive_set: PrimitiveSet) -> Distiller:

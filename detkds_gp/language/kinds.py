@@ -52,6 +52,13 @@ class Field(Kind):
     """(N, 1 or C, H or 1, W or 1), never negative: masks, attention; it follows a map's size."""
 
 
+class RowField(Kind):
+    """(M, 1), never negative: one number for every row, such as a confidence for every box.
+
+    Knowledge whose rows come k to each (the four sides of a box) repeats every number k times.
+    """
+
+
 class Number(Kind):
     """A constant; subclasses bound it."""
 

@@ -89,7 +89,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         return 1 + max(self.min_height(kind) for kind in primitive.args)
 
     def niche(self, name: str) -> PrimitiveSet:
-        """Return the set whose only sided inputs are those of one knowledge; shared inputs stay.
+        """Return the set whose only inputs are those that belong to one knowledge.
 
         Raises:
             DeclarationError: for an unknown niche, with the nearest known.
@@ -99,10 +99,8 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         return self._by_niche[name]
 
     def _narrowed(self, niche: str) -> PrimitiveSet:
-        if len(self.niches) == 1:
-            return self
-        kept = [d for d in self.declarations.values() if d.role != "input" or d.niche == niche or not d.result.sided]
-        return PrimitiveSet(f"{self.name}[{niche}]", kept)
+        kept = [d for d in self.declarations.values() if d.belongs_to(niche)]
+        return self if len(kept) == len(self.declarations) else PrimitiveSet(f"{self.name}[{niche}]", kept)
 
     def without(self, *inputs: str) -> PrimitiveSet:
         """Return the set without some inputs: knowledge that two detectors do not share."""

@@ -8,13 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from detkds_gp.language import Distiller, Map, PrimitiveSet, parse_distiller
+from detkds_gp.language import (
+    Boxes,
+    Declaration,
+    Distiller,
+    Field,
+    Map,
+    PrimitiveSet,
+    RowField,
+    Rows,
+    parse_distiller,
+)
 from detkds_gp.language.contract import sample
 from detkds_gp.language.tree import Node
 from detkds_gp.losses.distillation_loss import DistillationLoss
 from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
 
-SAMPLE_SIZES = {True: (2, 8, 9, 11), False: (198, 8)}  # of a Map, of anything else
+MAP_SIZE = (2, 8, 9, 11)
+ROWS, WIDTH = 198, 8
+ROWS_A_BOX = 4  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -67,10 +79,22 @@ def sample_knowledge(primitive_set: PrimitiveSet) -> dict[str, list[Pair]]:
     knowledge: dict[str, list[Pair]] = {}
     for name, declaration in primitive_set.declarations.items():
         if declaration.role == "input":
-            size = SAMPLE_SIZES[issubclass(declaration.result, Map) or not declaration.result.sided]
+            size = _sample_size(declaration, primitive_set)
             student, teacher = sample(declaration.result, size), sample(declaration.result, size)
             knowledge[name] = [(student.requires_grad_(), teacher)]
     return knowledge
+
+
+def _sample_size(declaration: Declaration, primitive_set: PrimitiveSet) -> tuple[int, ...]:
+    """Return a size that fits the others of its knowledge; rows beside fields of rows come four to a number."""
+    kind = declaration.result
+    if issubclass(kind, (Map, Field)):
+        return MAP_SIZE
+    if issubclass(kind, Boxes):
+        return ROWS, 4
+    inputs = [d for d in primitive_set.declarations.values() if issubclass(d.result, RowField)]
+    shared = issubclass(kind, Rows) and any(field.belongs_to(declaration.niche) for field in inputs)
+    return (ROWS * ROWS_A_BOX if shared else ROWS), WIDTH
 
 
 def _steps(tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: dict[str, list[Pair]]) -> Iterator[Step]:

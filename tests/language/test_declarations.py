@@ -16,6 +16,7 @@ from detkds_gp.language import (
     Number,
     Probs,
     Ratio,
+    RowField,
     Rows,
     Temperature,
     combiner,
@@ -60,8 +61,9 @@ def test_what_is_declared_is_described_as_json_values():
         "name": "softmax_space", "role": "transform", "arguments": ["Map", "Temperature"],
         "result": "Probs", "shape": "n c h w -> (n c) (h w)", "latex": r"\sigma_{hw}(#1 / #2)",
         "doc": "Make every channel's map a distribution over its positions.",
-        "values": [], "niche": "",
+        "values": [], "niches": [],
     }  # fmt: skip
+    assert rows["foreground"]["niches"] == ["foreground_background"]
     assert rows["temperature"]["values"] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
 
 
@@ -281,6 +283,65 @@ def test_an_input_carries_its_knowledge_and_where_it_is_found():
     assert (declaration.name, declaration.niche, declaration.source) == (
         "neck", "global", "neck.fpn_convs.0",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("niche", [(), "", ("a", "b"), ("a", "")])
+def test_a_sided_input_belongs_to_one_niche(niche):
+    def features():
+        """Give features."""
+
+    with pytest.raises(DeclarationError, match=r"input 'features': niche is .*, wanted the one knowledge"):
+        input(Map, niche=niche, latex="F")(features)
+
+
+def test_a_shared_input_belongs_to_any_number_of_niches():
+    def mask():
+        """Give a mask."""
+
+    everywhere, twice = (input(Field, niche=niche, latex="M")(mask) for niche in ((), ("a", "b")))
+    assert (everywhere.niches, twice.niches, twice.niche) == ((), ("a", "b"), "")
+    assert [d.belongs_to("b") for d in (everywhere, twice)] == [True, True]
+    assert [d.belongs_to("c") for d in (everywhere, twice)] == [True, False]
+    with pytest.raises(DeclarationError, match="wanted names of knowledge, or nothing"):
+        input(Field, niche=("a", ""), latex="M")(mask)
+
+
+def test_a_batch_of_no_maps_is_part_of_the_contract():
+    with pytest.raises(DeclarationError, match=r"is nan .*wanted"):
+        distance(Map, latex="#1")(lambda_named("summed", documented(lambda s, t: (s - t).square().sum() / len(s))))
+
+
+def documented(function):
+    function.__doc__ = "Compare."
+    return function
+
+
+@pytest.mark.parametrize("kind", [Rows, Probs])
+def test_a_field_of_rows_is_repeated_for_rows_that_come_k_to_a_number(kind):
+    @distance((kind, RowField), latex="#1 #2")
+    def repeats(student, teacher, field):
+        """Weigh rows."""
+        weights = field.repeat_interleave(len(student) // max(1, len(field)), 0)
+        return ((student - teacher).square() * weights).sum() / max(1, student.numel())
+
+    def tiles(student, teacher, field):
+        """Weigh rows in another order."""
+        weights = field.repeat(len(student) // max(1, len(field)), 1)
+        return ((student - teacher).square() * weights).sum() / max(1, student.numel())
+
+    with pytest.raises(DeclarationError, match="does not repeat a field's number for rows that come 4 to each"):
+        distance((kind, RowField), latex="#1 #2")(tiles)
+
+
+def test_boxes_with_swapped_corners_are_part_of_the_contract():
+    def areas(student, teacher):
+        """Compare areas."""
+        gap = (student - teacher).square().sum(dim=1)
+        spread = (student[:, 2] - student[:, 0] + 1e-3).log() ** 2 * (gap > 0)
+        return spread.sum() / max(1, len(gap))
+
+    with pytest.raises(DeclarationError, match="is nan with swapped corners"):
+        distance(Boxes, latex="#1")(areas)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.language import parse_tree
+from detkds_gp.language import RowField, parse_tree
 from detkds_gp.primitives import DETKDS
 
 ATTENTION = {
@@ -24,11 +24,20 @@ MAP_NORM = (
 )  # fmt: skip
 GRAM = ("channel_gram", "space_gram")
 ROW_NORM = ("unit_row", "standardize_row")
+MAPS = (
+    "global", "foreground", "background", "instance", "class_map", "objectness_map", "mask_logits", "cross_map",
+)  # fmt: skip
+ROWS = {
+    "class_logits": (), "cross_logits": (), "box_bins": ("box_score", "valuable_boxes"),
+    "box_offsets(boxes)": ("box_score", "valuable_boxes"), "box_offsets(proposals)": ("proposal_score",),
+}  # fmt: skip
+"""By what rows a chain starts from, the fields that weigh them."""
+BOXES = {"boxes": ("box_score", "valuable_boxes"), "proposals": ("proposal_score",)}
 ELEMENTWISE = ("l1", "l2", "smooth_l1", "cosine", "pearson")
-MAP_ONLY = ("l1_sum", "l2_sum")
+MAP_ONLY = ("l1_sum", "l2_sum", "ssim")
 
 
-def chain(*calls: str | tuple[str, float], leaf: str) -> str:
+def chain(*calls: str | tuple[str, float | str], leaf: str) -> str:
     text = leaf
     for call in calls:
         name, number = call if isinstance(call, tuple) else (call, None)
@@ -40,7 +49,7 @@ def paper_formulas() -> set[str]:
     """Every chain of the paper, written slot by slot, with one number for each primitive."""
     formulas = set()
     attentions = [(), *([item] for item in ATTENTION.items())]
-    for leaf, attention in product(("global", "class_map"), attentions):
+    for leaf, attention in product(MAPS, attentions):
         for scale in [(), *([name] for name in SCALE)]:
             front = (*attention, *scale)
             for norm in [(), *([name] for name in MAP_NORM)]:
@@ -50,7 +59,13 @@ def paper_formulas() -> set[str]:
                 formulas.add(chain(*front, (softmax, 2), "kl", leaf=leaf))
         for patches in PATCHES:
             formulas |= rows_formulas(leaf, (*attention, patches))
-    return formulas | rows_formulas("class_logits", ())
+    for leaf, fields in ROWS.items():
+        formulas |= rows_formulas(leaf, ())
+        formulas |= {chain(("softmax_row", 2), ("weighted_kl", field), leaf=leaf) for field in fields}
+    for leaf, fields in BOXES.items():
+        formulas |= {chain(name, leaf=leaf) for name in ("iou", "giou")}
+        formulas |= {chain((f"weighted_{n}", field), leaf=leaf) for n, field in product(("iou", "giou"), fields)}
+    return formulas | {"binary_kl(objectness)"}
 
 
 def rows_formulas(leaf: str, front: tuple) -> set[str]:
@@ -68,13 +83,18 @@ def enumerate_from_kinds() -> set[str]:
         **ATTENTION,
         **dict.fromkeys(("softmax_space", "softmax_channel", "softmax_row", "units"), 2),
     }
-    declarations = list(DETKDS.declarations.values())
-    found = [(d.name, d.result) for d in declarations if d.role == "input"]
-    for text, kind in found:
-        for d in declarations:
-            if d.arguments and issubclass(kind, d.arguments[0]):
-                found.append((chain((d.name, numbers.get(d.name)), leaf=text), d.result))
-    return {text for text, kind in found if kind.__name__ == "Loss"}
+    formulas = set()
+    for niche in DETKDS.niches:
+        declarations = list(DETKDS.niche(niche).declarations.values())
+        fields = [d.name for d in declarations if d.result is RowField]
+        found = [(d.name, d.result) for d in declarations if d.role == "input"]
+        for text, kind in found:
+            for d in declarations:
+                if d.arguments and issubclass(kind, d.arguments[0]):
+                    seconds = fields if d.arguments[-1] is RowField else [numbers.get(d.name)]
+                    found += [(chain((d.name, second), leaf=text), d.result) for second in seconds]
+        formulas |= {text for text, kind in found if kind.__name__ == "Loss"}
+    return formulas
 
 
 def test_the_kinds_allow_exactly_the_papers_chains():

@@ -91,6 +91,13 @@ def test_the_canonical_text(text, canonical):
         ("l2(global) +", 12, "got 'the end', wanted a Loss"),
         ("none + l2(global)", 0, "unknown primitive 'none'"),
         ("add(l2(global), l1(class_map))", 0, "one knowledge, got class_logits and global"),
+        (
+            "l2(weighted(instance, foreground_mask))",
+            0,
+            "'foreground_mask' stands beside 'instance', wanted one of global",
+        ),
+        ("weighted_iou(proposals, box_score)", 0, "wanted one of localization; take proposal_score"),
+        ("l2(weighted_rows(class_logits, box_score))", 0, "wanted one of localization; leave it out"),
         ("1e300 * 1e300 * l2(global)", 0, "weight times scale is inf"),
         ("1 * 1e308 * scaled(l2(global), 1000)", 0, "weight times scale is inf"),
         ("1e-300 * 1e-300 * l2(global)", 0, "weight times scale is 0.0"),
@@ -119,3 +126,11 @@ def test_cost_counts_operations_of_all_terms():
 def test_knowledge_is_the_niche_of_the_inputs():
     term = make_term(parse_tree("l2(class_map)", OMNI), OMNI)
     assert (term.knowledge, term.formula) == ("class_logits", "l2(class_map)")
+
+
+def test_terms_stand_in_the_order_of_the_niches():
+    text = "l2(mask_logits) + giou(boxes) + binary_kl(objectness) + l2(foreground) + l2(instance)"
+    terms = parse_distiller(text, DETKDS).terms
+    assert [term.knowledge for term in terms] == [
+        "foreground_background", "instance", "localization", "objectness", "mask_logits",
+    ]  # fmt: skip

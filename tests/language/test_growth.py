@@ -3,16 +3,24 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from itertools import pairwise, product
 
 import pytest
 import torch
 from deap import gp
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language import Boxes, Loss, Map, grow, parse_tree, ramped_half_and_half, to_text
+from detkds_gp.language import Boxes, Loss, grow, make_term, parse_tree, ramped_half_and_half, to_text
 from detkds_gp.language.contract import sample
 from detkds_gp.losses.program import compile_tree, run
 from detkds_gp.primitives import DETKDS, OMNI
+
+SIZES = {"Map": (2, 4, 5, 3), "Field": (2, 4, 5, 3), "Boxes": (2, 4), "RowField": (2, 1)}
+"""Of values by kind; rows come four to a box."""
+
+
+def kind_name(declaration):
+    return next(kind.__name__ for kind in declaration.result.__mro__ if kind.__name__ in (*SIZES, "Rows", "Units"))
 
 
 def check_kinds(tree, primitive_set):
@@ -50,17 +58,18 @@ def test_10000_trees_compile_to_one_instruction_a_distinct_subtree(grown):
 
 def test_a_sample_of_the_trees_computes_a_scalar_with_finite_gradient(grown):
     torch.manual_seed(0)
-    for tree, primitive_set, _ in grown[::53]:
+    of_one_niche = [(tree, primitive_set) for tree, primitive_set, _ in grown if len(primitive_set.niches) == 1]
+    assert {niche for _, primitive_set in of_one_niche[::41] for niche in primitive_set.niches} == set(OMNI.niches)
+    for tree, primitive_set in of_one_niche[::41]:
         inputs = {}
         for name, declaration in primitive_set.declarations.items():
             if declaration.role == "input":
-                size = (2, 4, 5, 3) if issubclass(declaration.result, Map) else (6, 3)
-                student, teacher = (sample(declaration.result, size) for _ in range(2))
-                inputs[name] = (student.requires_grad_(), teacher)
+                sides = [sample(declaration.result, SIZES.get(kind_name(declaration), (8, 3))) for _ in range(2)]
+                inputs[name] = (sides[0].requires_grad_(), sides[1]) if declaration.result.sided else sides[0]
         loss = run(compile_tree(tree, primitive_set), inputs)
         assert loss.shape == (), to_text(tree)
         if loss.isfinite():
-            students = [pair[0] for pair in inputs.values()]
+            students = [pair[0] for pair in inputs.values() if isinstance(pair, tuple)]
             gradients = torch.autograd.grad(loss, students, allow_unused=True)
             assert all(g is None or g.isfinite().all() for g in gradients), to_text(tree)
 
@@ -103,10 +112,30 @@ def test_a_second_process_grows_the_same_trees():
     assert there.stdout.split("\n")[:-1] == here
 
 
+@pytest.mark.parametrize("niche", OMNI.niches)
+@pytest.mark.parametrize("whole", [OMNI, DETKDS], ids=lambda s: s.name)
+def test_every_niche_grows_formulas_of_its_own_inputs_at_every_depth(whole, niche):
+    rng = random.Random(2)
+    for number in range(80):
+        tree = ramped_half_and_half(whole.niche(niche), rng, 1, 1 + number % 8)
+        assert make_term(tree, whole).knowledge == niche
+
+
+@pytest.mark.parametrize("whole", [OMNI, DETKDS], ids=lambda s: s.name)
+def test_overlaps_are_grown_of_boxes_only(grown, whole):
+    overlaps, of_boxes = {"iou", "giou", "weighted_iou", "weighted_giou"}, {"boxes", "proposals"}
+    compared = {
+        (node.name, following.name)
+        for tree, primitive_set, _ in grown if primitive_set.name.startswith(whole.name)
+        for node, following in pairwise(tree) if node.name in overlaps
+    }  # fmt: skip
+    assert compared == set(product(overlaps, of_boxes))
+
+
 @pytest.mark.parametrize(("depth", "kind"), [(0, Loss), (3, Boxes)])
 def test_what_cannot_be_grown_is_said(depth, kind):
     with pytest.raises(DeclarationError, match=rf"no {kind.__name__} of depth {depth}"):
-        grow(OMNI, random.Random(0), depth, kind)
+        grow(OMNI.niche("global"), random.Random(0), depth, kind)
 
 
 def test_a_depth_limit_below_the_lowest_tree_is_raised_to_it():

@@ -139,6 +139,10 @@ def test_the_position_and_the_reason_are_named(text, position, message):
             "l2(weighted(global, global))",
             "write weighted(..., teacher_spatial_attention(global, 1))",
         ),
+        ("giou(global)", "'giou' takes Boxes, but 'global' returns Map"),
+        ("l2(boxes)", "'l2' takes Features, but 'boxes' returns Boxes; write l2(box_offsets(boxes))"),
+        ("weighted_iou(boxes, teacher_score)", "'weighted_iou' takes RowField, but 'teacher_score' returns Field"),
+        ("l2(weighted(global, box_score))", "'weighted' takes Field, but 'box_score' returns RowField"),
         ("relu(global)", "a formula is Loss, but 'relu' returns Map; write l1(relu(...))"),
         ("add(global, l1(global))", "write add(l1(global), ...)"),
     ],
@@ -161,6 +165,15 @@ def test_the_suggested_formula_is_sound(text):
         parse_tree(text, OMNI)
     remedy = str(caught.value).split("; write ")[1].split(" (at")[0].replace("(...)", "(global)")
     assert parse_tree(remedy, OMNI)
+
+
+@pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=lambda s: s.name)
+def test_overlaps_are_of_boxes_and_fields_of_their_niche(primitive_set):
+    with pytest.raises(FormulaError, match="unknown primitive 'boxes'"):
+        parse_tree("giou(boxes)", primitive_set.niche("global"))
+    with pytest.raises(FormulaError, match="unknown primitive 'foreground_mask'"):
+        parse_tree("l2(weighted(instance, foreground_mask))", OMNI.niche("instance"))
+    assert parse_tree("weighted_giou(boxes, box_score)", primitive_set.niche("localization"))
 
 
 def test_subtrees_of_another_kind_can_be_read():

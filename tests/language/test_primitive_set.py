@@ -13,6 +13,7 @@ from detkds_gp.language import (
     Loss,
     Map,
     PrimitiveSet,
+    RowField,
     input,
     load_primitive_set,
     parse_tree,
@@ -92,14 +93,15 @@ def test_an_input_from_which_no_loss_can_be_built():
 
 
 def test_a_niche_keeps_its_own_inputs_and_shared_fields():
-    @input(Field, niche="", latex="B")
+    @input(Field, latex="B")
     def boxes_mask():
         """Say where the boxes are."""
 
     parts = [*OMNI.declarations.values(), boxes_mask]
     narrowed = PrimitiveSet("WITH_FIELD", parts).niche("class_logits")
     names = [d.name for d in narrowed.declarations.values() if d.role == "input"]
-    assert names == ["class_logits", "class_map", "boxes_mask"]
+    masks = ["teacher_score", "foreground_mask", "background_mask", "valuable_region"]
+    assert names == ["class_logits", "class_map", *masks, "boxes_mask"]
     assert narrowed.niches == ("class_logits",)
     assert narrowed.niche("class_logits") is narrowed
 
@@ -111,8 +113,40 @@ def test_unknown_niches_name_the_nearest():
 
 def test_without_takes_inputs_away():
     smaller = OMNI.without("class_map", "class_logits")
-    assert smaller.niches == ("global",)
-    assert OMNI.niches == ("global", "class_logits")
+    assert smaller.niches == tuple(niche for niche in OMNI.niches if niche != "class_logits")
+    assert "class_logits" in OMNI.niches
+
+
+ALL_NICHES = (
+    "global", "foreground_background", "instance", "class_logits", "localization",
+    "objectness", "proposals", "mask_logits", "cross_head",
+)  # fmt: skip
+GRIDS = {"global", "foreground_background", "class_logits", "objectness", "cross_head"}
+MASKS = {"teacher_score", "foreground_mask", "background_mask", "valuable_region"}
+
+
+@pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=lambda s: s.name)
+def test_the_niches_stand_in_their_order(primitive_set):
+    assert primitive_set.niches == ALL_NICHES
+
+
+@pytest.mark.parametrize("niche", ALL_NICHES)
+def test_a_niche_has_the_fields_that_fit_its_positions_or_rows(niche):
+    fields = {d.name for d in OMNI.niche(niche).declarations.values() if issubclass(d.result, (Field, RowField))}
+    ours = {"localization": {"box_score", "valuable_boxes"}, "proposals": {"proposal_score"}}
+    expected = ours.get(niche, MASKS if niche in GRIDS else set())
+    assert fields - {"teacher_spatial_attention", "teacher_channel_attention", "disagreement"} == expected
+    rows = {d.name for d in DETKDS.niche(niche).declarations.values() if issubclass(d.result, (Field, RowField))}
+    assert rows == ours.get(niche, set())
+
+
+def test_the_last_niche_loses_the_fields_of_others_too():
+    others = [d.name for d in OMNI.declarations.values() if d.niche and d.niche != "instance"]
+    alone = OMNI.without(*others)
+    assert alone.niches == ("instance",)
+    assert "foreground_mask" in alone.declarations
+    assert not MASKS & set(alone.niche("instance").declarations)
+    assert alone.niche("instance").niche("instance") is alone.niche("instance")
 
 
 def test_the_fingerprint_changes_with_kinds_and_values():

@@ -21,7 +21,7 @@ def counted(x):
     return x * 1
 
 
-@input(Field, niche="", latex="B")
+@input(Field, latex="B")
 def boxes():
     """Weigh the boxes: (N, 1, H, W)."""
 

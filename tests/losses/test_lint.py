@@ -81,12 +81,38 @@ def test_it_is_silent_on_300_random_formulas():
     rng = random.Random(6)
     noisy = {}
     for number in range(300):
-        niche = OMNI.niche(OMNI.niches[number % 2])
+        niche = OMNI.niche(OMNI.niches[number % len(OMNI.niches)])
         term = make_term(ramped_half_and_half(niche, rng, 1, 1 + number % 6), OMNI)
         report = lint(term.text, OMNI)
         if report.problems:
             noisy[term.text] = report.problems
     assert not noisy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "l2_sum(weighted(global, foreground_mask))",
+        "l2_sum(background) + l2(instance)",
+        "kl(softmax_channel(weighted(class_map, teacher_score), 2))",
+        "weighted_kl(softmax_row(box_bins, 10), box_score)",
+        "l1(weighted_rows(box_bins, valuable_boxes))",
+        "add(weighted_giou(boxes, valuable_boxes), l1(box_offsets(boxes)))",
+        "binary_kl(objectness) + weighted_iou(proposals, proposal_score)",
+        "l2(weighted(objectness_map, valuable_region))",
+        "binary_kl(units(flatten_image(mask_logits), 1))",
+        "ssim(weighted(cross_map, background_mask)) + l2(class_logits)",
+        "weighted_binary_kl(units(cross_logits, 1))",
+    ],
+)
+def test_every_knowledge_has_samples_that_fit_each_other(text):
+    assert lint(text, OMNI).problems == ()
+
+
+def test_bins_come_four_to_a_box():
+    report = lint("weighted_kl(softmax_row(box_bins, 10), box_score)", OMNI)
+    shapes = {step.text: step.shape for step in report.steps}
+    assert (shapes["box_bins"], shapes["box_score"]) == ((792, 8), (198, 1))
 
 
 def test_it_shows_every_step_with_kind_and_shape():

@@ -118,7 +118,7 @@ def resized(x: Array, h: int, w: int) -> Array:
 def weighted(x: Array, field: Array) -> Array:
     if field.shape[2:] not in ((1, 1), x.shape[2:]):
         field = resized(field, *x.shape[2:])
-    return x * np.sqrt(np.maximum(field, 1e-12))
+    return x * np.sqrt(field)
 
 
 def channel_gram(x: Array) -> Array:
@@ -168,13 +168,75 @@ def angle(a: Array, b: Array) -> float:
     return 0.5 * float(((unit(a) - unit(b)) ** 2).sum())
 
 
+def repeated(field: Array, rows: int) -> list[float]:
+    """Give every row its number: row i of k M has number floor(i / k) of M."""
+    return [float(field[i * len(field) // rows, 0]) for i in range(rows)]
+
+
+def weighted_mean(values: list[float], field: Array) -> float:
+    weights = repeated(field, len(values))
+    return sum(w * v for w, v in zip(weights, values, strict=True)) / max(sum(weights), 1e-12)
+
+
+def intervals(box: Array, least: float) -> list[tuple[float, float]]:
+    """Give a box's interval on each axis, corners in order, of a least length."""
+    ends = [sorted((float(box[axis]), float(box[axis + 2]))) for axis in (0, 1)]
+    return [(low, low + max(high - low, least)) for low, high in ends]
+
+
+def overlaps(a: Array, b: Array) -> tuple[float, float]:
+    """Give IoU and GIoU from areas in pixels."""
+    pairs = list(zip(intervals(a, 1e-3), intervals(b, 1e-3), strict=True))
+    common = math.prod(max(0, min(p[1], q[1]) - max(p[0], q[0])) for p, q in pairs)
+    hull = math.prod(max(p[1], q[1]) - min(p[0], q[0]) for p, q in pairs)
+    union = math.prod(p[1] - p[0] for p, _ in pairs) + math.prod(q[1] - q[0] for _, q in pairs) - common
+    return common / union, common / union - (hull - union) / hull
+
+
+def box_gaps(s: Array, t: Array, which: int) -> list[float]:
+    return [1 - overlaps(a, b)[which] for a, b in zip(s, t, strict=True)]
+
+
+def box_offsets(s: Array, t: Array) -> tuple[Array, Array]:
+    rows = []
+    for a, b in zip(s, t, strict=True):
+        pairs = list(zip(intervals(a, 1), intervals(b, 1), strict=True))
+        shifts = [(sum(p) - sum(q)) / 2 / (q[1] - q[0]) for p, q in pairs]
+        rows.append([0.5 + d for d in shifts] + [math.log((p[1] - p[0]) / (q[1] - q[0])) for p, q in pairs])
+    return np.array(rows).reshape(-1, 4), np.array([[0.5, 0.5, 0, 0]] * len(rows)).reshape(-1, 4)
+
+
+def ssim(s: Array, t: Array) -> float:
+    """Wang et al., eq. 13, window by window."""
+    values = []
+    for n, c, i, j in np.ndindex(s.shape):
+        extent = max(t[n].max() - t[n].min(), 1e-6)
+        c1, c2 = (0.01 * extent) ** 2, (0.03 * extent) ** 2
+        window = slice(max(0, i - 3), i + 4), slice(max(0, j - 3), j + 4)
+        a, b = s[n, c][window].ravel(), t[n, c][window].ravel()
+        covariance = ((a - a.mean()) * (b - b.mean())).mean()
+        light = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
+        values.append(1 - light * (2 * covariance + c2) / (a.var() + b.var() + c2))
+    return mean(values)
+
+
+def divergences(s: Array, t: Array) -> list[float]:
+    return [float((np.exp(b) * (b - a)).sum()) for a, b in zip(s, t, strict=True)]
+
+
 DISTANCES = {
     "l1": lambda s, t: mean(np.abs(s - t).ravel().tolist()),
     "l2": lambda s, t: mean(((s - t) ** 2).ravel().tolist()),
     "smooth_l1": lambda s, t: mean([huber(d) for d in np.abs(s - t).ravel()]),
     "l1_sum": lambda s, t: mean([np.abs(a - b).sum() for a, b in zip(s, t, strict=True)]),
     "l2_sum": lambda s, t: mean([((a - b) ** 2).sum() for a, b in zip(s, t, strict=True)]),
-    "kl": lambda s, t: mean([(np.exp(b) * (b - a)).sum() for a, b in zip(s, t, strict=True)]),
+    "kl": lambda s, t: mean(divergences(s, t)),
+    "weighted_kl": lambda s, t, field: weighted_mean(divergences(s, t), field),
+    "ssim": ssim,
+    "iou": lambda s, t: mean(box_gaps(s, t, 0)),
+    "giou": lambda s, t: mean(box_gaps(s, t, 1)),
+    "weighted_iou": lambda s, t, field: weighted_mean(box_gaps(s, t, 0), field),
+    "weighted_giou": lambda s, t, field: weighted_mean(box_gaps(s, t, 1), field),
     "binary_kl": lambda s, t: binary_rows(s, t, lambda p, q: 1),
     "weighted_binary_kl": lambda s, t: binary_rows(s, t, lambda p, q: abs(p - q)),
     "cosine": lambda s, t: mean([angle(a, b) for a, b in zip(rows_of(s), rows_of(t), strict=True)]),
@@ -186,8 +248,8 @@ DISTANCES = {
 
 TRANSFORMS = {
     **POINTWISE,
-    "spatial_attention": lambda x, t: x * np.sqrt(np.maximum(space_field(x, t), 1e-12)),
-    "channel_attention": lambda x, t: x * np.sqrt(np.maximum(channel_field(x, t), 1e-12)),
+    "spatial_attention": lambda x, t: x * np.sqrt(space_field(x, t)),
+    "channel_attention": lambda x, t: x * np.sqrt(channel_field(x, t)),
     "weighted": weighted,
     "max_pool_2": pool(2),
     "max_pool_4": pool(4),
@@ -196,6 +258,7 @@ TRANSFORMS = {
     "unit_channel": along((1,), unit),
     "unit_space": along((2, 3), unit),
     "standardize_channel": along((0, 2, 3), standard),
+    "weighted_rows": lambda x, field: x * np.sqrt(np.array(repeated(field, len(x))))[:, None],
     "unit_row": along((1,), unit),
     "standardize_row": along((1,), standard),
     "channel_gram": channel_gram,
@@ -211,6 +274,7 @@ TRANSFORMS = {
     "sigmoid_units": expit,
 }
 PAIRS = {
+    "box_offsets": box_offsets,
     "teacher_spatial_attention": lambda s, t, temperature: space_field(t, temperature),
     "teacher_channel_attention": lambda s, t, temperature: channel_field(t, temperature),
     "disagreement": lambda s, t: np.abs(s - t).mean(1, keepdims=True),

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from detkds_gp.language import Boxes, Features, Field, Map, Number, Probs
+from detkds_gp.language import Boxes, Features, Field, Map, Number, Probs, RowField
+from detkds_gp.language.contract import sample
 from detkds_gp.primitives import DETKDS, OMNI
 
 MAPS = [(2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (1, 2, 2, 2), (1, 1, 17, 4)]
 ROWS = [(5, 3), (1, 1), (7, 20), (1, 9)]
+BOXES = [(5, 4), (1, 4), (9, 4)]
 SCALES = {"small": 1e-3, "unit": 1.0, "large": 1e3}
 COMPUTED = [
     name for name, d in OMNI.declarations.items()
@@ -21,12 +23,16 @@ TRANSFORMS = [n for n, d in OMNI.declarations.items() if d.role == "transform"]
 
 
 def sizes(kind):
-    return {Map: MAPS, Features: MAPS + ROWS}.get(kind, ROWS)
+    return {Map: MAPS, Features: MAPS + ROWS, Boxes: BOXES}.get(kind, ROWS)
 
 
 def draw(kind, size, scale=1.0):
     if issubclass(kind, Field):
         return torch.rand(size[0], 1, *size[2:]) * scale
+    if issubclass(kind, RowField):
+        return torch.rand(size[0], 1) + 0.01
+    if issubclass(kind, Boxes):
+        return sample(Boxes, size) * scale
     x = torch.randn(size) * scale
     return x.log_softmax(1) if issubclass(kind, Probs) else x
 
@@ -41,6 +47,10 @@ def as_numpy(value):
 
 
 def assert_close(ours, expected):
+    if isinstance(ours, tuple):
+        for side, wanted in zip(ours, expected, strict=True):
+            assert_close(side, wanted)
+        return
     expected = np.asarray(expected, dtype=float)
     assert tuple(ours.shape) == expected.shape
     rounding = max(1e-7, 2e-6 * float(np.abs(expected).max(initial=0)))
@@ -131,7 +141,7 @@ def test_a_distance_is_never_negative_and_has_a_finite_gradient(name, case):
         if issubclass(kind, Probs):
             student, teacher = student.log_softmax(1), teacher.log_softmax(1)
         student = student.clone().requires_grad_()
-        loss = distance(student, teacher)
+        loss = distance(student, teacher, *shared(distance, size))
         assert loss.isfinite()
         assert loss.item() >= -1e-6
         if case in ("equal", "zero", "constant"):
@@ -140,28 +150,42 @@ def test_a_distance_is_never_negative_and_has_a_finite_gradient(name, case):
         assert student.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", DISTANCES)
+@pytest.mark.parametrize("name", [n for n in DISTANCES if OMNI.declarations[n].arguments[0] is not Boxes])
 def test_a_distance_reaches_every_part_of_the_student(name):
     torch.manual_seed(3)
     distance = OMNI.declarations[name]
     kind = distance.arguments[0]
     for size in {Map: [(2, 5, 3, 4)], Features: [(2, 5, 3, 4), (6, 5)]}.get(kind, [(6, 5)]):
         student = draw(kind, size).requires_grad_()
-        distance(student, draw(kind, size)).backward()
+        distance(student, draw(kind, size), *shared(distance, size)).backward()
         assert (student.grad != 0).all()
 
 
 @pytest.mark.parametrize("name", [n for n in DISTANCES if OMNI.declarations[n].arguments[0] is not Map])
 def test_no_rows_give_zero_and_a_gradient_of_zeros(name):
     student = torch.zeros(0, 4, requires_grad=True)
-    loss = OMNI.declarations[name](student, torch.zeros(0, 4))
+    loss = OMNI.declarations[name](student, torch.zeros(0, 4), *shared(OMNI.declarations[name], (0, 4)))
     assert loss.item() == 0
     loss.backward()
     assert student.grad.shape == (0, 4)
 
 
-def test_boxes_have_no_distance_yet_that_needs_an_overlap():
-    assert not any(issubclass(kind, Boxes) for d in OMNI.declarations.values() for kind in d.arguments)
+ON_MAPS = [n for n in COMPUTED if issubclass(Map, OMNI.declarations[n].arguments[0])]
+
+
+@pytest.mark.parametrize("name", [*ON_MAPS, "shared_mask", "shared_dropout"])
+def test_a_batch_without_objects_gives_no_maps_and_no_loss(name):
+    declaration = OMNI.declarations[name]
+    size = (0, 4, 7, 7)
+    x = torch.zeros(size, requires_grad=True)
+    sides = [x] if declaration.role == "transform" else [x, torch.zeros(size)]
+    outcome = declaration(*sides, *shared(declaration, size))
+    outcome = outcome[0] if isinstance(outcome, tuple) else outcome
+    assert outcome.shape[:1] == (() if declaration.role == "distance" else (0,))
+    assert outcome.sum().item() == 0
+    if outcome.requires_grad:
+        outcome.sum().backward()
+        assert x.grad.shape == size
 
 
 @pytest.mark.parametrize("gap", [1e2, 1e4, 1e30])

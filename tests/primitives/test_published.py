@@ -15,7 +15,7 @@ from scipy.special import rel_entr, softmax
 from scipy.stats import pearsonr
 
 from detkds_gp.errors import DeclarationError, FormulaError
-from detkds_gp.language import Field, Map, parse_tree, transform
+from detkds_gp.language import Field, Map, RowField, parse_tree, transform
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.primitives import DETKDS, OMNI
 
@@ -72,13 +72,45 @@ def test_hintons_divergence_of_class_probabilities():
     assert ours.item() == pytest.approx(rel_entr(p_t, p_s).sum(1).mean(), rel=1e-4)
 
 
-def test_localization_distillation_is_mmdets_loss():
+def mmdets_ld(student, teacher, temperature, **weighting):
     losses = pytest.importorskip("mmdet.models.losses")
-    bins, temperature = 17, 10
-    student, teacher = torch.randn(12, bins) * 5, torch.randn(12, bins) * 5
-    mmdets = losses.KnowledgeDistillationKLDivLoss(loss_weight=1.0, T=temperature)(student, teacher)
-    ours = loss_of(f"kl(softmax_row(class_logits, {temperature}))", class_logits=(student, teacher))
-    assert ours.item() * temperature**2 / bins == pytest.approx(mmdets.item(), rel=1e-4)
+    loss = losses.KnowledgeDistillationKLDivLoss(loss_weight=1.0, T=temperature)
+    return loss(student, teacher, **weighting).item() / temperature**2 * student.shape[1]
+
+
+def test_localization_distillation_is_mmdets_loss():
+    student, teacher = torch.randn(12, 17) * 5, torch.randn(12, 17) * 5
+    ours = loss_of("kl(softmax_row(box_bins, 10))", box_bins=(student, teacher))
+    assert ours.item() == pytest.approx(mmdets_ld(student, teacher, 10), rel=1e-4)
+
+
+def test_weighted_localization_distillation_is_mmdets_loss():
+    """As mmdet's LDHead: every one of a box's four sides is weighted by the box's score."""
+    student, teacher, score = torch.randn(12, 17) * 5, torch.randn(12, 17) * 5, torch.rand(3, 1)
+    four = score.expand(3, 4).reshape(-1)
+    expected = mmdets_ld(student, teacher, 10, weight=four, avg_factor=four.sum().item())
+    text = "weighted_kl(softmax_row(box_bins, 10), box_score)"
+    ours = loss_of(text, box_bins=(student, teacher), box_score=(score, score))
+    assert ours.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_fgds_masks_weigh_the_squared_difference():
+    """FGD, eq. 2 to 4 and 7, without attention: sum of M S (F^T - F^S)^2."""
+    student, teacher = maps()
+    mask = torch.zeros(3, 1, 5, 7)
+    mask[0, :, 1:3, 2:6] = 1 / 8
+    expected = (mask.numpy() * (student - teacher).numpy() ** 2).sum() / 3
+    text = "l2_sum(weighted(global, foreground_mask))"
+    ours = loss_of(text, **{"global": (student, teacher), "foreground_mask": (mask, mask)})
+    assert ours.item() == pytest.approx(expected, rel=1e-4)
+    given = tuple(x * mask.sqrt() for x in (student, teacher))
+    assert loss_of("l2_sum(foreground)", foreground=given).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_fault_an_overlap_of_features_cannot_be_written():
+    for primitive_set in (OMNI, DETKDS):
+        with pytest.raises(FormulaError, match="'giou' takes Boxes, but 'global' returns (Map|Raw)"):
+            parse_tree("giou(global)", primitive_set)
 
 
 def test_bckd_is_binary_kl_weighted_by_the_gap():
@@ -144,6 +176,7 @@ def test_fault_masks_are_never_drawn_twice(mask):
     assert loss_of(f"l2({mask})", **{"global": (teacher, teacher)}).item() == 0
 
 
+FIELDS = {Field: torch.linspace(0, 1, 105).view(3, 1, 5, 7), RowField: torch.tensor([[0.2], [1.0], [0.0]])}
 TRANSFORMS = [d for d in OMNI.declarations.values() if d.role == "transform"]
 
 
@@ -153,7 +186,7 @@ def test_fault_no_norm_over_the_batch(declaration):
     torch.manual_seed(0)
     size = SIZE if declaration.arguments[0] is Map else (3, 6)
     x = torch.randn(size)
-    shared = [torch.rand(3, 1, 5, 7) if kind is Field else 0.5 for kind in declaration.arguments[1:]]
+    shared = [FIELDS.get(kind, 0.5) for kind in declaration.arguments[1:]]
     doubled = [torch.cat([s, s]) if isinstance(s, torch.Tensor) else s for s in shared]
     once, twice = declaration(x, *shared), declaration(torch.cat([x, x]), *doubled)
     assert torch.allclose(twice, torch.cat([once, once]), atol=1e-5)
@@ -166,7 +199,7 @@ def test_fault_an_image_does_not_see_the_others(declaration):
     size = SIZE if declaration.arguments[0] is Map else (3, 6)
     x, y = torch.randn(size), torch.randn(size)
     y[0] = x[0]
-    shared = [torch.rand(3, 1, 5, 7) if kind is Field else 0.5 for kind in declaration.arguments[1:]]
+    shared = [FIELDS.get(kind, 0.5) for kind in declaration.arguments[1:]]
     a, b = declaration(x, *shared), declaration(y, *shared)
     first = len(a) // 3
     assert torch.allclose(a[:first], b[:first], atol=1e-5) == (declaration.name != "standardize_channel")
