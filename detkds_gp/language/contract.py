@@ -169,7 +169,7 @@ def _check_distance(declaration: Any, size: tuple[int, ...]) -> None:
         for x, zero in ((student, size[0] == 0), (teacher, True)):
             x = x.detach().clone().requires_grad_()
             loss = declaration(x, teacher, *shared)
-            _check_loss(declaration, loss, zero, where)
+            _check_loss(declaration, loss, zero, f"{where} of shape {size}")
             _check_gradient(declaration, loss, x, where)
         _check_images_apart(declaration, [student, teacher, *shared], [])
     if student.numel() > 4 and not issubclass(declaration.arguments[0], Boxes):

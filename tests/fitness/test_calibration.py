@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from detkds_gp.detectors import build_detector
@@ -21,21 +22,21 @@ from detkds_gp.training import seed_all
 @distance(Map, latex="d(#1)")
 def plain(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean square, ()."""
-    return (student - teacher).square().mean()
+    return F.mse_loss(student, teacher, reduction="sum") / max(student.numel(), 1)
 
 
 @distance(Map, latex="2d(#1)")
 def doubled(student: Tensor, teacher: Tensor) -> Tensor:
     """Twice the mean square, ()."""
-    return 2 * (student - teacher).square().mean()
+    return 2 * F.mse_loss(student, teacher, reduction="sum") / max(student.numel(), 1)
 
 
 @distance(Map, latex="f(#1)")
 def flat(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean square, (); without a gradient on the teacher's 16 channels."""
     if student.shape[1] == 16:
-        return (student - teacher).square().mean().detach()
-    return (student - teacher).square().mean()
+        return F.mse_loss(student, teacher, reduction="sum") / max(student.numel(), 1).detach()
+    return F.mse_loss(student, teacher, reduction="sum") / max(student.numel(), 1)
 
 
 OWN = PrimitiveSet("OWN", [global_, plain, doubled, flat])
