@@ -84,8 +84,11 @@ def predict(detector: BaseDetector, batch: dict[str, Any]) -> list[Detections]:
     """
     with evaluating(detector):
         data = detector.data_preprocessor(batch, False)
+        flips = [sample.flip for sample in data["data_samples"]]
+        for sample in data["data_samples"]:  # copies; mmdet's cascades mirror masks of flipped images, and fail
+            sample.set_metainfo({"flip": False})
         samples = detector.predict(data["inputs"], data["data_samples"], rescale=True)
-    return [_detections(sample) for sample in samples]
+    return [_detections(sample, flip) for sample, flip in zip(samples, flips, strict=True)]
 
 
 def _pixels(item: ImageInput, flip: bool) -> Tensor:
@@ -132,18 +135,18 @@ def _resized_boxes(item: ImageInput, flip: bool) -> Tensor:
     return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1)
 
 
-def _detections(sample: DetDataSample) -> Detections:
+def _detections(sample: DetDataSample, flip: bool) -> Detections:
     found = sample.pred_instances
     boxes = found.bboxes.float().cpu().numpy()
-    if sample.flip:
+    if flip:
         width = sample.ori_shape[1]
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
-    return Detections(boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy(), _masks(sample))
+    return Detections(boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy(), _masks(sample, flip))
 
 
-def _masks(sample: DetDataSample) -> tuple[dict[str, Any], ...] | None:
+def _masks(sample: DetDataSample, flip: bool) -> tuple[dict[str, Any], ...] | None:
     masks = sample.pred_instances.get("masks")
     if masks is None:
         return None
-    masks = masks.flip(-1) if sample.flip else masks
+    masks = masks.flip(-1) if flip else masks
     return run_lengths(masks.cpu().numpy())

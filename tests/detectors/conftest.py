@@ -52,6 +52,16 @@ MASK_RCNN = DetectorSpec(
         "model.test_cfg.rpn.max_per_img": 50,
     },
 )
+CASCADE_MASK = DetectorSpec(
+    "mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py",
+    {
+        **{key: value for key, value in MASK_RCNN.overrides.items() if "_head.in" not in key and "_head.fc" not in key},
+        "model.rpn_head.in_channels": 16,
+        **{f"model.roi_head.bbox_head.{stage}.in_channels": 16 for stage in range(3)},
+        **{f"model.roi_head.bbox_head.{stage}.fc_out_channels": 32 for stage in range(3)},
+        "model.roi_head.mask_head.in_channels": 16,
+    },
+)
 SPECS = {
     "student": STUDENT,
     "teacher": TEACHER,
@@ -59,6 +69,7 @@ SPECS = {
     "gfl": GFL,
     "atss": ATSS,
     "mask_rcnn": MASK_RCNN,
+    "cascade_mask": CASCADE_MASK,
 }
 
 

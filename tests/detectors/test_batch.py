@@ -149,6 +149,7 @@ def test_a_flip_moves_the_boxes_with_their_pixels():
     assert not pixels[:, :, 10:].any()
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("flip", [False, True])
 def test_masks_are_those_of_mmdets_pipeline(student, stored, flip: bool):
     path, image = stored
@@ -274,12 +275,12 @@ def test_predictions_on_a_mirrored_image_are_mirrored_back(eager, items):
     np.testing.assert_array_equal(flipped.scores, plain.scores)
 
 
-@pytest.fixture(scope="module")
-def segmenter(spec):
-    """A Mask R-CNN that reports whatever it sees."""
+@pytest.fixture(scope="module", params=["mask_rcnn", "cascade_mask"])
+def segmenter(spec, request):
+    """A detector of masks that reports whatever it sees."""
     torch.manual_seed(2)
-    overrides = {**spec("mask_rcnn").overrides, "model.test_cfg.rcnn.score_thr": 0.0}
-    return build_detector(replace(spec("mask_rcnn"), overrides=overrides), CLASSES)
+    overrides = {**spec(request.param).overrides, "model.test_cfg.rcnn.score_thr": 0.0}
+    return build_detector(replace(spec(request.param), overrides=overrides), CLASSES)
 
 
 def test_only_detectors_with_a_mask_head_find_masks(student, segmenter):
@@ -305,7 +306,9 @@ def test_predicted_masks_are_run_lengths_of_the_original_image(segmenter, items)
 def test_predicted_masks_on_a_mirrored_image_are_mirrored_back(segmenter, items):
     turned = items[0].array.copy()
     turned[:102] = items[0].array[:102, ::-1]
-    (flipped,) = predict(segmenter, make_batch([replace(items[0], array=turned)], [True]))
+    batch = make_batch([replace(items[0], array=turned)], [True])
+    (flipped,) = predict(segmenter, batch)
+    assert batch["data_samples"][0].flip
     (plain,) = predict(segmenter, make_batch([items[0]]))
     seen = [_unrolled(rle) for rle in plain.masks]
     assert any(not np.array_equal(mask, mask[:, ::-1]) for mask in seen)
