@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -15,9 +14,9 @@ import typer
 from rich.console import Console
 
 from detkds_gp.cli.data import data_app
+from detkds_gp.cli.export import DEFAULT_SET, export
 from detkds_gp.errors import UserError
 
-DEFAULT_SET = "detkds_gp.primitives:OMNI"
 OPTIONS_FLAG = "--cfg-options"
 INTERRUPTED = 130
 """Exit code after Ctrl-C; typer ends the program with it."""
@@ -77,36 +76,7 @@ def show(
             print_ranking(Console(), summary.ranking()[:top])
 
 
-@app.command()
-def export(
-    source: Annotated[str, typer.Argument(help="A work directory or a formula.", show_default=False)],
-    to: Annotated[str, typer.Option(help="json, text, latex, dot, svg or png.")] = "text",
-    output: Annotated[Path | None, typer.Option("-o", help="File; default: print.", show_default=False)] = None,
-    rank: Annotated[int, typer.Option(help="1 is the best distiller of the run.", min=1)] = 1,
-    primitive_set: SetName = None,
-) -> None:
-    """Write a distiller as a file."""
-    from detkds_gp.errors import ConfigError
-    from detkds_gp.export import export as render
-    from detkds_gp.export import write_export
-    from detkds_gp.language import load_primitive_set, parse_distiller
-
-    if os.path.isdir(source) or "(" not in source:
-        with _summary(Path(source), primitive_set) as summary:
-            ranking, grammar = summary.ranking(), summary.primitive_set
-        if rank > len(ranking):
-            raise ConfigError(f"--rank {rank}: the run has {len(ranking)} scored distillers")
-        distiller = ranking[rank - 1].distiller
-    else:
-        grammar = load_primitive_set(primitive_set or DEFAULT_SET)
-        distiller = parse_distiller(source, grammar)
-    if output is not None:
-        write_export(distiller, grammar, output, to)
-        return
-    rendered = render(distiller, grammar, to)
-    if isinstance(rendered, bytes):
-        raise ConfigError(f"{to} is binary; give a file with -o")
-    print(rendered.rstrip("\n"))
+app.command()(export)
 
 
 @app.command()

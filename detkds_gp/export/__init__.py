@@ -1,21 +1,33 @@
 """A distiller in other forms: text, JSON, LaTeX, Graphviz, a graph, a drawing."""
 
-from detkds_gp.export.drawing import draw, to_png, to_svg
-from detkds_gp.export.graph import to_networkx
+from detkds_gp.export.difference import difference
+from detkds_gp.export.graph import FAMILIES, to_networkx
 from detkds_gp.export.json_nodes import distiller_from_json, distiller_to_json
 from detkds_gp.export.latex import formula_lines, to_latex
-from detkds_gp.export.registry import FORMATS, export, write_export
+from detkds_gp.export.panel import Panel
+from detkds_gp.export.picture import Picture, show_in_notebook
+from detkds_gp.export.registry import FORMATS, export, export_panels, write_export, write_panels
+from detkds_gp.export.shapes import sample_shapes
+from detkds_gp.export.themes import LAYOUTS, THEMES, Look
 
 __all__ = [
+    "FAMILIES",
     "FORMATS",
+    "LAYOUTS",
+    "THEMES",
+    "Look",
+    "Panel",
+    "Picture",
+    "difference",
     "distiller_from_json",
     "distiller_to_json",
-    "draw",
     "export",
+    "export_panels",
     "formula_lines",
+    "sample_shapes",
+    "show_in_notebook",
     "to_latex",
     "to_networkx",
-    "to_png",
-    "to_svg",
     "write_export",
+    "write_panels",
 ]

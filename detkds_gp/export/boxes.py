@@ -1,4 +1,4 @@
-"""What a drawing of a formula shows: one box a primitive, with its numbers, in its colour."""
+"""What a drawing of a tree shows: one box a node, and above it what it passes on."""
 
 from __future__ import annotations
 
@@ -6,87 +6,96 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from detkds_gp.export.fonts import text_width, wrapped_name
+from detkds_gp.export.graph import arguments_of
+from detkds_gp.export.shapes import shape_text
 
-@dataclass(frozen=True)
-class Style:
-    """How the boxes of one sort look, and what the legend calls them."""
-
-    title: str
-    fill: str
-    line: str
-    ink: str = "#1f2933"
-
-
-STYLES = {
-    "knowledge": Style("knowledge", "#eef4ea", "#5b8c51"),
-    "transform": Style("transform", "#f1f3f6", "#8492a6"),
-    "pair_transform": Style("pair transform", "#f3eafb", "#9064bd"),
-    "field": Style("field, weighting", "#fff7d6", "#b89b1f"),
-    "distance": Style("distance", "#c3414b", "#8f2b34", "#ffffff"),
-    "combiner": Style("combiner", "#3d4b5c", "#2b3642", "#ffffff"),
-}
-STUDENT, TEACHER, SHARED = "#1f77c9", "#d96f0e", "#8a94a0"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A line from the box of an argument.
-
-    Attributes:
-        box: index of the argument's box.
-        sided: whether student and teacher pass, as two lines.
-        label: what is written on the line.
-    """
-
-    box: int
-    sided: bool
-    label: str = ""
+NAME_SIZE, NAME_LEADING, NAME_LETTERS = 13.0, 16.0, 26
+LABEL_SIZE, LABEL_LEADING, LABEL_LETTERS = 10.5, 13.0, 30
+PADDING_X, PADDING_Y, MIN_WIDTH = 11.0, 7.0, 26.0
+PORT = 22.0  # room on the lower edge for the line of one argument
 
 
 @dataclass(frozen=True)
 class Box:
-    """One box.
+    """One node of a tree.
 
     Attributes:
-        name: of the primitive.
-        detail: its numbers, e.g. ``temperature 2``.
-        style: key of STYLES.
-        links: the lines that enter it, first arguments first.
-        source: whether it is a leaf that both detectors give.
+        lines: its name, broken into lines.
+        family: as `to_networkx` says.
+        below: the boxes of its arguments, first ones first.
+        sided: whether it passes student and teacher on, as two lines.
+        weight: what its consumer multiplies it by, if it does.
+        passed: kind and shape of what it passes on, broken into lines; empty at the root.
+        tip: its whole name, what it gives and does.
+        only: whether the formula compared with has no such node.
+        reweighted: whether the formula compared with weighs it otherwise.
     """
 
-    name: str
-    detail: str
-    style: str
-    links: tuple[Link, ...]
-    source: bool = False
+    lines: tuple[str, ...]
+    family: str
+    below: tuple[int, ...]
+    sided: bool
+    weight: str = ""
+    passed: tuple[str, ...] = ()
+    tip: str = ""
+    only: bool = False
+    reweighted: bool = False
+
+    @property
+    def name(self) -> str:
+        """The whole name."""
+        return "".join(self.lines)
+
+    @property
+    def width(self) -> float:
+        """Of the box alone."""
+        letters = max(text_width(line, NAME_SIZE) for line in self.lines)
+        return max(letters + 2 * PADDING_X, PORT * len(self.below), MIN_WIDTH)
+
+    @property
+    def height(self) -> float:
+        """Of the box alone."""
+        return NAME_LEADING * len(self.lines) + 2 * PADDING_Y
+
+    @property
+    def label_height(self) -> float:
+        """Of what stands above the box."""
+        return LABEL_LEADING * (bool(self.weight) + len(self.passed))
+
+    @property
+    def label_width(self) -> float:
+        """Of what stands above the box."""
+        weight = text_width(self.weight, LABEL_SIZE, bold=True)
+        return max([weight, *(text_width(line, LABEL_SIZE) for line in self.passed)])
 
 
 def boxes(graph: nx.DiGraph) -> list[Box]:
-    """Turn the graph of `to_networkx` into boxes, arguments first, the root last."""
-    made: list[Box] = []
-    numbers: dict[int, int] = {}
-    for node, attributes in graph.nodes(data=True):
-        if attributes["role"] == "constant" and graph.out_degree(node):
-            continue
-        incoming = sorted(graph.in_edges(node, data=True), key=lambda edge: edge[2]["position"])
-        constants = [edge for edge in incoming if edge[0] not in numbers]
-        detail = ", ".join(f"{e['asked'].lower()} {graph.nodes[u]['label']}" for u, _, e in constants)
-        links = tuple(Link(numbers[u], e["sided"], e["label"]) for u, _, e in incoming if u in numbers)
-        role, sided = attributes["role"], attributes["sided"]
-        fielded = any(not graph.nodes[u]["sided"] for u, _, _ in incoming if u in numbers)
-        numbers[node] = len(made)
-        style = _style(role, sided, fielded)
-        made.append(Box(attributes["label"], detail, style, links, role == "input" and sided))
-    return made
+    """Turn a graph of `to_networkx` into boxes, in its order: arguments first, the root last."""
+    places = {node: place for place, node in enumerate(graph)}
+    return [_box(graph, node, tuple(places[below] for below in arguments_of(graph, node))) for node in graph]
 
 
-def _style(role: str, sided: bool, fielded: bool) -> str:
-    """Choose by role; what gives or takes a field stands apart."""
-    if role in ("sum", "combiner"):
-        return "combiner"
-    if role == "distance":
-        return role
-    if fielded or not sided:
-        return "field"
-    return "knowledge" if role == "input" else role
+def _box(graph: nx.DiGraph, node: int, below: tuple[int, ...]) -> Box:
+    attributes = graph.nodes[node]
+    outgoing = [edge for *_, edge in graph.out_edges(node, data=True)]
+    shape = shape_text(attributes["shape"])
+    gives = " ".join(filter(None, [attributes["kind"], shape]))
+    return Box(
+        lines=tuple(wrapped_name(attributes["label"], NAME_LETTERS)),
+        family=attributes["family"],
+        below=below,
+        sided=attributes["sided"],
+        weight=outgoing[0]["label"] if outgoing else "",
+        passed=_passed(attributes["kind"], shape) if outgoing else (),
+        tip=f"{attributes['label']} → {gives}. {attributes['doc']}",
+        only=attributes.get("only", False),
+        reweighted=bool(outgoing and outgoing[0].get("reweighted", False)),
+    )
+
+
+def _passed(kind: str, shape: str) -> tuple[str, ...]:
+    """Write kind and shape in one line where they are short."""
+    if len(kind) + len(shape) < LABEL_LETTERS:
+        return (f"{kind} {shape}".strip(),)
+    return tuple(line for part in (kind, shape) if part for line in wrapped_name(part, LABEL_LETTERS))

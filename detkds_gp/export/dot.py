@@ -1,55 +1,68 @@
-"""A formula as Graphviz source, in the colours of the drawing."""
+"""Formulas as Graphviz source, in the colours of the drawing."""
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from collections.abc import Iterator, Sequence
 
-from detkds_gp.export.boxes import SHARED, STUDENT, STYLES, TEACHER, Box, Link, boxes
-from detkds_gp.export.graph import Formula, to_networkx
-from detkds_gp.export.text import formula_text, wrapped
-from detkds_gp.language import PrimitiveSet
+from detkds_gp.export.boxes import Box, boxes
+from detkds_gp.export.panel import Panel, graphs
+from detkds_gp.export.text import wrapped
+from detkds_gp.export.themes import PLAIN, THEMES, Look, Theme
 
 TITLE_COLUMNS = 90
 
 
-def to_dot(formula: Formula, primitive_set: PrimitiveSet) -> str:
-    """Return Graphviz source: the boxes of `draw`, two lines where student and teacher pass."""
-    drawn = boxes(to_networkx(formula, primitive_set))
-    title = _quoted(*wrapped(formula_text(formula), TITLE_COLUMNS), end="\\l")
+def to_dot(panels: Sequence[Panel], look: Look = PLAIN) -> str:
+    """Return Graphviz source: a cluster a formula, two lines where student and teacher pass.
+
+    Edges lead down from consumer to argument, without arrow heads: so Graphviz keeps the arguments'
+    order and sets the roots level.
+
+    Args:
+        panels: at least one.
+        look: its theme, and whether to mark a difference; Graphviz lays out by itself.
+
+    Raises:
+        UserError: for a formula of more than 2000 nodes, or a diff of other than two formulas.
+    """
+    colours = THEMES[look.theme]
+    ink, paper = f'fontcolor="{colours["ink"]}"', f'bgcolor="{colours["paper"]}"'
     lines = [
         "digraph distiller {",
-        f'  graph [rankdir=BT, ordering=in, labelloc=t, fontname="Courier", label={title}];',
-        '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11];',
-        '  edge [arrowhead=none, penwidth=1.7, fontname="Helvetica", fontsize=9];',
-        *(_node(number, box) for number, box in enumerate(drawn)),
-        *(_edge(link, number) for number, box in enumerate(drawn) for link in box.links),
-        "}",
+        f'  graph [ordering=out, labelloc=t, labeljust=l, fontname="Courier", {ink}, {paper}, penwidth=0];',
+        '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11, tooltip=""];',
+        f'  edge [arrowhead=none, penwidth=1.7, fontname="Helvetica", fontsize=9, {ink}];',
     ]
-    return "\n".join(lines) + "\n"
+    for number, (panel, graph) in enumerate(zip(panels, graphs(panels, look.diff), strict=True)):
+        lines += _cluster(panel, boxes(graph), number, colours)
+    return "\n".join([*lines, "}"]) + "\n"
 
 
-def _node(number: int, box: Box) -> str:
-    style = STYLES[box.style]
-    label = _two_sided(box.name) if box.source else _quoted(box.name, box.detail)
-    colours = f'fillcolor="{style.fill}", color="{style.line}", fontcolor="{style.ink}"'
-    return f"  n{number} [label={label}, {colours}];"
+def _cluster(panel: Panel, drawn: Sequence[Box], panel_number: int, colours: Theme) -> Iterator[str]:
+    yield f"  subgraph cluster_{panel_number} {{"
+    title = [panel.caption, *wrapped(panel.text, TITLE_COLUMNS)]
+    yield f"    graph [label={_quoted(*title, end=chr(92) + 'l')}];"
+    prefix = f"p{panel_number}n"
+    for number, box in enumerate(drawn):
+        yield f"    {prefix}{number} [{_node(box, colours)}];"
+    for number, box in enumerate(drawn):
+        for below in box.below:
+            yield f"    {prefix}{number} -> {prefix}{below} [{_edge(drawn[below], colours)}];"
+    yield "  }"
 
 
-def _edge(link: Link, consumer: int) -> str:
-    # Graphviz lays the colours from right to left, seen from below.
-    colour = f"{TEACHER}:transparent:{STUDENT}" if link.sided else SHARED
-    label = f", label={_quoted(link.label)}" if link.label else ""
-    return f'  n{link.box} -> n{consumer} [color="{colour}"{label}];'
+def _node(box: Box, colours: Theme) -> str:
+    fill, line, ink = (colours[f"{box.family}-{part}"] for part in ("fill", "line", "ink"))
+    marked = f', color="{colours["accent"]}", penwidth=3' if box.only else f', color="{line}"'
+    return f'label={_quoted(*box.lines)}, tooltip={_quoted(box.tip)}, fillcolor="{fill}", fontcolor="{ink}"{marked}'
 
 
-def _two_sided(name: str) -> str:
-    """Return an HTML label: student and teacher side by side above the name."""
-    cells = "".join(
-        f'<td bgcolor="{colour}"><font color="white" point-size="8">{side}</font></td>'
-        for side, colour in (("student", STUDENT), ("teacher", TEACHER))
-    )
-    table = '<table border="0" cellborder="0" cellspacing="0">'
-    return f'<{table}<tr>{cells}</tr><tr><td colspan="2">{escape(name)}</td></tr></table>>'
+def _edge(passing: Box, colours: Theme) -> str:
+    two = f"{colours['student']}:transparent:{colours['teacher']}"
+    marked = f', fontcolor="{colours["accent"]}"' if passing.reweighted else ""
+    # Graphviz writes close to the line.
+    label = _quoted(*(f"  {line}" for line in (passing.weight, *passing.passed) if line))
+    return f'color="{two if passing.sided else colours["shared"]}", label={label}{marked}'
 
 
 def _quoted(*lines: str, end: str = "\\n") -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import networkx as nx
 from deap import gp
 
+from detkds_gp.export.shapes import Shapes, sample_shapes
 from detkds_gp.language import CALIBRATED, NONE, Distiller, Loss, PrimitiveSet, Term, fold
-from detkds_gp.language.tree import Node, is_constant, node_text, number_text
+from detkds_gp.language.tree import Node, call_text, is_constant, node_text, number_text
 
 Formula: TypeAlias = Distiller | gp.PrimitiveTree
 
@@ -49,35 +50,41 @@ def node_role(node: Node, primitive_set: PrimitiveSet) -> str:
     return "constant" if is_constant(node) else primitive_set.declarations[node.name].role
 
 
-def to_networkx(formula: Formula, primitive_set: PrimitiveSet) -> nx.DiGraph:
+FAMILIES = ("knowledge", "transform", "pair_transform", "field", "distance", "combiner", "constant")
+
+
+def to_networkx(formula: Formula, primitive_set: PrimitiveSet, shapes: Shapes | None = None) -> nx.DiGraph:
     """Turn a formula into a directed tree; equal subtrees stay separate nodes.
 
-    Nodes are 0, 1, ... in post-order: arguments before their consumer, the root last. They carry
-    ``label`` (name or number), ``role`` (as declared; ``sum`` for a distiller's root), ``kind`` (of
-    the result, by name) and ``sided`` (whether the result is a pair of student and teacher).
+    Nodes are 0, 1, ... in post-order: arguments before their consumer, the root last. A distiller's
+    root is ``+`` over its terms, ``loss`` over a single one, ``none`` over nothing. Nodes carry
 
-    Edges lead from argument to consumer. They carry ``kind`` and ``sided`` of what passes,
+    - ``label``: name or number; ``text``: the formula of the subtree,
+    - ``role``: as declared; ``sum`` for a distiller's root,
+    - ``family``: what it does in the tree, one of FAMILIES, each of which a drawing gives a colour;
+      ``field`` is what gives a field or weights by one,
+    - ``kind``: of the result, by name; ``sided``: whether the result is a pair of student and teacher,
+    - ``shape``: of the result (of one side), a tuple; None for numbers and where it is unknown,
+    - ``knowledge``: the inputs it is computed from, by name, joined by ``, ``,
+    - ``latex``: the declared template with ``#1``..``#n`` for the arguments, a number's own digits;
+      ``doc``: the declared effect.
+
+    Edges lead from argument to consumer. They carry ``kind``, ``shape`` and ``sided`` of what passes,
     ``position`` (0-based among the consumer's arguments), ``asked`` (the kind the consumer takes
-    there) and ``label``. A distiller's root is ``+`` over its terms, ``loss`` over a single one,
-    ``none`` over nothing; its edges also carry ``weight`` and ``scale`` (None while it has to be
-    measured), with both as their label, e.g. ``2 × 0.037``. All other labels are empty.
+    there) and ``label``. Edges to a distiller's root also carry ``weight`` and ``scale`` (None while
+    it has to be measured), with both as their label, e.g. ``2 × 0.037``. All other labels are empty.
 
     Args:
         formula: a distiller, or a tree alone (then the tree's own root is the root).
         primitive_set: the set that declares the formula's names.
+        shapes: by text of a subtree; default: those on sample knowledge.
     """
-    graph = nx.DiGraph()
-    if not isinstance(formula, Distiller):
-        _add_tree(graph, formula, primitive_set)
-        return graph
-    roots = [_add_tree(graph, term.tree, primitive_set) for term in formula.terms]
-    label = "+" if len(roots) > 1 else "loss" if roots else NONE
-    top = len(graph)
-    graph.add_node(top, label=label, role="sum", kind=Loss.__name__, sided=False)
-    for position, (root, term) in enumerate(zip(roots, formula.terms, strict=True)):
-        _connect(graph, root, top, position=position, asked=Loss.__name__, label=weight_label(term))
-        graph.edges[root, top].update(weight=term.weight, scale=term.scale)
-    return graph
+    trees = [term.tree for term in formula.terms] if isinstance(formula, Distiller) else [formula]
+    builder = _Builder(primitive_set, sample_shapes(trees, primitive_set) if shapes is None else shapes)
+    roots = [builder.add_tree(tree) for tree in trees]
+    if isinstance(formula, Distiller):
+        builder.add_root(formula, roots)
+    return builder.graph
 
 
 def weight_label(term: Term) -> str:
@@ -86,18 +93,81 @@ def weight_label(term: Term) -> str:
     return f"{number_text(term.weight)} × {scale}"
 
 
-def _add_tree(graph: nx.DiGraph, tree: gp.PrimitiveTree, primitive_set: PrimitiveSet) -> int:
-    """Add a tree and return its root."""
-    for step in post_order(tree):
-        node, number = step.node, len(graph)
-        role, kind = node_role(node, primitive_set), node.ret
-        graph.add_node(number, label=node_text(node), role=role, kind=kind.__name__, sided=kind.sided)
-        for position, back in enumerate(step.back):
-            asked = node.args[position].__name__
-            _connect(graph, number - back, number, position=position, asked=asked, label="")
-    return len(graph) - 1
+def arguments_of(graph: nx.DiGraph, node: int) -> list[int]:
+    """Return the nodes of a graph of `to_networkx` that give a node's arguments, in their order."""
+    incoming = sorted(graph.in_edges(node, data="position"), key=lambda edge: edge[2])
+    return [argument for argument, _, _ in incoming]
 
 
-def _connect(graph: nx.DiGraph, argument: int, consumer: int, **attributes: object) -> None:
-    passed = {key: graph.nodes[argument][key] for key in ("kind", "sided")}
-    graph.add_edge(argument, consumer, **passed, **attributes)
+class _Builder:
+    """Adds trees to a graph, one after the other."""
+
+    def __init__(self, primitive_set: PrimitiveSet, shapes: Shapes) -> None:
+        self.graph = nx.DiGraph()
+        self._set = primitive_set
+        self._shapes = shapes
+
+    def add_tree(self, tree: gp.PrimitiveTree) -> int:
+        """Add a tree and return its root."""
+        for step in post_order(tree):
+            number = len(self.graph)
+            below = [number - back for back in step.back]
+            self.graph.add_node(number, **self._attributes(step.node, below))
+            for position, argument in enumerate(below):
+                asked = step.node.args[position].__name__
+                self._connect(argument, number, position=position, asked=asked, label="")
+        return len(self.graph) - 1
+
+    def add_root(self, distiller: Distiller, roots: list[int]) -> None:
+        """Add the root of a distiller over the roots of its terms."""
+        top = len(self.graph)
+        self.graph.add_node(
+            top,
+            label="+" if len(roots) > 1 else "loss" if roots else NONE,
+            text=distiller.text,
+            role="sum",
+            family="combiner",
+            kind=Loss.__name__,
+            sided=False,
+            shape=() if roots else None,
+            knowledge=self._knowledge(roots),
+            latex=" + ".join(f"#{number}" for number, _ in enumerate(roots, 1)) or "0",
+            doc="Sum of the weighted terms." if roots else "The student alone.",
+        )
+        for position, (root, term) in enumerate(zip(roots, distiller.terms, strict=True)):
+            self._connect(root, top, position=position, asked=Loss.__name__, label=weight_label(term))
+            self.graph.edges[root, top].update(weight=term.weight, scale=term.scale)
+
+    def _attributes(self, node: Node, below: list[int]) -> dict[str, Any]:
+        role, text = node_role(node, self._set), call_text(node, [self.graph.nodes[b]["text"] for b in below])
+        declaration = None if role == "constant" else self._set.declarations[node.name]
+        shape = self._shapes.get(text) if declaration else None
+        return {
+            "label": node_text(node),
+            "text": text,
+            "role": role,
+            "family": self._family(role, node, below),
+            "kind": node.ret.__name__,
+            "sided": node.ret.sided,
+            "shape": None if shape is None else tuple(shape),
+            "knowledge": str(node.name) if role == "input" else self._knowledge(below),
+            "latex": declaration.latex if declaration else node_text(node),
+            "doc": declaration.doc if declaration else f"A {node.ret.__name__.lower()}.",
+        }
+
+    def _family(self, role: str, node: Node, below: list[int]) -> str:
+        """Choose by role; what gives or takes a field stands apart."""
+        if role in ("constant", "distance", "combiner"):
+            return role
+        shared = [b for b in below if not self.graph.nodes[b]["sided"] and self.graph.nodes[b]["role"] != "constant"]
+        if shared or not node.ret.sided:
+            return "field"
+        return "knowledge" if role == "input" else role
+
+    def _knowledge(self, below: list[int]) -> str:
+        names = [name for b in below for name in self.graph.nodes[b]["knowledge"].split(", ") if name]
+        return ", ".join(dict.fromkeys(names))
+
+    def _connect(self, argument: int, consumer: int, **attributes: Any) -> None:
+        passed = {key: self.graph.nodes[argument][key] for key in ("kind", "shape", "sided")}
+        self.graph.add_edge(argument, consumer, **passed, **attributes)

@@ -26,11 +26,6 @@ def distiller_to_json(distiller: Distiller, primitive_set: PrimitiveSet) -> dict
     return data
 
 
-def to_json(distiller: Distiller, primitive_set: PrimitiveSet) -> str:
-    """Return the JSON text of `distiller_to_json`."""
-    return json.dumps(distiller_to_json(distiller, primitive_set), indent=2) + "\n"
-
-
 def distiller_from_json(data: str | bytes | Mapping[str, Any], primitive_set: PrimitiveSet) -> Distiller:
     """Read a distiller back.
 

@@ -100,11 +100,16 @@ def formula_lines(distiller: Distiller, primitive_set: PrimitiveSet) -> list[str
 
 def to_latex(distiller: Distiller, primitive_set: PrimitiveSet) -> str:
     """Return an ``align*`` block (package amsmath) and a sentence that explains its letters."""
+    return f"{aligned(distiller, primitive_set, 'align*')}\n{_where(distiller, primitive_set)}\n"
+
+
+def aligned(distiller: Distiller, primitive_set: PrimitiveSet, environment: str = "aligned") -> str:
+    """Return the equations as rows of an environment of amsmath, which MathJax knows too."""
     rows = []
     for left, (first, *others) in equations(distiller, primitive_set):
         rows += [f"{left} ={{}}& {first}", *(f"& {{}}+ {other}" for other in others)]
     body = " \\\\\n  ".join(rows)
-    return f"\\begin{{align*}}\n  {body}\n\\end{{align*}}\n{_where(distiller, primitive_set)}\n"
+    return f"\\begin{{{environment}}}\n  {body}\n\\end{{{environment}}}"
 
 
 def number_latex(value: float) -> Written:

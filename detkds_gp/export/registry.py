@@ -1,49 +1,96 @@
-"""The formats a distiller can be exported to, by name."""
+"""The formats distillers can be exported to, by name."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import TypeAlias
 
 from detkds_gp.errors import UserError
 from detkds_gp.export.dot import to_dot
-from detkds_gp.export.drawing import to_png, to_svg
-from detkds_gp.export.json_nodes import to_json
+from detkds_gp.export.drawing import compose
+from detkds_gp.export.json_nodes import distiller_to_json
 from detkds_gp.export.latex import to_latex
-from detkds_gp.export.text import to_text
+from detkds_gp.export.panel import Panel
+from detkds_gp.export.png import png_bytes
+from detkds_gp.export.svg import svg_text
+from detkds_gp.export.themes import PLAIN, Look
 from detkds_gp.language import Distiller, PrimitiveSet
 
-FORMATS: dict[str, Callable[[Distiller, PrimitiveSet], str | bytes]] = {
-    "json": to_json,
-    "text": to_text,
-    "latex": to_latex,
+Panels: TypeAlias = Sequence[Panel]
+
+
+def _json(panels: Panels, look: Look) -> str:
+    """Return one object, or a list of several."""
+    values = [distiller_to_json(panel.formula, panel.primitive_set) for panel in panels]
+    return json.dumps(values if len(values) > 1 else values[0], indent=2) + "\n"
+
+
+def _text(panels: Panels, look: Look) -> str:
+    """Return one line for each."""
+    return "".join(f"{panel.text}\n" for panel in panels)
+
+
+def _latex(panels: Panels, look: Look) -> str:
+    """Return one block for each."""
+    return "\n".join(to_latex(panel.formula, panel.primitive_set) for panel in panels)
+
+
+def _svg(panels: Panels, look: Look) -> str:
+    return svg_text(compose(panels, look), look.theme)
+
+
+def _png(panels: Panels, look: Look) -> bytes:
+    return png_bytes(compose(panels, look), look.theme)
+
+
+FORMATS: dict[str, Callable[[Panels, Look], str | bytes]] = {
+    "json": _json,
+    "text": _text,
+    "latex": _latex,
     "dot": to_dot,
-    "svg": to_svg,
-    "png": to_png,
+    "svg": _svg,
+    "png": _png,
 }
+DRAWN = ("dot", "svg", "png")
+"""The formats that show trees; a look says nothing to the others."""
 
 
-def export(distiller: Distiller, primitive_set: PrimitiveSet, fmt: str) -> str | bytes:
-    """Return a distiller in one of FORMATS: bytes for ``png``, else text that ends a line.
+def export_panels(panels: Panels, fmt: str, look: Look = PLAIN) -> str | bytes:
+    """Return distillers in one of FORMATS: bytes for ``png``, else text that ends a line.
+
+    Args:
+        panels: at least one.
+        fmt: the format's name.
+        look: theme, layout and diff of a drawing.
 
     Raises:
-        UserError: for an unknown format (lists the known ones) or a drawing too large for it.
+        UserError: for an unknown format (lists the known ones), a diff in a format that shows no
+            trees, or a drawing too large for it.
     """
     if fmt not in FORMATS:
         raise UserError(f"got format {fmt!r}, wanted one of {', '.join(FORMATS)}")
-    return FORMATS[fmt](distiller, primitive_set)
+    if look.diff and fmt not in DRAWN:
+        raise UserError(f"a diff is drawn, and {fmt} draws nothing; export dot, svg or png")
+    return FORMATS[fmt](panels, look)
 
 
-def write_export(distiller: Distiller, primitive_set: PrimitiveSet, path: str | Path, fmt: str) -> None:
-    """Write a distiller to a file, which holds the whole export or stays as it was.
+def export(distiller: Distiller, primitive_set: PrimitiveSet, fmt: str, look: Look = PLAIN) -> str | bytes:
+    """Return one distiller as `export_panels` does."""
+    return export_panels([Panel(distiller, primitive_set)], fmt, look)
+
+
+def write_panels(panels: Panels, path: str | Path, fmt: str, look: Look = PLAIN) -> None:
+    """Write distillers to a file, which holds the whole export or stays as it was.
 
     Raises:
-        UserError: as `export`, or if the path cannot be written.
+        UserError: as `export_panels`, or if the path cannot be written.
     """
-    content = export(distiller, primitive_set, fmt)
+    content = export_panels(panels, fmt, look)
     data = content.encode() if isinstance(content, str) else content
     temporary = Path(path).parent / f".{token_hex(8)}.export"
     try:
@@ -53,3 +100,8 @@ def write_export(distiller: Distiller, primitive_set: PrimitiveSet, path: str | 
         with suppress(OSError):
             temporary.unlink()
         raise UserError(f"cannot write {str(path)!r} ({error.strerror}); give a file in a writable folder") from error
+
+
+def write_export(distiller: Distiller, primitive_set: PrimitiveSet, path: str | Path, fmt: str) -> None:
+    """Write one distiller as `write_panels` does."""
+    write_panels([Panel(distiller, primitive_set)], path, fmt)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +197,22 @@ def test_export_knows_ranks_and_formulas(gp_search: GpSearch, finished: Outcome)
     assert values["formula"] == FORMULA
 
 
+def test_export_draws_several_side_by_side(gp_search: GpSearch, finished: Outcome) -> None:
+    def nodes(svg: str) -> list[str]:
+        return re.findall(r'<g class="node" data-panel="(\d+)"', svg)
+
+    ended = gp_search("export", finished.work_dir, "l2(global)", "--rank", "1", "--rank", "2", "--to", "svg")
+    assert sorted(set(nodes(ended.out))) == ["0", "1", "2"]
+    assert f"{finished.work_dir.name}, rank 2, AP 0." in ended.out
+    diff = gp_search("export", "l2(global)", "l1(global)", "--to", "svg", "--diff", "--theme", "dark")
+    assert re.findall(r'data-label="(\w+)" data-family="distance" data-only="(.)"', diff.out) == [
+        ("l2", "−"),
+        ("l1", "+"),
+    ]
+    assert "#14181e" in diff.out
+    assert gp_search("export", "l2(global)", "none").out == "1 * 1 * l2(global)\nnone\n"
+
+
 def test_export_says_mistakes_in_one_line(gp_search: GpSearch, finished: Outcome, tmp_path: Path) -> None:
     work_dir = finished.work_dir
     assert "--rank 99: the run has" in mistake(gp_search("export", work_dir, "--rank", "99"))
@@ -205,6 +222,9 @@ def test_export_says_mistakes_in_one_line(gp_search: GpSearch, finished: Outcome
     assert "cannot write" in mistake(gp_search("export", work_dir, "-o", missing))
     assert "holds no store.sqlite" in mistake(gp_search("export", tmp_path / "typo"))
     assert "position" in mistake(gp_search("export", "l2(globe)"))
+    assert "wanted 2 for a diff" in mistake(gp_search("export", "l2(global)", "--diff", "--to", "svg"))
+    assert "wanted one of light, dark, auto" in mistake(gp_search("export", "l2(global)", "--theme", "blue"))
+    assert "wanted one of layered, graphviz" in mistake(gp_search("export", "l2(global)", "--layout", "neat"))
 
 
 def test_primitives_are_listed(gp_search: GpSearch) -> None:

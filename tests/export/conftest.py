@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import random
 
+import networkx as nx
 import pytest
 from deap import gp
 
+from detkds_gp.export import to_networkx
 from detkds_gp.language import Distiller, Map, grow, make_distiller, make_term, parse_tree
 from detkds_gp.primitives import OMNI
 
@@ -42,3 +44,13 @@ def random_distillers() -> list[Distiller]:
             terms.append(make_term(tree, OMNI, rng.choice([0.5, 1, 20]), scale))
         made.append(make_distiller(terms, OMNI))
     return made
+
+
+@pytest.fixture(scope="session")
+def hostile_graph() -> nx.DiGraph:
+    """A graph of three nodes whose every text is one that a careless writer would break on."""
+    graph = to_networkx(parse_tree("l2(relu(global))", OMNI), OMNI)
+    names = ("<script>alert('x')</script>", "שלום \"&'` עולם", "long_name_" * 19 + "0123456789")
+    for node, name in zip(graph, names, strict=True):
+        graph.nodes[node].update(label=name, kind=f"<{name}>", doc=f"]]> --> {name}")
+    return graph

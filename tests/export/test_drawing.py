@@ -1,202 +1,185 @@
 from __future__ import annotations
 
-import re
-import struct
-import subprocess
-import sys
+from dataclasses import replace
 from itertools import combinations, pairwise
-from xml.etree import ElementTree
 
-import matplotlib
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
-from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
-from matplotlib.patches import FancyBboxPatch
 
 from detkds_gp.errors import UserError
-from detkds_gp.export import draw, to_networkx, to_png, to_svg
-from detkds_gp.export.boxes import SHARED, STUDENT, TEACHER, boxes
-from detkds_gp.export.plan import DETAIL_SIZE, HEIGHT, NAME_SIZE, SANS, plan
-from detkds_gp.export.text import wrapped
-from detkds_gp.language import parse_distiller, parse_tree, to_text
+from detkds_gp.export import Look, Panel, to_networkx
+from detkds_gp.export.drawing import compose
+from detkds_gp.export.scene import Area, Group, Line, Scene, Words
+from detkds_gp.language import PrimitiveSet, parse_distiller, parse_tree
 from detkds_gp.primitives import OMNI
 
 TWO = "2 * 0.037 * l2(weighted(unit_channel(global), teacher_spatial_attention(global, 0.5)))" + (
     " + 1 * calibrated * binary_kl(units(class_logits, 2))"
 )
-SVG = "{http://www.w3.org/2000/svg}"
-EDGE = 0.001
-
-
-def _agg_width(text: str, size: float, known: dict[tuple[str, float], float]) -> float:
-    """Width in inches as the renderer that paints PNG measures it."""
-    if (text, size) not in known:
-        font = FontProperties(family=SANS, size=size)
-        renderer = RendererAgg(10, 10, 600)
-        known[text, size] = renderer.get_text_width_height_descent(text, font, False)[0] / 600
-    return known[text, size]
-
-
-def test_no_boxes_overlap_and_every_text_fits_its_box(random_trees):
-    known: dict[tuple[str, float], float] = {}
-    for tree in random_trees:
-        planned = plan(boxes(to_networkx(tree, OMNI)))
-        for box in planned.boxes:
-            assert _agg_width(box.box.name, NAME_SIZE, known) < box.width
-            assert _agg_width(box.box.detail, DETAIL_SIZE, known) < box.width
-            assert box.x - box.width / 2 > -EDGE
-            assert box.x + box.width / 2 < planned.width + EDGE
-            assert -EDGE < box.bottom < box.top < planned.height + EDGE
-        for a, b in combinations(planned.boxes, 2):
-            apart = abs(a.x - b.x) > (a.width + b.width) / 2 or abs(a.y - b.y) > HEIGHT
-            assert apart, (a.box.name, b.box.name, to_text(tree))
-
-
-def test_lines_run_between_layers_and_never_through_a_box(random_trees):
-    for tree in random_trees[::4]:
-        planned = plan(boxes(to_networkx(tree, OMNI)))
-        assert len(planned.wires) == len(planned.boxes) - 1
-        for wire in planned.wires:
-            for x, y in wire.points[2:-1]:
-                for box in planned.boxes:
-                    inside = abs(x - box.x) < box.width / 2 and box.bottom < y < box.top
-                    assert not inside, to_text(tree)
-
-
-def test_every_primitive_has_its_box_and_its_numbers(random_trees):
-    for tree in random_trees[::10]:
-        drawn = boxes(to_networkx(tree, OMNI))
-        words = re.findall(r"[A-Za-z_]\w*", to_text(tree))
-        assert sorted(box.name for box in drawn) == sorted(words)
-        numbers = re.findall(r"(?<![\w.])\d[\d.]*", to_text(tree))
-        assert sorted(n for box in drawn for n in re.findall(r"[\d.]+", box.detail)) == sorted(numbers)
-
-
-def _painted(text: str):
-    figure = draw(parse_distiller(text, OMNI), OMNI)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return figure, canvas.get_renderer()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "none",
-        "l2(global)",
-        TWO,
-        "1 * 123456.789 * l1(global) + 20 * calibrated * l1(class_logits)",
-        f"l2({'relu(absolute(' * 20}global{'))' * 20})",
-    ],
+OTHER = (
+    "1 * 0.037 * l2(weighted(relu(global), disagreement(global))) + 1 * calibrated * binary_kl(units(class_logits, 4))"
 )
-def test_nothing_painted_overlaps_or_is_cut_off(text):
-    figure, renderer = _painted(text)
-    texts = [t for t in figure.texts if t.get_text()]
-    extents = [t.get_window_extent(renderer) for t in texts]
-    for (a, first), (b, second) in combinations(zip(texts, extents, strict=True), 2):
-        assert not first.overlaps(second), (a.get_text(), b.get_text())
-    for extent in extents:
-        assert extent.x0 >= 0
-        assert extent.y0 >= 0
-        assert extent.x1 <= figure.bbox.x1
-        assert extent.y1 <= figure.bbox.y1
+LONG = f"l2({'relu(absolute(' * 20}global{'))' * 20})"
+
+
+def _panels(*texts: str) -> list[Panel]:
+    return [Panel(parse_distiller(text, OMNI), OMNI, f"number {n}") for n, text in enumerate(texts)]
+
+
+def _of(scene: Scene, sort: str) -> list[Group]:
+    return [group for group in scene.groups if group.sort == sort]
+
+
+def _texts(scene: Scene) -> list[Words]:
+    return [item for item in scene.items if isinstance(item, Words)]
+
+
+@pytest.mark.parametrize("diff", [False, True])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("none", TWO),
+        (TWO, OTHER),
+        ("1 * 123456.789 * l1(global) + 20 * calibrated * l1(class_logits)", LONG),
+        (TWO, OTHER, "l2(global)"),
+    ],
+    ids=["none", "two", "long", "three"],
+)
+def test_no_letters_overlap_or_are_cut_off(texts, diff):
+    scene = compose(_panels(*texts[:2] if diff else texts), Look(diff=diff))
+    extents = [(words.lines, words.extent) for words in _texts(scene)]
+    for (one, a), (other, b) in combinations(extents, 2):
+        assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]), (one, other)
+    for lines, (left, top, right, bottom) in extents:
+        assert left >= 0, lines
+        assert top >= 0, lines
+        assert right <= scene.width, lines
+        assert bottom <= scene.height, lines
+
+
+@pytest.mark.parametrize("caption", ["run " * 80, "x" * 300, "漢" * 100, "שלום עולם " * 30, "<script>&\"'"])
+def test_long_names_and_captions_stay_on_the_paper(caption):
+    long = replace(OMNI.declarations["relu"], name="a_long_name_" * 16 + "12345678")
+    assert len(long.name) == 200
+    primitives = PrimitiveSet("LONG", [*OMNI.declarations.values(), long])
+    scene = compose([Panel(parse_distiller(f"l2({long.name}(global))", primitives), primitives, caption)])
+    assert scene.width < 700
+    assert any("".join(words.lines).split() == caption.split() for words in _texts(scene))
+    for words in _texts(scene):
+        assert 0 <= words.extent[0] < words.extent[2] <= scene.width, words
+
+
+def test_letters_are_of_readable_size_in_small_and_large_trees(random_trees):
+    largest = max(random_trees, key=len)
+    sizes = {text.size for tree in (random_trees[0], largest) for text in _texts(compose([Panel(tree, OMNI)]))}
+    assert min(sizes) >= 10
+    scene = compose([Panel(largest, OMNI)])
+    assert scene.width < 4000
+    assert scene.height < 4000
+
+
+def test_nodes_and_edges_are_those_of_the_graph(random_distillers):
+    for distiller in random_distillers[::6]:
+        scene, graph = compose([Panel(distiller, OMNI)]), to_networkx(distiller, OMNI)
+        nodes = [(int(g.data["node"]), g.data["label"], g.data["family"]) for g in _of(scene, "node")]
+        assert nodes == [(n, row["label"], row["family"]) for n, row in graph.nodes(data=True)]
+        edges = {(int(g.data["from"]), int(g.data["to"])): g.data["position"] for g in _of(scene, "edge")}
+        assert edges == {(a, b): str(position) for a, b, position in graph.edges(data="position")}
+
+
+def test_every_edge_says_kind_and_shape_and_the_root_says_weights():
+    scene = compose(_panels(TWO))
+    labels = {group.data["node"]: group.data["label"] for group in _of(scene, "node")}
+    said = [(labels[g.data["from"]], g.data["passed"], g.data["weight"]) for g in _of(scene, "edge")]
+    assert said == [
+        ("global", "Map 2×8×9×11", ""),
+        ("global", "Map 2×8×9×11", ""),
+        ("0.5", "Temperature", ""),
+        ("unit_channel", "Map 2×8×9×11", ""),
+        ("teacher_spatial_attention", "Field 2×1×9×11", ""),
+        ("weighted", "Map 2×8×9×11", ""),
+        ("class_logits", "Rows 198×8", ""),
+        ("2", "Temperature", ""),
+        ("units", "Units 198×8", ""),
+        ("l2", "Loss ()", "2 × 0.037"),
+        ("binary_kl", "Loss ()", "1 × calibrated"),
+    ]
+    for group in _of(scene, "edge"):
+        written = [" ".join(item.lines) for item in group.items if isinstance(item, Words)]
+        assert written == [text for text in (group.data["weight"], group.data["passed"]) if text]
+
+
+def test_real_shapes_replace_the_sampled():
+    tree = parse_tree("l2(relu(global))", OMNI)
+    scene = compose([Panel(tree, OMNI, shapes={"global": (16, 256, 100, 152)})])
+    assert [g.data["passed"] for g in _of(scene, "edge")] == ["Map 16×256×100×152", "Map"]
+    notes = [text.lines[0] for text in _texts(scene)]
+    assert "shapes: as given" in notes
+    assert "shapes: one level of sample knowledge" not in notes
 
 
 def test_student_and_teacher_run_as_two_lines_up_to_the_distance():
-    figure, _ = _painted("l2(weighted(global, disagreement(global)))")
-    lines = [artist for artist in figure.artists if isinstance(artist, Line2D)]
-    tree = [line for line in lines if len(line.get_xdata()) > 2]
-    colours = sorted(str(line.get_color()) for line in tree)
-    # Two from the inputs and one into l2 have both sides; the field and the loss are one grey line.
-    assert colours == sorted([STUDENT, TEACHER] * 3 + [SHARED] * 2)
-    for student, teacher in pairwise(tree):
-        if (student.get_color(), teacher.get_color()) == (STUDENT, TEACHER):
-            assert student.get_xdata()[0] < teacher.get_xdata()[0]
-    names = [text.get_text() for text in figure.texts]
-    # Two leaves and the legend.
-    assert names.count("student") == names.count("teacher") == 3
+    scene = compose([Panel(parse_tree("l2(weighted(global, disagreement(global)))", OMNI), OMNI)])
+    for group in _of(scene, "edge"):
+        inks = [item.ink for item in group.items if isinstance(item, Line)]
+        shared = group.data["passed"].startswith("Field")
+        assert inks == (["shared"] if shared else ["student", "teacher"])
+    for group in _of(scene, "edge"):
+        for student, teacher in pairwise(item for item in group.items if isinstance(item, Line)):
+            assert student.points[0][0] < teacher.points[0][0]
+            assert student.points[-1][0] < teacher.points[-1][0]
 
 
-def test_colour_follows_the_role():
-    figure, _ = _painted(TWO)
-    faces = {
-        matplotlib.colors.to_hex(artist.get_facecolor())
-        for artist in figure.artists
-        if isinstance(artist, FancyBboxPatch)
-    }
-    # Knowledge, transform, field, distance, sum.
-    assert len(faces) == 5
+def test_colour_follows_the_family():
+    scene = compose(_panels(TWO))
+    for group in _of(scene, "node"):
+        (area,) = [item for item in group.items if isinstance(item, Area)]
+        assert area.fill == f"{group.data['family']}-fill"
+    families = {group.data["family"] for group in _of(scene, "node")}
+    assert families == {"knowledge", "transform", "field", "distance", "combiner", "constant"}
 
 
-def test_png_has_the_size_of_the_figure():
-    distiller = parse_distiller(TWO, OMNI)
-    png = to_png(distiller, OMNI)
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    width, height = struct.unpack(">II", png[16:24])
-    inches = draw(distiller, OMNI).get_size_inches()
-    assert (width, height) == pytest.approx(tuple(inches * 150), abs=1)
+def test_the_legend_explains_what_is_shown_and_nothing_else():
+    (group,) = _of(compose(_panels("kl(softmax_row(class_logits, 2))")), "legend")
+    assert [item.lines[0] for item in group.items if isinstance(item, Words)] == [
+        "student", "teacher", "one for both", "knowledge", "transform", "distance", "combiner", "constant",
+        "shapes: one level of sample knowledge",
+    ]  # fmt: skip
 
 
-def test_svg_holds_all_words_as_text():
-    distiller = parse_distiller(TWO, OMNI)
-    root = ElementTree.fromstring(to_svg(distiller, OMNI))
-    words = [element.text for element in root.iter(f"{SVG}text")]
-    for name in re.findall(r"[a-z_]+\d?\w*", TWO):
-        assert name in words or name == "calibrated", name
-    assert "2 × 0.037" in words
-    assert "1 × calibrated" in words
-    assert root.find(f"{SVG}title").text == TWO
-    assert TWO in root.find(f"{SVG}desc").text
+def test_panels_stand_side_by_side():
+    scene = compose(_panels(TWO, OTHER, "none"))
+    rights = []
+    for number in "012":
+        texts = [w for g in scene.groups if g.data.get("panel") == number for w in g.items if isinstance(w, Words)]
+        assert any(words.lines == (f"number {number}",) for words in texts)
+        rights.append((min(w.extent[0] for w in texts), max(w.extent[2] for w in texts)))
+    assert all(left[1] < right[0] for left, right in pairwise(rights))
 
 
-PRINT_SVG = """
-import sys
-from detkds_gp.export import to_svg
-from detkds_gp.language import parse_distiller
-from detkds_gp.primitives import OMNI
-sys.stdout.reconfigure(encoding="utf-8")
-sys.stdout.write(to_svg(parse_distiller(sys.argv[1], OMNI), OMNI))
-"""
+def test_a_diff_marks_what_one_formula_has_alone():
+    scene = compose(_panels(TWO, OTHER), Look(diff=True))
+    marked = [(g.data["panel"], g.data["label"], g.data["only"]) for g in _of(scene, "node") if "only" in g.data]
+    assert sorted(marked) == [
+        ("0", "0.5", "−"), ("0", "2", "−"), ("0", "teacher_spatial_attention", "−"), ("0", "unit_channel", "−"),
+        ("1", "4", "+"), ("1", "disagreement", "+"), ("1", "relu", "+"),
+    ]  # fmt: skip
+    for group in _of(scene, "node"):
+        rings = [item for item in group.items if isinstance(item, Area) and item.line == "accent"]
+        fills = {item.fill for item in group.items if isinstance(item, Area)}
+        assert bool(rings) == ("only" in group.data)
+        assert (f"{group.data['family']}-fill" in fills) == ("only" in group.data)
+    weights = [item for g in _of(scene, "edge") for item in g.items if isinstance(item, Words) and item.ink == "accent"]
+    assert [words.lines[0] for words in weights] == ["2 × 0.037", "1 × 0.037"]
+    assert "Only in the second: relu, disagreement, 4." in scene.description
 
 
-def test_svg_is_the_same_under_every_matplotlibrc():
-    distiller = parse_distiller(TWO, OMNI)
-    here = to_svg(distiller, OMNI)
-    before = dict(matplotlib.rcParams)
-    with matplotlib.rc_context({"font.size": 30, "text.color": "red", "axes.linewidth": 9}):
-        assert to_svg(distiller, OMNI) == here
-        assert matplotlib.rcParams["font.size"] == 30
-    assert dict(matplotlib.rcParams) == before
-
-
-@pytest.mark.slow
-def test_svg_is_the_same_in_every_process():
-    here = to_svg(parse_distiller(TWO, OMNI), OMNI)
-    there = subprocess.run([sys.executable, "-c", PRINT_SVG, TWO], capture_output=True, check=True)
-    assert there.stdout.decode() == here
-
-
-def test_drawing_opens_no_pyplot():
-    code = "import sys, detkds_gp.export; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_a_diff_is_of_two():
+    for texts in ((TWO,), (TWO, OTHER, TWO)):
+        with pytest.raises(UserError, match=rf"got {len(texts)} formula\(s\), wanted 2"):
+            compose(_panels(*texts), Look(diff=True))
 
 
 def test_too_large_a_tree_is_refused():
-    def chain(length: int):
-        return parse_tree(f"l2({'relu(' * length}global{')' * length})", OMNI)
-
-    with pytest.raises(UserError, match="too large for png; export svg"):
-        to_png(chain(1500), OMNI)
-    with pytest.raises(UserError, match="2502 boxes"):
-        draw(chain(2500), OMNI)
-
-
-@pytest.mark.parametrize("columns", [20, 40, 80])
-def test_wrapped_loses_nothing(random_distillers, columns):
-    for distiller in random_distillers:
-        lines = wrapped(distiller.text, columns)
-        assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", distiller.text)
-        longest = max(re.findall(r"[^(,]+[(,)]*", distiller.text), key=len)
-        assert max(map(len, lines)) <= max(columns, len(longest) + 40)
-    assert wrapped("1 * 1 * l2(global)", columns) == ["1 * 1 * l2(global)"]
+    chain = parse_tree(f"l2({'relu(' * 2500}global{')' * 2501}", OMNI)
+    with pytest.raises(UserError, match="2502 nodes"):
+        compose([Panel(chain, OMNI)])

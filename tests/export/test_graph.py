@@ -5,7 +5,7 @@ import ast
 import networkx as nx
 import pytest
 
-from detkds_gp.export import to_networkx
+from detkds_gp.export import FAMILIES, to_networkx
 from detkds_gp.language import parse_distiller, parse_tree, to_text
 from detkds_gp.primitives import OMNI
 
@@ -84,3 +84,46 @@ def test_the_root_weighs_the_terms(text, label, edges):
 def test_equal_subtrees_stay_separate():
     graph = to_networkx(parse_tree("add(l1(relu(global)), l2(relu(global)))", OMNI), OMNI)
     assert sum(node["label"] == "global" for _, node in graph.nodes(data=True)) == 2
+
+
+def test_nodes_say_what_they_are_made_of():
+    graph = to_networkx(parse_distiller("l2(weighted(global, disagreement(global)))", OMNI), OMNI)
+    rows = {row["text"]: row for _, row in graph.nodes(data=True)}
+    weighted = rows["weighted(global, disagreement(global))"]
+    assert weighted["shape"] == (2, 8, 9, 11)
+    assert weighted["knowledge"] == "global"
+    assert weighted["latex"] == OMNI.declarations["weighted"].latex
+    assert weighted["doc"] == OMNI.declarations["weighted"].doc
+    families = {text: row["family"] for text, row in rows.items()}
+    assert families == {
+        "global": "knowledge",
+        "disagreement(global)": "field",
+        "weighted(global, disagreement(global))": "field",
+        "l2(weighted(global, disagreement(global)))": "distance",
+        "1 * 1 * l2(weighted(global, disagreement(global)))": "combiner",
+    }
+
+
+def test_every_subtree_is_text_that_reads_back(random_trees):
+    for tree in random_trees[::10]:
+        graph = to_networkx(tree, OMNI)
+        assert graph.nodes[len(tree) - 1]["text"] == to_text(tree)
+        for argument, consumer in graph.edges:
+            assert graph.nodes[argument]["text"] in graph.nodes[consumer]["text"]
+        assert {row["family"] for _, row in graph.nodes(data=True)} <= set(FAMILIES)
+
+
+def test_knowledge_lists_the_inputs_beneath():
+    text = "add(l1(global), kl(softmax_channel(weighted(class_map, disagreement(global)), 2)))"
+    graph = to_networkx(parse_tree(text, OMNI), OMNI)
+    found = {row["label"]: row["knowledge"] for _, row in graph.nodes(data=True)}
+    assert (found["2"], found["l1"], found["kl"], found["add"]) == (
+        "", "global", "class_map, global", "global, class_map",
+    )  # fmt: skip
+
+
+def test_given_shapes_replace_all_sampled_ones():
+    tree = parse_tree("l2(relu(global))", OMNI)
+    graph = to_networkx(tree, OMNI, {"relu(global)": [1, 2, 3, 4]})
+    assert [shape for _, shape in graph.nodes(data="shape")] == [None, (1, 2, 3, 4), None]
+    assert [shape for *_, shape in graph.edges(data="shape")] == [None, (1, 2, 3, 4)]

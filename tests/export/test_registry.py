@@ -6,7 +6,7 @@ import os
 import pytest
 
 from detkds_gp.errors import UserError
-from detkds_gp.export import FORMATS, export, write_export
+from detkds_gp.export import FORMATS, Look, Panel, export, export_panels, write_export, write_panels
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 
@@ -59,3 +59,28 @@ def test_unwritable_path_is_one_line_and_leaves_nothing(distiller, tmp_path, whe
     assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.fixture(scope="module")
+def panels(distiller):
+    return [Panel(distiller, OMNI), Panel(parse_distiller("l1(global)", OMNI), OMNI)]
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_several_distillers_in_one_file(panels, tmp_path, fmt):
+    content = export_panels(panels, fmt)
+    write_panels(panels, tmp_path / "both", fmt)
+    assert (tmp_path / "both").read_bytes() == (content if fmt == "png" else content.encode())
+
+
+def test_several_distillers_stay_apart(panels):
+    assert export_panels(panels, "text") == f"{TEXT}\n1 * 1 * l1(global)\n"
+    assert [row["formula"] for row in json.loads(export_panels(panels, "json"))] == [TEXT, "1 * 1 * l1(global)"]
+    assert export_panels(panels, "latex").count("\\begin{align*}") == 2
+
+
+@pytest.mark.parametrize("fmt", ["json", "text", "latex"])
+def test_a_diff_is_drawn(panels, fmt):
+    with pytest.raises(UserError, match=f"a diff is drawn, and {fmt} draws nothing; export dot, svg or png"):
+        export_panels(panels, fmt, Look(diff=True))
+    assert export_panels(panels, "svg", Look(diff=True)) != export_panels(panels, "svg")

@@ -1,0 +1,72 @@
+"""`gp_search export`: distillers of runs, or formulas, as a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from detkds_gp.export import Panel
+
+DEFAULT_SET = "detkds_gp.primitives:OMNI"
+
+
+def export(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="DIR|FORMULA...", help="Work directories, formulas.", show_default=False)
+    ],
+    to: Annotated[str, typer.Option(help="json, text, latex, dot, svg or png.")] = "text",
+    output: Annotated[Path | None, typer.Option("-o", help="File; default: print.", show_default=False)] = None,
+    rank: Annotated[
+        list[int] | None,
+        typer.Option(help="1 is the best distiller of a run (default); repeat for several.", min=1, show_default=False),
+    ] = None,
+    primitive_set: Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")] = None,
+    theme: Annotated[str, typer.Option(help="Of a drawing: light, dark, auto (an SVG follows its reader).")] = "light",
+    layout: Annotated[str, typer.Option(help="Of a drawing: layered, or graphviz if installed.")] = "layered",
+    diff: Annotated[bool, typer.Option("--diff", help="Mark what two distillers do not share.")] = False,
+) -> None:
+    """Write distillers as a file; drawings show several side by side."""
+    from detkds_gp.errors import ConfigError
+    from detkds_gp.export import Look, export_panels, write_panels
+
+    look = Look(theme, layout, diff)
+    panels = [panel for source in sources for panel in _panels(source, rank or [1], primitive_set)]
+    if output is not None:
+        write_panels(panels, output, to, look)
+        return
+    rendered = export_panels(panels, to, look)
+    if isinstance(rendered, bytes):
+        raise ConfigError(f"{to} is binary; give a file with -o")
+    print(rendered.rstrip("\n"))
+
+
+def _panels(source: str, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:
+    """Yield the ranked distillers of a work directory, or the one that a formula says."""
+    from detkds_gp.export import Panel
+    from detkds_gp.language import NONE, load_primitive_set, parse_distiller
+
+    if os.path.isdir(source) or ("(" not in source and source != NONE):
+        yield from _ranked(Path(source), ranks, primitive_set)
+        return
+    grammar = load_primitive_set(primitive_set or DEFAULT_SET)
+    yield Panel(parse_distiller(source, grammar), grammar)
+
+
+def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:
+    from detkds_gp.errors import ConfigError
+    from detkds_gp.experiment.summary import opened
+    from detkds_gp.export import Panel
+
+    with opened(work_dir, primitive_set) as summary:
+        ranking, grammar = summary.ranking(), summary.primitive_set
+    for rank in ranks:
+        if rank > len(ranking):
+            raise ConfigError(f"--rank {rank}: the run has {len(ranking)} scored distillers")
+        found = ranking[rank - 1]
+        caption = f"{work_dir.resolve().name}, rank {rank}, AP {found.score.ap:.3f}"
+        yield Panel(found.distiller, grammar, caption)

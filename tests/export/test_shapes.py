@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from detkds_gp.export.shapes import sample_shapes, shape_text
+from detkds_gp.language import Map, PrimitiveSet, parse_tree, transform
+from detkds_gp.losses import lint
+from detkds_gp.primitives import OMNI
+
+
+def test_shapes_are_those_that_lint_reports(random_distillers):
+    for distiller in random_distillers:
+        trees = [term.tree for term in distiller.terms]
+        report = lint(distiller.text, OMNI)
+        assert sample_shapes(trees, OMNI) == {step.text: step.shape for step in report.steps}
+
+
+def test_numbers_have_no_shape():
+    shapes = sample_shapes([parse_tree("kl(softmax_row(class_logits, 2))", OMNI)], OMNI)
+    assert shapes == {
+        "class_logits": (198, 8),
+        "softmax_row(class_logits, 2)": (198, 8),
+        "kl(softmax_row(class_logits, 2))": (),
+    }
+
+
+@transform(Map, Map, shape="n c h w -> n c h w", latex="P(#1)")
+def picky(x):
+    """Take maps of at most seven columns."""
+    if x.shape[-1] > 7:
+        raise ValueError("too wide")
+    return x
+
+
+def test_what_cannot_be_computed_has_no_shape_and_spoils_no_other():
+    with_picky = PrimitiveSet("PICKY", [*OMNI.declarations.values(), picky])
+    trees = [parse_tree(f"l2({name}(global))", with_picky) for name in ("picky", "relu")]
+    assert set(sample_shapes(trees, with_picky)) == {"global", "relu(global)", "l2(relu(global))"}
+
+
+def test_drawing_random_masks_leaves_the_generator_alone():
+    import torch
+
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    sample_shapes([parse_tree("l2(shared_mask(global, 0.5))", OMNI)], OMNI)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(("shape", "text"), [((2, 8, 9, 11), "2×8×9×11"), ((198, 8), "198×8"), ((), "()"), (None, "")])
+def test_shape_text(shape, text):
+    assert shape_text(shape) == text
