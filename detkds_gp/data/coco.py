@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from detkds_gp.data.annotation_file import labels_by_category, read_annotation_file
-from detkds_gp.data.fraction import part_of
 from detkds_gp.data.images import ImageStore, LoadedImage, load_image
+from detkds_gp.data.part import WHOLE, Part, part_of
 from detkds_gp.data.segmentations import without_slivers
 from detkds_gp.errors import DataError
 
@@ -100,7 +100,7 @@ class CocoSplit:
 
 
 def load_split(
-    ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None, *, fraction: float = 1.0
+    ann_file: str | Path, image_dir: str | Path, classes: Sequence[str] | None = None, *, part: Part = WHOLE
 ) -> CocoSplit:
     """Read a COCO annotation file and check it against its images.
 
@@ -113,17 +113,17 @@ def load_split(
         image_dir: the folder that ``file_name`` starts from.
         classes: the class names in the order of the labels, all of them or some; None takes all,
             in the file's order.
-        fraction: of the images, in (0, 1], chosen by ``part_of``; the others are not looked at.
+        part: from which to which share of the images, drawn by ``part_of``; the others are not looked at.
 
     Raises:
         DataError: the file is missing, broken, empty, contradictory, or images are missing.
-        ValueError: the fraction is out of range.
+        ValueError: the part is out of range or empty.
     """
     ann_file, image_dir = Path(ann_file), Path(image_dir)
     try:
         raw = read_annotation_file(ann_file)
         names, label_of = labels_by_category(raw["categories"], classes)
-        images = sorted(part_of(raw["images"], fraction), key=lambda image: image["id"])
+        images = sorted(part_of(raw["images"], part), key=lambda image: image["id"])
         objects = _objects_by_image(raw, images, label_of)
         records = tuple(_record(image, image_dir, objects[image["id"]]) for image in images)
         _check_files([record.path for record in records], image_dir)
@@ -132,7 +132,7 @@ def load_split(
             raise DataError(
                 f"got {found} annotations of {', '.join(names)}, but none to learn (all crowd, "
                 "ignored or degenerate), wanted 1 at least; mend the boxes"
-                + (", or take a larger fraction" if fraction < 1 else "")
+                + (", or take a larger part" if part != WHOLE else "")
             )
     except DataError as error:
         raise DataError(f"{ann_file}: {error}") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmengine.config import Config
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from detkds_gp.detectors import DetectorSpec
 from detkds_gp.errors import ConfigError, nearest
@@ -60,12 +60,19 @@ class SplitSettings(Settings):
     Attributes:
         ann_file: its annotations.
         images: the folder that the file's image names start from.
-        fraction: of its images that are taken, always the same ones (see `detkds_gp.data.fraction`).
+        part: from which to which share of its images is taken, always the same ones (see `detkds_gp.data.part`).
     """
 
     ann_file: str
     images: str
-    fraction: float = Field(1.0, gt=0, le=1)
+    part: tuple[float, float] = (0.0, 1.0)
+
+    @field_validator("part")
+    @classmethod
+    def _a_part(cls, part: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= part[0] < part[1] <= 1:
+            raise ValueError(f"got the part {part}, wanted two shares of the images, 0 <= low < high <= 1")
+        return part
 
 
 class DigitsSettings(Settings):

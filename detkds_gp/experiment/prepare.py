@@ -86,7 +86,7 @@ def load_data(data: DataSettings) -> dict[str, CocoSplit]:
     splits: dict[str, CocoSplit] = {}
     for name, split in data.splits().items():  # train comes first
         classes = splits["train"].classes if splits else data.classes
-        splits[name] = load_split(split.ann_file, split.images, classes, fraction=split.fraction)
+        splits[name] = load_split(split.ann_file, split.images, classes, part=split.part)
     _check_apart(splits)
     return splits
 

@@ -61,8 +61,8 @@ def test_missing_keys_are_named() -> None:
         ({"proxy": {"decay": 1.5}}, "proxy.decay is 1.5"),
         ({"proxy": {"metric": "mask"}}, "'bbox' or 'segm'"),
         ({"seed": "x"}, "seed is 'x'"),
-        ({"data": {**LEAST["data"], "test": {**SPLIT, "fraction": 0}}}, "data.test.fraction is 0"),
-        ({"data": {**LEAST["data"], "test": {**SPLIT, "fraction": 1.5}}}, "data.test.fraction is 1.5"),
+        ({"data": {**LEAST["data"], "test": {**SPLIT, "part": (0, 0)}}}, "got the part (0.0, 0.0)"),
+        ({"data": {**LEAST["data"], "test": {**SPLIT, "part": (0, 1.5)}}}, "got the part (0.0, 1.5)"),
         ({"execution": {"executor": "cloud"}}, "execution.executor is 'cloud'"),
         ({"baseline_seeds": (0, 1)}, "baseline_seeds is (0, 1)"),
         ({"baseline_seeds": (0, 1, 1)}, "wanted all different"),
@@ -81,8 +81,8 @@ def test_paths_start_from_the_root() -> None:
     config = parse_config({**LEAST, "data": {"root": "/set", **LEAST["data"]}})
     assert config.data.splits()["test"].ann_file == "/set/a.json"
     assert config.data.splits()["test"].images == "/set/images"
-    part = parse_config({**LEAST, "data": {**LEAST["data"], "train": {**SPLIT, "fraction": 0.2}}})
-    assert [split.fraction for split in part.data.splits().values()] == [0.2, 1.0, 1.0]
+    part = parse_config({**LEAST, "data": {**LEAST["data"], "train": {**SPLIT, "part": (0, 0.2)}}})
+    assert [split.part for split in part.data.splits().values()] == [(0, 0.2), (0, 1), (0, 1)]
 
 
 def test_options_replace_values(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_generated_digits_are_the_same_data_as_their_files(folder: Path, tiny_co
     }
 
 
-def test_a_fraction_of_a_split_is_another_data_set(folder: Path) -> None:
-    fifth = settings(folder, train={"ann_file": "train.json", "images": "images", "fraction": 0.25})
+def test_a_part_of_a_split_is_another_data_set(folder: Path) -> None:
+    fifth = settings(folder, train={"ann_file": "train.json", "images": "images", "part": (0, 0.25)})
     whole, part = load_data(settings(folder)), load_data(fifth)
     assert [len(split.images) for split in part.values()] == [3, 6, 6]
     changed = {name for name, split in part.items() if data_hash(split) != data_hash(whole[name])}
