@@ -118,10 +118,10 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
         primitive_set.niche(niche)
     dropped = []
     for name, declaration in primitive_set.declarations.items():
-        if declaration.role == "input" and declaration.source not in pair.shared:
-            listener.say(f"not shared: {name} ({pair.refused.get(declaration.source, 'unknown knowledge')})")
+        if declaration.role == "input" and not any(map(declaration.belongs_to, wanted)):
             dropped.append(name)
-        elif declaration.role == "input" and not any(map(declaration.belongs_to, wanted)):
+        elif declaration.role == "input" and declaration.source not in pair.shared:
+            listener.say(f"not shared: {name} ({pair.refused.get(declaration.source, 'unknown knowledge')})")
             dropped.append(name)
     kept = [
         n for n, d in primitive_set.declarations.items() if d.role == "input" and d.result.sided and n not in dropped
