@@ -169,7 +169,7 @@ def _check_distance(declaration: Any, size: tuple[int, ...]) -> None:
         for x, zero in ((student, size[0] == 0), (teacher, True)):
             x = x.detach().clone().requires_grad_()
             loss = declaration(x, teacher, *shared)
-            _check_loss(declaration, loss, zero, where)
+            _check_loss(declaration, loss, zero, f"{where} of shape {size}")
             _check_gradient(declaration, loss, x, where)
         _check_images_apart(declaration, [student, teacher, *shared], [])
     if student.numel() > 4 and not issubclass(declaration.arguments[0], Boxes):
@@ -203,7 +203,7 @@ def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:
         raise DeclarationError(f"{declaration!r} returns {got}, wanted a scalar ()")
     value = loss.item()
     if not (math.isfinite(value) and -TOLERANCE <= value <= (TOLERANCE if zero else math.inf)):
-        wanted = "0 where student equals teacher" if zero else "a finite loss >= 0"
+        wanted = "0 where student equals teacher or nothing is compared" if zero else "a finite loss >= 0"
         raise DeclarationError(f"{declaration!r} is {value:.3g} {where}, wanted {wanted}")
 
 

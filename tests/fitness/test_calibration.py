@@ -18,24 +18,29 @@ from detkds_gp.primitives.inputs import global_
 from detkds_gp.training import seed_all
 
 
+def mean(x: Tensor) -> Tensor:
+    """0 of no numbers: a batch without objects gives empty maps."""
+    return x.sum() / max(1, x.numel())
+
+
 @distance(Map, latex="d(#1)")
 def plain(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean square, ()."""
-    return (student - teacher).square().mean()
+    return mean((student - teacher).square())
 
 
 @distance(Map, latex="2d(#1)")
 def doubled(student: Tensor, teacher: Tensor) -> Tensor:
     """Twice the mean square, ()."""
-    return 2 * (student - teacher).square().mean()
+    return 2 * mean((student - teacher).square())
 
 
 @distance(Map, latex="f(#1)")
 def flat(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean square, (); without a gradient on the teacher's 16 channels."""
     if student.shape[1] == 16:
-        return (student - teacher).square().mean().detach()
-    return (student - teacher).square().mean()
+        return mean((student - teacher).square()).detach()
+    return mean((student - teacher).square())
 
 
 OWN = PrimitiveSet("OWN", [global_, plain, doubled, flat])

@@ -199,7 +199,7 @@ def test_weights_that_the_last_step_breaks_are_named(
         """Mean square, (); on 16 channels a finite loss whose gradient is no number."""
         if student.shape[1] == 16:
             return (student * 0).sum().sqrt()
-        return (student - teacher).square().mean()
+        return (student - teacher).square().sum() / max(1, student.numel())
 
     loss = DistillationLoss("edge(global)", PrimitiveSet("OWN", [global_, edge]))
     model = DistilledDetector(student(), loss, pair, teacher())
