@@ -203,7 +203,7 @@ def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:
         raise DeclarationError(f"{declaration!r} returns {got}, wanted a scalar ()")
     value = loss.item()
     if not (math.isfinite(value) and -TOLERANCE <= value <= (TOLERANCE if zero else math.inf)):
-        wanted = "0 where student equals teacher" if zero else "a finite loss >= 0"
+        wanted = "0 where student equals teacher or nothing is compared" if zero else "a finite loss >= 0"
         raise DeclarationError(f"{declaration!r} is {value:.3g} {where}, wanted {wanted}")
 
 

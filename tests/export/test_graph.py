@@ -9,7 +9,7 @@ from detkds_gp.export import FAMILIES, to_networkx
 from detkds_gp.language import parse_distiller, parse_tree, to_text
 from detkds_gp.primitives import OMNI
 
-SIDED = {"Map", "Rows", "Probs", "Units"}
+SIDED = {"Map", "Rows", "Probs", "Units", "Boxes"}
 
 
 def _walk(expression: ast.expr) -> tuple:
