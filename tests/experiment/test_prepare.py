@@ -15,6 +15,9 @@ from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.config import DataSettings
 from detkds_gp.experiment.prepare import gather, load_data, prepare
 from detkds_gp.fitness import ProxyTask
+from detkds_gp.language import PrimitiveSet, Rows, input
+from detkds_gp.primitives import distances
+from detkds_gp.primitives.inputs import global_
 
 
 class Heard(Listener):
@@ -107,22 +110,55 @@ def prepared(tiny_config: Path, listener: Listener | None = None, **options: Any
 
 
 def test_a_pair_that_shares_nothing_is_refused(tiny_config: Path) -> None:
-    deeper = {"model.neck.num_outs": 4, "model.bbox_head.anchor_generator.strides": [8, 16, 32, 64]}
-    overrides = load_config(tiny_config).teacher.overrides | deeper
-    with pytest.raises(DetectorError, match="share no knowledge.*3 levels, the teacher 4"):
-        prepared(tiny_config, **{"teacher.overrides": overrides})
+    padded = load_config(tiny_config).teacher.overrides | {"model.data_preprocessor.pad_size_divisor": 256}
+    with pytest.raises(DetectorError, match="share no knowledge: the map of stride 8 is 8x8 in the student, 32x32"):
+        prepared(tiny_config, **{"teacher.overrides": padded})
 
 
 def test_knowledge_that_is_not_shared_is_left_out_and_said(tiny_config: Path) -> None:
-    anchors = {"model.bbox_head.anchor_generator.ratios": [0.5, 1.0]}
-    overrides = load_config(tiny_config).teacher.overrides | anchors
     heard = Heard()
-    task = prepared(tiny_config, heard, **{"teacher.overrides": overrides})
-    assert task.primitive_set.niches == ("global",)
-    assert any("class_logits" in said and "1 anchors" in said for said in heard.said)
-    wanted = {"teacher.overrides": overrides, "knowledge": ("class_logits",)}
-    with pytest.raises(DetectorError, match="shares none of the knowledge asked for"):
-        prepared(tiny_config, **wanted)
+    task = prepared(tiny_config, heard, knowledge=None)
+    assert task.primitive_set.niches == (
+        "global", "foreground_background", "instance", "class_logits", "localization", "cross_head",
+    )  # fmt: skip
+    assert "box_bins" not in task.primitive_set.declarations
+    assert "not shared: objectness (the student's RetinaNet has no region proposal network)" in heard.said
+    with pytest.raises(DetectorError, match="does not share 'proposals': the student's RetinaNet has no region"):
+        prepared(tiny_config, knowledge=("global", "proposals"))
+
+
+def test_an_input_whose_kind_is_not_what_its_source_gives_is_named(tiny_config: Path) -> None:
+    @input(Rows, niche="stage", latex="S", source="backbone.layer3")
+    def stage() -> None:
+        """Map of the third stage, declared as rows."""
+
+    own = PrimitiveSet("OWN", [stage, global_, distances.l2])
+    config = load_config(tiny_config, {"knowledge": None})
+    with pytest.raises(
+        DeclarationError, match=r"'stage' is a Rows, but 'backbone.layer3' gives tensors like \(16, 4, 4\)"
+    ):
+        prepare(config, gather(config, own), tiny_config.parent, Listener())
+
+
+def test_a_teacher_may_name_its_classes_in_another_order(tiny_config: Path) -> None:
+    names = load_data(load_config(tiny_config).data)["train"].classes
+    task = prepared(tiny_config, **{"teacher.classes": [*reversed(names), "hat"]})
+    assert task.teacher_classes == (*reversed(names), "hat")
+    assert task.pair.shared["class_logits"].notes == ("classes matched by name",)
+
+
+def test_outputs_that_would_be_too_large_are_not_kept(tiny_config: Path) -> None:
+    heard = Heard()
+    assert prepared(tiny_config, heard, **{"proxy.teacher_limit_mb": 0}).teacher_outputs is None
+    assert any("runs at every step: its outputs would take" in said for said in heard.said)
+
+
+def test_what_a_student_inherits_is_said(tiny_config: Path) -> None:
+    heard = Heard()
+    overrides = load_config(tiny_config).student.overrides
+    task = prepared(tiny_config, heard, init_student_from_teacher=True, **{"teacher.overrides": overrides})
+    assert task.inherit
+    assert "the student starts with the teacher's neck: 12 of 12 tensors" in heard.said
 
 
 def test_unknown_knowledge_and_sets_are_named(tiny_config: Path) -> None:
