@@ -1,0 +1,136 @@
+"""mmdet's detector families made narrow enough to train on a CPU in seconds, each a function of its width.
+
+A width of 8 gives a ResNet whose stages have 8, 16, 32 and 64 channels, and a neck and heads of 16. Everything is
+trained from scratch and suits square images of 64 pixels with objects of 10 to 30.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Detector = dict[str, Any]
+
+GROUPS = 8  # of GroupNorm; mmdet's 32 are more than the channels here
+DETECTIONS = 20  # a scene shows 7 digits at most
+
+
+def retinanet(width: int, depth: int = 18) -> Detector:
+    head = {
+        "anchor_generator.strides": [8, 16, 32],
+        "anchor_generator.octave_base_scale": 2,
+        "anchor_generator.scales_per_octave": 2,
+        "anchor_generator.ratios": [1.0, 1.5],
+    }
+    return _dense("retinanet/retinanet_r50_fpn_1x_coco.py", width, depth, head)
+
+
+def fcos(width: int, depth: int = 18) -> Detector:
+    head = {
+        "strides": [8, 16, 32],
+        "regress_ranges": ((-1, 16), (16, 32), (32, 1e8)),
+        "norm_cfg": {"type": "GN", "num_groups": GROUPS},
+    }
+    return _dense("fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py", width, depth, head)
+
+
+def atss(width: int, depth: int = 18) -> Detector:
+    return _dense("atss/atss_r50_fpn_1x_coco.py", width, depth, _one_anchor())
+
+
+def gfl(width: int, depth: int = 18) -> Detector:
+    head = {**_one_anchor(), "reg_max": 8}  # 8 strides of 8 pixels reach across the image
+    return _dense("gfl/gfl_r50_fpn_1x_coco.py", width, depth, head)
+
+
+def reppoints(width: int, depth: int = 18) -> Detector:
+    head = {
+        "point_strides": [8, 16, 32],
+        "point_base_scale": 2,
+        "point_feat_channels": 2 * width,
+        "norm_cfg.num_groups": GROUPS,
+    }
+    detector = _dense("reppoints/reppoints-moment_r50_fpn-gn_head-gn_1x_coco.py", width, depth, head)
+    detector["overrides"]["model.train_cfg.init.assigner.scale"] = 2
+    return detector
+
+
+def faster_rcnn(width: int, depth: int = 18) -> Detector:
+    return _two_stage("faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py", width, depth)
+
+
+def cascade_rcnn(width: int, depth: int = 18) -> Detector:
+    return _two_stage("cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py", width, depth, cascade=True)
+
+
+def mask_rcnn(width: int, depth: int = 18) -> Detector:
+    return _two_stage("mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py", width, depth, masks=True)
+
+
+def cascade_mask_rcnn(width: int, depth: int = 18) -> Detector:
+    return _two_stage("cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py", width, depth, cascade=True, masks=True)
+
+
+def _one_anchor() -> dict[str, Any]:
+    return {
+        "anchor_generator.strides": [8, 16, 32],
+        "anchor_generator.octave_base_scale": 2,
+        "norm_cfg": {"type": "GN", "num_groups": GROUPS},
+    }
+
+
+def _dense(config: str, width: int, depth: int, head: dict[str, Any]) -> Detector:
+    """Return a one-stage detector with three levels; ``head`` has the keys of its own."""
+    common = {"in_channels": 2 * width, "feat_channels": 2 * width, "stacked_convs": 1}
+    overrides = {
+        **_backbone_and_neck(width, depth, levels=3),
+        **{f"model.bbox_head.{key}": value for key, value in {**common, **head}.items()},
+        "model.test_cfg.nms_pre": 100,
+        "model.test_cfg.score_thr": 0.0,  # barely trained, a focal loss still scores all below mmdet's 0.05
+        "model.test_cfg.max_per_img": DETECTIONS,
+    }
+    return {"config": f"mmdet::{config}", "overrides": overrides}
+
+
+def _two_stage(config: str, width: int, depth: int, cascade: bool = False, masks: bool = False) -> Detector:
+    """Return a two-stage detector with four levels; a cascade has three box heads and one kind of mask head."""
+    channels = 2 * width
+    proposals = {"nms_pre": 100, "max_per_img": 50}
+    overrides = {
+        **_backbone_and_neck(width, depth, levels=4),
+        "model.rpn_head.in_channels": channels,
+        "model.rpn_head.feat_channels": channels,
+        "model.rpn_head.anchor_generator.strides": [4, 8, 16, 32],
+        "model.rpn_head.anchor_generator.scales": [2],
+        "model.train_cfg.rpn.sampler.num": 32,
+        "model.train_cfg.rpn_proposal": proposals,
+        "model.test_cfg.rpn": proposals,
+        "model.test_cfg.rcnn.score_thr": 0.0,
+        "model.test_cfg.rcnn.max_per_img": DETECTIONS,
+        "model.roi_head.bbox_roi_extractor.out_channels": channels,
+        "model.roi_head.bbox_roi_extractor.finest_scale": 8,  # boxes below 16 pixels on the finest level
+    }
+    if masks:
+        extractor, head = "model.roi_head.mask_roi_extractor", "model.roi_head.mask_head"
+        overrides |= {f"{extractor}.out_channels": channels, f"{extractor}.finest_scale": 8}
+        overrides |= {f"{head}.num_convs": 1, f"{head}.in_channels": channels, f"{head}.conv_out_channels": channels}
+    for stage in (".0", ".1", ".2") if cascade else ("",):
+        overrides[f"model.train_cfg.rcnn{stage}.sampler.num"] = 32
+        overrides[f"model.roi_head.bbox_head{stage}.in_channels"] = channels
+        overrides[f"model.roi_head.bbox_head{stage}.fc_out_channels"] = 2 * channels
+    return {"config": f"mmdet::{config}", "overrides": overrides}
+
+
+def _backbone_and_neck(width: int, depth: int, levels: int) -> dict[str, Any]:
+    return {
+        "model.backbone.depth": depth,
+        "model.backbone.base_channels": width,
+        "model.backbone.stem_channels": width,
+        "model.backbone.frozen_stages": -1,
+        "model.backbone.norm_eval": False,
+        "model.backbone.norm_cfg.requires_grad": True,
+        "model.backbone.init_cfg": None,
+        "model.neck.in_channels": [width, 2 * width, 4 * width, 8 * width],
+        "model.neck.out_channels": 2 * width,
+        "model.neck.norm_cfg": {"type": "GN", "num_groups": GROUPS},
+        "model.neck.num_outs": levels,
+    }
