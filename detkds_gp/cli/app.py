@@ -108,6 +108,37 @@ def lint(
         raise typer.Exit(2)
 
 
+@app.command()
+def check(
+    config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
+    random_weights: Annotated[bool, typer.Option(help="Load no weights; nothing is downloaded.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Check a pair before training: what it shares, level by level, and what a step costs."""
+    from detkds_gp.environment import check_environment
+
+    check_environment()
+    from detkds_gp.cli.pair_tables import print_pair
+    from detkds_gp.cli.tables import print_json
+    from detkds_gp.experiment import load_config
+    from detkds_gp.experiment.check import check_experiment, missing_knowledge
+
+    settings = load_config(config, parse_options(cfg_options or []))
+    report = check_experiment(settings, random_weights=random_weights)
+    if json:
+        print_json(report.to_json())
+    else:
+        print_pair(Console(), report)
+    missing = missing_knowledge(settings, report)
+    for niche, reason in missing.items():
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: the config asks for {niche!r}: {reason}; leave it out of 'knowledge'", markup=False
+        )
+    if missing:
+        raise typer.Exit(2)
+
+
 def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-untyped-def]
     from detkds_gp.experiment.summary import opened
 

@@ -46,7 +46,7 @@ def step_cost(model: DistilledDetector, wired: Wired, batch: dict[str, Any]) -> 
         started = time.perf_counter()
         total, _ = model.parse_losses(model.losses(batch))
         total.backward()
-        float(total)  # a GPU works behind the clock's back
+        total.item()  # a GPU works behind the clock's back
         seconds.append(time.perf_counter() - started)
     model.zero_grad()
     return StepCost(round(1000 * min(seconds), 2), round(sum(saved.values()) / 2**20, 2), dict(passes))

@@ -1,0 +1,44 @@
+"""Every tiny config, prepared once: the pair, its grammar and a shortly trained teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detkds_gp.experiment import Listener, load_config
+from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.fitness import ProxyTraining
+
+TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
+FAMILIES = (
+    "retinanet", "fcos", "atss", "gfl", "reppoints", "faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn",
+)  # fmt: skip
+UNLIKE = ("gfl_to_retinanet", "cascade_mask_to_faster", "retinanet34_to_fcos18")
+
+
+@pytest.fixture(scope="session")
+def proxy_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ProxyTraining]:
+    """Prepare a tiny config with every knowledge of OMNI, its teacher trained for one step."""
+    folder, made = tmp_path_factory.mktemp("pairs"), dict[str, ProxyTraining]()
+
+    def make(name: str, **options: Any) -> ProxyTraining:
+        key = f"{name} {options}"
+        if key not in made:
+            work_dir = folder / str(len(made))
+            work_dir.mkdir()
+            fixed = {
+                "data.digits.root": str(folder / "digits"),
+                "cache_dir": str(folder / "cache"),
+                "primitive_set": "detkds_gp.primitives:OMNI",
+                "teacher.train.iterations": 1,
+            }
+            config = load_config(TINY / f"{name}.py", fixed | options)
+            proxy = ProxyTraining(prepare(config, gather(config), work_dir, Listener()))
+            assert proxy.prepare_teacher().ok
+            made[key] = proxy
+        return made[key]
+
+    return make

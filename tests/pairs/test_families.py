@@ -1,0 +1,214 @@
+"""Every family, and pairs unlike each other, through one mechanism: passes counted, gradients, published formulas."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from detkds_gp.experiment.check import simplest_formula
+from detkds_gp.fitness import ProxyTraining
+from detkds_gp.language import make_distiller, make_term, parse_distiller, ramped_half_and_half
+from detkds_gp.training import DistilledDetector, train
+
+from .conftest import FAMILIES, UNLIKE
+
+ProxyOf = Callable[..., ProxyTraining]
+PAIRS = (*FAMILIES, *UNLIKE)
+DENSE = {
+    "global", "foreground", "background", "instance", "class_logits", "class_map", "boxes", "cross_logits", "cross_map",
+}  # fmt: skip
+TWO_STAGE = {
+    "global", "foreground", "background", "instance", "class_logits", "boxes", "objectness", "objectness_map",
+    "proposals",
+}  # fmt: skip
+OFFERED = {
+    **dict.fromkeys(("retinanet", "fcos", "atss", "reppoints", "gfl_to_retinanet", "retinanet34_to_fcos18"), DENSE),
+    "gfl": DENSE | {"box_bins"},
+    **dict.fromkeys(("faster_rcnn", "cascade_rcnn", "cascade_mask_to_faster"), TWO_STAGE),
+    **dict.fromkeys(("mask_rcnn", "cascade_mask_rcnn"), TWO_STAGE | {"mask_logits"}),
+}
+STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3}
+"""Of the student's box head, where there is more than one."""
+
+
+def sided_inputs(proxy: ProxyTraining) -> dict[str, str]:
+    """Return the simplest formula of every sided input that the pair shares."""
+    grammar = proxy.task.primitive_set
+    sided = [d for d in grammar.declarations.values() if d.role == "input" and d.result.sided]
+    return {d.name: simplest_formula(d, grammar) for d in sided}
+
+
+def model_of(proxy: ProxyTraining, text: str) -> DistilledDetector:
+    model = proxy.model(parse_distiller(text, proxy.task.primitive_set), seed=0)
+    model.train()
+    return model
+
+
+def step(proxy: ProxyTraining, model: DistilledDetector) -> dict[str, Any]:
+    ((batch, said),) = islice(proxy.batches(0, model), 1)
+    return model.losses(batch, said)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_pair_offers_the_knowledge_of_its_family(name: str, proxy_of: ProxyOf) -> None:
+    assert set(sided_inputs(proxy_of(name))) == OFFERED[name]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_knowledge_gives_a_finite_loss_that_reaches_the_student(name: str, proxy_of: ProxyOf) -> None:
+    proxy = proxy_of(name)
+    for source, formula in sided_inputs(proxy).items():
+        model = model_of(proxy, formula)
+        (term,) = [value for key, value in step(proxy, model).items() if "distill" in key]
+        assert torch.isfinite(term).all(), source
+        assert term.detach().sum() > 0, source
+        term.mean().backward()
+        reached = [n for n, p in model.student.named_parameters() if p.grad is not None and p.grad.any()]
+        assert any(n.startswith("backbone") for n in reached), source
+        assert not any(p.grad is not None for p in proxy.teacher.parameters()), source
+
+
+def counted(model: nn.Module, side: str) -> Counter[str]:
+    """Count forwards by replacing them, independently of hooks."""
+    counts: Counter[str] = Counter()
+    for path in ("backbone", "neck", "bbox_head", "rpn_head", "roi_head.bbox_head", "roi_head.mask_head"):
+        part: Any = model
+        for piece in path.split("."):
+            part = getattr(part, piece, None) if part is not None else None
+        parts = list(part) if isinstance(part, nn.ModuleList) else [part] if part is not None else []
+        for one in parts:
+            one.forward = _counting(one.forward, counts, f"{side}.{path}")
+    return counts
+
+
+def _counting(forward: Any, counts: Counter[str], key: str) -> Any:
+    def run(*arguments: Any, **keywords: Any) -> Any:
+        counts[key] += 1
+        return forward(*arguments, **keywords)
+
+    return run
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("name", PAIRS)
+def test_both_run_no_more_than_they_must(name: str, kept: bool, proxy_of: ProxyOf) -> None:
+    proxy = proxy_of(name, **({} if kept else {"proxy.teacher_limit_mb": 0}))
+    grammar = proxy.task.primitive_set
+    first = {}
+    for source, formula in sided_inputs(proxy).items():
+        first.setdefault(grammar.declarations[source].niche, formula)
+    model = model_of(proxy, " + ".join(first.values()))
+    student = counted(model.student, "student")
+    teacher = counted(proxy.teacher, "teacher")
+    try:
+        step(proxy, model)
+    finally:
+        for module in proxy.teacher.modules():
+            module.__dict__.pop("forward", None)
+    stages = STAGES.get(name, 1)
+    expected = {"student.backbone": 1, "student.neck": 1}
+    heads = {"bbox_head": 1} if "class_map" in OFFERED[name] else {"rpn_head": 1, "roi_head.bbox_head": stages}
+    if "mask_logits" in OFFERED[name]:
+        heads["roi_head.mask_head"] = stages
+    assert student == expected | {f"student.{part}": count for part, count in heads.items()}
+    dense = "class_map" in OFFERED[name]
+    live = {} if kept else {"backbone": 1, "neck": 1, ("bbox_head" if dense else "rpn_head"): 1}
+    asked = {"bbox_head": 1} if dense else {"roi_head.bbox_head": 3 if "cascade" in name else 1}
+    if "mask_logits" in OFFERED[name]:
+        asked["roi_head.mask_head"] = 3 if "cascade" in name else 1
+    assert teacher == {f"teacher.{part}": count for part, count in (Counter(live) + Counter(asked)).items()}
+
+
+def features(proxy: ProxyTraining, model: DistilledDetector) -> list[tuple[Tensor, Tensor]]:
+    """Return the matched maps of the first batch, each detector run by itself; adapters by hand."""
+    ((batch, _),) = islice(proxy.batches(0, model), 1)
+    ours = model.student.extract_feat(model.student.data_preprocessor(batch, True)["inputs"])
+    with torch.no_grad():
+        theirs = proxy.teacher.extract_feat(proxy.teacher.data_preprocessor(batch, False)["inputs"])
+    layers = model.pairing.adapters["global"]
+    return [(layer(s), t) for layer, s, t in zip(layers, ours, theirs, strict=True)]
+
+
+def detkds(s: Tensor, t: Tensor) -> Tensor:
+    """l1 of unit channel vectors of the 2x2-pooled, channel-attended maps, T = 0.5."""
+    sides = []
+    for x in (s, t):
+        attention = x.abs().mean(dim=(2, 3)) / 0.5
+        x = x * (x.shape[1] * attention.exp() / attention.exp().sum(1, keepdim=True)).sqrt()[:, :, None, None]
+        x = torch.nn.functional.max_pool2d(x, 2)
+        sides.append(x / x.pow(2).sum(1, keepdim=True).sqrt().clamp_min(1e-6))
+    return (sides[0] - sides[1]).abs().mean()
+
+
+def pkd(s: Tensor, t: Tensor) -> Tensor:
+    """Mean square of maps brought to mean 0 and variance 1 channel by channel, over the batch."""
+    sides = []
+    for x in (s, t):
+        flat = x.transpose(0, 1).flatten(1).double()
+        sides.append((flat - flat.mean(1, keepdim=True)) / (flat.var(1, keepdim=True, unbiased=False) + 1e-12).sqrt())
+    return (sides[0] - sides[1]).square().mean()
+
+
+def cwd(s: Tensor, t: Tensor) -> Tensor:
+    """KL of every channel's distribution over space, averaged over images and channels."""
+    p, q = (x.flatten(2).double().softmax(dim=2) for x in (t, s))
+    return (p * (p / q).log()).sum(dim=2).mean()
+
+
+PUBLISHED = {
+    "l1(unit_channel(max_pool_2(channel_attention(global, 0.5))))": detkds,
+    "l2(standardize_channel(global))": pkd,
+    "kl(softmax_space(global, 1))": cwd,
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_published_formulas_agree_on_the_same_features(name: str, proxy_of: ProxyOf) -> None:
+    proxy = proxy_of(name)
+    for formula, level_loss in PUBLISHED.items():
+        model = model_of(proxy, formula)
+        term = step(proxy, model)["loss_distill_global"]
+        expected = [float(level_loss(s, t)) for s, t in features(proxy, model_of(proxy, formula))]
+        assert term.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-7), formula
+
+
+def random_distiller(proxy: ProxyTraining, rng: random.Random) -> str:
+    """Return the text of a distiller with one random tree for every knowledge that the pair has."""
+    grammar, terms = proxy.task.primitive_set, []
+    for niche in grammar.niches:
+        tree = ramped_half_and_half(grammar.niche(niche), rng, 1, 5)
+        terms.append(make_term(tree, grammar))
+    return make_distiller(terms, grammar).text.replace("calibrated", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAIRS)
+def test_ten_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf) -> None:
+    proxy, rng = proxy_of(name, **{"teacher.train.iterations": 20}), random.Random(name)
+    grammar = proxy.task.primitive_set
+    for _ in range(10):
+        distiller = parse_distiller(random_distiller(proxy, rng), grammar)
+        assert len(distiller.terms) == len(grammar.niches)
+        scaled = distiller.with_scales({})
+        model = proxy.model(scaled, seed=0)
+        before = {key: value.clone() for key, value in model.student.state_dict().items()}
+        losses = step(proxy, model.train())
+        terms = {key: value for key, value in losses.items() if "distill" in key}
+        assert len(terms) == len(grammar.niches)
+        total = sum(value.mean() for value in terms.values())
+        assert math.isfinite(float(total.detach()))
+        total.backward()
+        assert any(p.grad is not None and p.grad.any() for p in model.student.parameters()), scaled.text
+        model.zero_grad()
+        train(model, proxy.batches(0, model), proxy.task.settings, 20, seed=0)
+        after = model.student.state_dict()
+        assert all(torch.isfinite(value).all() for value in after.values() if value.is_floating_point()), scaled.text
+        assert any(not torch.equal(after[key], value) for key, value in before.items())
