@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -92,10 +92,11 @@ def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
     if "data_preprocessor" in config:
         config.model.setdefault("data_preprocessor", config.data_preprocessor)
     _set_num_classes(config.model, len(classes))
-    for key in spec.overrides:
+    overrides = dict(_dotted(spec.overrides))
+    for key in overrides:
         _check_parent(key, config)
     try:
-        config.merge_from_dict(dict(spec.overrides))
+        config.merge_from_dict(overrides)
         if config.get("custom_imports"):
             import_modules_from_strings(**config.custom_imports)
     except Exception as error:
@@ -153,6 +154,24 @@ def _set_num_classes(part: Any, count: int) -> None:
     elif isinstance(part, (list, tuple)):
         for child in part:
             _set_num_classes(child, count)
+
+
+def _dotted(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Write ``{"model": {"backbone": ...}}`` as dotted keys too: merged beside dotted ones, it would undo them."""
+    for key, value in overrides.items():
+        if key == "model" and isinstance(value, Mapping):
+            for part, inner in value.items():
+                yield from _flat(f"{key}.{part}", inner)
+        else:
+            yield key, value
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and "type" not in value and "_delete_" not in value:
+        for part, inner in value.items():
+            yield from _flat(f"{key}.{part}", inner)
+    else:
+        yield key, value
 
 
 def _check_parent(key: str, config: Config) -> None:

@@ -45,13 +45,21 @@ class TeacherSettings(DetectorSettings):
     """The teacher: with a checkpoint, or trained once by the tool.
 
     Attributes:
-        classes: names in the order of its labels, if they are not the data's; a checkpoint that names its classes
-            needs none. Classes are matched by name.
+        classes: names in the order of its labels, where its checkpoint does not name them and they are not the
+            data's. Classes are matched by name.
         train: how a teacher without a checkpoint is trained.
     """
 
     classes: tuple[str, ...] | None = None
     train: TeacherTraining = TeacherTraining()
+
+    @model_validator(mode="after")
+    def _named(self) -> TeacherSettings:
+        if self.classes is not None and self.checkpoint is None:
+            raise ValueError(
+                "teacher.classes is given without teacher.checkpoint; a teacher trained here has the data's"
+            )
+        return self
 
 
 class SplitSettings(Settings):

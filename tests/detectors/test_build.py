@@ -128,3 +128,12 @@ def test_pretrained_weights_that_cannot_be_had_come_with_a_remedy(spec, tmp_path
     missing = {"type": "Pretrained", "checkpoint": str(tmp_path / "absent.pth")}
     with pytest.raises(DetectorError, match=r"model\.backbone\.init_cfg=None"):
         build_detector(_with(spec("student"), model__backbone__init_cfg=missing), CLASSES)
+
+
+def test_nested_overrides_stand_beside_dotted_ones(spec):
+    """As ``--cfg-options student.overrides.model...`` gives them on a config that has overrides."""
+    nested = {**spec("student").overrides, "model": {"backbone": {"init_cfg": None, "stem_channels": 24}}}
+    config = detector_config(replace(spec("student"), overrides=nested), CLASSES)
+    backbone = config.model.backbone
+    assert (backbone.base_channels, backbone.stem_channels, backbone.init_cfg) == (16, 24, None)
+    assert config.model.bbox_head.stacked_convs == 2

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from detkds_gp.data.coco import data_hash
+from detkds_gp.detectors import build_detector, save_student
 from detkds_gp.errors import ConfigError, DataError, DeclarationError, DetectorError
 from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.config import DataSettings
@@ -140,11 +142,25 @@ def test_an_input_whose_kind_is_not_what_its_source_gives_is_named(tiny_config: 
         prepare(config, gather(config, own), tiny_config.parent, Listener())
 
 
-def test_a_teacher_may_name_its_classes_in_another_order(tiny_config: Path) -> None:
-    names = load_data(load_config(tiny_config).data)["train"].classes
-    task = prepared(tiny_config, **{"teacher.classes": [*reversed(names), "hat"]})
-    assert task.teacher_classes == (*reversed(names), "hat")
+@pytest.mark.parametrize("named", ["by the checkpoint", "by the config"])
+def test_a_teacher_may_know_other_classes_in_another_order(named: str, tiny_config: Path, tmp_path: Path) -> None:
+    config = load_config(tiny_config)
+    classes = (*reversed(load_data(config.data)["train"].classes), "hat")
+    checkpoint = tmp_path / "teacher.pth"
+    save_student(build_detector(config.teacher.spec(), classes), checkpoint, classes)
+    options: dict[str, Any] = {"teacher.checkpoint": str(checkpoint)}
+    if named == "by the config":
+        content = torch.load(checkpoint, weights_only=True)
+        torch.save({"state_dict": content["state_dict"]}, checkpoint)
+        options["teacher.classes"] = list(classes)
+    task = prepared(tiny_config, **options)
+    assert task.teacher_classes == classes
     assert task.pair.shared["class_logits"].notes == ("classes matched by name",)
+
+
+def test_classes_of_a_teacher_that_is_still_to_be_trained_are_refused(tiny_config: Path) -> None:
+    with pytest.raises(ConfigError, match=r"teacher\.classes is given without teacher\.checkpoint"):
+        prepared(tiny_config, **{"teacher.classes": ["a", "b"]})
 
 
 def test_outputs_that_would_be_too_large_are_not_kept(tiny_config: Path) -> None:

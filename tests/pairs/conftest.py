@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,7 @@ def proxy_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ProxyTra
     def make(name: str, **options: Any) -> ProxyTraining:
         key = f"{name} {options}"
         if key not in made:
-            work_dir = folder / str(len(made))
-            work_dir.mkdir()
+            work_dir = Path(tempfile.mkdtemp(dir=folder))
             fixed = {
                 "data.digits.root": str(folder / "digits"),
                 "cache_dir": str(folder / "cache"),
