@@ -1,4 +1,4 @@
-"""A whole experiment in a minute: 64x64 scenes of four digits, trainings of a few steps, generations of a few."""
+"""A whole experiment in a minute or two: 64x64 scenes of four digits, trainings and generations of a few steps."""
 
 primitive_set = "detkds_gp.primitives:DETKDS"
 
