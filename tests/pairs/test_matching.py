@@ -14,7 +14,16 @@ import torch
 from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
-from detkds_gp.detectors import DetectorSpec, Pairing, Taps, build_detector, save_student, scene_of, teacher_knowledge
+from detkds_gp.detectors import (
+    SAID,
+    DetectorSpec,
+    Pairing,
+    Taps,
+    build_detector,
+    save_student,
+    scene_of,
+    teacher_knowledge,
+)
 from detkds_gp.detectors.roi import ask_masks, ask_regions
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.language import parse_distiller
