@@ -82,6 +82,8 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
     if random_weights:
         config = without_weights(config)
     materials = gather(config)
+    for niche in config.knowledge or ():
+        materials.primitive_set.niche(niche)
     wired = wire(config, materials.splits["train"], materials.primitive_set, random_weights=random_weights)
     check_masks(config, wired, materials.splits)
     device = config.proxy.device

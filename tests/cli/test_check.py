@@ -1,0 +1,96 @@
+"""`gp_search check`, down to the paper's eight pairs on images in COCO's layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.datasets import CocoDataset
+
+from .conftest import GpSearch
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+COCO = sorted(path.stem for path in (CONFIGS / "coco").glob("*.py"))
+
+
+def test_it_prints_what_a_pair_shares_and_what_a_step_costs(gp_search: GpSearch, tiny_config: Path) -> None:
+    ended = gp_search("check", tiny_config)
+    assert ended.code == 0, ended.err
+    assert "8: 8x8x8 > 16x8x8" in ended.out
+    assert "not shared: box_bins: the student's RetinaHead predicts boxes as numbers" in ended.out
+    assert "milliseconds" in ended.out
+    assert "student.backbone ran" in ended.out
+
+
+def test_its_json_holds_the_same(gp_search: GpSearch, tiny_config: Path) -> None:
+    ended = gp_search("check", tiny_config, "--json")
+    values = json.loads(ended.out)
+    assert {"offers", "alone", "distilled", "ap", "said"} == set(values)
+    offers = {offer["name"]: offer for offer in values["offers"]}
+    assert offers["class_logits"]["strides"] == [8, 16, 32]
+    assert offers["class_logits"]["scale"] > 0
+    assert values["distilled"]["passes"]["student.backbone"] == 1
+
+
+def test_knowledge_that_the_pair_does_not_have_ends_with_2(gp_search: GpSearch, tiny_config: Path) -> None:
+    ended = gp_search("check", tiny_config, "--cfg-options", "knowledge=global,mask_logits")
+    assert ended.code == 2
+    assert "the config asks for 'mask_logits': the student's RetinaNet has no RoI head" in ended.err
+    assert "shared knowledge" in ended.out
+
+
+def test_misspelt_keys_end_with_2_and_the_nearest(gp_search: GpSearch, tiny_config: Path) -> None:
+    ended = gp_search("check", tiny_config, "--cfg-options", "proxy.itertions=3")
+    assert ended.code == 2
+    assert "did you mean 'iterations'" in ended.err
+    ended = gp_search("check", tiny_config, "--cfg-options", "knowledge=[globl]")
+    assert ended.code == 2
+    assert "did you mean 'global'" in ended.err
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred generated images in COCO 2017's layout, few of which a proxy takes; two objects with masks on each."""
+    root = tmp_path_factory.mktemp("coco")
+    (root / "annotations").mkdir()
+    rng = np.random.default_rng(0)
+    names = CocoDataset.METAINFO["classes"]
+    for split, count in (("train2017", 100), ("val2017", 4)):
+        (root / split).mkdir()
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for number in range(count):
+            name = f"{number:012d}.jpg"
+            cv2.imwrite(str(root / split / name), rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))
+            images.append({"id": number, "file_name": name, "width": 320, "height": 240})
+            for left, top, side in ((20, 30, 150), (200, 100, 40)):
+                corners = [left, top, left + side, top, left + side, top + side, left, top + side]
+                annotations.append({
+                    "id": len(annotations) + 1, "image_id": number, "category_id": 1 + len(annotations) % 80,
+                    "bbox": [left, top, side, side], "area": side * side, "iscrowd": 0, "segmentation": [corners],
+                })  # fmt: skip
+        categories = [{"id": index + 1, "name": name} for index, name in enumerate(names)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COCO)
+def test_the_papers_pairs_are_wired(name: str, gp_search: GpSearch, coco: Path) -> None:
+    options = [f"data.root={coco}", "proxy.image_size=256,256", "proxy.batch_size=2"]
+    ended = gp_search("check", CONFIGS / "coco" / f"{name}.py", "--random-weights", "--json", "--cfg-options", *options)
+    assert ended.code == 0, ended.err
+    report = json.loads(ended.out)
+    shared = {offer["name"]: offer for offer in report["offers"] if not offer["reason"]}
+    wanted = {"global", "foreground", "background", "instance", "class_logits", "boxes"}
+    wanted |= {"box_bins"} if name.startswith("gfl") else set()
+    wanted |= {"objectness", "proposals"} if "faster" in name or "mask" in name else {"class_map", "cross_logits"}
+    wanted |= {"mask_logits"} if "to_mask_rcnn" in name else set()
+    assert wanted <= set(shared)
+    assert all(shared[name]["scale"] for name in wanted)
+    assert report["alone"]["passes"]["student.backbone"] == report["distilled"]["passes"]["student.backbone"] == 1
