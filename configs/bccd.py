@@ -4,6 +4,7 @@ gp_search run configs/bccd.py --cfg-options data.root=/path/to/bccd
 """
 
 primitive_set = "detkds_gp.primitives:DETKDS"
+knowledge = ("global", "foreground_background", "instance", "class_logits", "localization")
 
 data = dict(
     root="data/bccd",
@@ -51,15 +52,18 @@ proxy = dict(
     calibration_iterations=20,
 )
 search = dict(
-    divide=dict(population=5, offspring=5, generations=1),
-    conquer=dict(population=4, offspring=4, generations=1),
-    champions=2,
+    divide=dict(population=4, offspring=2, generations=1),
+    conquer=dict(population=5, offspring=5, generations=1),
+    champions=1,
     weights=(0.5, 1.0, 2.0, 5.0, 10.0),
     divide_weight=2.0,
     warm_start=(
         "l2(standardize_channel(global))",  # PKD
         "kl(softmax_space(global, 1))",  # CWD
         "binary_kl(units(class_logits, 1))",  # plain logit distillation
+        "l2_sum(foreground)",  # FGD's first term
+        "l2(instance)",
+        "weighted_giou(boxes, box_score)",
     ),
 )
 verdict = dict(seeds=(1001, 1002, 1003, 1004))

@@ -1,6 +1,7 @@
 """Scenes of handwritten digits, a narrow RetinaNet student and a wider teacher: minutes on two CPU cores."""
 
 primitive_set = "detkds_gp.primitives:DETKDS"
+knowledge = ("global", "foreground_background", "instance", "class_logits", "localization")
 
 # Four digits rather than ten: a student learns them in so few iterations.
 data = dict(digits=dict(root="work_dirs/digits", train=240, selection=100, test=150, size=96, digits=(0, 1, 4, 7)))
@@ -50,9 +51,9 @@ proxy = dict(
     calibration_iterations=20,
 )
 search = dict(
-    divide=dict(population=5, offspring=5, generations=1),
+    divide=dict(population=3, offspring=2, generations=1),
     conquer=dict(population=4, offspring=4, generations=1),
-    champions=2,
+    champions=1,
     weights=(0.5, 1.0, 2.0, 5.0),
 )
 verdict = dict(seeds=(1001, 1002, 1003, 1004))

@@ -121,16 +121,18 @@ class Summary:
                 "selection_ap": [score.ap for score in baseline if score is not None and score.ok],
             },
             "best": self._best(ranking[0]) if ranking else None,
-            "niches": {
-                niche: {
-                    "formula": ranked.distiller.text,
-                    "selection_ap": ranked.score.ap,
-                    "test_ap": self._verdict_aps(ranked.text),
-                }
-                for niche, ranked in self.champions(ranking).items()
-            },
+            "niches": {niche: self._champion(ranked) for niche, ranked in self.champions(ranking).items()},
             "counts": self._counts(),
             "wall_seconds": self._wall_seconds(),
+        }
+
+    def _champion(self, ranked: Ranked) -> dict[str, Any]:
+        test_ap, gain = self.verdict(ranked.text)
+        return {
+            "formula": ranked.distiller.text,
+            "selection_ap": ranked.score.ap,
+            "test_ap": test_ap,
+            "gain": gain.to_json() if gain else None,
         }
 
     def _best(self, ranked: Ranked) -> dict[str, Any]:
