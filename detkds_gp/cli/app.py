@@ -40,6 +40,7 @@ def run(
     config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>.", show_default=False)] = None,
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
+    executor: Annotated[str | None, typer.Option(help="local, serial or ray.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
@@ -51,7 +52,8 @@ def run(
     from detkds_gp.cli.tables import print_result
     from detkds_gp.experiment import Experiment, load_config
 
-    options = parse_options(cfg_options or []) | ({"execution.workers": workers} if workers else {})
+    given = {"execution.executor": executor, "execution.workers": workers}
+    options = parse_options(cfg_options or []) | {key: value for key, value in given.items() if value is not None}
     console = Console()
     experiment = Experiment(load_config(config, options), work_dir or Path("work_dirs") / Path(config).stem)
     with watching(console, quiet) as listener:

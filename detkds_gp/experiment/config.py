@@ -126,14 +126,24 @@ class ExecutionSettings(Settings):
     """Where candidates are trained; none of it changes a result.
 
     Attributes:
-        executor: ``local`` worker processes, or ``serial``: in this process, without time limits.
+        executor: ``local`` worker processes, ``serial``: in this process, without time limits, or ``ray``.
         workers: worker processes.
+        gpus_per_worker: GPUs, or the share of one, that each worker takes; 0 leaves all visible to all.
+        address: of a running Ray cluster; None takes RAY_ADDRESS, else starts an instance on this machine.
         time_limit_seconds: for one candidate.
     """
 
-    executor: Literal["local", "serial"] = "local"
+    executor: Literal["local", "serial", "ray"] = "local"
     workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 2), ge=1)
+    gpus_per_worker: float = Field(0.0, ge=0)
+    address: str | None = None
     time_limit_seconds: float = Field(600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _shares(self) -> ExecutionSettings:
+        if self.executor == "local" and self.gpus_per_worker > 1:
+            raise ValueError(f"execution.gpus_per_worker is {self.gpus_per_worker:g}, wanted at most 1 for 'local'")
+        return self
 
 
 class ExperimentConfig(Settings):

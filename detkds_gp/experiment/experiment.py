@@ -8,19 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from deap import tools
 
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import DetectorError, UserError
-from detkds_gp.execution import Executor, LocalExecutor, SerialExecutor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
+from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
-from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, TeacherRequest
+from detkds_gp.fitness import ProbeRequest, ProxyTask, Request, TeacherRequest
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
@@ -98,19 +97,11 @@ class Experiment:
         with Store.open(self.work_dir) as store:
             store.begin(materials.fingerprint(self.config))
             store.record_event("started")
-            answers = Answers(store, partial(self._executor, task), listener, self.config.baseline_seeds[0])
+            answers = Answers(store, partial(make_executor, self.config, task), listener, self.config.baseline_seeds[0])
             try:
                 return _Run(self, store, answers, task, listener).outcome()
             finally:
                 answers.close()
-
-    def _executor(self, task: ProxyTask) -> Executor:
-        execution = self.config.execution
-        worker = ProxyWorker(task)
-        if execution.executor == "serial":
-            torch.set_num_threads(self.config.threads)
-            return SerialExecutor(worker)
-        return LocalExecutor(worker, execution.workers, execution.time_limit_seconds, self.config.threads)
 
 
 _WHO = {TeacherRequest: "teacher", ProbeRequest: "student for calibration"}
