@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from detkds_gp.execution._pool import MOVED, NOT_STARTED, PoolExecutor
 
 _POLL_SECONDS = 1.0
 _SCHEDULING_SECONDS = 300.0
+_CONNECT_SECONDS = 5.0
 _SHOWN = 300
 
 
@@ -198,6 +200,7 @@ def _connected(resources: Resources, workers: int) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     address = resources.address or os.environ.get("RAY_ADDRESS") or "local"
+    _check_reachable(address)
     here = {"num_cpus": max(1, round(workers * resources.num_cpus)), "include_dashboard": False}
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", **(here if address == "local" else {}))
@@ -205,6 +208,22 @@ def _connected(resources: Resources, workers: int) -> tuple[Any, bool]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(f"no Ray cluster at {address!r}: {reason}; start it, or give execution.address") from error
     return ray, True
+
+
+def _check_reachable(address: str) -> None:
+    """Try a host:port for seconds; Ray itself would try for minutes.
+
+    Raises:
+        ConfigError: nobody listens there.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"no Ray cluster at {address!r}: {reason}; start it, or mend execution.address") from error
 
 
 def _meaning(error: Exception, spent: float) -> Any:

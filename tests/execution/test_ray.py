@@ -28,7 +28,6 @@ def ray():
     ray.shutdown()
 
 
-@pytest.mark.slow
 def test_an_absent_cluster_is_named():
     pytest.importorskip("ray")
     with pytest.raises(ConfigError, match="no Ray cluster at '127.0.0.1:1'"):
