@@ -20,7 +20,8 @@ def sources_beside(modules: Iterable[str]) -> dict[str, str]:
     Returns:
         by name; a package's ends with ``.``. Modules of installed packages do not count as lying there.
     """
-    folders = {folder for name in modules if (folder := _folder(name)) is not None}
+    own = [name for name in modules if name.partition(".")[0] != __name__.partition(".")[0]]
+    folders = {folder for name in own if (folder := _folder(name)) is not None}
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         file = Path(getattr(module, "__file__", None) or "")

@@ -131,6 +131,7 @@ class ExecutionSettings(Settings):
         gpus_per_worker: GPUs, or the share of one, that each worker takes; 0 leaves all visible to all.
         address: of a running Ray cluster; None takes RAY_ADDRESS, else starts an instance on this machine.
         time_limit_seconds: for one candidate.
+        grace_seconds: in which candidates at work may finish when the run is asked to stop.
     """
 
     executor: Literal["local", "serial", "ray"] = "local"
@@ -138,6 +139,7 @@ class ExecutionSettings(Settings):
     gpus_per_worker: float = Field(0.0, ge=0)
     address: str | None = None
     time_limit_seconds: float = Field(600.0, gt=0)
+    grace_seconds: float = Field(60.0, ge=0)
 
     @model_validator(mode="after")
     def _shares(self) -> ExecutionSettings:
@@ -161,6 +163,7 @@ class ExperimentConfig(Settings):
         baseline_seeds: students without distillation that show the noise on the selection split; the first is
             the seed of the search's trainings.
         execution: where it runs.
+        budget: what it may spend: ``200`` evaluations, ``8h``, ``12gpuh``; None for all that is planned.
         threads: CPU threads of every training; another count changes the last digits.
         seed: of the search.
         cache_dir: where a trained teacher is kept.
@@ -177,6 +180,7 @@ class ExperimentConfig(Settings):
     verdict: VerdictSettings = VerdictSettings()
     baseline_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=3)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    budget: str | None = None
     threads: int = Field(1, ge=1)
     seed: int = 0
     cache_dir: str = "work_dirs/cache"
@@ -198,7 +202,7 @@ class ExperimentConfig(Settings):
 
         Where it runs and where files lie does not; the files themselves are compared by their content.
         """
-        elsewhere = {"execution", "cache_dir", "require_better_teacher", "data"}
+        elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data"}
         files: dict[str, Any] = {"student": {"checkpoint"}, "teacher": {"checkpoint"}}
         return self.model_dump(mode="json", exclude=files | dict.fromkeys(elsewhere, True))
 

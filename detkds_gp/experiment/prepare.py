@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -52,8 +53,13 @@ class Materials:
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
             "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in _detectors(config).items()},
-            "versions": {name: version(name) for name in MATTERS},
+            "versions": installed_versions(MATTERS),
         }
+
+
+def installed_versions(names: Sequence[str]) -> dict[str, str]:
+    """Return the installed version of each distribution."""
+    return {name: version(name) for name in names}
 
 
 def _detectors(config: ExperimentConfig) -> dict[str, DetectorSpec]:

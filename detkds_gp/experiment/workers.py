@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import torch
 
-from detkds_gp.execution import Executor, LocalExecutor, RayExecutor, Resources, SerialExecutor
+from detkds_gp.execution import Executor, Factory, LocalExecutor, RayExecutor, Resources, SerialExecutor
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import PrimitiveSet
 
 
-def make_executor(config: ExperimentConfig, task: ProxyTask) -> Executor:
+def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: PrimitiveSet) -> Executor:
     """Make the executor that the config names; local processes start with their first task.
+
+    Args:
+        config: of the experiment.
+        worker: builds the evaluator in each worker.
+        primitive_set: whose modules travel to a cluster.
 
     Raises:
         ConfigError: Ray is not installed, or its cluster cannot be reached.
     """
-    execution, worker = config.execution, ProxyWorker(task)
+    execution = config.execution
     if execution.executor == "serial":
         torch.set_num_threads(config.threads)
         return SerialExecutor(worker)
@@ -24,7 +28,7 @@ def make_executor(config: ExperimentConfig, task: ProxyTask) -> Executor:
     if execution.executor == "local":
         return LocalExecutor(worker, workers, limit, config.threads, gpus)
     resources = Resources(config.threads, gpus, execution.address)
-    return RayExecutor(worker, workers, limit, resources, own_modules(task.primitive_set))
+    return RayExecutor(worker, workers, limit, resources, {*own_modules(primitive_set), type(worker).__module__})
 
 
 def own_modules(primitive_set: PrimitiveSet) -> list[str]:
