@@ -62,10 +62,10 @@ class Analytic:
             return Scale(0.5)
         if not isinstance(request, Trial):
             return Score(0.9, 0.9)
+        if request.distiller == "none":
+            return Score(0.1, 0.1)
         seconds = 2 * self.seconds * number(request.distiller)
         time.sleep(seconds)
-        if request.distiller == "none":
-            return Score(0.1, 0.1, wall_seconds=seconds)
         fault = int(10 * number("fault" + request.distiller))
         if fault < len(self.faults) and (failed := strike(self.faults[fault])):
             return failed
