@@ -73,7 +73,7 @@ class PoolExecutor:
         if self._closed or self._running:
             raise RuntimeError(f"this executor {'is closed' if self._closed else 'runs already'}")
         self._running = True
-        round_ = _Round(tasks, self._limit if limited else None)
+        round_ = _Round(tasks, self._limit if limited else None, self._workers)
         began = self._now()
         try:
             while (round_.waiting and not self._draining) or round_.busy:
@@ -104,21 +104,20 @@ class PoolExecutor:
         return time.monotonic()
 
     def _hand_out(self, round_: _Round) -> None:
-        if self._draining:
+        if self._draining or not round_.waiting:
             return
-        for worker in self._workers:
-            if not round_.waiting:
-                break
-            if worker not in round_.busy and worker.ready:
-                index = round_.waiting.popleft()
-                worker.give(round_.tasks[index], round_.limit)
-                round_.busy[worker] = (index, self._now())
+        for worker in [worker for worker in round_.free if worker.ready][: len(round_.waiting)]:
+            index = round_.waiting.popleft()
+            worker.give(round_.tasks[index], round_.limit)
+            del round_.free[worker]
+            round_.busy[worker] = (index, self._now())
 
     def _collect(self, round_: _Round) -> list[tuple[int, Any]]:
         """Return (index, result or Fault) of the workers now free; tasks that never ran wait again."""
         answers = []
         for worker in [w for w in round_.busy if w.answered]:
             index, given_at = round_.busy.pop(worker)
+            round_.free[worker] = None
             self.usage.busy_seconds += self._now() - given_at
             answer = round_.settled(index, self._counted(worker.answer()))
             if answer is NOT_STARTED:
@@ -147,7 +146,8 @@ class PoolExecutor:
 class _Round:
     """The tasks of one ``run`` and where they are."""
 
-    def __init__(self, tasks: Sequence[Any], limit: float | None) -> None:
+    def __init__(self, tasks: Sequence[Any], limit: float | None, workers: Iterable[Worker]) -> None:
+        self.free: dict[Worker, None] = dict.fromkeys(workers)
         self.tasks = tasks
         self.limit = limit
         self.waiting = deque(range(len(tasks)))
