@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -25,22 +26,19 @@ def sources_beside(modules: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         file = Path(getattr(module, "__file__", None) or "")
-        if (
-            file.suffix == ".py"
-            and name != "__main__"
-            and _folder(name) in folders
-            and "site-packages" not in file.parts
-        ):
+        if file.suffix == ".py" and file.is_file() and name != "__main__" and _folder(name) in folders:
             found[f"{name}." if hasattr(module, "__path__") else name] = file.read_text(encoding="utf-8")
     return found
 
 
 def _folder(name: str) -> Path | None:
-    """Return the folder that holds a module's outermost package."""
+    """Return the folder that holds a module's outermost package; None for what is installed."""
     file = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
     if file is None:
         return None
     path = Path(file).resolve()
+    if "site-packages" in path.parts:
+        return None
     return path.parent.parent if path.name == "__init__.py" else path.parent
 
 
@@ -61,9 +59,7 @@ class _Travelled(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        source = self._sources.get(name) or self._sources[f"{name}."]
-        exec(compile(source, f"<{name}, travelled>", "exec"), vars(module))
-
-    def get_source(self, name: str) -> str:
-        """Return the source, for `inspect` and tracebacks."""
-        return self._sources.get(name) or self._sources[f"{name}."]
+        source = self._sources[name if name in self._sources else f"{name}."]
+        file = f"<{name}, travelled>"
+        linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # for tracebacks and inspect
+        exec(compile(source, file, "exec"), vars(module))

@@ -13,7 +13,7 @@ def elsewhere(tmp_path, monkeypatch):
     (tmp_path / "grown").mkdir()
     (tmp_path / "grown/__init__.py").write_text("from grown.leaf import LEAF\n")
     (tmp_path / "grown/leaf.py").write_text("import beside\nLEAF = beside.ROOT + 1\n")
-    (tmp_path / "beside.py").write_text("ROOT = 41\n")
+    (tmp_path / "beside.py").write_text("ROOT = 41\ndef root():\n    return ROOT\n")
     (tmp_path / "never_loaded.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
@@ -31,12 +31,12 @@ def test_a_module_travels_with_all_loaded_ones_beside_it(elsewhere):
         from detkds_gp.execution._travel import install
         install(eval(sys.argv[1]))
         import grown
-        print(grown.LEAF, getattr(grown, "__file__", "nowhere"), inspect.getsource(grown.leaf)[:13])
+        print(grown.LEAF, getattr(grown, "__file__", "nowhere"), inspect.getsource(grown.leaf.beside.root)[:11])
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), repr(sources)], cwd="/", capture_output=True, text=True
     )
-    assert ended.stdout.strip() == "42 nowhere import beside", ended.stderr
+    assert ended.stdout.strip() == "42 nowhere def root():", ended.stderr
 
 
 def test_nothing_travels_for_what_is_installed():
