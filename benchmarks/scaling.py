@@ -35,6 +35,8 @@ from detkds_gp.score import Scale, Score, Trial
 from detkds_gp.search import Search, SearchSettings, StageSettings
 from detkds_gp.store import Store
 
+EVALUATIONS = int(os.environ.get("EVALUATIONS", "100000"))
+
 
 class Clock:
     """Virtual time: jumps from one end of a training to the next; the engine's own time is added.
@@ -181,18 +183,20 @@ def workers_real(executor: str, quick: bool) -> dict[str, Any]:
 
 
 def replay(quick: bool) -> dict[str, Any]:
-    """Run a search of 100,000 evaluations from memory, then again from its store."""
-    generations = 1 if quick else math.ceil(100_000 / (500 * len(OMNI.niches))) - 1
+    """Run a search of EVALUATIONS from memory, then again from its store."""
     per_niche = 20 if quick else 500
+    generations = 1 if quick else max(0, math.ceil(EVALUATIONS / (per_niche * len(OMNI.niches))) - 1)
     with tempfile.TemporaryDirectory() as folder:
         with Store.open(folder) as store:
             store._connection.exec_driver_sql("PRAGMA synchronous=OFF")  # only the replay is measured
             searched(Search(OMNI, settings(per_niche, generations)), store, SimulatedExecutor(64, lognormal(1, 0.5)))
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         with Store.open(folder) as store:
             search = Search(OMNI, settings(per_niche, generations))
             searched(search, store, None)
-        return {"evaluations": search.counts["trained"], "seconds": round(time.perf_counter() - started, 2)}
+            seconds = time.perf_counter() - started
+        cpu = time.process_time() - cpu
+        return {"evaluations": search.counts["trained"], "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
 
 
 def large_store(quick: bool) -> dict[str, Any]:
