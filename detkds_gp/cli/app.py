@@ -15,6 +15,7 @@ from rich.console import Console
 
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.errors import UserError
 
 OPTIONS_FLAG = "--cfg-options"
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(store_app, name="store")
 
 WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
 SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
@@ -39,7 +41,10 @@ def run(
     config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>.", show_default=False)] = None,
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
+    executor: Annotated[str | None, typer.Option(help="local, serial or ray.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
+    budget: Annotated[str | None, typer.Option(help="200 (evaluations), 8h or 12gpuh.", show_default=False)] = None,
+    new: Annotated[bool, typer.Option("--new", help="Start anew, in a numbered sibling.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
     """Search for a distiller; called again after a stop, continue."""
@@ -50,12 +55,25 @@ def run(
     from detkds_gp.cli.tables import print_result
     from detkds_gp.experiment import Experiment, load_config
 
-    options = parse_options(cfg_options or []) | ({"execution.workers": workers} if workers else {})
+    given = {"execution.executor": executor, "execution.workers": workers, "budget": budget}
+    options = parse_options(cfg_options or []) | {key: value for key, value in given.items() if value is not None}
     console = Console()
-    experiment = Experiment(load_config(config, options), work_dir or Path("work_dirs") / Path(config).stem)
+    checked, folder = load_config(config, options), work_dir or Path("work_dirs") / Path(config).stem
+    if new:
+        folder = _anew(folder)
+    experiment = Experiment(checked, folder)
     with watching(console, quiet) as listener:
         outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
+
+
+def _anew(work_dir: Path) -> Path:
+    """Make a numbered sibling, and let the command that continues name it."""
+    from detkds_gp.experiment.siblings import new_sibling
+
+    sibling = new_sibling(work_dir)
+    sys.argv = [argument for argument in sys.argv if argument != "--new"] + ["--work-dir", str(sibling)]
+    return sibling
 
 
 @app.command()
@@ -192,7 +210,6 @@ def main() -> None:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     try:
         app(spread_options(sys.argv[1:]))
     except UserError as error:
@@ -201,12 +218,20 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
-        errors.print(f"stopped; nothing that was finished is lost. Continue with: {_escaped(command)}")
+        errors.print(f"stopped; nothing that was finished is lost. Continue with: {_escaped(_command())}")
         sys.exit(INTERRUPTED)
     except Exception:
         errors.print_exception()
-        errors.print(f"[red]This is a fault of detkds_gp, not yours.[/red] The command was: {_escaped(command)}")
+        errors.print(f"[red]This is a fault of detkds_gp, not yours.[/red] The command was: {_escaped(_command())}")
         sys.exit(1)
+
+
+def _command() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+for _extra in COMMANDS:
+    app.command()(_extra)
 
 
 def _escaped(value: object) -> str:

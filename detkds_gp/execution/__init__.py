@@ -1,7 +1,11 @@
-"""Where evaluations run: in this process or in local worker processes."""
+"""Where evaluations run: in this process, in local worker processes, or on a Ray cluster."""
 
-from detkds_gp.execution._base import Executor, Fault, WorkerStartError
+from detkds_gp.execution._base import Executor, Factory, Fault, Usage, WorkerStartError
 from detkds_gp.execution.local import LocalExecutor
+from detkds_gp.execution.ray import RayExecutor, Resources
 from detkds_gp.execution.serial import SerialExecutor
 
-__all__ = ["Executor", "Fault", "LocalExecutor", "SerialExecutor", "WorkerStartError"]
+__all__ = [
+    "Executor", "Factory", "Fault", "LocalExecutor", "RayExecutor", "Resources", "SerialExecutor", "Usage",
+    "WorkerStartError",
+]  # fmt: skip

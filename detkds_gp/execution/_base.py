@@ -40,12 +40,35 @@ class Fault:
     wall_seconds: float
 
 
+@dataclass
+class Usage:
+    """How well the workers of an executor were used.
+
+    Attributes:
+        busy_seconds: worker seconds spent on tasks.
+        held_seconds: worker seconds from the start to the end of every ``run``.
+    """
+
+    busy_seconds: float = 0.0
+    held_seconds: float = 0.0
+
+    @property
+    def idle_share(self) -> float:
+        """The share of the held seconds in which a worker had no task, in [0, 1]."""
+        return max(0.0, 1 - self.busy_seconds / self.held_seconds) if self.held_seconds else 0.0
+
+
 class Executor(Protocol):
     """Runs tasks by evaluators that a factory builds once per worker.
 
     Tasks and results are any picklable values. The factory is a picklable callable without
     arguments; it loads models and data and returns the evaluator, ``evaluate(task) -> result``.
+
+    Attributes:
+        usage: of the workers so far.
     """
+
+    usage: Usage
 
     def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
         """Yield (index into ``tasks``, result or fault) as tasks finish, each index exactly once.
@@ -57,6 +80,10 @@ class Executor(Protocol):
             Exception: what the factory raised, as itself where it can be pickled.
             WorkerStartError: worker processes die while starting.
         """
+        ...
+
+    def drain(self) -> None:
+        """Hand out no further task: ``run`` ends when what is at work has answered. For signal handlers."""
         ...
 
     def close(self) -> None:
@@ -91,3 +118,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and bool(_ALLOCATION_FAILED.search(str(error)))
+
+
+def check_positive(**numbers: float | None) -> None:
+    """Refuse what is not above 0; None stands for no limit.
+
+    Raises:
+        ValueError: naming all numbers.
+    """
+    if any(number is not None and number <= 0 for number in numbers.values()):
+        got = ", ".join(f"{name}={number}" for name, number in numbers.items())
+        raise ValueError(f"got {got}; wanted positive numbers")

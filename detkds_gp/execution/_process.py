@@ -6,23 +6,15 @@ import multiprocessing
 import pickle
 import signal
 import time
-from collections.abc import Iterable
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from enum import Enum
-from typing import Any, Final
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from detkds_gp.execution import _worker
 from detkds_gp.execution._base import Fault
-
-
-class _NotStarted(Enum):
-    NOT_STARTED = "the process died before it took the task"
-
-
-NOT_STARTED: Final = _NotStarted.NOT_STARTED
+from detkds_gp.execution._pool import NOT_STARTED, stop_all
 
 
 class WorkerProcess:
@@ -38,11 +30,16 @@ class WorkerProcess:
 
     future: Future[bytes]
 
-    def __init__(self, build: tuple[bytes, int]) -> None:
+    def __init__(self, build: tuple[bytes, int, str | None]) -> None:
         self._build = build
         self._limit: float | None = None
         self._pool: ProcessPool | None = None
         self._given_at = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Always: the process is started with its first task."""
+        return True
 
     def give(self, task: Any, time_limit_seconds: float | None) -> None:
         """Hand out a task, with no limit if None; its answer arrives through ``future``."""
@@ -93,15 +90,6 @@ class WorkerProcess:
         if self._pool is not None:
             self._pool.join()
             self._pool = None
-
-
-def stop_all(workers: Iterable[WorkerProcess]) -> None:
-    """Kill the processes of these workers, whatever they do, and wait for their end."""
-    stopping = list(workers)
-    for worker in stopping:
-        worker.begin_stop()
-    for worker in stopping:
-        worker.finish_stop()
 
 
 def _end(exit_code: int) -> str:

@@ -1,4 +1,4 @@
-"""What runs inside a worker process of the local executor.
+"""What runs inside a worker process.
 
 Everything crosses the process boundary as bytes pickled here and there, so that a value that
 cannot be pickled is one task's fault and not the end of the pool.
@@ -31,8 +31,24 @@ class StartFailure:
 _evaluator: Callable[[Any], Any] | StartFailure | None = None
 
 
-def start(factory: bytes, threads: int) -> None:
-    """Prepare this process and build its evaluator; a failure is kept for the first task.
+def start(factory: bytes, threads: int, device: str | None = None) -> None:
+    """Prepare this process and build its evaluator.
+
+    Args:
+        factory: see `build`.
+        threads: see `build`.
+        device: the only GPU that this process may see; None for all.
+    """
+    # The default action kills at once; a Python handler would wait for native code to return.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    build(factory, threads)
+
+
+def build(factory: bytes, threads: int) -> None:
+    """Build this process's evaluator; a failure is kept for the first task.
 
     Args:
         factory: the pickled factory; unpickled only after the thread counts are set, because it
@@ -40,9 +56,6 @@ def start(factory: bytes, threads: int) -> None:
         threads: of each numeric library.
     """
     global _evaluator
-    # The default action kills at once; a Python handler would wait for native code to return.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_threads(threads)
     try:
         _evaluator = pickle.loads(factory)()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from typing import Any
 
-from detkds_gp.execution._base import Factory, WorkerStartError
-from detkds_gp.execution._process import NOT_STARTED, WorkerProcess, stop_all
+from detkds_gp.execution._base import Factory, check_positive
+from detkds_gp.execution._pool import PoolExecutor
+from detkds_gp.execution._process import WorkerProcess
 
-_START_ATTEMPTS = 2
 _POLL_SECONDS = 1.0
 
 
-class LocalExecutor:
+class LocalExecutor(PoolExecutor):
     """Runs tasks in worker processes; a crash, a kill or a time limit costs one task.
 
     Each worker is a fresh interpreter (spawn) that builds its evaluator once, before its first
@@ -28,9 +27,11 @@ class LocalExecutor:
         time_limit_seconds: of one task, counted from when a worker whose evaluator is built takes
             it, so that start-up is free (and has no limit); None for no limit.
         threads: of each numeric library in each worker.
+        gpus: share of a GPU that each worker takes, at most 1: with 0.5 the first two workers see the
+            first GPU only. 0 leaves all GPUs visible to all workers.
 
     Raises:
-        ValueError: a number is not positive.
+        ValueError: a number is not positive, or the share is not in [0, 1].
     """
 
     def __init__(
@@ -39,76 +40,26 @@ class LocalExecutor:
         workers: int,
         time_limit_seconds: float | None = None,
         threads: int = 1,
+        gpus: float = 0.0,
     ) -> None:
-        if min(workers, threads, 1 if time_limit_seconds is None else time_limit_seconds) <= 0:
-            raise ValueError(
-                f"got workers={workers}, time_limit_seconds={time_limit_seconds}, "
-                f"threads={threads}; wanted positive numbers"
-            )
-        build = (pickle.dumps(factory), threads)
-        self._limit = time_limit_seconds
-        self._workers = [WorkerProcess(build) for _ in range(workers)]
-        self._failed_starts = 0
-        self._running = False
-        self._closed = False
+        check_positive(workers=workers, time_limit_seconds=time_limit_seconds, threads=threads)
+        if not 0 <= gpus <= 1:
+            raise ValueError(f"got gpus={gpus}, wanted a share from 0 to 1 of one GPU for each worker")
+        pickled = pickle.dumps(factory)
+        devices = [visible_gpu(index, gpus) for index in range(workers)]
+        super().__init__([WorkerProcess((pickled, threads, device)) for device in devices], time_limit_seconds)
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
-        """See Executor.run; tasks are handed out in their order."""
-        if self._closed or self._running:
-            raise RuntimeError(f"this executor {'is closed' if self._closed else 'runs already'}")
-        self._running = True
-        waiting = deque(range(len(tasks)))
-        busy: dict[WorkerProcess, int] = {}
-        limit = self._limit if limited else None
-        try:
-            while waiting or busy:
-                self._hand_out(tasks, waiting, busy, limit)
-                answers = self._collect(busy)
-                waiting.extendleft(i for i, answer in answers if answer is NOT_STARTED)
-                self._hand_out(tasks, waiting, busy, limit)  # workers go on while the caller digests
-                yield from (pair for pair in answers if pair[1] is not NOT_STARTED)
-        finally:
-            stop_all(busy)
-            self._running = False
+    def _wait(self, busy: Sequence[WorkerProcess]) -> None:
+        wait([worker.future for worker in busy], timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
 
-    def close(self) -> None:
-        """See Executor.close."""
-        self._closed = True
-        stop_all(self._workers)
 
-    def _hand_out(
-        self,
-        tasks: Sequence[Any],
-        waiting: deque[int],
-        busy: dict[WorkerProcess, int],
-        limit: float | None,
-    ) -> None:
-        for worker in self._workers:
-            if waiting and worker not in busy:
-                worker.give(tasks[waiting[0]], limit)
-                busy[worker] = waiting.popleft()
-
-    def _collect(self, busy: dict[WorkerProcess, int]) -> list[tuple[int, Any]]:
-        """Wait for news; return (index, result, Fault or NOT_STARTED) of the workers now free."""
-        wait([w.future for w in busy], timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-        answers = []
-        for worker in [w for w in busy if w.answered]:
-            index = busy.pop(worker)
-            answers.append((index, self._counted(worker.answer())))
-        return answers
-
-    def _counted(self, answer: Any) -> Any:
-        """Pass the answer through; give up when worker after worker dies while starting."""
-        self._failed_starts = self._failed_starts + 1 if answer is NOT_STARTED else 0
-        if self._failed_starts >= _START_ATTEMPTS:
-            raise WorkerStartError(
-                f"{self._failed_starts} worker processes in a row died while starting, wanted "
-                f"{len(self._workers)}; see their output above, or use fewer if memory is short"
-            )
-        return answer
-
-    def __enter__(self) -> LocalExecutor:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def visible_gpu(index: int, share: float) -> str | None:
+    """Return the CUDA_VISIBLE_DEVICES of a worker, one of those that this process sees; None for all."""
+    if share == 0:
+        return None
+    number = int(index * share + 1e-9)
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not seen:
+        return str(number)
+    devices = seen.split(",")
+    return devices[number % len(devices)]

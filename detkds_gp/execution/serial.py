@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution._base import Evaluator, Factory, attempt
+from detkds_gp.execution._base import Evaluator, Factory, Usage, attempt
 
 
 class SerialExecutor:
@@ -22,16 +23,27 @@ class SerialExecutor:
     def __init__(self, factory: Factory) -> None:
         self._factory = factory
         self._evaluate: Evaluator | None = None
-        self._closed = False
+        self._draining = self._closed = False
+        self.usage = Usage()
 
     def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
         """See Executor.run; yields in the order of ``tasks``."""
         for index, task in enumerate(tasks):
             if self._closed:
                 raise RuntimeError("this executor is closed; make another")
+            if self._draining:
+                return
             if self._evaluate is None:
                 self._evaluate = self._factory()
-            yield index, attempt(partial(self._evaluate, task))
+            began = time.monotonic()
+            answer = attempt(partial(self._evaluate, task))
+            self.usage.busy_seconds += time.monotonic() - began
+            self.usage.held_seconds = self.usage.busy_seconds
+            yield index, answer
+
+    def drain(self) -> None:
+        """See Executor.drain."""
+        self._draining = True
 
     def close(self) -> None:
         """Let go of the evaluator."""

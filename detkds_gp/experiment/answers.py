@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from detkds_gp.errors import UserError
-from detkds_gp.execution import Executor, Fault
+from detkds_gp.execution import Executor, Fault, Usage
+from detkds_gp.experiment.forecast import Forecast
+from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.fitness import Request, ScaleRequest
 from detkds_gp.language import Distiller
@@ -30,14 +33,24 @@ class Answers:
         executor: makes workers when the first answer is missing.
         listener: hears every score.
         seed: of the search's trainings; scales are measured with it.
+        interrupt: when it asks for an end, no further task is begun.
     """
 
-    def __init__(self, store: Store, executor: Callable[[], Executor], listener: Listener, seed: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        executor: Callable[[], Executor],
+        listener: Listener,
+        seed: int,
+        interrupt: Interrupt | None = None,
+    ) -> None:
         self._store = store
         self._make = executor
         self._executor: Executor | None = None
         self._listener = listener
         self._seed = seed
+        self._interrupt = interrupt or Interrupt(0.0)
+        self._forecast = Forecast()
 
     def close(self) -> None:
         """Stop the workers."""
@@ -45,25 +58,38 @@ class Answers:
             self._executor.close()
             self._executor = None
 
-    def scores(self, name: str, asked: Sequence[tuple[Trial, Distiller, str]]) -> list[Score]:
+    def scores(
+        self,
+        name: str,
+        asked: Sequence[tuple[Trial, Distiller, str]],
+        heard: Callable[[], None] = lambda: None,
+    ) -> list[Score]:
         """Return the score of every trial, in the order asked.
 
         Args:
             name: of the phase, for the listener.
             asked: trial, its distiller (scales may be missing: they are measured first), niche.
+            heard: called after each new answer is recorded.
 
         Raises:
             UserError: if a worker met what the user can mend, such as a broken image.
             EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
         """
         known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
         self._listener.phase(name, len(asked), len(known))
         missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
+        for trial, distiller, _ in asked:
+            if trial in known:
+                self._forecast.learn(trial, distiller, known[trial])
         niches = {trial: niche for trial, _, niche in asked}
         for trial, score, resolved in self._evaluated(missing):
             self._store.record_score(trial, score, resolved)
             known[trial] = score
             self._listener.answered(niches[trial], score)
+            heard()
+        for trial, distiller in missing:
+            self._forecast.learn(trial, distiller, known[trial])
         return [known[trial] for trial, _, _ in asked]
 
     def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
@@ -78,7 +104,8 @@ class Answers:
             yield requests[index], answer
 
     def _evaluated(self, missing: Sequence[tuple[Trial, Distiller]]) -> Iterator[tuple[Trial, Score, str]]:
-        """Measure scales, then train; a tree without a scale fails without training."""
+        """Measure scales, then train, the longest first; a tree without a scale fails without training."""
+        missing = sorted(missing, key=lambda pair: -self._forecast.seconds(*pair))
         scales = self._scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
         trials: list[Trial] = []
         requests: list[Trial] = []
@@ -113,17 +140,30 @@ class Answers:
         """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone."""
         if not requests:
             return
+        self._interrupt.check()
         if self._executor is None:
             self._executor = self._make()
-        again: list[int] = []
-        for index, answer in self._executor.run(requests, limited=limited):
-            if isinstance(_sound(answer), Fault):
-                again.append(index)
-            else:
-                yield index, answer
-        for index in sorted(again):
-            ((_, answer),) = self._executor.run([requests[index]], limited=limited)
-            yield index, fail(answer) if isinstance(_sound(answer), Fault) else answer
+        executor, again, answered = self._executor, [], 0
+        # Preparations may take hours: a request to stop abandons them at once.
+        with self._interrupt.graceful(executor.drain) if limited else nullcontext():
+            for index, answer in executor.run(requests, limited=limited):
+                answered += 1
+                if isinstance(_sound(answer), Fault):
+                    again.append(index)
+                else:
+                    yield index, answer
+            if answered < len(requests):
+                self._interrupt.check()
+            for index in sorted(again):
+                self._interrupt.check()
+                for _, answer in executor.run([requests[index]], limited=limited):
+                    yield index, fail(answer) if isinstance(_sound(answer), Fault) else answer
+            self._interrupt.check()
+
+    @property
+    def usage(self) -> Usage:
+        """Return how well the workers were used so far."""
+        return self._executor.usage if self._executor is not None else Usage()
 
 
 def _sound(answer: Any) -> Any:

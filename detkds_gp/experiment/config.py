@@ -155,14 +155,26 @@ class ExecutionSettings(Settings):
     """Where candidates are trained; none of it changes a result.
 
     Attributes:
-        executor: ``local`` worker processes, or ``serial``: in this process, without time limits.
+        executor: ``local`` worker processes, ``serial``: in this process, without time limits, or ``ray``.
         workers: worker processes.
+        gpus_per_worker: GPUs, or the share of one, that each worker takes; 0 leaves all visible to all.
+        address: of a running Ray cluster; None takes RAY_ADDRESS, else starts an instance on this machine.
         time_limit_seconds: for one candidate.
+        grace_seconds: in which candidates at work may finish when the run is asked to stop.
     """
 
-    executor: Literal["local", "serial"] = "local"
+    executor: Literal["local", "serial", "ray"] = "local"
     workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 2), ge=1)
+    gpus_per_worker: float = Field(0.0, ge=0)
+    address: str | None = None
     time_limit_seconds: float = Field(600.0, gt=0)
+    grace_seconds: float = Field(60.0, ge=0)
+
+    @model_validator(mode="after")
+    def _shares(self) -> ExecutionSettings:
+        if self.executor == "local" and self.gpus_per_worker > 1:
+            raise ValueError(f"execution.gpus_per_worker is {self.gpus_per_worker:g}, wanted at most 1 for 'local'")
+        return self
 
 
 class ExperimentConfig(Settings):
@@ -180,6 +192,7 @@ class ExperimentConfig(Settings):
         baseline_seeds: students without distillation that show the noise on the selection split; the first is
             the seed of the search's trainings.
         execution: where it runs.
+        budget: what it may spend: ``200`` evaluations, ``8h``, ``12gpuh``; None for all that is planned.
         threads: CPU threads of every training; another count changes the last digits.
         seed: of the search.
         cache_dir: where a trained teacher is kept.
@@ -197,6 +210,7 @@ class ExperimentConfig(Settings):
     verdict: VerdictSettings = VerdictSettings()
     baseline_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=3)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    budget: str | None = None
     threads: int = Field(1, ge=1)
     seed: int = 0
     cache_dir: str = "work_dirs/cache"
@@ -219,7 +233,7 @@ class ExperimentConfig(Settings):
 
         Where it runs and where files lie does not; the files themselves are compared by their content.
         """
-        elsewhere = {"execution", "cache_dir", "require_better_teacher", "data"}
+        elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data"}
         files: dict[str, Any] = {"student": {"checkpoint"}, "teacher": {"checkpoint"}}
         return self.model_dump(mode="json", exclude=files | dict.fromkeys(elsewhere, True))
 

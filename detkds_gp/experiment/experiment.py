@@ -8,17 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from deap import tools
 
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import DetectorError, UserError
-from detkds_gp.execution import Executor, LocalExecutor, SerialExecutor
+from detkds_gp.execution import Executor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
+from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.experiment.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.experiment.provenance import provenance
+from detkds_gp.experiment.searching import run_generations
+from detkds_gp.experiment.steered import Steered
 from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
+from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, TeacherRequest
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
@@ -90,27 +95,35 @@ class Experiment:
 
         Raises:
             UserError: a mistake in config, data, detectors or work directory, in one line.
+            Stopped: a signal or ``gp_search stop`` asked for an end; the same call continues.
         """
         listener = listener or Listener()
-        check_environment(self.config.proxy.device)
-        materials = gather(self.config, self.primitive_set)
-        task = prepare(self.config, materials, self.work_dir, listener)
-        with Store.open(self.work_dir) as store:
-            store.begin(materials.fingerprint(self.config))
-            store.record_event("started")
-            answers = Answers(store, partial(self._executor, task), listener, self.config.baseline_seeds[0])
+        task, fingerprint, dropped = self._gathered(listener)
+        interrupt = Interrupt(self.config.execution.grace_seconds)
+        with interrupt.handling_signals(), Store.open(self.work_dir) as store:
+            store.begin(fingerprint)
+            store.record_event("started", dropped=dropped, **provenance(self.config))
+            make = partial(self._executor, task)
+            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
             try:
-                return _Run(self, store, answers, task, listener).outcome()
+                return _Run(self, store, answers, task, listener).outcome(interrupt)
+            except Stopped as stopped:
+                store.record_event("stopped", reason=str(stopped))
+                raise
             finally:
                 answers.close()
 
+    def _gathered(self, listener: Listener) -> tuple[ProxyTask, dict[str, Any], list[str]]:
+        """Return the task of the workers, what the work directory is bound to, and the inputs left out."""
+        check_environment(self.config.proxy.device)
+        materials = gather(self.config, self.primitive_set)
+        task = prepare(self.config, materials, self.work_dir, listener)
+        kept = task.primitive_set.declarations
+        dropped = [name for name in materials.primitive_set.declarations if name not in kept]
+        return task, materials.fingerprint(self.config), dropped
+
     def _executor(self, task: ProxyTask) -> Executor:
-        execution = self.config.execution
-        worker = ProxyWorker(task)
-        if execution.executor == "serial":
-            torch.set_num_threads(self.config.threads)
-            return SerialExecutor(worker)
-        return LocalExecutor(worker, execution.workers, execution.time_limit_seconds, self.config.threads)
+        return make_executor(self.config, ProxyWorker(task), task.primitive_set)
 
 
 def _written(path: Path | None) -> bool:
@@ -134,10 +147,12 @@ class _Run:
         self.listener = listener
         self.summary = Summary(store, task.primitive_set)
 
-    def outcome(self) -> Outcome:
+    def outcome(self, interrupt: Interrupt) -> Outcome:
+        steered = Steered(self.config, self.store, self.task.primitive_set, Inbox(self.work_dir), self.listener)
         self._prepare()
         search = Search(self.task.primitive_set, self.config.search, self.config.seed)
-        self._search(search)
+        scored = steered.watched(self.answers, interrupt)
+        run_generations(search, self.store, self.summary.trial, scored, steered.decide, self.listener)
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
@@ -190,18 +205,6 @@ class _Run:
                 f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
                 "give a better teacher, or set require_better_teacher=False to go on"
             )
-
-    def _search(self, search: Search) -> None:
-        while candidates := search.ask():
-            for c in candidates:
-                self.store.record_birth(c.distiller.text, c.stage, c.niche, c.generation, c.parents)
-            stage, number = candidates[0].stage, candidates[0].generation
-            logged = len(search.logbook)
-            asked = [(self.summary.trial(c.distiller.text), c.distiller, c.niche) for c in candidates]
-            search.tell(self.answers.scores(f"{stage} {number}", asked))
-            records = [dict(record) for record in search.logbook[logged:]]
-            self.listener.generation(records)
-            self.store.record_generation(stage, number, search.counts, {"niches": records})
 
     def _verdict(self, ranking: list[Ranked]) -> None:
         """Train baseline, winner and every knowledge's best on seeds that the search never used."""

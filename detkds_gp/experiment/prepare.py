@@ -51,8 +51,13 @@ class Materials:
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
             "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in detector_specs(config).items()},
-            "versions": {name: version(name) for name in MATTERS},
+            "versions": installed_versions(MATTERS),
         }
+
+
+def installed_versions(names: Sequence[str]) -> dict[str, str]:
+    """Return the installed version of each distribution."""
+    return {name: version(name) for name in names}
 
 
 def _hash(values: Any) -> str:

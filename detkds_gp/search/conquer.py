@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import log
 
 from deap import tools
 
-from detkds_gp.language import PrimitiveSet, make_distiller
+from detkds_gp.language import Distiller, PrimitiveSet, Term, make_distiller
 from detkds_gp.search.evolution import Ledger, Stage
 from detkds_gp.search.individual import Formula, Gene, Mix, lineage
 from detkds_gp.search.settings import SearchSettings
@@ -23,7 +24,7 @@ def conquer_stage(
     champions: Mapping[str, Sequence[Formula]],
 ) -> Stage:
     """Make the stage that evolves mixes, seeded with each single champion and the equal mix."""
-    breeder = MixBreeder(primitive_set, settings, SeededToolbox(rng), list(champions.values()))
+    breeder = MixBreeder(primitive_set, settings, SeededToolbox(rng), [list(members) for members in champions.values()])
     return Stage("conquer", [Mix.niche], settings.conquer, breeder.toolbox, ledger, breeder.seeds())
 
 
@@ -39,7 +40,7 @@ class MixBreeder:
     primitive_set: PrimitiveSet
     settings: SearchSettings
     toolbox: SeededToolbox
-    champions: Sequence[Sequence[Formula]]
+    champions: Sequence[list[Formula]]
     equal: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +50,7 @@ class MixBreeder:
         toolbox.register("mate", tools.cxUniform, indpb=0.5)
         toolbox.register("mutate", self.mutate)
         toolbox.register("vary", self.vary)
+        toolbox.register("welcome", self.welcome)
         register_selection(toolbox, self.settings)
 
     def seeds(self) -> list[Mix]:
@@ -58,6 +60,33 @@ class MixBreeder:
         choices = [[best if i == j else none for j in range(count)] for i in range(count)]
         choices += [[best] * count] if count > 1 else []
         return [mix for genes in choices if (mix := self.made(genes))]
+
+    def welcome(self, distiller: Distiller) -> list[Mix]:
+        """Make the distiller's trees champions, and a mix of them at the nearest weights of the grid."""
+        terms = {term.knowledge: term for term in distiller.terms}
+        genes: list[Gene] = []
+        for members in self.champions:
+            term = terms.get(members[0].niche)
+            genes.append(
+                (None, self.equal) if term is None else (self._rank(members, term), self._nearest(term.weight))
+            )
+        mix = self.made(genes)
+        return [] if mix is None else [mix]
+
+    def _rank(self, members: list[Formula], term: Term) -> int:
+        """Return the place of a tree among the champions of its niche, the last if it is new."""
+        known = [member.distiller.terms[0].formula for member in members]
+        if term.formula in known:
+            return known.index(term.formula)
+        newcomer = Formula(term.tree, term.knowledge)
+        bare = replace(term, weight=self.settings.divide_weight, scale=None)
+        newcomer.distiller = make_distiller([bare], self.primitive_set)
+        members.append(newcomer)
+        return len(members) - 1
+
+    def _nearest(self, weight: float) -> int:
+        grid = self.settings.weights
+        return min(range(len(grid)), key=lambda index: abs(log(grid[index] / weight)))
 
     def fresh(self, niche: str) -> Mix | None:
         """Draw every gene: a champion or (one time in four) none, and a weight."""

@@ -10,6 +10,7 @@ from deap import gp
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import (
+    Distiller,
     Loss,
     PrimitiveSet,
     Term,
@@ -69,6 +70,7 @@ class FormulaBreeder:
         toolbox.register("mate", crossover, rng=toolbox.rng)
         toolbox.register("mutate", self.mutate)
         toolbox.register("vary", self.vary)
+        toolbox.register("welcome", self.welcome)
         register_selection(toolbox, self.settings)
 
     def warm_start(self) -> list[Formula]:
@@ -85,6 +87,10 @@ class FormulaBreeder:
                 limits = f"depth {self.settings.max_depth}, {self.settings.max_size} nodes"
                 raise ConfigError(f"{got}, wanted at most {limits}; raise max_depth or max_size")
         return [self._formula(term) for term in terms]
+
+    def welcome(self, distiller: Distiller) -> list[Formula]:
+        """Return a formula for each tree that keeps the limits."""
+        return [self._formula(term) for term in distiller.terms if self._allows(term)]
 
     def fresh(self, niche: str) -> Formula | None:
         """Grow a formula of a niche; None if it breaks the limits."""

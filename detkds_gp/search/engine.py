@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from deap import tools
 
@@ -72,7 +72,8 @@ class Search:
         self._operators(divide.name, divide.toolbox)
         population = yield from divide.run()
         self.champions = self._best_by_niche(population)
-        if self.champions:
+        if self.champions and self._ledger.ending != "search":
+            self._ledger.ending = None
             conquer = conquer_stage(self.primitive_set, self.settings, self._ledger, self._rng, self.champions)
             self._operators(conquer.name, conquer.toolbox)
             yield from conquer.run()
@@ -104,6 +105,19 @@ class Search:
             wanted = f"{len(self._asked)}, one for each candidate of the last ask()"
             raise ConfigError(f"got {len(scores)} scores, wanted {wanted}")
         self._advance(lambda: self._steps.send(list(scores)))
+
+    def inject(self, distiller: Distiller) -> None:
+        """Let a distiller from outside join the next generation, beyond its size.
+
+        While formulas evolve, each of its trees joins its knowledge; while mixes do, its trees become
+        champions and it becomes a mix of them, at the nearest weights of the grid. What is known
+        already, or breaks the limits, is left out. ``tell`` makes the next generation: call this before.
+        """
+        self._ledger.invited.append(distiller)
+
+    def end(self, what: Literal["stage", "search"] = "search") -> None:
+        """End the running stage, or the search, with the generation last asked; call this before ``tell``."""
+        self._ledger.ending = what
 
     def _advance(self, step: Callable[[], list[Candidate]]) -> None:
         try:

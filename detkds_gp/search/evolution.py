@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median, pstdev
-from typing import Any
+from typing import Any, Literal
 
 from deap import tools
 
+from detkds_gp.language import Distiller
 from detkds_gp.score import Score
 from detkds_gp.search.individual import Candidate, Individual, assign_fitness
 from detkds_gp.search.settings import StageSettings
@@ -31,6 +32,8 @@ class Ledger:
         duplicates: how many of them were known and dropped.
         logbook: one DEAP record per niche and generation.
         hall_of_fame: the best distillers of all stages.
+        invited: distillers from outside that join the next generation.
+        ending: ``stage`` or ``search``: what ends before the next generation.
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
@@ -38,6 +41,8 @@ class Ledger:
     duplicates: int = 0
     logbook: tools.Logbook = field(default_factory=tools.Logbook)
     hall_of_fame: tools.HallOfFame = field(default_factory=partial(tools.HallOfFame, 50))
+    invited: list[Distiller] = field(default_factory=list)
+    ending: Literal["stage", "search"] | None = None
 
 
 @dataclass
@@ -49,7 +54,8 @@ class Stage:
         niches: the sub-populations.
         settings: sizes.
         toolbox: ``fresh(niche)``, ``vary(members)``, ``survive(individuals, k)``; ``fresh`` and
-            ``vary`` give an individual with its distiller, or None where none could be made.
+            ``vary`` give an individual with its distiller, or None where none could be made;
+            ``welcome(distiller)`` gives the individuals that stand for one from outside.
         ledger: shared by all stages.
         seeds: individuals that join the first generation; those with a score are not asked again.
     """
@@ -63,6 +69,7 @@ class Stage:
     population: list[Individual] = field(default_factory=list)
     _generated: Counter[str] = field(default_factory=Counter)
     _duplicates: Counter[str] = field(default_factory=Counter)
+    _guests: list[Individual] = field(default_factory=list)
 
     def run(self) -> Generator[list[Candidate], list[Score], list[Individual]]:
         """Evolve; yields the candidates of each generation and is sent their scores in that order.
@@ -72,6 +79,10 @@ class Stage:
         """
         self._assign([seed for seed in self.seeds if seed.distiller.text in self.ledger.scores])
         for generation in range(self.settings.generations + 1):
+            if self.ledger.ending is not None:
+                break
+            self._guests = [guest for distiller in self.ledger.invited for guest in self.toolbox.welcome(distiller)]
+            self.ledger.invited.clear()
             make = self._offspring if generation else self._first
             newcomers = [individual for niche in self.niches for individual in make(niche)]
             yield from self._evaluate(newcomers, generation)
@@ -83,16 +94,21 @@ class Stage:
         for seed in self.seeds:
             if seed.niche == niche and not seed.fitness.valid:
                 self._admit(brood, seed)
-        size = self.settings.population - len(self._members(niche))
+        size = self.settings.population - len(self._members(niche)) + self._admit_guests(brood, niche)
         self._fill(brood, size, partial(self.toolbox.fresh, niche))
         return list(brood.values())
 
     def _offspring(self, niche: str) -> list[Individual]:
         brood: dict[str, Individual] = {}
+        size = self.settings.offspring + self._admit_guests(brood, niche)
         if members := self._members(niche):
-            self._fill(brood, self.settings.offspring, partial(self.toolbox.vary, members))
-        self._fill(brood, self.settings.offspring, partial(self.toolbox.fresh, niche))
+            self._fill(brood, size, partial(self.toolbox.vary, members))
+        self._fill(brood, size, partial(self.toolbox.fresh, niche))
         return list(brood.values())
+
+    def _admit_guests(self, brood: dict[str, Individual], niche: str) -> int:
+        """Add the guests of a niche to its brood, beyond its size; returns how many."""
+        return sum(self._admit(brood, guest) for guest in self._guests if guest.niche == niche)
 
     def _fill(self, brood: dict[str, Individual], size: int, make: Callable[[], Individual | None]) -> None:
         """Fill a brood up with individuals never asked before; gives up after ATTEMPTS misses."""

@@ -1,6 +1,11 @@
 """What has been asked and answered, in one SQLite file of the work directory."""
 
-from detkds_gp.store.records import Birth, Event, Generation, Merge, ScaleRecord, ScoreRecord
+from detkds_gp.store._lock import writer_of
+from detkds_gp.store.check import StoreReport, check_store
+from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord
 from detkds_gp.store.store import Store
 
-__all__ = ["Birth", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "Store"]
+__all__ = [
+    "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "Store", "StoreReport",
+    "check_store", "writer_of",
+]  # fmt: skip

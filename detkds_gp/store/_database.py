@@ -14,6 +14,7 @@ from detkds_gp.errors import StoreError
 from detkds_gp.store.tables import SCHEMA_VERSION, meta, metadata
 
 _BUSY_SECONDS = 30.0
+_HEADER_BYTES = 100
 _DAMAGED = "restore a copy of it or use another --work-dir"
 _REMEDIES = {
     "full": "free some space and start again; everything recorded before is kept",
@@ -36,11 +37,12 @@ def connected(path: Path, readonly: bool) -> Iterator[Connection]:
     if readonly and not path.is_file():
         raise StoreError(f"{path.parent} holds no {path.name}; run a search with this --work-dir first")
     with plain_errors(path):
-        connection = _connect_to_read(path) if readonly else _connect(path, "mode=rwc")
+        if not path.exists():
+            _create(path)
+        _check_header(path)
+        connection = _connect_to_read(path) if readonly else _connect(path, "mode=rw")
     try:
         with plain_errors(path):
-            if not readonly and not inspect(connection).get_table_names():
-                _create(connection)
             _check(connection, path)
             if not readonly:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
@@ -86,12 +88,27 @@ def _connect_to_read(path: Path) -> Connection:
     return connection
 
 
-def _create(connection: Connection) -> None:
-    """Make all tables, or none if the process dies meanwhile."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    metadata.create_all(connection)
-    connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
-    connection.exec_driver_sql("COMMIT")
+def _create(path: Path) -> None:
+    """Make the file with all its tables, or none: one that is there but empty has lost its content."""
+    draft = path.with_name(path.name + ".new")
+    for leftover in (draft, draft.with_name(draft.name + "-journal")):
+        leftover.unlink(missing_ok=True)
+    connection = _connect(draft, "mode=rwc")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        connection.exec_driver_sql("COMMIT")
+    finally:
+        connection.close()
+    draft.replace(path)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what SQLite would take for a new database and overwrite."""
+    size = path.stat().st_size
+    if size < _HEADER_BYTES:
+        raise StoreError(f"{path} is damaged: it was cut to {size} bytes; {_DAMAGED}")
 
 
 def _check(connection: Connection, path: Path) -> None:

@@ -36,6 +36,19 @@ def sole_writer(work_dir: Path) -> Iterator[None]:
         yield
 
 
+def writer_of(work_dir: Path) -> str | None:
+    """Return the id of the process that writes in a work directory; None if none does."""
+    try:
+        with (work_dir / "store.lock").open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read() or "(unknown)"
+    except OSError:
+        return None
+    return None
+
+
 def _opened(work_dir: Path) -> TextIO:
     try:
         work_dir.mkdir(parents=True, exist_ok=True)

@@ -84,3 +84,22 @@ class Event:
     time: float
     kind: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was spent so far.
+
+    Attributes:
+        trainings: of students, answered.
+        wall_seconds: of all trainings and calibrations, summed over workers.
+        last: Unix time of the last answer; None before the first.
+        candidate: mean seconds of a candidate of the search with its calibration, and their spread.
+        verdict: mean seconds of a training that is scored on the test split too.
+    """
+
+    trainings: int
+    wall_seconds: float
+    last: float | None
+    candidate: tuple[float, float]
+    verdict: float

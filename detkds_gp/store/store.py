@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, insert, select
+from sqlalchemy.exc import DatabaseError
 
 from detkds_gp.errors import StoreError
 from detkds_gp.score import Scale, Score, Trial
@@ -19,7 +20,7 @@ from detkds_gp.store import tables
 from detkds_gp.store._database import connected, plain_errors
 from detkds_gp.store._fingerprint import brief, differences, to_json
 from detkds_gp.store._lock import sole_writer
-from detkds_gp.store.records import Birth, Event, Generation, Merge, ScaleRecord, ScoreRecord
+from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord
 
 FILE_NAME = "store.sqlite"
 _TIMES = ("finished_at",)
@@ -87,6 +88,12 @@ class Store:
         """Return what ``begin`` recorded; None before."""
         row = self._find(tables.meta, {"name": "fingerprint"})
         return None if row is None else json.loads(row["value"])
+
+    def integrity(self) -> list[str]:
+        """Return what SQLite finds wrong with the pages and indices of the file; empty if nothing."""
+        with plain_errors(self.path):
+            found = self._connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
+        return [] if found == ["ok"] else [str(line) for line in found]
 
     def score(self, trial: Trial) -> Score | None:
         """Return the recorded answer of a trial; None if it was not recorded."""
@@ -157,10 +164,53 @@ class Store:
 
     def generations(self) -> list[Generation]:
         """Return all generations in the order of recording."""
-        return [
-            Generation(r["stage"], r["number"], json.loads(r["counts"]), json.loads(r["statistics"]))
-            for r in self._rows(tables.generations)
-        ]
+        return [_generation(row) for row in self._rows(tables.generations)]
+
+    def generation(self, stage: str, number: int) -> Generation | None:
+        """Return one generation; None while it was not recorded."""
+        row = self._find(tables.generations, {"stage": stage, "number": number})
+        return None if row is None else _generation(row)
+
+    def steering(self, stage: str, number: int) -> dict[str, Any] | None:
+        """Return what was decided from outside with a generation; None if nothing was."""
+        row = self._find(tables.steering, {"stage": stage, "number": number})
+        return None if row is None else json.loads(row["decision"])
+
+    def record_steering(self, stage: str, number: int, decision: Mapping[str, Any]) -> None:
+        """Record what was decided from outside (injections, an end) with a generation, any JSON."""
+        self._record(tables.steering, {"stage": stage, "number": number, "decision": to_json(decision)})
+
+    def steerings(self) -> list[dict[str, Any]]:
+        """Return all decisions from outside in the order of recording."""
+        return [json.loads(row["decision"]) for row in self._rows(tables.steering)]
+
+    def costs(self) -> Costs:
+        """Return how many trainings were recorded and what they cost, summed up by SQLite."""
+        with plain_errors(self.path):
+            trainings, seconds, last = self._connection.exec_driver_sql(tables.ALL_COSTS).one()
+            calibration, each = self._connection.exec_driver_sql(tables.SCALE_COSTS).one()
+            mean, squares, verdict = self._connection.exec_driver_sql(tables.MEAN_COSTS).one()
+        spread = math.sqrt(max(0.0, squares - mean * mean))
+        return Costs(trainings, seconds + calibration, last, (mean + each, spread), verdict)
+
+    def last_activity(self, before: float) -> float | None:
+        """Return the Unix time of the last answer or event before a moment; None if there is none."""
+        with plain_errors(self.path):
+            return self._connection.exec_driver_sql(tables.LAST_ACTIVITY, (before, before)).scalar()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is recorded within as one; nothing of it if an error leaves."""
+        with plain_errors(self.path):
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield
+            with plain_errors(self.path):
+                self._connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            with suppress(DatabaseError):  # a full disk has rolled back by itself
+                self._connection.exec_driver_sql("ROLLBACK")
+            raise
 
     def record_event(self, kind: str, **detail: Any) -> None:
         """Record that something happened now; every call adds an event."""
@@ -207,6 +257,10 @@ def _by_key(table: Table) -> Select[Any]:
 
 def _score(row: RowMapping) -> Score:
     return Score(row["ap"], row["test_ap"], row["failure"], row["detail"], row["wall_seconds"])
+
+
+def _generation(row: RowMapping) -> Generation:
+    return Generation(row["stage"], row["number"], json.loads(row["counts"]), json.loads(row["statistics"]))
 
 
 def _scale(row: RowMapping) -> Scale:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -78,6 +78,14 @@ generations = _table(
     Column("statistics", Text, nullable=False),
 )
 
+steering = _table(
+    "steering",
+    2,
+    Column("stage", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("decision", Text, nullable=False),
+)
+
 events = _table(
     "events",
     0,
@@ -85,3 +93,15 @@ events = _table(
     Column("kind", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
+
+ALL_COSTS = "SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores WHERE iterations > 0"
+SCALE_COSTS = "SELECT coalesce(sum(wall_seconds), 0), coalesce(avg(wall_seconds), 0) FROM scales"
+MEAN_COSTS = """
+    SELECT coalesce(avg(iif(test, NULL, wall_seconds)), 0),
+           coalesce(avg(iif(test, NULL, wall_seconds * wall_seconds)), 0),
+           coalesce(avg(iif(test, wall_seconds, NULL)), 0) FROM scores WHERE iterations > 0
+"""
+LAST_ACTIVITY = """
+    SELECT max(t) FROM (SELECT max(finished_at) AS t FROM scores WHERE finished_at < ?
+    UNION ALL SELECT max(time) FROM events WHERE time < ?)
+"""

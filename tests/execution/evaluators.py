@@ -89,6 +89,11 @@ def _nap(seconds: float) -> float:
     return seconds
 
 
+def _gpu(seconds: float) -> str | None:
+    time.sleep(seconds)  # so that every worker gets one task
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def _note_and_nap(pid_file: Path, seconds: float) -> None:
     pid_file.write_text(str(os.getpid()))
     time.sleep(seconds)
@@ -105,6 +110,7 @@ def _unpicklable_error() -> None:
 ACTIONS: dict[str, Callable[..., Any]] = {
     "square": lambda x: x * x,
     "nap": _nap,
+    "gpu": _gpu,
     "note_and_nap": _note_and_nap,
     "pid": os.getpid,
     "exit": os._exit,

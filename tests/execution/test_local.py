@@ -11,6 +11,7 @@ import pytest
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.execution import Fault, LocalExecutor, WorkerStartError
+from detkds_gp.execution.local import visible_gpu
 
 
 def alive(pid: int) -> bool:
@@ -180,6 +181,42 @@ def test_threads_are_set_before_torch_is_imported():
 def test_numbers_must_be_positive(arguments):
     with pytest.raises(ValueError, match="wanted positive numbers"):
         LocalExecutor(evaluators.factory, **arguments)
+
+
+def test_workers_share_gpus(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [visible_gpu(i, 0.0) for i in range(2)] == [None, None]
+    assert [visible_gpu(i, 1.0) for i in range(3)] == ["0", "1", "2"]
+    assert [visible_gpu(i, 0.5) for i in range(4)] == ["0", "0", "1", "1"]
+    assert [visible_gpu(i, 1 / 3) for i in range(6)] == ["0", "0", "0", "1", "1", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert [visible_gpu(i, 0.5) for i in range(4)] == ["5", "5", "7", "7"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    with LocalExecutor(evaluators.factory, 2, gpus=1.0) as executor:
+        seen = [answer for _, answer in executor.run([("gpu", 0.5), ("gpu", 0.5)])]
+    assert sorted(seen) == ["0", "1"]
+    with pytest.raises(ValueError, match="a share from 0 to 1"):
+        LocalExecutor(evaluators.factory, 1, gpus=2)
+
+
+def test_a_drained_executor_finishes_what_is_at_work():
+    with LocalExecutor(evaluators.factory, 1) as executor:
+        answers = executor.run([("square", 2), ("nap", 0.2), ("square", 4)])
+        assert next(answers) == (0, 4)  # the worker has the next task by then
+        executor.drain()
+        assert list(answers) == [(1, 0.2)]
+
+
+def test_the_idle_share_is_what_workers_waited():
+    with LocalExecutor(evaluators.factory, 2) as executor:
+        list(executor.run([("pid",)] * 2))
+        before = executor.usage.busy_seconds, executor.usage.held_seconds
+        list(executor.run([("nap", 1.5), ("nap", 0.1)]))
+    busy = executor.usage.busy_seconds - before[0]
+    held = executor.usage.held_seconds - before[1]
+    assert 1.6 <= busy <= held
+    assert held >= 3.0
+    assert 0 <= executor.usage.idle_share < 1
 
 
 COORDINATOR = """

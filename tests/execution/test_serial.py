@@ -44,6 +44,15 @@ def test_factory_error_is_raised():
         list(executor.run([1]))
 
 
+def test_a_drained_executor_hands_out_nothing_more():
+    with SerialExecutor(evaluators.factory) as executor:
+        answers = executor.run([("square", 2), ("square", 3)])
+        assert next(answers) == (0, 4)
+        executor.drain()
+        assert list(answers) == []
+        assert executor.usage.idle_share == 0
+
+
 def test_closed_executor_refuses():
     executor = SerialExecutor(evaluators.factory)
     executor.close()

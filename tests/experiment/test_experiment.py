@@ -79,7 +79,7 @@ def test_the_best_has_the_highest_ap_of_the_search(finished: Outcome) -> None:
     with Store.open(finished.work_dir, readonly=True) as store:
         searched = {birth.text for birth in store.births()}
         scores = [r.score.ap or 0.0 for r in store.scores() if r.trial.distiller in searched and not r.trial.test]
-        assert [event.kind for event in store.events()] == ["started", "finished"]
+        assert [event.kind for event in store.events() if event.kind != "worked"] == ["started", "finished"]
     best = finished.summary["best"]
     assert best["selection_ap"] == max(scores) == finished.hall_of_fame[0].fitness.values[0]
     assert best["formula"] == finished.best.text

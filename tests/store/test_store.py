@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from detkds_gp.errors import StoreError
 from detkds_gp.score import FAILURES, Scale, Score, Trial
-from detkds_gp.store import Birth, Event, Generation, Merge, Store
+from detkds_gp.store import Birth, Event, Generation, Merge, Store, check_store
 
 TRIAL = Trial("1 * 0.5 * l2(global)", 100, 0)
 
@@ -278,6 +278,95 @@ def test_damaged_file(tmp_path, damage, told, readonly):
     assert file.read_bytes() == damaged
 
 
+@pytest.mark.parametrize("kept", [0, 1, 99, 4096, 30_000])
+def test_a_truncated_store_is_named_and_left_as_it_is(tmp_path, kept):
+    file = filled(tmp_path)
+    rest = file.read_bytes()[:kept]
+    file.write_bytes(rest)
+    with pytest.raises(StoreError) as refused:
+        Store.open(tmp_path)
+    assert "\n" not in str(refused.value)
+    assert file.read_bytes() == rest
+
+
+def test_check_reads_all_and_names_what_is_wrong(tmp_path):
+    file = filled(tmp_path)
+    with Store.open(tmp_path) as store:
+        store.begin({"seed": 1})
+        assert check_store(tmp_path).writer == str(os.getpid())
+    report = check_store(tmp_path)
+    assert (report.problems, report.writer) == ((), None)
+    assert report.rows["scores"] == 50
+    sqlite(file, "UPDATE scores SET ap = 3 WHERE position = 7")
+    sqlite(file, "INSERT INTO events VALUES (1, 1.0, 'odd', '{not json')")
+    problems = check_store(tmp_path).problems
+    assert [problem.split(":")[0] for problem in problems] == ["scores", "events"]
+    assert not any("\n" in problem for problem in problems)
+
+
+def test_check_finds_a_damaged_index(tmp_path):
+    file = filled(tmp_path)
+    with Store.open(tmp_path) as store:
+        store.begin({})
+    root = (
+        sqlite3.connect(file)
+        .execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_scores_1'")
+        .fetchone()[0]
+    )
+    data = bytearray(file.read_bytes())
+    start = (root - 1) * 4096
+    data[start + 3000 : start + 3900] = bytes(900)
+    file.write_bytes(data)
+    try:
+        problems = check_store(tmp_path).problems
+    except StoreError as error:
+        problems = (str(error),)
+    assert problems
+
+
+def contradictory(store):
+    with store.together():
+        store.record_birth("c", "divide", "global", 0, [])
+        store.record_birth("a", "divide", "global", 7, [])
+
+
+def test_together_is_all_or_nothing(tmp_path):
+    with Store.open(tmp_path) as store:
+        with store.together():
+            store.record_birth("a", "divide", "global", 0, [])
+            store.record_birth("b", "divide", "global", 0, [])
+        with pytest.raises(StoreError, match="already holds"):
+            contradictory(store)
+        assert [birth.text for birth in store.births()] == ["a", "b"]
+        store.record_birth("c", "divide", "global", 0, [])
+    with Store.open(tmp_path, readonly=True) as store:
+        assert len(store.births()) == 3
+
+
+def test_a_store_locked_by_another_program_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("detkds_gp.store._database._BUSY_SECONDS", 0.1)
+    file = filled(tmp_path)
+    other = sqlite3.connect(file, isolation_level=None)
+    with Store.open(tmp_path) as store:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked; close the program that holds it"):
+            store.record_score(TRIAL, Score(0.5))
+        other.execute("ROLLBACK")
+        store.record_score(TRIAL, Score(0.5))
+        assert store.score(TRIAL) == Score(0.5)
+    other.close()
+
+
+def test_decisions_from_outside_are_kept(tmp_path):
+    with Store.open(tmp_path) as store:
+        assert store.steering("divide", 1) is None
+        store.record_steering("divide", 1, {"end": "stage"})
+        store.record_steering("divide", 1, {"end": "stage"})
+        with pytest.raises(StoreError, match="already holds"):
+            store.record_steering("divide", 1, {"end": None})
+        assert (store.steering("divide", 1), store.steerings()) == ({"end": "stage"}, [{"end": "stage"}])
+
+
 def sqlite(file: Path, statement: str) -> None:
     connection = sqlite3.connect(file)
     with connection:
@@ -298,7 +387,7 @@ def test_foreign_database_is_left_alone(tmp_path, readonly):
 def test_other_schema_version_is_refused(tmp_path):
     file = filled(tmp_path)
     sqlite(file, "UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(StoreError, match="schema version 99, wanted 1; use the detkds_gp that"):
+    with pytest.raises(StoreError, match="schema version 99, wanted 2; use the detkds_gp that"):
         Store.open(tmp_path)
 
 

@@ -1,0 +1,176 @@
+"""A whole experiment whose trainings are formulas of the text: milliseconds each, no detector.
+
+Everything but the training is the real thing: search, store, executors, budget, signals, verdict.
+
+    python benchmarks/analytic.py WORK_DIR [--executor local --workers 2] [--milliseconds 20] [--fault hang ...]
+
+The last line printed is one JSON object with a digest of the history: births, scores without their cost,
+generations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.execution import Executor
+from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
+from detkds_gp.experiment.workers import make_executor
+from detkds_gp.fitness import ScaleRequest
+from detkds_gp.language import PrimitiveSet
+from detkds_gp.primitives import DETKDS
+from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.store import Store
+
+KNOWLEDGE = ("global", "class_logits")
+FAULTS = ("nan", "exception", "segfault", "exit", "hang", "balloon")
+SPLIT = {"ann_file": "none.json", "images": "none"}
+DETECTOR = {"config": "none.py"}
+
+
+def number(text: str) -> float:
+    """Return a number in [0, 1) that depends on the text alone."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 16**8
+
+
+@dataclass(frozen=True)
+class Analytic:
+    """Makes, in a worker, the callable that answers requests.
+
+    Attributes:
+        seconds: mean of a training.
+        faults: names of FAULTS; each befalls about one in ten formulas.
+    """
+
+    seconds: float
+    faults: tuple[str, ...] = ()
+
+    def __call__(self) -> Any:
+        """Make the callable."""
+        return self.answer
+
+    def answer(self, request: Any) -> Any:
+        """Answer a request after its time."""
+        if isinstance(request, ScaleRequest):
+            return Scale(0.5)
+        if not isinstance(request, Trial):
+            return Score(0.9, 0.9)
+        if request.distiller == "none":
+            return Score(0.1, 0.1)
+        seconds = 2 * self.seconds * number(request.distiller)
+        time.sleep(seconds)
+        fault = int(10 * number("fault" + request.distiller))
+        if fault < len(self.faults) and (failed := strike(self.faults[fault])):
+            return failed
+        return Score(0.2 + 0.7 * number(f"{request.distiller}/{request.seed}"), 0.5, wall_seconds=seconds)
+
+
+def strike(fault: str) -> Score | None:
+    """Do what the fault does to a training."""
+    if fault == "nan":
+        return Score.failed("nonfinite", "loss is nan")
+    if fault == "exception":
+        return Score.failed("shape", "mat1 and mat2 shapes cannot be multiplied")
+    if fault == "segfault":
+        ctypes.string_at(0)
+    if fault == "exit":
+        os._exit(3)
+    if fault == "hang":
+        time.sleep(3600)
+    if fault == "balloon":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
+        _ = [bytearray(2**28) for _ in range(64)]
+    return None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the run needs to know of a task; both files exist, so that nothing is prepared."""
+
+    primitive_set: PrimitiveSet
+    probe: Path
+    teacher_outputs: Path
+
+
+class AnalyticExperiment(Experiment):
+    """An experiment that neither data nor detectors are needed for."""
+
+    worker: Analytic
+
+    def _gathered(self, listener: Listener) -> Any:
+        dropped = [
+            name
+            for name, d in DETKDS.declarations.items()
+            if d.role == "input" and d.result.sided and d.niche not in KNOWLEDGE
+        ]
+        here = Path(__file__)
+        fingerprint = {"config": self.config.identity(), "primitive_set": DETKDS.fingerprint()}
+        return Task(DETKDS.without(*dropped), here, here), fingerprint, dropped
+
+    def _executor(self, task: Any) -> Executor:
+        return make_executor(self.config, self.worker, task.primitive_set)
+
+
+def make_experiment(work_dir: Path, worker: Analytic, generations: int = 3, **options: Any) -> AnalyticExperiment:
+    """Make an experiment of two niches; ``options`` are values of the config."""
+    sizes = {"population": 6, "offspring": 6, "generations": generations}
+    search = {"divide": sizes, "conquer": {"population": 5, "offspring": 5, "generations": 2}, "champions": 2}
+    values = {
+        "student": DETECTOR, "teacher": DETECTOR, "data": dict.fromkeys(("train", "selection", "test"), SPLIT),
+        "search": search, "verdict": {"seeds": (11, 12)}, **options,
+    }  # fmt: skip
+    experiment = AnalyticExperiment(ExperimentConfig.model_validate(values), work_dir)
+    experiment.worker = worker
+    return experiment
+
+
+def history(work_dir: Path) -> str:
+    """Return a digest of all that has to be the same however a run went."""
+    with Store.open(work_dir, readonly=True) as store:
+        births = [vars(birth) for birth in store.births()]
+        scores = sorted(
+            (vars(r.trial) | {"ap": r.score.ap, "failure": r.score.failure} for r in store.scores()), key=repr
+        )
+        generations = [vars(generation) for generation in store.generations()]
+    told = json.dumps([births, scores, generations], sort_keys=True, default=dict)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work_dir", type=Path)
+    parser.add_argument("--executor", default="local")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--address")
+    parser.add_argument("--milliseconds", type=float, default=20)
+    parser.add_argument("--generations", type=int, default=3)
+    parser.add_argument("--limit", type=float, default=30)
+    parser.add_argument("--grace", type=float, default=5)
+    parser.add_argument("--budget")
+    parser.add_argument("--fault", action="append", default=[], choices=FAULTS)
+    arguments = parser.parse_args()
+    execution = {
+        "executor": arguments.executor, "workers": arguments.workers, "address": arguments.address,
+        "time_limit_seconds": arguments.limit, "grace_seconds": arguments.grace,
+    }  # fmt: skip
+    worker = Analytic(arguments.milliseconds / 1000, tuple(arguments.fault))
+    experiment = make_experiment(
+        arguments.work_dir, worker, arguments.generations, execution=execution, budget=arguments.budget
+    )
+    outcome = experiment.run()
+    print(json.dumps({"history": history(arguments.work_dir), "counts": outcome.summary["counts"]}))
+
+
+if __name__ == "__main__":
+    import analytic  # by its name, so that workers on other machines can unpickle its classes
+
+    analytic.main()

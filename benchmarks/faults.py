@@ -1,0 +1,208 @@
+"""Kills and faults on purpose: every run has to end with the history of the run that nobody touched.
+
+    python benchmarks/faults.py [kills] [ray] [node] [faults] [disk] [--kills 10] [--seed 0]
+
+``kills`` sends SIGKILL at random moments to serial and local runs of the analytic experiment, ``ray`` to Ray
+runs, ``node`` removes a node of a real local two-node Ray cluster mid-generation, ``faults`` strikes in the
+workers, ``disk`` fills a tmpfs under the store (needs the right to mount; skipped without). The last line
+printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analytic import FAULTS, history
+
+from detkds_gp.errors import StoreError
+from detkds_gp.experiment.verify import verify
+from detkds_gp.score import Trial
+from detkds_gp.store import Store, check_store
+
+SCRIPT = Path(__file__).with_name("analytic.py")
+MILLISECONDS = 60
+
+
+def start(work_dir: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(work_dir), "--milliseconds", str(MILLISECONDS), *map(str, arguments)]
+    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(work_dir: Path, *arguments: object, seconds: float = 600) -> str:
+    """Run to the end and return the history."""
+    process = start(work_dir, *arguments)
+    _, complaint = process.communicate(timeout=seconds)
+    if process.returncode != 0:
+        raise RuntimeError(f"ended with {process.returncode}: {complaint[-2000:]}")
+    return history(work_dir)
+
+
+def answers(work_dir: Path) -> set[tuple[Trial, Any]]:
+    try:
+        with Store.open(work_dir, readonly=True) as store:
+            return {(record.trial, record.score) for record in store.scores()}
+    except StoreError:
+        return set()
+
+
+def killed(work_dir: Path, arguments: tuple[object, ...], rng: random.Random, kills: int) -> tuple[str, int, int]:
+    """Kill a run again and again; returns its history, the kills that struck, and the answers lost."""
+    struck, lost, seen = 0, 0, set()
+    while struck < kills:
+        process = start(work_dir, *arguments)
+        before = len(answers(work_dir))
+        moment = rng.randrange(1, 14)  # new answers to wait for: random moments that all fall into the run
+        while process.poll() is None and len(answers(work_dir)) < before + moment:
+            time.sleep(0.02)
+        time.sleep(rng.random() * MILLISECONDS / 1000)
+        seen |= answers(work_dir)
+        if process.poll() is not None:
+            process.communicate()
+            break  # finished before it could be killed
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        struck += 1
+        lost += len(seen - answers(work_dir))
+        check_store(work_dir)
+    return ended(work_dir, *arguments), struck, lost
+
+
+def kills(executors: tuple[str, ...], count: int, seed: int) -> list[dict[str, Any]]:
+    """Kill runs of each executor ``count`` times in all, a few times each run."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = ended(Path(folder) / "plain", "--executor", "serial")
+        for executor in executors:
+            rng, struck, lost, same, runs = random.Random(f"{seed}/{executor}"), 0, 0, 0, 0
+            while struck < count:
+                work_dir = Path(folder) / f"{executor}{runs}"
+                arguments = ("--executor", executor)
+                found, hit, gone = killed(work_dir, arguments, rng, min(5, count - struck))
+                runs, struck, lost = runs + 1, struck + hit, lost + gone
+                same += found == wanted and not verify(work_dir).differences
+            rows.append({"executor": executor, "kills": struck, "runs": runs, "same_history": same, "lost": lost})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def faults(count: int, seed: int) -> list[dict[str, Any]]:
+    """Let every fault befall about one formula in ten, with two workers; compare with what it must be named."""
+    rows = []
+    named = {
+        "nan": {"nonfinite"}, "exception": {"shape"}, "segfault": {"worker_lost"}, "exit": {"worker_lost"},
+        "hang": {"timeout"}, "balloon": {"out_of_memory"},
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        for fault in FAULTS:
+            work_dir = Path(folder) / fault
+            arguments = ("--executor", "local", "--fault", fault, "--limit", 3, "--generations", 1)
+            ended(work_dir, *arguments)
+            with Store.open(work_dir, readonly=True) as store:
+                failures = [record.score.failure for record in store.scores() if record.score.failure]
+                unknown = [b.text for b in store.births() if store.score(Trial(b.text, 100, 0)) is None]
+            rows.append(
+                {
+                    "fault": fault,
+                    "struck": len(failures),
+                    "named": sorted(set(failures)),
+                    "as_promised": set(failures) == named[fault],
+                    "lost": len(unknown),
+                    "verified": not verify(work_dir).differences,
+                }
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def node(count: int, seed: int) -> dict[str, Any]:
+    """Remove a node of a two-node cluster mid-generation."""
+    from ray.cluster_utils import Cluster
+
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = ended(Path(folder) / "plain", "--executor", "serial")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        second = cluster.add_node(num_cpus=1)
+        work_dir = Path(folder) / "ray"
+        process = start(work_dir, "--executor", "ray", "--address", cluster.address)
+        while process.poll() is None and len(answers(work_dir)) < 15:
+            time.sleep(0.02)
+        before = answers(work_dir)
+        cluster.remove_node(second)
+        _, complaint = process.communicate(timeout=300)
+        cluster.shutdown()
+        failures = [score.failure for _, score in answers(work_dir) if score.failure]
+        row = {
+            "answers_before": len(before),
+            "lost": len(before - answers(work_dir)),
+            "failures": len(failures),
+            "same_history": process.returncode == 0 and history(work_dir) == wanted,
+        }
+        print(row, "" if process.returncode == 0 else complaint[-2000:], flush=True)
+        return row
+
+
+def disk(count: int, seed: int) -> dict[str, Any]:
+    """Fill a small tmpfs under the work directory, make room, and go on."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = ended(Path(folder) / "plain", "--executor", "serial")
+        small = Path(folder) / "small"
+        small.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(small)], capture_output=True)
+        if mounted.returncode != 0:
+            return {"skipped": mounted.stderr.decode().strip()}
+        try:
+            (small / "ballast").write_bytes(bytes(16 * 2**20 - 500_000))
+            process = start(small / "run", "--executor", "serial")
+            _, complaint = process.communicate(timeout=300)
+            before = answers(small / "run")
+            sound = not check_store(small / "run").problems
+            (small / "ballast").unlink()
+            found = ended(small / "run", "--executor", "serial")
+            lost = len(before - answers(small / "run"))
+        finally:
+            subprocess.run(["umount", str(small)], check=False)
+        row = {
+            "said": complaint.strip().splitlines()[-1][-200:],
+            "answers_before": len(before),
+            "lost": lost,
+            "sound_while_full": sound,
+            "same_history": found == wanted,
+        }
+        print(row, flush=True)
+        return row
+
+
+PARTS: dict[str, Callable[[int, int], Any]] = {
+    "kills": lambda count, seed: kills(("serial", "local"), count, seed),
+    "ray": lambda count, seed: kills(("ray",), count, seed),
+    "node": node,
+    "faults": faults,
+    "disk": disk,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["kills", "faults", "disk"])
+    parser.add_argument("--kills", type=int, default=10, help="for each executor")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    figures: dict[str, Any] = {"load_before": os.getloadavg()[0]}
+    for part in arguments.parts:
+        figures[part] = PARTS[part](arguments.kills, arguments.seed)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

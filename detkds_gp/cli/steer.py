@@ -1,0 +1,135 @@
+"""`gp_search status`, `stop`, `inject`, `verify`, `store check`: a run seen and steered from another terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+store_app = typer.Typer(help="Look after a run's store.", no_args_is_help=True)
+
+WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
+SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
+_REFRESH_SECONDS = 2.0
+
+
+def status(
+    work_dir: WorkDir,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Annotated[bool, typer.Option(help="Go on until the run ends.")] = False,
+) -> None:
+    """Show how a run stands, while it goes on."""
+    from detkds_gp.cli.tables import print_json
+    from detkds_gp.experiment.status import read_status
+
+    while True:
+        told = read_status(work_dir)
+        if json:
+            print_json(told)
+        else:
+            for line in status_lines(told):
+                print(line)
+        if not watch or told["state"] != "running":
+            return
+        time.sleep(_REFRESH_SECONDS)
+
+
+def status_lines(told: Mapping[str, Any]) -> list[str]:
+    """Say in words what `read_status` tells."""
+    who = f" (process {told['process']})" if told["process"] else ""
+    total = f"{told['done']} of {told['total']} trained" if told["total"] else "preparing"
+    lines = [
+        f"{told['state']}{who}: {told['phase']}, {total}",
+        f"search: {told['trained']} trained, {told['failed']} failed; {_duration(told['elapsed_seconds'])} at work, "
+        f"{_duration(told['eta_seconds'])} left",
+    ]
+    lines += [f"best of {niche}: {ap:.3f} (selection)" for niche, ap in told["best"].items()]
+    if told["idle_share"] is not None:
+        lines.append(f"workers idle: {told['idle_share']:.1%}")
+    if told["budget"]:
+        lines.append(f"budget: {told['spent']} of {told['budget']}")
+    return lines + [f"waits for the next generation: {formula}" for formula in told["waiting"]]
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown time"
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def stop(
+    work_dir: WorkDir,
+    final: Annotated[bool, typer.Option("--final", help="End the search with this generation and judge.")] = False,
+) -> None:
+    """Stop a run in order: what is at work is finished, and the same command continues."""
+    from detkds_gp.errors import StoreError
+    from detkds_gp.experiment.inbox import Inbox
+    from detkds_gp.store import writer_of
+
+    writer = writer_of(work_dir)
+    if writer is None:
+        raise StoreError(f"no run is at work in {work_dir}; nothing to stop")
+    Inbox(work_dir).stop("final" if final else "pause")
+    what = "ends with this generation, then judges" if final else "stops when what is at work is finished"
+    print(f"process {writer} {what}")
+
+
+def inject(
+    work_dir: WorkDir,
+    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
+    primitive_set: SetName = None,
+) -> None:
+    """Let a formula join the next generation of a run."""
+    from detkds_gp.experiment.inbox import Inbox
+    from detkds_gp.experiment.summary import opened
+    from detkds_gp.language import parse_distiller
+    from detkds_gp.store import writer_of
+
+    with opened(work_dir, primitive_set) as summary:
+        text = parse_distiller(formula, summary.primitive_set).text
+    Inbox(work_dir).inject(text)
+    when = "" if writer_of(work_dir) else ", once the run goes on"
+    print(f"joins the next generation{when}: {text}")
+
+
+def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:
+    """Replay a search from its store and compare every generation with the record."""
+    from detkds_gp.experiment.verify import verify as replay
+
+    found = replay(work_dir, primitive_set)
+    what = f"{found.generations} generations, {found.distillers} distillers"
+    if found.differences:
+        _complain(found.differences, f"{what} repeat, then the replay differs")
+    print(f"{what}: all as recorded" + ("" if found.complete else "; the search has not come to its end"))
+
+
+@store_app.callback()
+def _store() -> None:
+    """Look after a run's store."""
+
+
+@store_app.command()
+def check(work_dir: WorkDir) -> None:
+    """Read a whole store, page by page and row by row."""
+    from detkds_gp.store import check_store
+
+    report = check_store(work_dir)
+    rows = ", ".join(f"{count} {name}" for name, count in report.rows.items())
+    if report.problems:
+        _complain(report.problems, f"{report.path}: {rows}")
+    print(f"{report.path} is sound: {rows}")
+
+
+def _complain(problems: tuple[str, ...], summary: str) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    for problem in problems:
+        console.print(f"problem: {problem}")
+    console.print(summary)
+    raise typer.Exit(2)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (status, stop, inject, verify)

@@ -1,0 +1,99 @@
+"""Wishes of other processes to a running experiment: small JSON files in its work directory.
+
+Only the coordinating process writes the store, so whoever else wants something leaves a file; it is
+recorded in the store before it is obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from detkds_gp.errors import StoreError
+
+StopWish = Literal["pause", "final"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A formula that somebody wants to join the next generation.
+
+    Attributes:
+        name: of its file; identifies the wish.
+        formula: its text.
+    """
+
+    name: str
+    formula: str
+
+
+class Inbox:
+    """The wishes left in a work directory.
+
+    Args:
+        work_dir: of the experiment.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self.folder = work_dir / "inbox"
+
+    def inject(self, formula: str) -> None:
+        """Leave a formula for the next generation.
+
+        Raises:
+            StoreError: the work directory cannot be written.
+        """
+        self._leave(f"{time.time_ns()}-{os.getpid()}.inject.json", {"formula": formula})
+
+    def stop(self, how: StopWish) -> None:
+        """Ask the run to pause, or to end with this generation and go on to the verdict.
+
+        Raises:
+            StoreError: the work directory cannot be written.
+        """
+        self._leave("stop.json", {"how": how})
+
+    def wishes(self) -> list[Wish]:
+        """Return the formulas left, oldest first; files that are none are passed over."""
+        found = []
+        for path in sorted(self.folder.glob("*.inject.json")):
+            formula = _read(path).get("formula")
+            if isinstance(formula, str):
+                found.append(Wish(path.name, formula))
+        return found
+
+    def stop_wish(self) -> StopWish | None:
+        """Return what ``stop`` asked for; None if nothing was."""
+        how = _read(self.folder / "stop.json").get("how")
+        return how if how in ("pause", "final") else None
+
+    def forget(self, *names: str) -> None:
+        """Remove wishes; those that are gone are no error."""
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def forget_stop(self) -> None:
+        """Remove what ``stop`` asked for."""
+        self.forget("stop.json")
+
+    def _leave(self, name: str, values: dict[str, Any]) -> None:
+        """Write a file that readers see whole or not at all."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+            draft = self.folder / f".{name}.{os.getpid()}"
+            draft.write_text(json.dumps(values), encoding="utf-8")
+            draft.replace(self.folder / name)
+        except OSError as error:
+            raise StoreError(f"cannot write in {self.folder}: {error.strerror}; make it writable") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}

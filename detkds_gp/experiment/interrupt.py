@@ -1,0 +1,83 @@
+"""Stopping in order: the first signal asks, the second insists."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """The experiment stopped before its end; all that was finished is recorded, and it can be continued."""
+
+
+class Interrupt:
+    """Lets what is at work finish within a grace period when a signal asks to stop.
+
+    Args:
+        grace_seconds: after which what is at work is abandoned.
+    """
+
+    def __init__(self, grace_seconds: float) -> None:
+        self.requested = False
+        self._grace = grace_seconds
+        self._drain: Callable[[], None] | None = None
+
+    def request(self) -> None:
+        """Ask for an end: nothing new is begun, and after the grace period nothing goes on."""
+        self.requested = True
+        if self._drain is not None:
+            self._drain()
+
+    @contextmanager
+    def graceful(self, drain: Callable[[], None]) -> Iterator[None]:
+        """Within, a request calls ``drain`` (from a signal handler) and waits; elsewhere it ends at once.
+
+        Raises:
+            Stopped: a request was made before.
+        """
+        self.check()
+        self._drain = drain
+        try:
+            yield
+        finally:
+            self._drain = None
+
+    def check(self) -> None:
+        """Raise Stopped if an end was asked for."""
+        if self.requested:
+            raise Stopped("stopped in order")
+
+    @contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM within; does nothing outside the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: dict[int, Any] = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _grace_is_over)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested or self._drain is None:
+            raise Stopped(f"stopped by {signal.Signals(number).name}")
+        # os.write, because print may be what the signal interrupts.
+        said = f"finishing what is at work, for at most {self._grace:g} s; the same again stops now\n"
+        os.write(2, said.encode())
+        signal.setitimer(signal.ITIMER_REAL, max(self._grace, 1e-3))
+        self.request()
+
+
+def _grace_is_over(number: int, frame: FrameType | None) -> None:
+    raise Stopped("stopped: what was at work did not finish in time")

@@ -1,0 +1,92 @@
+"""How a run stands, read from outside while it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.errors import StoreError
+from detkds_gp.experiment.budget import Budget, Meter, Outlook, session_seconds
+from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.language import NONE
+from detkds_gp.score import Trial
+from detkds_gp.search import SearchSettings
+from detkds_gp.store import Store, writer_of
+
+
+def read_status(work_dir: Path) -> dict[str, Any]:
+    """Return how a run stands, as JSON values; what is not known yet is null.
+
+    Returns:
+        ``state`` (running, finished, stopped), ``process``, ``phase``, ``done`` and ``total`` of its trainings,
+        ``trained``, ``failed``, ``best`` AP by niche, ``elapsed_seconds``, ``eta_seconds``, ``idle_share``,
+        ``budget``, ``spent``, ``waiting`` injections.
+
+    Raises:
+        StoreError: there is no readable store, or nothing was started there.
+    """
+    with Store.open(work_dir, readonly=True) as store:
+        fingerprint = store.fingerprint()
+        if fingerprint is None:
+            raise StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")
+        return _status(store, fingerprint["config"], writer_of(work_dir), Inbox(work_dir))
+
+
+def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: Inbox) -> dict[str, Any]:
+    births, scores = store.births(), {record.trial: record.score for record in store.scores()}
+    trials = {b.text: Trial(b.text, config["proxy"]["iterations"], config["baseline_seeds"][0]) for b in births}
+    last = (births[-1].stage, births[-1].generation) if births else None
+    current = [b for b in births if (b.stage, b.generation) == last]
+    done = sum(trials[b.text] in scores for b in current)
+    judging = [trial for trial in scores if trial.test and trial.distiller not in ("teacher", NONE)]
+    best: dict[str, float] = {}
+    for birth in births:
+        score = scores.get(trials[birth.text])
+        if score is not None and score.ap is not None:
+            best[birth.niche] = max(best.get(birth.niche, 0.0), score.ap)
+    meter = _meter(store, config, len({b.niche for b in births if b.stage == "divide"}))
+    finished = bool(store.events("finished"))
+    state = "running" if writer is not None else "finished" if finished else "stopped"
+    worked = [event.detail for event in store.events("worked")]
+    held = sum(detail["held"] for detail in worked)
+    known = [scores[trial] for trial in trials.values() if trial in scores]
+    return {
+        "state": state,
+        "process": writer,
+        "phase": "verdict" if judging else f"{last[0]} {last[1]}" if last else "teacher and students alone",
+        "done": len(judging) if judging else done,
+        "total": meter.outlook.verdict if judging else len(current) or None,
+        "trained": sum(score.ok for score in known),
+        "failed": sum(not score.ok for score in known),
+        "best": best,
+        "elapsed_seconds": _elapsed(store, running=writer is not None),
+        "eta_seconds": _eta(meter, last, len(current) - done, len(judging), finished),
+        "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
+        "budget": meter.budget.text if meter.budget else None,
+        "spent": meter.budget.said(meter.spent()) if meter.budget else None,
+        "waiting": [wish.formula for wish in inbox.wishes()],
+    }
+
+
+def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
+    started = store.events("started")
+    session = started[-1].detail if started else {}
+    budget = Budget.parse(session["budget"]) if session.get("budget") else None
+    outlook = Outlook(SearchSettings.model_validate(config["search"]), niches, len(config["verdict"]["seeds"]))
+    return Meter(budget, outlook, store, session.get("workers", 1), session.get("gpus_per_worker") or 1.0)
+
+
+def _elapsed(store: Store, running: bool) -> float:
+    moment = time.time() if running else store.last_activity(time.time() + 1.0) or 0.0
+    return session_seconds(store, lambda: moment)
+
+
+def _eta(meter: Meter, last: tuple[str, int] | None, waiting: int, judged: int, finished: bool) -> float | None:
+    """Estimate the seconds to the end of all that is planned; None before the first formula is asked."""
+    if finished or last is None:
+        return 0.0 if finished else None
+    if judged:
+        return meter.seconds(meter.outlook.verdict - judged, verdict=True)
+    return meter.seconds(waiting) + meter.remaining_seconds(*last)
