@@ -99,6 +99,7 @@ class Task:
     primitive_set: PrimitiveSet
     probe: Path
     teacher_outputs: Path
+    inherit: bool = False
 
 
 class AnalyticExperiment(Experiment):

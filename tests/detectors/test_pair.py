@@ -185,3 +185,23 @@ def test_only_what_is_wanted_is_listened_for(pair):
     assert (pairing.heard, pairing.kept, pairing.live) == (("class_map",), ("class_map",), False)
     assert list(pairing.adapters) == []
     assert Pairing(pair, ["cross_map"], torch.Generator()).live
+
+
+def test_detectors_like_detr_share_their_maps_only(student):
+    overrides = {
+        "model.backbone.depth": 18,
+        "model.backbone.init_cfg": None,
+        "model.neck.in_channels": [512],
+        "model.encoder.num_layers": 1,
+        "model.decoder.num_layers": 1,
+    }
+    detr = build_detector(DetectorSpec("mmdet::detr/detr_r50_8xb2-150e_coco.py", overrides), CLASSES)
+    for pair in (check_pair(detr, student, SIZE), check_pair(student, detr, SIZE)):
+        maps = {"global", "foreground", "background", "instance"}
+        assert (
+            maps
+            <= set(pair.shared)
+            <= maps | {"foreground_mask", "background_mask", "valuable_region", "teacher_score"}
+        )
+        assert strides(pair.shared["global"]) == (32,)
+        assert pair.refused["class_logits"].endswith("DETR has no dense head")
