@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
-from torch import Tensor
 
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.language.tree import Node
-from detkds_gp.losses.lint import sample_knowledge
-from detkds_gp.losses.program import apply_primitive, compile_tree
+from detkds_gp.losses.lint import computed_steps, sample_knowledge
 
 Shapes: TypeAlias = Mapping[str, Sequence[int]]
 """By the text of a subtree, e.g. ``unit_channel(global)``, the shape of the tensor it gives (of one side)."""
@@ -34,7 +32,8 @@ def sample_shapes(trees: Sequence[Sequence[Node]], primitive_set: PrimitiveSet) 
         knowledge = sample_knowledge(primitive_set)
         for tree in trees:
             try:
-                _compute(tree, primitive_set, knowledge, found)
+                for step in computed_steps(tree, primitive_set, knowledge):
+                    found[step.text] = step.shape
             except (RuntimeError, ValueError, TypeError):
                 continue
     return found
@@ -45,25 +44,3 @@ def shape_text(shape: Sequence[int] | None) -> str:
     if shape is None:
         return ""
     return "×".join(str(size) for size in shape) or "()"
-
-
-def _compute(
-    tree: Sequence[Node],
-    primitive_set: PrimitiveSet,
-    knowledge: Mapping[str, Any],
-    found: dict[str, tuple[int, ...]],
-) -> None:
-    values: list[Any] = []
-    for step in compile_tree(tree, primitive_set):
-        if step.declaration is None:
-            values.append(step.value)
-            continue
-        if step.declaration.role == "input":
-            value = knowledge[step.declaration.name][0]
-            value = value if step.declaration.result.sided else value[1]
-        else:
-            value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments])
-        values.append(value)
-        side = value[0] if isinstance(value, tuple) else value
-        if isinstance(side, Tensor):
-            found[step.text] = tuple(side.shape)

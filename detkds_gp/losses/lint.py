@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +67,7 @@ def lint(text: str, primitive_set: PrimitiveSet) -> LintReport:
         knowledge = sample_knowledge(primitive_set)
         try:
             for term in measured.terms:
-                steps += _steps(term.tree, primitive_set, knowledge)
+                steps += computed_steps(term.tree, primitive_set, knowledge)
             problems = _problems(DistillationLoss(measured, primitive_set), knowledge)
         except (RuntimeError, ValueError, TypeError) as error:
             problems = [f"shape: {error}".splitlines()[0]]
@@ -97,7 +97,10 @@ def _sample_size(declaration: Declaration, primitive_set: PrimitiveSet) -> tuple
     return (ROWS * ROWS_A_BOX if shared else ROWS), WIDTH
 
 
-def _steps(tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: dict[str, list[Pair]]) -> Iterator[Step]:
+def computed_steps(
+    tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: Mapping[str, list[Pair]]
+) -> Iterator[Step]:
+    """Compute a tree on knowledge, one level, and yield every operation with its kind and shape, arguments first."""
     values: list[Value] = []
     for step in compile_tree(tree, primitive_set):
         if step.declaration is None:
