@@ -21,9 +21,9 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .knowledge import SAID, Knowledge
     from .masks import finds_masks
     from .modes import evaluating
-    from .pair import OFFERS, Pair, Pairing, check_pair
-    from .regions import Scene, scene_of
-    from .shared import Level, Shared
+    from .pair import Pair, Pairing, check_pair
+    from .scene import Scene, scene_of
+    from .shared import OFFERS, Level, Shared
     from .taps import Taps, teacher_knowledge
 
 __all__ = [

@@ -138,6 +138,7 @@ def test_another_number_of_classes_needs_names(student, spec):
     assert pair.refused["class_logits"] == "the student has 3 classes, the teacher 4"
     named = check_pair(student, other, SIZE, (CLASSES, ("plate", "red", "white", "cup")))
     assert named.shared["class_logits"].notes == ("classes matched by name",)
+    assert not named.shared["teacher_score"].softmax  # one class more is no background
     unknown = check_pair(student, other, SIZE, (CLASSES, ("plate", "red", "blue", "cup")))
     assert unknown.refused["class_logits"] == "the teacher does not know the class 'white'"
     assert "global" in unknown.shared

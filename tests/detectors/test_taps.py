@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from detkds_gp.detectors import Taps, teacher_knowledge
-from detkds_gp.detectors.shared_heads import class_rows
+from detkds_gp.detectors.shared.heads import class_rows
 from detkds_gp.errors import DetectorError
 
 

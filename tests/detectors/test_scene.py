@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detkds_gp.detectors import ImageInput, Scene, make_batch, scene_of
-from detkds_gp.detectors.regions import (
+from detkds_gp.detectors.scene import (
     background_masks,
     box_levels,
     foreground_masks,

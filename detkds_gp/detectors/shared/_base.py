@@ -10,10 +10,10 @@ import torch
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor, nn
 
-from .knowledge import Knowledge
-from .parts import AbsentError
-from .regions import Scene
-from .sides import Side
+from ..knowledge import Knowledge
+from ..parts import AbsentError
+from ..scene import Scene
+from ..sides import Side
 
 Shape = tuple[int, ...]
 Pairs = list[tuple[Tensor, Tensor]]

@@ -7,16 +7,16 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from .parts import AbsentError
-from .regions import (
+from ..parts import AbsentError
+from ..scene import (
     INSTANCE_SIDE,
     background_masks,
     foreground_masks,
     instance_features,
     valuable_regions,
 )
-from .shared import Level, Pairs, Shape, Shared, Step, matched, shapes
-from .sides import Side
+from ..sides import Side
+from ._base import Level, Pairs, Shape, Shared, Step, matched, shapes
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from .knowledge import class_maps
-from .parts import AbsentError, dense_head
-from .roi import RegionAnswer, ask_masks, ask_regions, boxes_of
-from .shared import Pairs, Shape, Shared, Step, class_columns, class_notes, selected
-from .shared_heads import class_rows
-from .shared_maps import share_maps
-from .sides import Side
+from ..knowledge import class_maps
+from ..parts import AbsentError, dense_head
+from ..roi import RegionAnswer, ask_masks, ask_regions, boxes_of
+from ..sides import Side
+from ._base import Pairs, Shape, Shared, Step, class_columns, class_notes, selected
+from .heads import class_rows
+from .maps import share_maps
 
 
 @dataclass(frozen=True)

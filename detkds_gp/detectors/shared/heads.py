@@ -1,4 +1,4 @@
-"""Knowledge of dense heads and region proposal networks: class logits, boxes, and fields made of them."""
+"""Knowledge of dense heads and region proposal networks: how two heads are brought together, and their class logits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .box_maps import box_rows
-from .parts import AbsentError
-from .shared import Level, Pairs, Shape, Shared, Step, class_columns, class_notes, matched, selected
-from .shared_maps import share_maps, valuable_fields
-from .sides import Side
+from ..parts import AbsentError
+from ..sides import Side
+from ._base import Level, Pairs, Shape, Shared, Step, class_columns, class_notes, matched, selected
+from .maps import share_maps
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class HeadMatch:
         widths: columns of a row, of the student and of the teacher.
         columns: for each column of the student the teacher's.
         best: whether only the best-scoring anchor of a location and class is compared.
+        anchors: for each level how many of a location are compared.
         softmax: whether the last column is the background's.
     """
 
@@ -34,6 +34,7 @@ class HeadMatch:
     widths: tuple[int, int]
     columns: tuple[int, ...]
     best: bool
+    anchors: tuple[int, ...]
     softmax: bool
 
     def class_maps(self, step: Step) -> Pairs:
@@ -92,16 +93,22 @@ def match_heads(student: Side, teacher: Side, classes: str, boxes: str) -> HeadM
     """
     levels, _ = matched(student, teacher, classes)
     columns = (0,) if classes == "objectness_map" else class_columns(student, teacher)
-    softmax = [student.columns == (student.num_classes or 0) + 1, teacher.columns == (teacher.num_classes or 0) + 1]
-    if classes == "objectness_map":
-        softmax = [student.columns == 2, teacher.columns == 2]
+    softmax = [has_softmax(side, classes) for side in (student, teacher)]
     if softmax[0] != softmax[1]:
         kinds = ["a softmax" if one else "a sigmoid" for one in softmax]
         raise AbsentError(f"the student's class logits go through {kinds[0]}, the teacher's through {kinds[1]}")
     if softmax[0]:
         columns = (*columns, teacher.columns - 1)
-    best = any(not _same(student.anchors[classes][x.student], teacher.anchors[classes][x.teacher]) for x in levels)
-    return HeadMatch(classes, boxes, levels, (student.columns, teacher.columns), columns, best, softmax[0])
+    own = [student.anchors[classes][level.student] for level in levels]
+    best = not all(map(_same, own, [teacher.anchors[classes][level.teacher] for level in levels]))
+    anchors = tuple(1 if best else len(anchors) for anchors in own)
+    return HeadMatch(classes, boxes, levels, (student.columns, teacher.columns), columns, best, anchors, softmax[0])
+
+
+def has_softmax(side: Side, classes: str) -> bool:
+    """Whether a head's class logits have a column for the background."""
+    known = 1 if classes == "objectness_map" else side.num_classes or 0
+    return side.columns == known + 1
 
 
 def _same(ours: Tensor, theirs: Tensor) -> bool:
@@ -111,7 +118,7 @@ def _same(ours: Tensor, theirs: Tensor) -> bool:
 
 
 @dataclass(frozen=True)
-class _OfHead(Shared):
+class OfHead(Shared):
     """What is made of two matched heads."""
 
     match: HeadMatch | None = None
@@ -125,17 +132,32 @@ class _OfHead(Shared):
     @property
     def heard(self) -> tuple[str, ...]:  # type: ignore[override]
         """Statements of the student that are needed."""
-        return (self.head.classes,)
+        return self.statements(self.head)
 
     @property
     def kept(self) -> tuple[str, ...]:  # type: ignore[override]
         """Statements of the teacher that are needed."""
-        return (self.head.classes,)
+        return self.statements(self.head)
+
+    @staticmethod
+    def statements(match: HeadMatch) -> tuple[str, ...]:
+        """Return what both sides have to say."""
+        return (match.classes,)
+
+    @staticmethod
+    def shape(anchors: int, grid: torch.Size, width: int) -> Shape:
+        """Return the shape of a level on one image."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class SharedClassMap(_OfHead):
+class SharedClassMap(OfHead):
     """Class logits as maps (N, A K, H, W)."""
+
+    @staticmethod
+    def shape(anchors: int, grid: torch.Size, width: int) -> Shape:
+        """Return (A K, H, W)."""
+        return (anchors * width, *grid)
 
     def pairs(self, step: Step) -> Pairs:
         """Return the maps of every matched level."""
@@ -143,8 +165,13 @@ class SharedClassMap(_OfHead):
 
 
 @dataclass(frozen=True)
-class SharedClassRows(_OfHead):
+class SharedClassRows(OfHead):
     """Class logits as rows (N H W A, K)."""
+
+    @staticmethod
+    def shape(anchors: int, grid: torch.Size, width: int) -> Shape:
+        """Return (H W A, K)."""
+        return anchors * grid.numel(), width
 
     def pairs(self, step: Step) -> Pairs:
         """Return the rows of every matched level."""
@@ -154,68 +181,6 @@ class SharedClassRows(_OfHead):
 def class_rows(logits: Tensor) -> Tensor:
     """Write (N, A, K, H, W) as rows (N H W A, K); row ``((n H + h) W + w) A + a``."""
     return logits.permute(0, 3, 4, 1, 2).flatten(0, 3)
-
-
-@dataclass(frozen=True)
-class SharedBoxes(_OfHead):
-    """Decoded boxes as rows (N H W A, 4)."""
-
-    @property
-    def heard(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Statements of the student that are needed."""
-        return (self.head.boxes, *([self.head.classes] if self.head.best else []))
-
-    @property
-    def kept(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Statements of the teacher that are needed."""
-        return self.heard
-
-    def pairs(self, step: Step) -> Pairs:
-        """Return the boxes of every matched level."""
-        maps = zip(self.head.box_maps(step), self.levels, strict=True)
-        return [(box_rows(s, level.stride), box_rows(t, level.stride)) for (s, t), level in maps]
-
-
-@dataclass(frozen=True)
-class SharedBins(_OfHead):
-    """The logits of the distributions of a box's sides as rows (N H W 4, n + 1)."""
-
-    heard = kept = ("bin_map",)
-    bins: int = 0
-
-    def pairs(self, step: Step) -> Pairs:
-        """Return the bins of every matched level."""
-        return [
-            (self._rows(step.student["bin_map"][level.student]), self._rows(step.teacher["bin_map"][level.teacher]))
-            for level in self.levels
-        ]
-
-    def _rows(self, bin_map: Tensor) -> Tensor:
-        return bin_map.permute(0, 2, 3, 1).reshape(-1, self.bins)
-
-
-@dataclass(frozen=True)
-class SharedBoxScore(_OfHead):
-    """The teacher's best class probability of every box as a row field (N H W A, 1)."""
-
-    def pairs(self, step: Step) -> Pairs:
-        """Return the probabilities of every matched level, on both sides."""
-        rows = [p.permute(0, 2, 3, 1).reshape(-1, 1) for p in self.head.probabilities(step)]
-        return [(row, row) for row in rows]
-
-
-@dataclass(frozen=True)
-class SharedValuableBoxes(_OfHead):
-    """LD's main and valuable region for every box as a row field (N H W A, 1)."""
-
-    anchors: tuple[int, ...] = ()
-
-    def pairs(self, step: Step) -> Pairs:
-        """Return 0 or 1 for the boxes of every matched level, on both sides."""
-        maps = [step.student[self.head.classes][level.student] for level in self.levels]
-        fields = zip(valuable_fields(step, maps, self.levels), self.anchors, strict=True)
-        rows = [x.flatten().repeat_interleave(anchors)[:, None] for x, anchors in fields]
-        return [(row, row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -251,50 +216,24 @@ class SharedScoreField(Shared):
 
 
 def share_head(
-    student: Side, teacher: Side, kind: type[_OfHead], classes: str = "class_map", boxes: str = "box_map"
-) -> _OfHead:
+    student: Side, teacher: Side, kind: type[OfHead], classes: str = "class_map", boxes: str = "box_map"
+) -> OfHead:
     """Share what ``kind`` makes of two heads.
 
     Raises:
         AbsentError: a side does not offer it, or the two do not fit.
     """
     match = match_heads(student, teacher, classes, boxes)
+    for statement in kind.statements(match):
+        student.said(statement), teacher.said(statement)
     _, notes = matched(student, teacher, classes)
-    if kind is SharedBoxes:
-        student.said(boxes), teacher.said(boxes)
-    anchors = tuple(1 if match.best else len(student.anchors[classes][level.student]) for level in match.levels)
-    grids = [student.said(classes)[level.student].shape[2:] for level in match.levels]
-    width = len(match.columns)
-    made: dict[type[_OfHead], list[Shape]] = {
-        SharedClassMap: [(a * width, *grid) for a, grid in zip(anchors, grids, strict=True)],
-        SharedClassRows: [(a * grid.numel(), width) for a, grid in zip(anchors, grids, strict=True)],
-        SharedBoxes: [(a * grid.numel(), 4) for a, grid in zip(anchors, grids, strict=True)],
-        SharedBoxScore: [(a * grid.numel(), 1) for a, grid in zip(anchors, grids, strict=True)],
-        SharedValuableBoxes: [(a * grid.numel(), 1) for a, grid in zip(anchors, grids, strict=True)],
-    }
     if match.best:
         notes = (*notes, "the best-scoring anchor of each location and class")
-    notes = (*notes, *class_notes(match.columns))
-    shapes = tuple(made[kind])
-    if kind is SharedValuableBoxes:
-        return SharedValuableBoxes(shapes, shapes, match.levels, notes, match, anchors)
-    return kind(shapes, shapes, match.levels, notes, match)
-
-
-def share_bins(student: Side, teacher: Side) -> SharedBins:
-    """Share the distributions of two GFL heads.
-
-    Raises:
-        AbsentError: a side predicts none, or of another number of bins.
-    """
-    levels, notes = matched(student, teacher, "bin_map")
-    channels = student.said("bin_map")[0].shape[1], teacher.said("bin_map")[0].shape[1]
-    if channels[0] != channels[1]:
-        raise AbsentError(f"the student has {channels[0] // 4} bins a side, the teacher {channels[1] // 4}")
-    bins = channels[0] // 4
-    grids = [student.said("bin_map")[level.student].shape[2:] for level in levels]
-    shapes = tuple((4 * grid.numel(), bins) for grid in grids)
-    return SharedBins(shapes, shapes, levels, notes, None, bins)
+    grids = [student.said(classes)[level.student].shape[2:] for level in match.levels]
+    shapes = tuple(
+        kind.shape(anchors, grid, len(match.columns)) for anchors, grid in zip(match.anchors, grids, strict=True)
+    )
+    return kind(shapes, shapes, match.levels, (*notes, *class_notes(match.columns)), match)
 
 
 def share_score_field(student: Side, teacher: Side) -> SharedScoreField:
@@ -312,5 +251,5 @@ def share_score_field(student: Side, teacher: Side) -> SharedScoreField:
     levels = tuple(replace(level, teacher=strides.index(level.stride)) for level in maps.levels)
     columns = (0,) if statement == "objectness_map" else class_columns(student, teacher)
     fields = tuple((1, *shape[1:]) for shape in maps.teacher)
-    softmax = teacher.columns == len(columns) + 1
+    softmax = has_softmax(teacher, statement)
     return SharedScoreField(fields, fields, levels, (), statement, teacher.columns, columns, softmax)
