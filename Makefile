@@ -1,5 +1,6 @@
 .PHONY: help setup quickstart test test-slow lint
-PYTEST = .venv/bin/python -m pytest
+# Two processes of one thread each; a file's tests stay together, so that what they share is made once.
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
