@@ -78,6 +78,10 @@ class Scale:
     detail: str = ""
     wall_seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.failure is None):
+            raise ValueError(f"a Scale has a value or a failure: got value={self.value}, failure={self.failure}")
+
     @property
     def ok(self) -> bool:
         """Whether there is a factor."""

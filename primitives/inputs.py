@@ -191,7 +191,7 @@ def background_mask() -> None:
 def valuable_region() -> None:
     """Whether a position lies in the main or the valuable localization region.
 
-    (N, 1, H, W), 0 or 1: 1 where the DIoU of one of the location's anchors with a ground-truth box
-    is at least a quarter of what makes an anchor positive for that box. Source: LD (CVPR 2022),
-    algorithm 1.
+    (N, 1, H, W), 0 or 1: 1 where the DIoU of a square of 8 strides round the location (ATSS's
+    anchor, whatever the head's) with a ground-truth box is at least a quarter of what makes such an
+    anchor positive for that box. Source: LD (CVPR 2022), algorithm 1.
     """

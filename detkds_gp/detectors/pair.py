@@ -128,8 +128,9 @@ class Pairing(nn.Module):
         self.names = [name for name in names if name in pair.shared]
         self.heard, self.kept, self.live = pair.heard(self.names), pair.kept(self.names), pair.live(self.names)
         self.adapters = nn.ModuleDict()
+        adapted = {name for wanted in self.names for name in pair.shared[wanted].adapts}
         for name, shared in pair.shared.items():
-            channels = shared.channels() if isinstance(shared, SharedMaps) and name in self.heard else None
+            channels = shared.channels() if isinstance(shared, SharedMaps) and name in adapted else None
             if channels:
                 self.adapters[name.replace(".", "/")] = nn.ModuleList([_pointwise(*c, generator) for c in channels])
 

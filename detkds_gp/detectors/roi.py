@@ -32,7 +32,7 @@ class RegionAnswer:
 
 
 def ask_regions(
-    detector: BaseDetector, maps: Sequence[Tensor], rois: Sequence[Tensor], shape: tuple[int, int]
+    detector: BaseDetector, maps: Sequence[Tensor], rois: Sequence[Tensor], sizes: Sequence[tuple[int, int]]
 ) -> list[RegionAnswer]:
     """Run a detector's box stages on regions, in eval mode without gradient.
 
@@ -43,7 +43,7 @@ def ask_regions(
         detector: two-stage.
         maps: its neck's levels.
         rois: for each of the asker's stages (R, 5).
-        shape: (height, width) of the padded input, to which refined regions are clipped.
+        sizes: (height, width) of each image without its padding, to which refined regions are clipped.
     """
     head = roi_head(detector)
     stages = len(box_stages(detector))
@@ -51,7 +51,7 @@ def ask_regions(
         if stages == 1:
             return [_answer(head, maps, regions, None) for regions in rois]
         if len(rois) == 1:
-            return [_cascaded(head, maps, rois[0], stages, shape)]
+            return [_cascaded(head, maps, rois[0], stages, sizes)]
         return [_answer(head, maps, regions, min(stage, stages - 1)) for stage, regions in enumerate(rois)]
 
 
@@ -81,13 +81,16 @@ def _answer(head: Any, maps: Sequence[Tensor], rois: Tensor, stage: int | None) 
     return RegionAnswer(said["cls_score"].float(), decoded_regions(box_head, rois, said["bbox_pred"]))
 
 
-def _cascaded(head: Any, maps: Sequence[Tensor], rois: Tensor, stages: int, shape: tuple[int, int]) -> RegionAnswer:
+def _cascaded(
+    head: Any, maps: Sequence[Tensor], rois: Tensor, stages: int, sizes: Sequence[tuple[int, int]]
+) -> RegionAnswer:
+    limits = rois.new_tensor([(width, height, width, height) for height, width in sizes])
     answers: list[RegionAnswer] = []
     for stage in range(stages):
         answers.append(_answer(head, maps, rois, stage))
         refined = best_boxes(answers[-1])
-        x, y = refined[:, 0::2].clamp(0, shape[1]), refined[:, 1::2].clamp(0, shape[0])
-        rois = torch.stack([rois[:, 0], x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1)
+        refined = torch.minimum(refined.clamp_min(0), limits[rois[:, 0].long()])
+        rois = torch.cat([rois[:, :1], refined], dim=1)
     logits = torch.stack([answer.logits for answer in answers]).mean(dim=0)
     return RegionAnswer(logits, answers[-1].boxes)
 

@@ -39,10 +39,12 @@ class Scene:
     Attributes:
         boxes: for each image (R, 4) xyxy in input pixels, resized and flipped as the image is; R may be 0.
         shape: (height, width) of the padded input.
+        sizes: (height, width) of each image in it, without its padding; empty where they are not known.
     """
 
     boxes: tuple[Tensor, ...]
     shape: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 def scene_of(data: dict[str, Any]) -> Scene:
@@ -50,7 +52,8 @@ def scene_of(data: dict[str, Any]) -> Scene:
     boxes = [sample.gt_instances.bboxes for sample in data["data_samples"]]
     tensors = tuple(getattr(b, "tensor", b).float() for b in boxes)
     height, width = data["inputs"].shape[-2:]
-    return Scene(tensors, (height, width))
+    sizes = tuple((int(h), int(w)) for h, w in (sample.img_shape[:2] for sample in data["data_samples"]))
+    return Scene(tensors, (height, width), sizes)
 
 
 def foreground_masks(scene: Scene, grid: tuple[int, int], stride: int) -> Tensor:
@@ -144,12 +147,8 @@ def valuable_regions(scene: Scene, grids: Sequence[tuple[int, int]], strides: Se
         (N, 1, H, W) of 0 and 1 a level. Source: LD (CVPR 2022), algorithm 1.
     """
     like = scene.boxes[0]
-    centres = [
-        location_centres(*grid, stride, like).reshape(-1, 2) for grid, stride in zip(grids, strides, strict=True)
-    ]
-    halves = [ANCHOR_STRIDES * stride / 2 for stride in strides]
-    anchors = torch.cat([torch.cat([c - half, c + half], dim=1) for c, half in zip(centres, halves, strict=True)])
-    counts = [len(c) for c in centres]
+    squares = [_squares(grid, stride, like) for grid, stride in zip(grids, strides, strict=True)]
+    anchors, counts = torch.cat(squares), [len(level) for level in squares]
     rows = torch.stack([_valuable(anchors, boxes, counts) for boxes in scene.boxes])
     levels = rows.split(counts, dim=1)
     return [level.reshape(-1, 1, *grid) for level, grid in zip(levels, grids, strict=True)]

@@ -125,7 +125,7 @@ def _look_at_regions(
     whole = maps[0].new_tensor([[0.0, 0.0, 0.0, shape[1], shape[0]]])
     for name in REGIONAL:
         knowledge.pop(name)
-    said = ask_regions(detector, maps, [whole] * len(box_stages(detector)), shape)
+    said = ask_regions(detector, maps, [whole] * len(box_stages(detector)), [shape])
     knowledge["rois"] = [whole] * len(said)
     knowledge["roi_logits"] = [answer.logits for answer in said]
     knowledge["roi_boxes"] = [answer.boxes for answer in said]

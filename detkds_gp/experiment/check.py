@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from detkds_gp.detectors import Pairing, Shared, Taps, finds_masks, make_batch, scene_of, teacher_knowledge
+from detkds_gp.detectors import Shared, Taps, finds_masks, inherit, make_batch, scene_of, teacher_knowledge
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.prepare import Materials, gather
 from detkds_gp.experiment.step_cost import StepCost, step_cost
 from detkds_gp.experiment.wiring import Wired, check_masks, inheritance, wire, without_weights
 from detkds_gp.fitness import Evaluation, SplitImages, felt, scale_of, squared_gradient
 from detkds_gp.language import NONE, Declaration, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.losses import DistillationLoss
+from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.training import DistilledDetector
 
 
@@ -70,7 +70,7 @@ class PairReport:
 
 
 def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) -> PairReport:
-    """Build the pair and run one real batch; nothing is trained and nothing is written.
+    """Build the pair and run one real batch; nothing is trained, and nothing but missing digit scenes is written.
 
     Args:
         config: the experiment.
@@ -91,11 +91,14 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
         detector.to(device)
     images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
     batch = _batch_of(images, config.proxy.batch_size, masks=finds_masks(wired.student))
+    ap = _aps(config, wired, materials)  # before steps in train mode move batch norm's statistics
+    if config.init_student_from_teacher:
+        inherit(wired.student, wired.teacher, wired.pair)
     offers, mix = _offers(wired, materials.primitive_set, batch)
     alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
-    distilled = step_cost(_distilled(wired, mix, materials.primitive_set).to(device), wired, batch)
+    distilled = step_cost(_distilled(wired, mix, materials.primitive_set), wired, batch)
     said = tuple(inheritance(wired)) if config.init_student_from_teacher else ()
-    return PairReport(tuple(offers), alone, distilled, _aps(config, wired, materials), said)
+    return PairReport(tuple(offers), alone, distilled, ap, said)
 
 
 def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
@@ -124,14 +127,14 @@ def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) ->
     """Return one row an input, and the mix of the first formula of every knowledge at its scale."""
     inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
     formulas = {d.name: simplest_formula(d, primitive_set) for d in inputs if d.result.sided}
-    shared = [d for d in inputs if d.source in wired.pair.shared]
-    scales = _scales(wired, [d for d in shared if formulas.get(d.name)], formulas, primitive_set, batch)
+    shared = [d for d in inputs if d.source in wired.pair.shared and formulas.get(d.name)]
+    scales, faults = _scales(wired, shared, formulas, primitive_set, batch)
     offers, terms = [], dict[str, str]()
     for d in inputs:
-        reason = wired.pair.refused.get(d.source, "")
-        known = wired.pair.shared.get(d.source)
+        reason = wired.pair.refused.get(d.source) or faults.get(d.name, "")
+        known = None if reason else wired.pair.shared.get(d.source)
         offers.append(_offer(d, reason, known, formulas.get(d.name, ""), scales.get(d.name)))
-        if d.name in scales and scales[d.name] is not None:
+        if scales.get(d.name) is not None:
             terms.setdefault(d.niche, f"{scales[d.name]} * {formulas[d.name]}")
     return offers, parse_distiller(" + ".join(terms.values()) or NONE, primitive_set)
 
@@ -143,10 +146,13 @@ def _offer(d: Declaration, reason: str, known: Shared | None, formula: str, scal
     return Offer(d.niche, d.name, "", known.student, known.teacher, strides, known.notes, formula, scale)
 
 
-def _distilled(wired: Wired, distiller: Distiller, primitive_set: PrimitiveSet) -> DistilledDetector:
-    loss = DistillationLoss(distiller, primitive_set) if distiller.terms else None
+def _distilled(wired: Wired, distiller: Distiller | str, primitive_set: PrimitiveSet) -> DistilledDetector:
+    """Return the pair with a loss, on the student's device."""
+    empty = isinstance(distiller, Distiller) and not distiller.terms
+    loss = None if empty else DistillationLoss(distiller, primitive_set)
     generator = torch.Generator().manual_seed(0)
-    return DistilledDetector(wired.student, loss, wired.pair, wired.teacher, generator)
+    model = DistilledDetector(wired.student, loss, wired.pair, wired.teacher, generator)
+    return model.to(next(wired.student.parameters()).device)
 
 
 def _scales(
@@ -155,26 +161,28 @@ def _scales(
     formulas: Mapping[str, str],
     primitive_set: PrimitiveSet,
     batch: dict[str, Any],
-) -> dict[str, float | None]:
-    """Measure the scale of the simplest formula of every input, all on one forward of both detectors."""
-    device = next(wired.student.parameters()).device
-    pairing = Pairing(wired.pair, [d.source for d in inputs], torch.Generator().manual_seed(0)).to(device)
-    wired.teacher.requires_grad_(False).eval()
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Measure the scale of the simplest formula of every input on one forward of both detectors; name what fails."""
+    pair, sources = wired.pair, [d.source for d in inputs]
     data = wired.student.train().data_preprocessor(batch, True)
-    with Taps(wired.student, [*pairing.heard, "global"]) as taps:
+    with Taps(wired.student, [*pair.heard(sources), "global"]) as taps:
         losses = wired.student.loss(data["inputs"], data["data_samples"])
     said = taps.knowledge()
-    inputs_of_teacher = wired.teacher.data_preprocessor(batch, False)["inputs"]
-    pairs = pairing(
-        said, teacher_knowledge(wired.teacher, inputs_of_teacher, pairing.kept), scene_of(data), wired.teacher
-    )
+    seen = wired.teacher.data_preprocessor(batch, False)["inputs"]
+    taught = teacher_knowledge(wired.teacher, seen, pair.kept(sources))
     task, _ = wired.student.parse_losses(losses)
     scales: dict[str, float | None] = {}
+    faults: dict[str, str] = {}
     for d in inputs:
-        loss = DistillationLoss(formulas[d.name], primitive_set)({d.name: pairs[d.source]}).total
-        where = felt(said, wired.pair.heard([d.source]))
+        try:
+            terms = _distilled(wired, formulas[d.name], primitive_set).distill(said, taught, scene_of(data))
+        except KnowledgeError as error:
+            faults[d.name] = str(error)
+            continue
+        where = felt(said, pair.heard([d.source]))
+        loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
         scales[d.name] = scale_of(squared_gradient(task, where), squared_gradient(loss, where))
-    return scales
+    return scales, faults
 
 
 def _aps(config: ExperimentConfig, wired: Wired, materials: Materials) -> dict[str, float]:

@@ -12,13 +12,13 @@ from typing import Any
 
 from detkds_gp.data.coco import CocoSplit, data_hash, load_split
 from detkds_gp.data.digits import make_digits
-from detkds_gp.detectors import Pair, Shared, detector_config
-from detkds_gp.errors import DataError, DeclarationError, DetectorError
+from detkds_gp.detectors import Pair, detector_config
+from detkds_gp.errors import DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.wiring import check_masks, detector_specs, inheritance, wire
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
-from detkds_gp.language import Declaration, Field, Map, PrimitiveSet, load_primitive_set
+from detkds_gp.language import Declaration, PrimitiveSet, load_primitive_set
 
 MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmcv", "mmengine", "deap", "numpy")
 
@@ -117,8 +117,6 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
     for niche in wanted:
         primitive_set.niche(niche)
     shared = [d for d in inputs if d.source in pair.shared]
-    for declaration in shared:
-        _check_rank(declaration, pair.shared[declaration.source])
     have = {d.niche for d in shared if d.result.sided}
     missing = {n: "; ".join(_reasons(n, inputs, pair)) for n in wanted if n not in have}
     if missing and (config.knowledge or not have):
@@ -134,16 +132,6 @@ def _reasons(niche: str, inputs: Sequence[Declaration], pair: Pair) -> list[str]
     """Say why a pair does not share a niche, each reason once."""
     sources = [d.source for d in inputs if d.result.sided and d.niche == niche]
     return list(dict.fromkeys(pair.refused[source] for source in sources))
-
-
-def _check_rank(declaration: Declaration, shared: Shared) -> None:
-    axes = 4 if issubclass(declaration.result, (Map, Field)) else 2
-    got = len(shared.student[0]) + (1 if axes == 4 else 0)
-    if declaration.result.sided and got != axes:
-        raise DeclarationError(
-            f"input {declaration.name!r} is a {declaration.result.__name__}, but {declaration.source!r} gives "
-            f"tensors like {tuple(shared.student[0])} an image; declare the kind that fits"
-        )
 
 
 def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, listener: Listener) -> ProxyTask:

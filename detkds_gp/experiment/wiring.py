@@ -14,15 +14,16 @@ from detkds_gp.detectors import (
     BaseDetector,
     DetectorSpec,
     Pair,
+    Shared,
     build_detector,
     check_pair,
     checkpoint_classes,
     finds_masks,
     inheritable,
 )
-from detkds_gp.errors import ConfigError
+from detkds_gp.errors import ConfigError, DeclarationError, DetectorError
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.language import PrimitiveSet
+from detkds_gp.language import Declaration, Field, Map, PrimitiveSet
 from detkds_gp.training import seed_all
 
 
@@ -57,6 +58,7 @@ def wire(
     Raises:
         DetectorError: if a detector cannot be built, or the pair shares nothing.
         ConfigError: if a checkpoint does not exist, or the device cannot be used.
+        DeclarationError: if an input's kind is not what its source gives.
     """
     _check_device(config.proxy.device)
     if random_weights:
@@ -67,23 +69,56 @@ def wire(
     initialise = not random_weights
     student = build_detector(specs["student"], names[0], initialise=initialise)
     teacher = build_detector(specs["teacher"], names[1], initialise=initialise)
-    sources = [d.source for d in primitive_set.declarations.values() if d.role == "input"]
-    return Wired(student, teacher, specs, check_pair(student, teacher, config.proxy.image_size, names, sources))
+    _check_augments(student)
+    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
+    pair = check_pair(student, teacher, config.proxy.image_size, names, [d.source for d in inputs])
+    for declaration in inputs:
+        if declaration.source in pair.shared:
+            _check_rank(declaration, pair.shared[declaration.source])
+    return Wired(student, teacher, specs, pair)
+
+
+def _check_rank(declaration: Declaration, shared: Shared) -> None:
+    axes = 4 if issubclass(declaration.result, (Map, Field)) else 2
+    got = len(shared.student[0]) + (1 if axes == 4 else 0)
+    if declaration.result.sided and got != axes:
+        raise DeclarationError(
+            f"input {declaration.name!r} is a {declaration.result.__name__}, but {declaration.source!r} gives "
+            f"tensors like {tuple(shared.student[0])} an image; declare the kind that fits"
+        )
+
+
+def _check_augments(student: BaseDetector) -> None:
+    """Refuse what resizes the student's input alone, so that its maps are no longer the teacher's."""
+    if getattr(student.data_preprocessor, "batch_augments", None):
+        raise DetectorError(
+            "the student's data_preprocessor has batch_augments, which change its input and not the teacher's; "
+            "override model.data_preprocessor.batch_augments=None"
+        )
 
 
 def without_weights(config: ExperimentConfig) -> ExperimentConfig:
-    """Return the config without checkpoints."""
-    bare = {role: getattr(config, role).model_copy(update={"checkpoint": None}) for role in ("student", "teacher")}
+    """Return the config without checkpoints; a teacher whose file is there keeps the names of its classes."""
+    teacher = config.teacher
+    there = teacher.checkpoint is not None and Path(teacher.checkpoint).is_file()
+    named = checkpoint_classes(teacher.checkpoint) if there and teacher.checkpoint else None
+    bare = {
+        "student": config.student.model_copy(update={"checkpoint": None}),
+        "teacher": teacher.model_copy(update={"checkpoint": None, "classes": teacher.classes or named}),
+    }
     return config.model_copy(update=bare)
 
 
 def inheritance(wired: Wired) -> list[str]:
     """Say in words what the student inherits."""
     found = inheritable(wired.student, wired.teacher, wired.pair)
-    return [
+    lines = [
         f"the student starts with the teacher's {part}: {len(keys)} of {count} tensors"
         for part, (keys, count) in found.items()
     ]
+    if wired.pair.classes[0] != wired.pair.classes[1]:
+        lines.append("the student does not start with the teacher's heads that know classes: these differ")
+    return lines
 
 
 def check_masks(config: ExperimentConfig, wired: Wired, splits: Mapping[str, CocoSplit]) -> None:

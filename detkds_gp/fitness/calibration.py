@@ -75,6 +75,8 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     seconds = time.perf_counter() - started
     if not math.isfinite(task + distilled):
         return Scale(None, "nonfinite", "the gradient on the student's features is not finite", seconds)
+    if task <= SMALLEST**2:
+        return Scale(None, "rejected:gradient", "the task's own loss does not reach what the tree reads", seconds)
     if distilled <= SMALLEST**2:
         return Scale(None, "rejected:gradient", "no gradient reaches the student's features", seconds)
     return Scale(scale_of(task, distilled), wall_seconds=seconds)

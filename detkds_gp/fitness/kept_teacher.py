@@ -71,6 +71,9 @@ def keep_teacher(
         names: the teacher's statements to keep.
         precision: a key of PRECISIONS.
         path: written whole or not at all.
+
+    Raises:
+        StoreError: if a number is too large for the precision.
     """
     kept: dict[str, list[list[Tensor]]] = {}
     device = next(teacher.parameters()).device
@@ -81,11 +84,19 @@ def keep_teacher(
         for name in names:
             slots = kept.setdefault(name, [[] for _ in said[name]])
             for slot, level in zip(slots, said[name], strict=True):
-                slot.append(level.unflatten(0, (2, -1)).to("cpu", PRECISIONS[precision]))
+                slot.append(_rounded(level.unflatten(0, (2, -1)), precision, name))
     whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
     partial = path.with_suffix(".partial")
     torch.save(whole, partial)
     os.replace(partial, path)
+
+
+def _rounded(level: Tensor, precision: str, name: str) -> Tensor:
+    kept = level.to("cpu", PRECISIONS[precision])
+    if level.isfinite().all() and not kept.isfinite().all():
+        got = f"the teacher's {name!r} reaches {float(level.abs().max()):.3g}, more than {precision} holds"
+        raise StoreError(f"{got}; set proxy.teacher_precision = 'bfloat16' or 'float32'")
+    return kept
 
 
 def _first_line(error: Exception) -> str:

@@ -98,8 +98,12 @@ class DistilledDetector(BaseModel):
             return dict(self.student.loss(data["inputs"], data["data_samples"]))
         with Taps(self.student, self.pairing.heard) as taps:
             losses = dict(self.student.loss(data["inputs"], data["data_samples"]))
+        heard = taps.knowledge()
+        if taps.absent:
+            name, reason = next(iter(taps.absent.items()))
+            raise KnowledgeError(f"the student does not say {name!r}: its {reason}")
         said = self.teach(batch) if teacher is None else teacher
-        losses.update(self.distill(taps.knowledge(), said, scene_of(data)))
+        losses.update(self.distill(heard, said, scene_of(data)))
         return losses
 
     def distill(self, student: Said, teacher: Said, scene: Scene) -> dict[str, Tensor]:
@@ -129,7 +133,7 @@ class DistilledDetector(BaseModel):
                 pairs = self.pairing(student, teacher, scene, self.teacher)
             by_name = {name: pairs[source] for name, source in self.distillation.sources.items() if source in pairs}
             terms = self.distillation(by_name)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError) as error:
             if any(word in str(error) for word in MACHINE_FAULTS):
                 raise
             first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -188,6 +188,37 @@ def test_only_what_is_wanted_is_listened_for(pair):
     assert Pairing(pair, ["cross_map"], torch.Generator()).live
 
 
+def test_adapters_are_made_for_nothing_that_is_not_compared(pair):
+    """A field needs the grid of the maps only; an adapter without a gradient would stop distributed training."""
+    pairing = Pairing(pair, ["class_map", "foreground_mask", "valuable_region"], torch.Generator())
+    assert "global" in pairing.heard
+    assert list(pairing.adapters) == []
+
+
+def test_boxes_need_no_classes(student, built):
+    pair = check_pair(student, student, SIZE, (CLASSES, ("a", "b", "c")))
+    assert {"boxes", "valuable_boxes"} <= set(pair.shared)
+    assert "does not know the class 'red'" in pair.refused["box_score"]
+    unlike = check_pair(student, built("gfl"), SIZE, (CLASSES, ("a", "b", "c")))  # classes choose among anchors
+    assert "does not know the class 'red'" in unlike.refused["boxes"]
+
+
+SECOND_STAGES = {
+    "mmdet::double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py": "DoubleHeadRoIHead asks its box head in a way",
+    "mmdet::sabl/sabl-faster-rcnn_r50_fpn_1x_coco.py": "SABLHead says its boxes in a way that is not known here",
+    "mmdet::grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco.py": "says its boxes in a way that is not known here",
+}
+
+
+@pytest.mark.parametrize("config", SECOND_STAGES)
+def test_second_stages_of_another_kind_share_what_comes_before_and_say_so(config):
+    detector = build_detector(DetectorSpec(config, {"model.backbone.init_cfg": None}), CLASSES)
+    pair = check_pair(detector, detector, SIZE)
+    assert {"global", "instance", "objectness", "proposals"} <= set(pair.shared)
+    assert SECOND_STAGES[config] in pair.refused["class_logits"]
+    assert SECOND_STAGES[config] in pair.refused["boxes"]
+
+
 def test_detectors_like_detr_share_their_maps_only(student):
     overrides = {
         "model.backbone.depth": 18,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from detkds_gp.detectors import build_detector, save_student
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import DeclarationError, DetectorError
 from detkds_gp.experiment import load_config
 from detkds_gp.experiment.check import PairReport, check_experiment, missing_knowledge
 from detkds_gp.experiment.prepare import load_data
@@ -63,8 +63,20 @@ def test_aps_of_given_checkpoints_are_those_of_the_selection_split(tiny_config: 
     torch.manual_seed(3)
     teacher = build_detector(config.teacher.spec(), selection.classes)
     save_student(teacher, tmp_path / "teacher.pth", selection.classes)
-    found = check_experiment(load_config(tiny_config, {"teacher.checkpoint": str(tmp_path / "teacher.pth")})).ap
-    assert found == {"teacher": Evaluation(SplitImages(selection, config.proxy.image_size, 0))(teacher)}
+    student = build_detector(config.student.spec(), selection.classes)
+    save_student(student, tmp_path / "student.pth", selection.classes)
+    options = {f"{role}.checkpoint": str(tmp_path / f"{role}.pth") for role in ("student", "teacher")}
+    score = Evaluation(SplitImages(selection, config.proxy.image_size, 0))
+    assert check_experiment(load_config(tiny_config, options)).ap == {
+        "student": score(student),
+        "teacher": score(teacher),
+    }
+
+
+def test_an_input_whose_kind_does_not_fit_is_refused_as_a_run_refuses_it(tiny_config: Path) -> None:
+    config = load_config(tiny_config, {"primitive_set": "tests.experiment.misspelt:ROWS", "knowledge": None})
+    with pytest.raises(DeclarationError, match="'stage' is a Rows, but 'backbone.layer3' gives tensors like"):
+        check_experiment(config)
 
 
 def test_random_weights_need_no_checkpoint_and_no_download(tiny_config: Path) -> None:

@@ -61,6 +61,16 @@ def test_kept_knowledge_gives_the_losses_of_the_live_teacher(
         assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-7) for a, b in pairs), name
 
 
+def test_what_a_precision_does_not_hold_is_refused(task: ProxyTask, tmp_path: Path) -> None:
+    teacher = build_detector(task.teacher, task.splits["train"].classes)
+    with torch.no_grad():
+        teacher.neck.fpn_convs[0].conv.weight *= 1e9
+    images = ProxyTraining(task).images["train"]
+    with pytest.raises(StoreError, match=r"'class_map' reaches .*e\+.*, more than float16 holds; set proxy.teacher_prec"):
+        keep_teacher(teacher, images, NAMES, "float16", tmp_path / "kept.pt")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("content", [b"", b"no tensors", None])
 def test_a_broken_file_is_named(content: bytes | None, elsewhere: ProxyTask) -> None:
     path = elsewhere.teacher_outputs

@@ -82,11 +82,13 @@ def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Pat
     proxy = proxy_of(name, **{"teacher.checkpoint": str(path)})
     columns = [3, 4, 2, 1]  # of "0", "1", "4", "7"
     regional = name != "retinanet"
-    names = ["class_logits", *(["mask_logits"] if name == "mask_rcnn" else [])]
+    names = ["class_logits", "box_score", *(["mask_logits"] if name == "mask_rcnn" else [])]
     pairs, ours, theirs = paired(proxy, *names)
     if regional:
-        answers = ask_regions(proxy.teacher, theirs["global"], ours["rois"], (64, 64))
+        answers = ask_regions(proxy.teacher, theirs["global"], ours["rois"], [(64, 64)] * 4)
         assert torch.equal(pairs["class_logits"][0][1], answers[0].logits[:, [*columns, 6]])
+        known = answers[0].logits.softmax(dim=1)[:, columns].amax(dim=1)  # among all that the teacher knows
+        assert torch.allclose(pairs["box_score"][0][0][:, 0], known)
     else:
         for (_, rows), said in zip(pairs["class_logits"], theirs["class_map"], strict=True):
             split = said.unflatten(1, (-1, 6))[:, :, columns]
@@ -143,12 +145,12 @@ def test_a_cascade_asked_once_answers_as_it_predicts(proxy_of: ProxyOf) -> None:
     with torch.no_grad():
         maps = teacher.extract_feat(inputs)
         boxes = torch.tensor([[4.0, 6.0, 30.0, 40.0], [10.0, 2.0, 60.0, 50.0], [20.0, 20.0, 36.0, 44.0]])
-        metas = [{"img_shape": (64, 64), "scale_factor": (1, 1)}]
+        metas = [{"img_shape": (40, 56), "scale_factor": (1, 1)}]  # padded to 64x64
         head = teacher.roi_head
         _, scores, _ = head._refine_roi(
             x=maps, rois=bbox2roi([boxes]), batch_img_metas=metas, num_proposals_per_img=(3,)
         )
-        (answer,) = ask_regions(teacher, maps, [bbox2roi([boxes])], (64, 64))
+        (answer,) = ask_regions(teacher, maps, [bbox2roi([boxes])], [(40, 56)])
     assert torch.allclose(answer.logits, scores[0], atol=1e-5)
     assert answer.boxes.shape[1] == 1  # the cascade's boxes are the same for all classes
 

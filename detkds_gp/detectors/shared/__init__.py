@@ -32,11 +32,12 @@ def _by_stage(dense: Offer, regional: Offer) -> Offer:
     """Return what two dense heads share, or two second stages."""
 
     def share(student: Side, teacher: Side) -> Shared:
+        one = ["class_map" in side.knowledge for side in (student, teacher)]
         two = [bool(side.stages) for side in (student, teacher)]
-        if two[0] != two[1]:
-            kinds = ["two stages" if one else "one stage" for one in two]
+        if (one[0] and two[1]) or (two[0] and one[1]):
+            kinds = ["two stages" if stages else "one stage" for stages in two]
             raise AbsentError(f"the student has {kinds[0]}, the teacher {kinds[1]}")
-        return (regional if two[0] else dense)(student, teacher)
+        return (dense if any(one) else regional)(student, teacher)
 
     return share
 

@@ -57,6 +57,8 @@ class Shared:
     """Statements of the student that are needed."""
     kept: ClassVar[tuple[str, ...]] = ()
     """Statements of the teacher that are needed, and may be kept."""
+    adapts: ClassVar[tuple[str, ...]] = ()
+    """Maps whose channels it needs brought to the teacher's."""
     live: ClassVar[bool] = False
     """Whether the teacher itself is asked at every step."""
 
@@ -119,10 +121,13 @@ def matched(student: Side, teacher: Side, name: str) -> tuple[tuple[Level, ...],
     """
     ours, theirs = student.said(name), teacher.said(name)
     strides = student.strides[name], teacher.strides[name]
-    common = [stride for stride in dict.fromkeys(strides[0]) if stride in strides[1]]
-    if not common:
+    if strides[0] == strides[1]:  # on a small image the coarsest levels may have one computed stride
+        levels = tuple(Level(stride, index, index) for index, stride in enumerate(strides[0]))
+    else:
+        common = [stride for stride in strides[0] if strides[0].count(stride) == strides[1].count(stride) == 1]
+        levels = tuple(Level(stride, strides[0].index(stride), strides[1].index(stride)) for stride in common)
+    if not levels:
         raise AbsentError(f"the student's strides are {_listed(strides[0])}, the teacher's {_listed(strides[1])}")
-    levels = tuple(Level(stride, strides[0].index(stride), strides[1].index(stride)) for stride in common)
     for level in levels:
         s, t = ours[level.student].shape[2:], theirs[level.teacher].shape[2:]
         if s != t:
@@ -130,7 +135,7 @@ def matched(student: Side, teacher: Side, name: str) -> tuple[tuple[Level, ...],
             raise AbsentError(f"the map of stride {level.stride} is {sizes}")
     notes = []
     for who, own in zip(("student", "teacher"), strides, strict=True):
-        rest = [stride for stride in own if stride not in common]
+        rest = [stride for stride in own if stride not in [level.stride for level in levels]]
         if rest:
             notes.append(f"left out: the {who}'s strides {_listed(rest)}")
     return levels, tuple(notes)

@@ -20,6 +20,8 @@ from .maps import valuable_fields
 class SharedBoxes(OfHead):
     """Decoded boxes as rows (N H W A, 4)."""
 
+    classless: ClassVar[bool] = True
+
     @staticmethod
     def statements(match: HeadMatch) -> tuple[str, ...]:
         """Return what both sides have to say: class logits too, where they choose among anchors."""
@@ -54,6 +56,8 @@ class SharedBoxScore(OfHead):
 @dataclass(frozen=True)
 class SharedValuableBoxes(OfHead):
     """LD's main and valuable region for every box as a row field (N H W A, 1)."""
+
+    classless: ClassVar[bool] = True
 
     @staticmethod
     def shape(anchors: int, grid: torch.Size, width: int) -> Shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -63,11 +64,13 @@ class HeadMatch:
 
     def probabilities(self, step: Step) -> list[Tensor]:
         """Return the teacher's best class probability (N, A, H, W) of every level."""
-        made = []
-        for _, logits in self.class_maps(step):
-            p = logits.softmax(dim=2)[:, :, :-1] if self.softmax else logits.sigmoid()
-            made.append(p.amax(dim=2))
-        return step.once(("probabilities", self.classes), lambda: made)
+        return step.once(("scores", self.classes), lambda: [self._probability(step, level) for level in self.levels])
+
+    def _probability(self, step: Step, level: Level) -> Tensor:
+        _, logits = self._split(step, level)
+        p = logits.softmax(dim=2) if self.softmax else logits.sigmoid()  # over all that the teacher knows
+        best = selected(p, self.columns[:-1] if self.softmax else self.columns, axis=2).amax(dim=2)
+        return best.amax(dim=1, keepdim=True) if self.best else best
 
 
 def best_box(box_map: Tensor, logits: Tensor) -> Tensor:
@@ -85,24 +88,40 @@ def best_box(box_map: Tensor, logits: Tensor) -> Tensor:
     return boxes.gather(1, anchor.expand(-1, 1, 4, -1, -1)).squeeze(1)
 
 
-def match_heads(student: Side, teacher: Side, classes: str, boxes: str) -> HeadMatch:
-    """Say how two heads' class logits are brought together.
+def match_heads(student: Side, teacher: Side, classes: str, boxes: str, *, classless: bool = False) -> HeadMatch:
+    """Say how two heads are brought together.
+
+    Args:
+        student: the detector that learns.
+        teacher: the detector that knows.
+        classes: the statement of their class logits.
+        boxes: the statement of their boxes.
+        classless: whether classes matter only where they choose among anchors.
 
     Raises:
         AbsentError: a side has none, or the classes or their activation differ.
     """
     levels, _ = matched(student, teacher, classes)
-    columns = (0,) if classes == "objectness_map" else class_columns(student, teacher)
+    own = [student.anchors[classes][level.student] for level in levels]
+    best = not all(map(_same, own, [teacher.anchors[classes][level.teacher] for level in levels]))
+    anchors = tuple(1 if best else len(anchors) for anchors in own)
+    widths = student.columns, teacher.columns
+    if classless and not best:
+        return HeadMatch(classes, boxes, levels, widths, (), best, anchors, softmax=False)
+    columns, softmax = _columns(student, teacher, classes)
+    if best and softmax:
+        raise AbsentError("their anchors differ, and logits of a softmax have no best-scoring anchor class by class")
+    return HeadMatch(classes, boxes, levels, widths, columns, best, anchors, softmax)
+
+
+def _columns(student: Side, teacher: Side, classes: str) -> tuple[tuple[int, ...], bool]:
+    """Return the teacher's column for each of the student's, and whether the last is the background's."""
     softmax = [has_softmax(side, classes) for side in (student, teacher)]
     if softmax[0] != softmax[1]:
         kinds = ["a softmax" if one else "a sigmoid" for one in softmax]
         raise AbsentError(f"the student's class logits go through {kinds[0]}, the teacher's through {kinds[1]}")
-    if softmax[0]:
-        columns = (*columns, teacher.columns - 1)
-    own = [student.anchors[classes][level.student] for level in levels]
-    best = not all(map(_same, own, [teacher.anchors[classes][level.teacher] for level in levels]))
-    anchors = tuple(1 if best else len(anchors) for anchors in own)
-    return HeadMatch(classes, boxes, levels, (student.columns, teacher.columns), columns, best, anchors, softmax[0])
+    columns = (0,) if classes == "objectness_map" else class_columns(student, teacher)
+    return ((*columns, teacher.columns - 1) if softmax[0] else columns), softmax[0]
 
 
 def has_softmax(side: Side, classes: str) -> bool:
@@ -120,6 +139,9 @@ def _same(ours: Tensor, theirs: Tensor) -> bool:
 @dataclass(frozen=True)
 class OfHead(Shared):
     """What is made of two matched heads."""
+
+    classless: ClassVar[bool] = False
+    """Whether classes matter only where they choose among anchors."""
 
     match: HeadMatch | None = None
 
@@ -223,7 +245,7 @@ def share_head(
     Raises:
         AbsentError: a side does not offer it, or the two do not fit.
     """
-    match = match_heads(student, teacher, classes, boxes)
+    match = match_heads(student, teacher, classes, boxes, classless=kind.classless)
     for statement in kind.statements(match):
         student.said(statement), teacher.said(statement)
     _, notes = matched(student, teacher, classes)

@@ -39,6 +39,11 @@ class SharedMaps(Shared):
         """Statements of the teacher that are needed."""
         return (self.name,)
 
+    @property
+    def adapts(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Maps whose channels it needs brought to the teacher's."""
+        return (self.name,)
+
     def channels(self) -> list[tuple[int, int]] | None:
         """Return (student, teacher) channels of every level where an adapter is needed, else None."""
         if len(self.student[0]) != 3 or all(s[0] == t[0] for s, t in zip(self.student, self.teacher, strict=True)):
@@ -58,6 +63,7 @@ class _OnMaps(Shared):
 
     heard: ClassVar[tuple[str, ...]] = ("global",)
     kept: ClassVar[tuple[str, ...]] = ("global",)
+    adapts: ClassVar[tuple[str, ...]] = ("global",)
 
     def maps(self, step: Step) -> list[tuple[Tensor, Tensor, Level]]:
         """Return (student, teacher, level) of the adapted maps."""
@@ -98,6 +104,7 @@ class SharedMaskField(_OnMaps):
 
     heard: ClassVar[tuple[str, ...]] = ("global",)
     kept: ClassVar[tuple[str, ...]] = ()
+    adapts: ClassVar[tuple[str, ...]] = ()
     foreground: bool = True
 
     def pairs(self, step: Step) -> Pairs:
@@ -113,6 +120,7 @@ class SharedValuableRegion(_OnMaps):
 
     heard: ClassVar[tuple[str, ...]] = ("global",)
     kept: ClassVar[tuple[str, ...]] = ()
+    adapts: ClassVar[tuple[str, ...]] = ()
 
     def pairs(self, step: Step) -> Pairs:
         """Return (N, 1, H, W) of every level, on both sides."""

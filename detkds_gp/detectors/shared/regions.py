@@ -38,16 +38,17 @@ class SharedRegions(Shared):
         return [self._pair(logits, boxes, answer) for logits, boxes, answer in said]
 
     def _ask(self, step: Step) -> list[RegionAnswer]:
-        return ask_regions(step.teacher_itself(), step.teacher["global"], step.student["rois"], step.scene.shape)
+        sizes = step.scene.sizes or (step.scene.shape,) * len(step.scene.boxes)
+        return ask_regions(step.teacher_itself(), step.teacher["global"], step.student["rois"], sizes)
 
     def _pair(self, logits: Tensor, boxes: Tensor, answer: RegionAnswer) -> tuple[Tensor, Tensor]:
         theirs = selected(answer.logits, self.columns, axis=1)
         if self.what == "logits":
             return logits, theirs
-        labels = theirs[:, :-1].argmax(dim=1)
         if self.what == "score":
-            score = theirs.softmax(dim=1).gather(1, labels[:, None])
+            score = selected(answer.logits.softmax(dim=1), self.columns[:-1], axis=1).amax(dim=1, keepdim=True)
             return score, score
+        labels = theirs[:, :-1].argmax(dim=1)
         column = labels.new_tensor(self.columns)[labels]
         return boxes_of(boxes, labels), boxes_of(answer.boxes, column)
 
@@ -83,6 +84,7 @@ class SharedCrossHead(Shared):
 
     heard: ClassVar[tuple[str, ...]] = ("global",)
     kept: ClassVar[tuple[str, ...]] = ("global", "class_map")
+    adapts: ClassVar[tuple[str, ...]] = ("global",)
     live: ClassVar[bool] = True
     width: int = 1
     rows: bool = True
@@ -126,7 +128,7 @@ def share_masks(student: Side, teacher: Side) -> SharedMaskLogits:
         AbsentError: a detector has no mask head, or theirs differ in size or classes.
     """
     ours, theirs = student.said("mask_logits"), teacher.said("mask_logits")
-    agnostic = ours[0].shape[1] == 1, theirs[0].shape[1] == 1
+    agnostic = [s[0].shape[1] == 1 != side.num_classes for s, side in ((ours, student), (theirs, teacher))]
     if agnostic[0] != agnostic[1]:
         who = "the student" if agnostic[0] else "the teacher"
         raise AbsentError(f"{who} predicts one mask for all classes, the other one for each")
