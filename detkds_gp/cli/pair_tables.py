@@ -38,7 +38,8 @@ def _offers(offers: Sequence[Offer]) -> Table:
 
 
 def _levels(offer: Offer) -> str:
-    strides = [f"{stride}: " for stride in offer.strides] or [""] * len(offer.student)
+    by_level = len(offer.strides) == len(offer.student)  # instances of all levels are one
+    strides = [f"{stride}: " if by_level else "" for stride in offer.strides] or [""] * len(offer.student)
     pairs = zip(strides, offer.student, offer.teacher, strict=False)
     levels = "\n".join(stride + _sides(s, t) for stride, s, t in pairs)
     silent = ["no gradient reaches the student's maps"] if offer.formula and offer.scale is None else []
