@@ -125,7 +125,7 @@ def teacher_knowledge(teacher: BaseDetector, inputs: Tensor, names: Sequence[str
     Args:
         teacher: its train flags are as before afterwards.
         inputs: (N, 3, H, W), normalised by the teacher's own ``data_preprocessor``.
-        names: what is wanted; what its second stage says needs regions, see `regions_of`. None: all the rest.
+        names: what is wanted; what its second stage says needs regions, see `roi.ask_regions`. None: all the rest.
     """
     taps = Taps(teacher, names)
     listen(taps, inputs)

@@ -103,9 +103,9 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
 
 def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
     """Return the knowledge that the config asks for and the pair does not have, and why."""
-    have = {offer.knowledge for offer in report.offers if not offer.reason and offer.formula}
+    have = {offer.knowledge for offer in report.offers if not offer.reason}
     reasons = {offer.knowledge: offer.reason for offer in report.offers if offer.reason and offer.knowledge}
-    return {niche: reasons.get(niche, "unknown") for niche in config.knowledge or () if niche not in have}
+    return {niche: reasons[niche] for niche in config.knowledge or () if niche not in have}
 
 
 def _batch_of(images: SplitImages, size: int, *, masks: bool) -> dict[str, Any]:

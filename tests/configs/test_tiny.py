@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from mmdet.models.detectors.base import BaseDetector
-from mmdet.structures.mask import BitmapMasks
 
 from detkds_gp.data.coco import CocoSplit
 from detkds_gp.detectors import build_detector, make_batch
@@ -46,19 +45,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> CocoSplit:
 def batch_of(scenes: CocoSplit, size: tuple[int, int]) -> dict[str, Any]:
     """Return four scenes whose objects have masks."""
     images = SplitImages(scenes, size, limit_bytes=0)
-    batch = make_batch([images[index] for index in range(4)])
-    for sample in batch["data_samples"]:
-        if "masks" not in sample.gt_instances:
-            sample.gt_instances.masks = _filled(sample.gt_instances.bboxes, size)
-    return batch
-
-
-def _filled(boxes: torch.Tensor, size: tuple[int, int]) -> BitmapMasks:
-    """Return a mask a box, all of it set."""
-    masks = torch.zeros(len(boxes), *size, dtype=torch.uint8)
-    for mask, (left, top, right, bottom) in zip(masks, boxes.int().tolist(), strict=True):
-        mask[top:bottom, left:right] = 1
-    return BitmapMasks(masks.numpy(), *size)
+    return make_batch([images[index] for index in range(4)], masks=True)
 
 
 def size_of(detector: BaseDetector) -> int:

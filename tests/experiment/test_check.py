@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,12 @@ def test_knowledge_asked_for_and_not_there_is_told(tiny_config: Path, report: Pa
     config = load_config(tiny_config, {"knowledge": ("global", "proposals")})
     missing = missing_knowledge(config, report)
     assert missing == {"proposals": "the student's RetinaNet has no region proposal network"}
+
+
+def test_knowledge_without_a_plain_distance_is_there_all_the_same(tiny_config: Path, report: PairReport) -> None:
+    """A set may weigh all its distances: the input is shared, though no simplest formula shows its scale."""
+    bare = replace(report, offers=tuple(replace(offer, formula="", scale=None) for offer in report.offers))
+    assert missing_knowledge(load_config(tiny_config), bare) == {}
 
 
 def test_aps_of_given_checkpoints_are_those_of_the_selection_split(tiny_config: Path, tmp_path: Path) -> None:

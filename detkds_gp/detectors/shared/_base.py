@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
@@ -38,7 +39,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Shared:
+class Shared(ABC):
     """One knowledge that both detectors offer.
 
     Attributes:
@@ -62,9 +63,9 @@ class Shared:
     live: ClassVar[bool] = False
     """Whether the teacher itself is asked at every step."""
 
+    @abstractmethod
     def pairs(self, step: Step) -> Pairs:
         """Make the tensors of a batch, level by level."""
-        raise NotImplementedError
 
 
 @dataclass

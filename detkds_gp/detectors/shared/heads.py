@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -167,9 +168,9 @@ class OfHead(Shared):
         return (match.classes,)
 
     @staticmethod
+    @abstractmethod
     def shape(anchors: int, grid: torch.Size, width: int) -> Shape:
         """Return the shape of a level on one image."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
