@@ -19,11 +19,6 @@ FORMULAS = (
     "1 * 0.5 * l1(shared_mask(global, 0.35))",
     "1 * 1 * binary_kl(units(class_logits, 1))",
 )
-    "none",
-    "1 * 1 * l2(global)",
-    "1 * 0.5 * l1(shared_mask(global, 0.35))",
-    "1 * 1 * binary_kl(units(class_logits, 1))",
-)
 
 
 def with_settings(task: ProxyTask, **settings: Any) -> ProxyTask:
