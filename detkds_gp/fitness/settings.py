@@ -29,8 +29,8 @@ class ProxySettings(OptimizerSettings):
             same.
         memory_limit_mb: for decoded images in each process, in MiB; beyond it they are read from disk.
         teacher_precision: what the teacher says is rounded to it, kept or not.
-        teacher_memory_mb: for the kept teacher outputs in each process, in MiB, on the device; beyond it they are
-            mapped from the disk.
+        teacher_memory_mb: for the kept teacher outputs in the memory of a GPU, in MiB; beyond it, and on a CPU, they
+            are mapped from the disk: processes share the pages that are in memory.
         teacher_limit_mb: for the kept teacher outputs, in MiB on disk; beyond it the teacher runs at every step.
         calibration_iterations: steps of plain training after which scales are measured.
         calibration_batches: batches a scale is measured on.
