@@ -140,8 +140,8 @@ class VerdictSettings(Settings):
         seeds: seeds that the search never used; everyone judged is trained on each.
         iterations: training steps; None takes twice the proxy's.
         finalists: the best formulas of the search that are judged, besides the best of every knowledge.
-        rivals: published formulas that are judged beside them, by name; those that the pair or the primitive set
-            does not know are left out. Without a weight of its own a formula takes ``search.divide_weight``.
+        rivals: what is judged beside them, by the name it is shown under: a distiller of the zoo, or a formula;
+            those that the pair or the primitive set does not know are left out.
         share: the most of all training that the final round may take.
     """
 
@@ -150,9 +150,9 @@ class VerdictSettings(Settings):
     finalists: int = Field(2, ge=1)
     rivals: dict[str, str] = Field(
         default_factory=lambda: {
-            "mimic": "l2(global)",
-            "PKD": "l2(standardize_channel(global))",
-            "CWD": "kl(softmax_space(global, 1))",
+            "mimic": "mimic",
+            "PKD": "pkd",
+            "CWD": "cwd",
             "logits": "binary_kl(units(class_logits, 1))",
         }
     )
@@ -199,6 +199,7 @@ class ExperimentConfig(Settings):
 
     Attributes:
         primitive_set: ``module:NAME`` of the grammar.
+        zoo: ``module:NAME`` of the published distillers.
         knowledge: niches to search; None takes all that the set has and the pair shares.
         student: what is trained.
         teacher: what it learns from.
@@ -218,6 +219,7 @@ class ExperimentConfig(Settings):
     """
 
     primitive_set: str = "detkds_gp.primitives:DETKDS"
+    zoo: str = "detkds_gp.primitives.zoo:ZOO"
     knowledge: tuple[str, ...] | None = None
     student: DetectorSettings
     teacher: TeacherSettings

@@ -16,7 +16,7 @@ from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.execution import Executor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
-from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, rivals_of, to_json
+from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json, with_rivals
 from detkds_gp.experiment.gain import resolution
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.inbox import Inbox
@@ -29,10 +29,11 @@ from detkds_gp.experiment.searching import Asked, Scored, run_generations
 from detkds_gp.experiment.steered import Steered
 from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
 from detkds_gp.experiment.verdict import HELD, PLANNED
+from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, StartRequest, TeacherRequest
-from detkds_gp.language import NONE, Distiller, PrimitiveSet
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
 from detkds_gp.store import Store
@@ -105,14 +106,12 @@ class Experiment:
         """
         listener = listener or Listener()
         task, fingerprint, dropped = self._gathered(listener)
-        execution = self.config.execution
-        interrupt = Interrupt(execution.grace_seconds)
+        interrupt = Interrupt(self.config.execution.grace_seconds)
         with interrupt.handling_signals(), Store.open(self.work_dir) as store:
             store.begin(fingerprint)
             store.record_event("started", dropped=dropped, **provenance(self.config))
             make = partial(self._executor, task)
-            packing = Packing(execution.pack or pack_size(task, execution.workers), execution.workers)
-            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt, packing)
+            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt, self._packing(task))
             try:
                 return _Run(self, store, answers, task, listener).outcome(interrupt)
             except Stopped as stopped:
@@ -126,9 +125,15 @@ class Experiment:
         check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set)
         task = prepare(self.config, materials, self.work_dir, listener)
+        config = spelled_out(self.config, task.primitive_set, task.pair, listener)
+        self.config = with_rivals(config, task.primitive_set, listener.say)
         kept = task.primitive_set.declarations
         dropped = [name for name in materials.primitive_set.declarations if name not in kept]
         return task, materials.fingerprint(self.config), dropped
+
+    def _packing(self, task: ProxyTask) -> Packing:
+        execution = self.config.execution
+        return Packing(execution.pack or pack_size(task, execution.workers), execution.workers)
 
     def _executor(self, task: ProxyTask) -> Executor:
         return make_executor(self.config, ProxyWorker(task), task.primitive_set)
@@ -161,19 +166,20 @@ class _Run:
 
     def outcome(self, interrupt: Interrupt) -> Outcome:
         grammar = self.task.primitive_set
-        rivals = rivals_of(self.config, grammar, self.listener.say)
-        final = self._planned(plan_final_round(self.config, len(grammar.niches), len(rivals)))
+        final = self._planned(plan_final_round(self.config, len(grammar.niches)))
         steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
         self._prepare()
         search = Search(grammar, self.config.search, self.config.seed)
-        scored = self._cleared(climbing(self.config.proxy, steered.watched(self.answers, interrupt)))
+        scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
+        if self.config.proxy.rungs:
+            scored = self._cleared(scored)
         run_generations(search, self.store, self.summary.trial, scored, steered.decide, self.listener)
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
                 f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
             )
-        self._judge(ranking, rivals, steered.meter.affords(final.places, len(final.seeds)), final)
+        self._judge(ranking, steered.meter.affords(final.places, len(final.seeds)), final)
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
         self.store.record_event("finished")
@@ -216,6 +222,8 @@ class _Run:
 
     def _starts(self, seeds: Sequence[int]) -> list[Request]:
         """Return what makes the half-trained students that are missing."""
+        if self.config.proxy.start != "half_trained":
+            return []
         return [StartRequest(seed) for seed in seeds if (p := self.task.start(seed)) is not None and not p.exists()]
 
     def _answer(self, requests: Sequence[Request]) -> None:
@@ -248,11 +256,11 @@ class _Run:
                 "give a better teacher, or set require_better_teacher=False to go on"
             )
 
-    def _judge(
-        self, ranking: Sequence[Ranked], rivals: Mapping[str, Distiller], places: int, final: FinalRound
-    ) -> None:
+    def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
         """Hold the final round; who is judged is recorded once."""
-        known = {ranked.text: ranked.distiller for ranked in ranking} | {d.text: d for d in rivals.values()}
+        rivals = self.config.verdict.rivals
+        known = {text: parse_distiller(text, self.task.primitive_set) for text in rivals.values()}
+        known |= {ranked.text: ranked.distiller for ranked in ranking}
         if not self.store.events(HELD):
             champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
             chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from detkds_gp.errors import FormulaError
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.halving import planned_iterations
-from detkds_gp.language import Distiller, PrimitiveSet, make_distiller, parse_distiller
+from detkds_gp.language import PrimitiveSet, load_zoo, make_distiller, parse_distiller
 
 LEAST_SEEDS = 3
 LENGTHENED = 2
@@ -38,21 +37,20 @@ class FinalRound:
         return self.places * len(self.seeds)
 
 
-def plan_final_round(config: ExperimentConfig, niches: int, rivals: int) -> FinalRound:
+def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     """Fit the final round into its share of all planned training steps.
 
     First it gets shorter, down to the proxy's length; then it loses seeds, down to three; then places. The leader
     of the search and the student alone are always judged.
 
     Args:
-        config: with what is wished for.
+        config: with what is wished for, from `with_rivals`.
         niches: knowledges that are searched.
-        rivals: published formulas that the pair can be trained with.
     """
     wished = config.verdict
     shortest = config.proxy.iterations
     longest = wished.iterations or LENGTHENED * shortest
-    places = wished.finalists + niches + rivals
+    places = wished.finalists + niches + len(wished.rivals)
     room = wished.share / (1 - wished.share) * _other_iterations(config, niches)
 
     def fits(length: int, seeds: int, among: int) -> bool:
@@ -80,30 +78,32 @@ def _reduction(asked: tuple[int, int, int], got: tuple[int, int, int], share: fl
     return f"the final round has {', '.join(less)}, to fit into {share:.0%} of the training" if less else ""
 
 
-def rivals_of(
-    config: ExperimentConfig, primitive_set: PrimitiveSet, say: Callable[[str], None] = lambda line: None
-) -> dict[str, Distiller]:
-    """Return the published formulas that the pair can be trained with, by name.
+def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Callable[[str], None]) -> ExperimentConfig:
+    """Return the config whose rivals are formulas that the pair can be trained with.
 
-    One that is written without a weight takes the weight at which single formulas are compared.
+    Published distillers take a measured scale, as every formula of the search does, not their paper's weight; and
+    what is written without a weight takes the one at which single formulas are compared.
 
     Args:
-        config: names them.
+        config: its ``verdict.rivals`` may name distillers of the zoo.
         primitive_set: without what the pair does not share.
-        say: hears which are left out.
+        say: hears which are left out, and why.
+
+    Raises:
+        DeclarationError: if the zoo cannot be loaded.
     """
-    found = {}
+    zoo, found = load_zoo(config.zoo), dict[str, str]()
     for name, text in config.verdict.rivals.items():
         try:
-            distiller = parse_distiller(text, primitive_set)
+            distiller = zoo[text].calibrated(primitive_set) if text in zoo else parse_distiller(text, primitive_set)
         except FormulaError as error:
             say(f"no rival: {name} ({error})")
             continue
-        if not re.match(r"\s*[\d.]", text):
+        if text in zoo or not text[:1].isdigit():
             weighted = [replace(term, weight=config.search.divide_weight) for term in distiller.terms]
             distiller = make_distiller(weighted, primitive_set)
-        found[name] = distiller
-    return found
+        found[name] = distiller.text
+    return config.model_copy(update={"verdict": config.verdict.model_copy(update={"rivals": found})})
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ class Finalist:
 
 
 def finalists(
-    ranking: Sequence[str], champions: Mapping[str, str], rivals: Mapping[str, Distiller], places: int
+    ranking: Sequence[str], champions: Mapping[str, str], rivals: Mapping[str, str], places: int
 ) -> list[Finalist]:
     """Choose who is judged: leader, the best of every knowledge, the rivals, then who follows the leader.
 
     Args:
         ranking: the search's formulas, best first.
         champions: by knowledge.
-        rivals: by name.
+        rivals: published ones, by name.
         places: how many at most.
     """
 
@@ -136,8 +136,8 @@ def finalists(
         yield Finalist(ranking[0], "leader")
         for niche, text in champions.items():
             yield Finalist(text, f"best of {niche}")
-        for name, distiller in rivals.items():
-            yield Finalist(distiller.text, name)
+        for name, text in rivals.items():
+            yield Finalist(text, name)
         for text in ranking[1:]:
             yield Finalist(text, "contender")
 
