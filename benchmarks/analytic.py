@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from detkds_gp.execution import Executor
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
 from detkds_gp.experiment.packing import ALONE, Packing
 from detkds_gp.experiment.workers import make_executor
-from detkds_gp.fitness import ScaleRequest
+from detkds_gp.fitness import ProxySettings, ScaleRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Scale, Score, Trial
@@ -100,6 +100,7 @@ class Task:
     primitive_set: PrimitiveSet
     probe: Path
     teacher_outputs: Path
+    settings: ProxySettings = field(default_factory=ProxySettings)
     inherit: bool = False
 
 
