@@ -4,10 +4,18 @@ from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import kept_bytes
+from detkds_gp.fitness.probing import probes_of
 from detkds_gp.fitness.proxy import ProxyTask, ProxyTraining
-from detkds_gp.fitness.settings import ProxySettings
+from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings
 from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
-from detkds_gp.fitness.worker import ProbeRequest, ProxyWorker, Request, ScaleRequest, TeacherRequest
+from detkds_gp.fitness.worker import (
+    ProbeRequest,
+    ProxyWorker,
+    Request,
+    ScaleRequest,
+    ScreenRequest,
+    TeacherRequest,
+)
 
 __all__ = [
     "Evaluation",
@@ -18,11 +26,14 @@ __all__ = [
     "ProxyWorker",
     "Request",
     "ScaleRequest",
+    "ScreenRequest",
+    "ScreeningSettings",
     "SplitImages",
     "TeacherRequest",
     "TeacherTraining",
     "felt",
     "kept_bytes",
+    "probes_of",
     "scale_of",
     "squared_gradient",
     "with_checkpoint",

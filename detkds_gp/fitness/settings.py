@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from detkds_gp.errors import nearest
+from detkds_gp.losses.screening import CHECK_NAMES
+from detkds_gp.settings import Settings
 from detkds_gp.training import OptimizerSettings
 
 Pixels = Annotated[int, Field(ge=32)]
@@ -38,3 +41,29 @@ class ProxySettings(OptimizerSettings):
     calibration_iterations: int = Field(40, ge=0)
     calibration_batches: int = Field(2, ge=1)
     device: str = "cpu"
+
+
+class ScreeningSettings(Settings):
+    """What is asked of a formula before it is trained.
+
+    Attributes:
+        off: names of checks that are left out.
+        identity: whether formulas that are the same loss up to a positive factor share one training; else only
+            those of equal text do.
+    """
+
+    off: tuple[str, ...] = ()
+    identity: bool = True
+
+    @field_validator("off")
+    @classmethod
+    def _known(cls, off: tuple[str, ...]) -> tuple[str, ...]:
+        for name in off:
+            if name not in CHECK_NAMES:
+                raise ValueError(f"screening.off names {name!r}, no check{nearest(name, CHECK_NAMES)}")
+        return off
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is asked at all."""
+        return self.identity or not set(CHECK_NAMES) <= set(self.off)

@@ -1,6 +1,7 @@
 """Distiller text -> torch losses, and the checks before training."""
 
 from detkds_gp.losses.distillation_loss import (
+    MACHINE_FAULTS,
     DistillationLoss,
     Knowledge,
     KnowledgeError,
@@ -8,4 +9,4 @@ from detkds_gp.losses.distillation_loss import (
 )
 from detkds_gp.losses.lint import LintReport, lint
 
-__all__ = ["DistillationLoss", "Knowledge", "KnowledgeError", "LintReport", "LossTerms", "lint"]
+__all__ = ["MACHINE_FAULTS", "DistillationLoss", "Knowledge", "KnowledgeError", "LintReport", "LossTerms", "lint"]

@@ -15,6 +15,9 @@ from detkds_gp.losses.program import Instruction, Pair, compile_tree, run
 Knowledge = Mapping[str, Sequence[Pair]]
 """By input name, (student, teacher) of every level; a shared field stands on both sides."""
 
+MACHINE_FAULTS = ("memory", "ALLOC_FAILED", "CUDA error")
+"""Words of errors that are no fault of the formula that met them."""
+
 
 @dataclass(frozen=True)
 class LossTerms:
