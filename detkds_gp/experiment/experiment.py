@@ -20,6 +20,7 @@ from detkds_gp.experiment.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
+from detkds_gp.experiment.screening import Screener
 from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steered import Steered
 from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
@@ -29,6 +30,7 @@ from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, Tea
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
+from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 
 
@@ -123,7 +125,7 @@ class Experiment:
         return task, materials.fingerprint(self.config), dropped
 
     def _executor(self, task: ProxyTask) -> Executor:
-        return make_executor(self.config, ProxyWorker(task), task.primitive_set)
+        return make_executor(self.config, ProxyWorker(task, self.config.screening), task.primitive_set)
 
 
 def _written(path: Path | None) -> bool:
@@ -150,7 +152,7 @@ class _Run:
     def outcome(self, interrupt: Interrupt) -> Outcome:
         steered = Steered(self.config, self.store, self.task.primitive_set, Inbox(self.work_dir), self.listener)
         self._prepare()
-        search = Search(self.task.primitive_set, self.config.search, self.config.seed)
+        search = Search(self.task.primitive_set, self.config.search, self.config.seed, screen=self._screen())
         scored = steered.watched(self.answers, interrupt)
         run_generations(search, self.store, self.summary.trial, scored, steered.decide, self.listener)
         ranking = self.summary.ranking()
@@ -162,6 +164,11 @@ class _Run:
         self._write(ranking[0])
         self.store.record_event("finished")
         return Outcome(ranking[0].distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
+
+    def _screen(self) -> Screen:
+        if not self.config.screening.active:
+            return pass_all
+        return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
 
     def _prepare(self) -> None:
         """Train and score the teacher and, beside it, the students without distillation."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store
@@ -123,8 +124,14 @@ class Summary:
             "best": self._best(ranking[0]) if ranking else None,
             "niches": {niche: self._champion(ranked) for niche, ranked in self.champions(ranking).items()},
             "counts": self._counts(),
+            "screening": screening_counts(self._store),
             "wall_seconds": self._wall_seconds(),
         }
+
+    def rejections(self) -> dict[str, str]:
+        """Return by formula why screening did not let it be trained, the last one first."""
+        records = reversed(self._store.screenings())
+        return {r.tree: f"{r.screening.failure}: {r.screening.detail}" for r in records if not r.screening.ok}
 
     def _champion(self, ranked: Ranked) -> dict[str, Any]:
         test_ap, gain = self.verdict(ranked.text)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment.prepare import installed_versions
+from detkds_gp.experiment.screening import Screener, UnheardError, unheard
 from detkds_gp.experiment.steering import recorded_decision
 from detkds_gp.experiment.summary import Summary, opened
+from detkds_gp.fitness import ScreeningSettings
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.score import Score
 from detkds_gp.search import Candidate, Search, SearchSettings
+from detkds_gp.search.screening import pass_all
 from detkds_gp.store import Birth, Store
 
 Place = tuple[str, int]
@@ -77,8 +80,20 @@ class _Replay:
                 yield f"{name} is {version} here, {known} in the record"
 
     def _generations(self) -> Iterator[str]:
+        try:
+            yield from self._replayed()
+        except UnheardError:  # as far as the run came
+            return
+
+    def _search(self) -> Search:
         config = self._summary.config
-        search = Search(self._grammar, SearchSettings.model_validate(config["search"]), config["seed"])
+        settings = SearchSettings.model_validate(config["search"])
+        screened = ScreeningSettings.model_validate(config["screening"]).active
+        screen = Screener(self._store, self._grammar, unheard) if screened else pass_all
+        return Search(self._grammar, settings, config["seed"], screen=screen)
+
+    def _replayed(self) -> Iterator[str]:
+        search = self._search()
         while candidates := search.ask():
             place = candidates[0].stage, candidates[0].generation
             if self._births[place] != [_birth(candidate) for candidate in candidates]:

@@ -110,7 +110,7 @@ class _Pool:
 
 
 def _batch(proxy: ProxyTraining, seed: int, *, masks: bool) -> dict[str, Any]:
-    """Return the first images of a plan that show an object, shrunk where they are large; some twice if there are few."""
+    """Return the first images of a plan that show an object, shrunk where they are large, some twice if few."""
     split, (height, width) = proxy.task.splits["train"], proxy.task.settings.image_size
     images, shrink = proxy.images["train"], LARGEST_SIDE / max(height, width)
     if shrink < 1:

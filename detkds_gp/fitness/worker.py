@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from detkds_gp.errors import UserError
@@ -49,17 +49,23 @@ Answer = Score | Scale | Screening | UserError | None
 
 @dataclass(frozen=True)
 class ProxyWorker:
-    """Makes, in a worker process, the callable that answers requests."""
+    """Makes, in a worker process, the callable that answers requests.
+
+    Attributes:
+        task: what is trained, and on what.
+        screening: what is asked of formulas before.
+    """
 
     task: ProxyTask
-    screening: ScreeningSettings = ScreeningSettings()
+    screening: ScreeningSettings = field(default_factory=ScreeningSettings)
 
     def __call__(self) -> Callable[[Request], Answer]:
         """Make the callable; it loads images and teacher outputs once, when they are first needed.
 
         Returns:
             what gives a Score for a Trial or TeacherRequest, a Scale for a ScaleRequest, a Screening for a
-            ScreenRequest, None for a ProbeRequest, and the error itself where the user can mend it (a broken image or file).
+            ScreenRequest, None for a ProbeRequest, and the error itself where the user can mend it (a broken
+            image or file).
         """
         proxy = ProxyTraining(self.task)
 

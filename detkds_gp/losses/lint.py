@@ -75,9 +75,7 @@ class LintReport:
     problems: tuple[str, ...]
 
 
-def lint(
-    text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, off: Sequence[str] = ()
-) -> LintReport:
+def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, off: Sequence[str] = ()) -> LintReport:
     """Parse a distiller, compute every step, and run all checks on each of its trees.
 
     Args:
@@ -100,9 +98,7 @@ def lint(
             try:
                 steps += computed_steps(term.tree, primitive_set, screen.probes.far.knowledge)
                 for check, outcome in screen.outcomes(screen.evidence(term)):
-                    findings.append(
-                        Finding(term.knowledge, check.name, outcome.passed, outcome.numbers, check.reason)
-                    )
+                    findings.append(Finding(term.knowledge, check.name, outcome.passed, outcome.numbers, check.reason))
             except (RuntimeError, ValueError, TypeError, LookupError) as error:
                 problems.append(f"shape: {error}".splitlines()[0])
     problems += [f"{f.check}: {f.reason} ({f.numbers})" for f in findings if not f.passed]

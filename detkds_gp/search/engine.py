@@ -152,7 +152,8 @@ class Search:
     def counts(self) -> dict[str, int]:
         """Distillers generated, dropped as duplicates, rejected, trained and failed so far.
 
-        Duplicates are of equal text, or the same loss. Generations that were told count: generated = duplicates + rejected + trained + failed.
+        Duplicates are of equal text, or the same loss. Generations that were told count: generated = duplicates +
+        rejected + trained + failed.
         """
         failures = [score.failure for score in self._ledger.scores.values() if score.failure]
         rejected = sum(failure.startswith("rejected") for failure in failures)

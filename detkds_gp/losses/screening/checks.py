@@ -13,6 +13,9 @@ from detkds_gp.losses.screening.evidence import Evidence
 from detkds_gp.losses.screening.probes import Probe
 
 TOLERANCE = 1e-6
+ROUNDING = 1e-8
+"""A difference of losses that may come from the order of additions."""
+
 SAME_ORDER, SAME_DOUBLED = 1e-4, 1e-3
 BALANCE = 1e4
 TRIES = 6
@@ -80,7 +83,7 @@ def _gradient(evidence: Evidence) -> Outcome:
 
 def _descent(evidence: Evidence) -> Outcome:
     probe = evidence.probes.far
-    if not evidence.at(probe).value > TOLERANCE or not any(evidence.at(probe).levels):
+    if not evidence.at(probe).value > ROUNDING or not any(evidence.at(probe).levels):
         return Outcome(True, "nothing to lower")
     first, last = _descended(evidence, probe)
     return Outcome(last < first, f"{first:.3g} -> {last:.3g} in {TRIES} tries")
@@ -125,7 +128,7 @@ def _same(evidence: Evidence, probe: Probe, tolerance: float) -> Outcome:
     if not evidence.determined:
         return Outcome(True, "not asked of random parts")
     once, again = evidence.at(evidence.probes.far).value, evidence.value(probe.knowledge)
-    return Outcome(abs(again - once) <= tolerance * abs(once) + TOLERANCE, f"{once:.4g} and {again:.4g}")
+    return Outcome(abs(again - once) <= tolerance * abs(once) + ROUNDING, f"{once:.4g} and {again:.4g}")
 
 
 def _order(evidence: Evidence) -> Outcome:

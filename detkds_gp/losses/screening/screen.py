@@ -14,6 +14,7 @@ from detkds_gp.losses.screening.fingerprint import Fingerprints
 from detkds_gp.losses.screening.probes import Probes
 from detkds_gp.score import Screening
 
+
 class Screen:
     """Runs the checks on frozen probes.
 
