@@ -81,9 +81,9 @@ def screened(formula: str) -> Screening:
     """Reject about one formula in ten, and take about one in four for a loss that others are too."""
     if number("screened" + formula) < 0.1:
         return Screening("rejected:zero", "by lot")
-    kind = int(100 * number("loss" + formula))
+    kind = int(40 * number("loss" + formula))
     vector = np.zeros((1, WIDTH), np.float32)
-    vector[0, :2] = (np.cos(kind), np.sin(kind)) if kind < 25 else (1, number(formula))
+    vector[0, :2] = (np.cos(kind), np.sin(kind)) if kind < 10 else (1, number(formula))
     return Screening(fingerprint=Fingerprint(("global",), vector).text)
 
 

@@ -22,8 +22,8 @@ def read_status(work_dir: Path) -> dict[str, Any]:
 
     Returns:
         ``state`` (running, finished, stopped), ``process``, ``phase``, ``done`` and ``total`` of its trainings,
-        ``trained``, ``failed``, ``screening``, ``best`` AP by niche, ``elapsed_seconds``, ``eta_seconds``, ``idle_share``,
-        ``budget``, ``spent``, ``waiting`` injections.
+        ``trained``, ``failed``, ``screening``, ``best`` AP by niche, ``elapsed_seconds``, ``eta_seconds``,
+        ``idle_share``, ``budget``, ``spent``, ``waiting`` injections.
 
     Raises:
         StoreError: there is no readable store, or nothing was started there.

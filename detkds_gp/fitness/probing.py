@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -114,7 +115,7 @@ def _batch(proxy: ProxyTraining, seed: int, *, masks: bool) -> dict[str, Any]:
     split, (height, width) = proxy.task.splits["train"], proxy.task.settings.image_size
     images, shrink = proxy.images["train"], LARGEST_SIDE / max(height, width)
     if shrink < 1:
-        size = tuple(max(STRIDE, round(side * shrink / STRIDE) * STRIDE) for side in (height, width))
+        size = tuple(STRIDE * math.ceil(side * shrink / STRIDE) for side in (height, width))
         images = SplitImages(split, (size[0], size[1]), 0)
     order = [index for indices, _ in islice(plan(len(images), 1, seed), len(images)) for index in indices]
     shown = [index for index in order if len(split.images[index].boxes)] or order
