@@ -38,7 +38,7 @@ class Probe:
 
     def near(self, primitive_set: PrimitiveSet) -> Probe:
         """Return the batch with the student close to the teacher."""
-        return self._moved(lambda gap: NEAR, primitive_set)
+        return self.moved(lambda gap: NEAR, primitive_set)
 
     def beyond(self, primitive_set: PrimitiveSet) -> Probe:
         """Return the batch with the student on the other side of the teacher, by more than 1 on average."""
@@ -47,9 +47,15 @@ class Probe:
             spread = float(gap.detach().square().mean().sqrt()) if gap.numel() else 0.0
             return -REACH * max(1.0, 1 / spread if spread else 1.0)
 
-        return self._moved(share, primitive_set)
+        return self.moved(share, primitive_set)
 
-    def _moved(self, share: Callable[[Tensor], float], primitive_set: PrimitiveSet) -> Probe:
+    def moved(self, share: Callable[[Tensor], float], primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with every tensor of the student moved along the line through the teacher's.
+
+        Args:
+            share: from (student - teacher) to how much of it is kept: 1 leaves the student where it is.
+            primitive_set: whose inputs the knowledge has.
+        """
         knowledge: dict[str, list[Pair]] = {}
         for name, levels in self.knowledge.items():
             kind = primitive_set.declarations[name].result
