@@ -160,12 +160,8 @@ def false_merges(task: ProxyTask, screen: Screen, count: int) -> dict[str, Any]:
             gaps.append(difference(one, other, screen, points))
             if gaps[-1] > WANTED_GAP:
                 print(f"  differ by {gaps[-1]:.1e}: {one.formula} and {other.formula}")
-    return {
-        "pairs": count,
-        "merged": merged,
-        "false": sum(g > WANTED_GAP for g in gaps),
-        "largest_gap": max(gaps or [0]),
-    }
+    false = sum(gap > WANTED_GAP for gap in gaps)
+    return {"pairs": count, "merged": len(gaps), "false": false, "largest_gap": max(gaps or [0.0])}
 
 
 def measure(name: str, options: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
