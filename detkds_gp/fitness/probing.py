@@ -25,7 +25,7 @@ from detkds_gp.fitness.calibration import probe_model
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.proxy import ProxyTraining
-from detkds_gp.language import NONE, parse_distiller
+from detkds_gp.language import NONE
 from detkds_gp.losses.screening import POOL, Probe, Probes
 from detkds_gp.training import seed_all
 from detkds_gp.training.distilled_detector import Said
@@ -56,10 +56,8 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
         DataError: an image cannot be read.
     """
     task = proxy.task
-    written = task.probe.exists()
-    alone = parse_distiller(NONE, task.primitive_set)
-    model = probe_model(proxy, NONE, seed) if written else proxy.model(alone, seed)
-    pool = _Pool.of(proxy, model.student.train(), seed)
+    student = probe_model(proxy, NONE, seed).student if task.probe.exists() else proxy.initial(seed)
+    pool = _Pool.of(proxy, student.to(task.settings.device).train(), seed)
     with torch.random.fork_rng(devices=[]):
         return Probes.of(pool.probe, task.primitive_set)
 

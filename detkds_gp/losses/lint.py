@@ -21,6 +21,7 @@ from detkds_gp.language import (
 )
 from detkds_gp.language.contract import sample
 from detkds_gp.language.tree import Node
+from detkds_gp.losses.parts import build_parts, shapes_of
 from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
 from detkds_gp.losses.screening import POOL, Probe, Probes, Screen
 
@@ -152,7 +153,9 @@ def computed_steps(
 ) -> Iterator[Step]:
     """Compute a tree on knowledge, one level, and yield every operation with its kind and shape, arguments first."""
     values: list[Value] = []
-    for step in compile_tree(tree, primitive_set):
+    program = compile_tree(tree, primitive_set)
+    parts = build_parts(program, shapes_of(knowledge), seed=0)
+    for step in program:
         if step.declaration is None:
             values.append(step.value)
             continue
@@ -160,7 +163,8 @@ def computed_steps(
             pair = knowledge[step.declaration.name][0]
             value = pair if step.declaration.result.sided else pair[1]
         else:
-            value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments])
+            part = parts[step.text][0] if step.text in parts else None
+            value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments], part)
         values.append(value)
         tensor: Tensor = value[0] if isinstance(value, tuple) else value
         yield Step(step.text, step.declaration.result.__name__, tuple(tensor.shape))

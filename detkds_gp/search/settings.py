@@ -42,7 +42,8 @@ class SearchSettings(Settings):
         max_size: nodes of every tree.
         attempts: formulas in a row that may be known, the same loss as a known one, or rejected, before a niche's
             generation stays smaller.
-        warm_start: formulas that join the first generation of their niche.
+        warm_start: formulas that join the first generation of their niche; they may be larger than
+            the limits, what is bred from them may not. An experiment takes names and files too.
     """
 
     strategy: Literal["evolution", "random"] = "evolution"

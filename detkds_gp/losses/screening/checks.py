@@ -58,7 +58,7 @@ def _never_negative(evidence: Evidence) -> Outcome:
 
 def _zero(evidence: Evidence) -> Outcome:
     if not evidence.determined:
-        return Outcome(True, "not asked of random parts")
+        return Outcome(True, "not asked of random or learned parts")
     far = evidence.probes.far.knowledge
     value = evidence.value({name: [(t, t) for _, t in levels] for name, levels in far.items()})
     return Outcome(abs(value) <= TOLERANCE * evidence.scale, f"{value:.3g} where student equals teacher")
@@ -125,7 +125,7 @@ def _shift(tensors: list[torch.Tensor], slopes: list[torch.Tensor], step: float)
 
 
 def _same(evidence: Evidence, probe: Probe, tolerance: float) -> Outcome:
-    if not evidence.determined:
+    if evidence.draws:
         return Outcome(True, "not asked of random parts")
     once, again = evidence.at(evidence.probes.far).value, evidence.value(probe.knowledge)
     return Outcome(abs(again - once) <= tolerance * abs(once) + ROUNDING, f"{once:.4g} and {again:.4g}")

@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from detkds_gp.language import Declaration, PrimitiveSet
+from detkds_gp.language import Declaration
 from detkds_gp.losses.distillation_loss import DistillationLoss
-from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
+from detkds_gp.losses.program import Pair, Value, apply_primitive
 from detkds_gp.losses.screening.probes import Probe, Probes
 
 SEED = 0
@@ -44,16 +44,19 @@ class Evidence:
     """Runs one tree on the probes.
 
     Args:
-        loss: of a distiller of one term.
+        loss: of a distiller of one term, its weights made.
         probes: with the inputs that the tree reads.
-        primitive_set: of the tree.
+
+    Attributes:
+        determined: whether the loss follows from student and teacher alone: nothing in the tree draws or learns.
+        draws: whether something in it draws at random.
+        sided: names of the inputs of two sides.
     """
 
-    def __init__(self, loss: DistillationLoss, probes: Probes, primitive_set: PrimitiveSet) -> None:
+    def __init__(self, loss: DistillationLoss, probes: Probes) -> None:
         self.loss = loss
         self.probes = probes
-        (term,) = loss.distiller.terms
-        self._program = compile_tree(term.tree, primitive_set)
+        (self._program,) = loss.programs
         declarations = [step.declaration for step in self._program if step.declaration]
         self.determined = all(d.determined for d in declarations)
         self.draws = any(d.random for d in declarations)
@@ -104,17 +107,20 @@ class Evidence:
     def unshared(self) -> Declaration | None:
         """Return the first primitive that draws, and gives equal sides back unequal; None if all share their draw."""
         _seed()
-        for level in range(len(self.probes.far.knowledge[self.sided[0]])):
+        knowledge = self.probes.far.knowledge
+        for level in range(len(knowledge[self.sided[0]])):
+            parts = self.loss.parts_of(self._program, level)
             values: list[Value] = []
             for step in self._program:
                 if step.declaration is None:
                     values.append(step.value)
                 elif step.declaration.role == "input":
-                    teacher = self.probes.far.knowledge[step.declaration.name][level][1].detach()
+                    teacher = knowledge[step.declaration.name][level][1].detach()
                     values.append((teacher, teacher) if step.declaration.result.sided else teacher)
                 else:
-                    values.append(apply_primitive(step.declaration, [values[slot] for slot in step.arguments]))
-                    if step.declaration.random and isinstance(values[-1], tuple) and not torch.equal(*values[-1]):
+                    equal = [_evened(values[slot]) for slot in step.arguments]
+                    values.append(apply_primitive(step.declaration, equal, parts.get(step.text)))
+                    if step.declaration.random and not step.declaration.learned and _unequal(values[-1]):
                         return step.declaration
         return None
 
@@ -141,6 +147,14 @@ def _seed() -> None:
     torch.default_generator.manual_seed(SEED)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(SEED)
+
+
+def _evened(value: Value) -> Value:
+    return (value[1], value[1]) if isinstance(value, tuple) else value
+
+
+def _unequal(value: Value) -> bool:
+    return isinstance(value, tuple) and not torch.equal(*value)
 
 
 def _differ(student: Tensor, teacher: Tensor) -> bool:

@@ -107,6 +107,11 @@ class Probes:
         near, beyond = far.near(primitive_set), far.beyond(primitive_set)
         return cls(far, near, beyond, make(OTHER), make(ONE), reordered, doubled)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return next(t.device for levels in self.far.knowledge.values() for _, t in levels)
+
     def points(self) -> tuple[Probe, ...]:
         """Return the batches whose gradients make the fingerprint."""
         return self.far, self.near, self.beyond, self.other, self.one

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from detkds_gp.language import Distiller, PrimitiveSet, Term, parse_distiller
 from detkds_gp.losses.distillation_loss import MACHINE_FAULTS, DistillationLoss
+from detkds_gp.losses.parts import shapes_of
 from detkds_gp.losses.screening.checks import CHECKS, Check, Outcome
-from detkds_gp.losses.screening.evidence import Evidence
+from detkds_gp.losses.screening.evidence import SEED, Evidence
 from detkds_gp.losses.screening.fingerprint import Fingerprints
 from detkds_gp.losses.screening.probes import Probes
 from detkds_gp.score import Screening
@@ -63,7 +64,9 @@ class Screen:
     def evidence(self, term: Term) -> Evidence:
         """Return what the checks look at."""
         plain = Distiller((replace(term, weight=1.0, scale=1.0),))
-        return Evidence(DistillationLoss(plain, self._primitive_set), self.probes, self._primitive_set)
+        loss = DistillationLoss(plain, self._primitive_set)
+        loss.build(shapes_of(self.probes.far.knowledge), SEED).to(self.probes.device)
+        return Evidence(loss, self.probes)
 
     def outcomes(self, evidence: Evidence) -> Iterator[tuple[Check, Outcome]]:
         """Yield what every check says, one after the other."""
