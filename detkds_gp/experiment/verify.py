@@ -84,7 +84,7 @@ class _Replay:
     def _generations(self) -> Iterator[str]:
         try:
             yield from self._replayed()
-        except UnheardError:  # as far as the run came
+        except UnheardError:  # not even the first generation was screened
             return
 
     def _search(self) -> Search:
@@ -111,7 +111,7 @@ class _Replay:
                 return
             decision.apply(search)
             logged = len(search.logbook)
-            search.tell(scores)
+            heard = self._told(search, scores)
             told = {"counts": search.counts, "niches": [dict(record) for record in search.logbook[logged:]]}
             if (generation := self._store.generation(*place)) is None:
                 return
@@ -119,7 +119,17 @@ class _Replay:
                 yield f"{_named(place)}: its counts or statistics are not the recorded ones"
                 return
             self._done[place] = len(candidates)
+            if not heard:
+                return
         self._complete = True
+
+    def _told(self, search: Search, scores: Sequence[Score]) -> bool:
+        """Tell the search; whether it could make its next generation of what is recorded."""
+        try:
+            search.tell(scores)
+        except UnheardError:
+            return False
+        return True
 
     def _scores(self, candidates: Sequence[Candidate]) -> list[Score]:
         return climbing(self._summary.proxy, self._recorded)(
