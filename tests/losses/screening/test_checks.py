@@ -139,3 +139,16 @@ def test_screening_leaves_its_probes_as_they_are(omni):
 def test_every_check_has_a_name_and_a_reason():
     assert len(set(CHECK_NAMES)) == len(CHECKS)
     assert all(check.reason and check.name.isidentifier() for check in CHECKS)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "l2(masked_generation(global, 0.5))",
+        "l2(global_context(global))",
+        "l2(shared_mask(masked_generation(global, 0.65), 0.5))",
+    ],
+)
+def test_learned_parts_need_not_be_zero_and_merge_by_text_only(formula, omni):
+    screening = omni(formula)
+    assert (screening.failure, screening.fingerprint) == (None, "")
