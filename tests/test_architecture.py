@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
         "training", "detectors", "data", "losses", "language", "score", "settings", "errors",
     },
     "language": {"errors"},
-    "losses": {"language", "errors"},
+    "losses": {"language", "score", "errors"},
     "primitives": {"language"},
     "report": {"store", "export", "language", "score", "errors"},
     "score": set(),

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.lint import lint
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
@@ -90,7 +91,7 @@ def show(
     primitive_set: SetName = None,
 ) -> None:
     """Show what a run has found, finished or not."""
-    from detkds_gp.cli.tables import print_json, print_ranking, print_result
+    from detkds_gp.cli.tables import print_json, print_ranking, print_rejections, print_result
 
     with _summary(work_dir, primitive_set) as summary:
         if json:
@@ -98,6 +99,7 @@ def show(
         else:
             print_result(Console(), summary.to_json(), work_dir)
             print_ranking(Console(), summary.ranking()[:top])
+            print_rejections(Console(), summary.rejections(), top)
 
 
 app.command()(export)
@@ -117,20 +119,7 @@ def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> No
         print_primitives(Console(), rows)
 
 
-@app.command()
-def lint(
-    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
-    primitive_set: SetName = DEFAULT_SET,
-) -> None:
-    """Check a formula: kinds, shapes, values and gradients on sample features."""
-    from detkds_gp.cli.tables import print_lint
-    from detkds_gp.language import load_primitive_set
-    from detkds_gp.losses import lint as check
-
-    report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))
-    print_lint(Console(), report)
-    if report.problems:
-        raise typer.Exit(2)
+app.command()(lint)
 
 
 @app.command()

@@ -12,9 +12,9 @@ from detkds_gp.experiment.forecast import Forecast
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.packing import ALONE, Packing
-from detkds_gp.fitness import PackRequest, Request, ScaleRequest
+from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.language import Distiller
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 
 
@@ -33,7 +33,7 @@ class Answers:
         store: open for writing.
         executor: makes workers when the first answer is missing.
         listener: hears every score.
-        seed: of the search's trainings; scales are measured with it.
+        seed: of the search's trainings; scales are measured, and formulas screened, with it.
         interrupt: when it asks for an end, no further task is begun.
         packing: which candidates a worker trains side by side.
     """
@@ -95,6 +95,17 @@ class Answers:
         for trial, distiller in missing:
             self._forecast.learn(trial, distiller, known[trial])
         return [known[trial] for trial, _, _ in asked]
+
+    def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
+        """Return what workers say of formulas before they are trained; the caller records it.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        asked = [ScreenRequest(formula, self._seed) for formula in formulas]
+        return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
 
     def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
         """Yield (request, answer) of preparations as they come; no time limit holds for them.
@@ -209,3 +220,7 @@ def _failed_score(fault: Fault) -> Score:
 
 def _failed_scale(fault: Fault) -> Scale:
     return Scale(None, fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_screening(fault: Fault) -> Screening:
+    return Screening(fault.kind, fault.detail, wall_seconds=fault.wall_seconds)

@@ -25,6 +25,7 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
+from detkds_gp.experiment.screening import Screener
 from detkds_gp.experiment.searching import Asked, Scored, run_generations
 from detkds_gp.experiment.steered import Steered
 from detkds_gp.experiment.summary import Ranked, Summary
@@ -36,6 +37,7 @@ from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
+from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 
 
@@ -136,7 +138,7 @@ class Experiment:
         return Packing(execution.pack or pack_size(task, execution.workers), execution.workers)
 
     def _executor(self, task: ProxyTask) -> Executor:
-        return make_executor(self.config, ProxyWorker(task), task.primitive_set)
+        return make_executor(self.config, ProxyWorker(task, self.config.screening), task.primitive_set)
 
 
 class _Run:
@@ -158,7 +160,7 @@ class _Run:
         final = self._planned(plan_final_round(self.config, len(grammar.niches)))
         steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
         self._prepare()
-        search = Search(grammar, self.config.search, self.config.seed)
+        search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
         if self.config.proxy.rungs:
             scored = self._cleared(scored)
@@ -191,6 +193,11 @@ class _Run:
             if final.reduced:
                 self.listener.say(final.reduced)
         return final
+
+    def _screen(self) -> Screen:
+        if not self.config.screening.active:
+            return pass_all
+        return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
 
     def _prepare(self) -> None:
         seeds = self.config.baseline_seeds
