@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
 
 ENGINE = {
-    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness",
+    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
     "language", "losses", "report", "score", "search", "settings", "store", "training",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
@@ -28,10 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "fitness": {
         "training", "detectors", "data", "losses", "language", "score", "settings", "errors",
     },
+    "gain": set(),
     "language": {"errors"},
     "losses": {"language", "errors"},
     "primitives": {"language"},
-    "report": {"store", "export", "language", "score", "errors"},
+    "report": {"store", "export", "language", "gain", "score", "errors"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.report import COMMANDS as REPORTS
+from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.errors import UserError
 
@@ -65,6 +67,7 @@ def run(
     with watching(console, quiet) as listener:
         outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
+    report_of_run(console, outcome.work_dir)
 
 
 def _anew(work_dir: Path) -> Path:
@@ -230,7 +233,7 @@ def _command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-for _extra in COMMANDS:
+for _extra in (*COMMANDS, *REPORTS):
     app.command()(_extra)
 
 

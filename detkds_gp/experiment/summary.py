@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
-from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store
