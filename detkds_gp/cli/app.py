@@ -64,7 +64,7 @@ def run(
     if new:
         folder = _anew(folder)
     experiment = Experiment(checked, folder)
-    with watching(console, quiet) as listener:
+    with watching(console, quiet, checked.execution.workers) as listener:
         outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
     report_of_run(console, outcome.work_dir)

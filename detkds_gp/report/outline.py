@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from detkds_gp.language import NONE
@@ -66,3 +67,12 @@ def _term(text: str) -> TermOutline:
             if said.isidentifier():
                 names.append(said)
     return TermOutline(float(weight), formula, tuple(calls), tuple(names), deepest)
+
+
+def diversity(texts: Iterable[str]) -> float | None:
+    """Return the share of different subtrees among all of some distillers: 1 where they share nothing.
+
+    None without any subtree.
+    """
+    calls = [call for text in texts for term in outline(text) for call in term.calls]
+    return len(set(calls)) / len(calls) if calls else None
