@@ -16,7 +16,9 @@ from markupsafe import Markup
 from detkds_gp.errors import StoreError
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
+from detkds_gp.report.features import GROUPS
 from detkds_gp.report.genealogy import genealogy
+from detkds_gp.report.guidance import Effect, Guidance, guide
 from detkds_gp.report.run import Run
 from detkds_gp.report.script import packed_plotly
 from detkds_gp.report.trees import draw, draw_tree
@@ -33,7 +35,10 @@ def render_report(run: Run, primitive_set: PrimitiveSet) -> str:
         FormulaError: if the primitive set is not the one searched.
     """
     known = {candidate.text: candidate for candidate in run.candidates}
+    guidance = guide(run, primitive_set.declarations)
     drawn_figures = {"progress": figures.progress(run), "pareto": figures.pareto(run)} if run.ranking else {}
+    if guidance.model is not None:
+        drawn_figures["predicted"] = figures.predicted(guidance.reached, [float(ap) for ap in guidance.model.predicted])
     best = run.winner.candidate if run.winner else None
     lineage = genealogy(best, known) if best else None
     return _render(
@@ -47,6 +52,8 @@ def render_report(run: Run, primitive_set: PrimitiveSet) -> str:
         rungs=search_tables.rungs(run),
         losses=search_tables.losses(run),
         best=run.ranking[:LISTED],
+        guidance=guidance,
+        effects=_by_group(guidance),
         genealogy=lineage,
         ancestors=[draw_tree(a.candidate, primitive_set) for a in lineage.ancestors] if lineage else [],
         session=_last_session(run),
@@ -117,3 +124,8 @@ def _config_path(run: Run) -> str:
     words = [str(word) for word in _last_session(run).get("command", ())]
     after = words[words.index("run") + 1 :] if "run" in words else []
     return shlex.quote(after[0]) if after and not after[0].startswith("-") else "CONFIG"
+
+
+def _by_group(guidance: Guidance) -> dict[str, list[Effect]]:
+    grouped = {group: [e for e in guidance.effects if e.feature.group == group] for group in GROUPS}
+    return {group: sorted(effects, key=lambda e: -e.effect.mean) for group, effects in grouped.items() if effects}
