@@ -45,7 +45,7 @@ class Table:
         features: the columns.
         values: (candidates, features).
         ap: (candidates,), on the selection split.
-        rare: features that too few candidates have, or lack.
+        rare: those of the features that too few candidates have, or lack.
     """
 
     features: tuple[Feature, ...]
@@ -53,9 +53,13 @@ class Table:
     ap: NDArray[np.float64]
     rare: tuple[Feature, ...]
 
+    def alternatives(self) -> list[list[int]]:
+        """Return the columns of groups of which every formula has one: such parts are in place of each other."""
+        return [[i for i, f in enumerate(self.features) if f.group == group] for group in ("knowledge", "distance")]
+
 
 def table(candidates: Sequence[Candidate], declarations: Mapping[str, Declaration]) -> Table:
-    """Describe scored candidates; columns that say the same as an earlier one are left out."""
+    """Describe scored candidates; columns without a difference, or equal to an earlier one, are left out."""
     rows = [_row(candidate.text, declarations) for candidate in candidates]
     features = sorted({feature for row in rows for feature in row}, key=lambda f: (GROUPS.index(f.group), f.name))
     column = {feature: index for index, feature in enumerate(features)}
@@ -66,11 +70,12 @@ def table(candidates: Sequence[Candidate], declarations: Mapping[str, Declaratio
     kept, rare, seen = [], [], set()
     for feature, index in column.items():
         most = int(np.unique(values[:, index], return_counts=True)[1].max()) if len(rows) else 0
+        if most == len(rows) or (key := values[:, index].tobytes()) in seen:
+            continue
+        seen.add(key)
+        kept.append(index)
         if len(rows) - most < LEAST:
             rare.append(feature)
-        elif (key := values[:, index].tobytes()) not in seen:
-            seen.add(key)
-            kept.append(index)
     ap = np.array([candidate.ap for candidate in candidates], dtype=float)
     return Table(tuple(features[index] for index in kept), values[:, kept], ap, tuple(rare))
 

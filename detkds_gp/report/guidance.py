@@ -81,10 +81,12 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
     if len(scored) < FEWEST or not rows.features or float(rows.ap.std()) == 0.0:
         limits = (f"Nothing: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least.",)
         return Guidance(0, len(scored), (), (), None, (), False, tuple(common), size, (), limits)
-    model = learn(rows.values, rows.ap)
-    tests = len(rows.features)
+    model = learn(rows.values, rows.ap, rows.alternatives())
+    shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
+    tests = len(shown)
     effects = []
-    for column, feature in enumerate(rows.features):
+    for column in shown:
+        feature = rows.features[column]
         strict = model.interval(column, tests)
         count = int((rows.values[:, column] != 0).sum())
         stands = strict.low > 0 or strict.high < 0

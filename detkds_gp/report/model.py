@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ class Model:
     """What was learnt from a table of candidates.
 
     Attributes:
-        effects: (features,), AP for one step of each feature, all others held.
+        effects: (features,), AP for one step of each feature, all others held; of an alternative: in place of
+            what the candidates had on average.
         draws: (resamples, features), the same from candidates drawn anew with replacement.
         importance: by feature, the R² that the forest loses on unseen candidates without it.
         predicted: (candidates,), the forest's prediction of each by the trees that have not seen it.
@@ -53,23 +55,25 @@ class Model:
         return Interval(effect, effect - reach, effect + reach)
 
 
-def learn(values: Array, ap: Array, seed: int = 0) -> Model:
+def learn(values: Array, ap: Array, alternatives: Sequence[Sequence[int]] = (), seed: int = 0) -> Model:
     """Learn APs from features.
 
     Args:
         values: (candidates, features), at least one feature and twice FOLDS candidates.
         ap: (candidates,).
+        alternatives: groups of columns of which every formula has one.
         seed: of folds, trees and resamples: the same table gives the same model.
     """
     rng = np.random.default_rng(seed)
     alpha = float(RidgeCV(_ALPHAS).fit(values, ap).alpha_)
     everyone = np.ones(len(ap))
     counts = rng.multinomial(len(ap), everyone / len(ap), size=RESAMPLES).astype(float)
-    draws = [_ridge(values, ap, drawn, alpha) for drawn in counts]
+    against = _against(values, alternatives)
+    draws = [against @ _ridge(values, ap, drawn, alpha) for drawn in counts]
     predicted, importance = _forest(values, ap, rng, seed)
     rank = float(spearmanr(predicted, ap).statistic)
     return Model(
-        _ridge(values, ap, everyone, alpha), np.array(draws), importance, predicted,
+        against @ _ridge(values, ap, everyone, alpha), np.array(draws), importance, predicted,
         _r2_interval(ap, predicted, rng), rank if rank == rank else 0.0,
     )  # fmt: skip
 
@@ -81,6 +85,15 @@ def _ridge(values: Array, ap: Array, counts: Array, alpha: float) -> Array:
     weighted = centred * counts[:, None]
     target = ap - counts @ ap / total
     return np.linalg.solve(weighted.T @ centred + alpha * np.eye(values.shape[1]), weighted.T @ target)
+
+
+def _against(values: Array, alternatives: Sequence[Sequence[int]]) -> Array:
+    """Return the matrix that takes from the effect of each alternative the mean effect of its group."""
+    matrix = np.eye(values.shape[1])
+    for columns in alternatives:
+        shares = values[:, columns].sum(axis=0)
+        matrix[np.ix_(columns, columns)] -= shares / (shares.sum() or 1.0)
+    return matrix
 
 
 def _forest(values: Array, ap: Array, rng: np.random.Generator, seed: int) -> tuple[Array, tuple[Interval, ...]]:

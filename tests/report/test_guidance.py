@@ -32,10 +32,11 @@ def learnt(large: Run) -> Guidance:
 def test_effects_are_those_of_the_rule(learnt: Guidance, made_run: ModuleType) -> None:
     told = {effect.feature.name: effect for effect in learnt.effects}
     assert told["unit_channel"].effect.mean == pytest.approx(made_run.EFFECTS["unit_channel"], abs=0.008)
-    for name in ("global", "instance"):  # knowledge is told from other knowledge, here from one without effect
+    for name in ("global", "instance"):  # knowledge is worth what it is against other knowledge
         apart = told[name].effect.mean - told["class logits"].effect.mean
         assert apart == pytest.approx(made_run.EFFECTS[name], abs=0.012)
-    assert {name for name, effect in told.items() if effect.stands} <= {*made_run.EFFECTS, "class logits"}
+    others = [e.effect.mean for name, e in told.items() if e.stands and name not in (*made_run.EFFECTS, "class logits")]
+    assert max(map(abs, others), default=0.0) < 0.01  # names that keep company with those of the rule
 
 
 def test_the_sentences_name_them(learnt: Guidance) -> None:
