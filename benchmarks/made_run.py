@@ -42,13 +42,16 @@ def made_score(text: str, seed: int = 0) -> Score:
     return Score(made_ap(text, seed), wall_seconds=20.0)
 
 
-def make_run(work_dir: Path, evaluations: int, judged: bool = True, **options: Any) -> None:
+def make_run(
+    work_dir: Path, evaluations: int, judged: bool = True, warm_start: Sequence[str] = (), **options: Any
+) -> None:
     """Write the store of a run of about so many evaluations.
 
     Args:
         work_dir: where.
         evaluations: of the search; at least 10.
         judged: whether the verdict is in, and the run finished.
+        warm_start: formulas that join the first generation.
         options: values of the config.
     """
     niches = len(KNOWLEDGE)
@@ -59,7 +62,8 @@ def make_run(work_dir: Path, evaluations: int, judged: bool = True, **options: A
         {
             "student": {"config": "student.py"}, "teacher": {"config": "teacher.py"},
             "data": {key: {"ann_file": "none.json", "images": "none"} for key in ("train", "selection", "test")},
-            "search": {"divide": stage, "conquer": stage, "champions": 3}, "verdict": {"seeds": SEEDS}, **options,
+            "search": {"divide": stage, "conquer": stage, "champions": 3, "warm_start": warm_start},
+            "verdict": {"seeds": SEEDS}, **options,
         }
     )  # fmt: skip
     inputs = [d for d in DETKDS.declarations.values() if d.role == "input"]

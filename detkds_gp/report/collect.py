@@ -12,6 +12,7 @@ from typing import Any
 from detkds_gp.errors import StoreError
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE
+from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import Candidate, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, writer_of
@@ -50,6 +51,7 @@ class _Reading:
         candidates = self.candidates()
         ranking = ranked(candidates)
         champions = self.champions(ranking)
+        winner = self.judged(ranking[0]) if ranking else None
         trained = sum(record.score.wall_seconds for record in self.records)
         return Run(
             name=self.work_dir.resolve().name,
@@ -59,13 +61,14 @@ class _Reading:
             references=self.references(),
             candidates=tuple(candidates),
             ranking=tuple(ranking),
-            winner=self.judged(ranking[0]) if ranking else None,
+            winner=winner,
             champions={niche: self.judged(best) for niche, best in champions.items()},
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),
             hours=_Clock(self.events, self.records).hours(float("inf")),
             training_hours=(trained + self.calibration_seconds) / 3600,
+            explanation=explanation(self.events, winner, self.test_aps, self.work_dir) if winner else None,
         )
 
     def state(self) -> str:

@@ -28,8 +28,13 @@ LISTED = 10
 """Candidates of the table of the best."""
 
 
-def render_report(run: Run, primitive_set: PrimitiveSet) -> str:
+def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -> str:
     """Return the report of a run, finished or not.
+
+    Args:
+        run: as collected.
+        primitive_set: that it searched.
+        served: whether the page asks the server it came from for a newer one.
 
     Raises:
         FormulaError: if the primitive set is not the one searched.
@@ -41,9 +46,10 @@ def render_report(run: Run, primitive_set: PrimitiveSet) -> str:
         drawn_figures["predicted"] = figures.predicted(guidance.reached, [float(ap) for ap in guidance.model.predicted])
     best = run.winner.candidate if run.winner else None
     lineage = genealogy(best, known) if best else None
-    return _render(
+    return render(
         "report.html.j2",
         drawn_figures,
+        served=served,
         run=run,
         verdict=verdict(run),
         drawn=draw(best, primitive_set) if best else None,
@@ -86,7 +92,14 @@ def as_data(value: Any) -> Markup:
     return Markup(text)
 
 
-def _render(name: str, drawn_figures: Mapping[str, figures.Figure], **values: Any) -> str:
+def render(name: str, drawn_figures: Mapping[str, figures.Figure], **values: Any) -> str:
+    """Return a page of a template.
+
+    Args:
+        name: of the template.
+        drawn_figures: what its plots draw; without any it carries no script for them.
+        values: that the template names.
+    """
     plotly = packed_plotly() if drawn_figures else ""
     made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return _environment().get_template(name).render(figures=drawn_figures, plotly=plotly, made=made, **values)

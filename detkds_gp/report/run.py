@@ -102,6 +102,55 @@ class References:
 
 
 @dataclass(frozen=True)
+class KnockedOut:
+    """The winner without one of its parts, on the verdict's seeds.
+
+    Attributes:
+        kind: ``term`` or ``subtree``.
+        removed: the text of the part.
+        left: what stands in its place; empty for a term.
+        pairs: seeds on which both were trained.
+        change: of the test AP without the part; an interval of no width from a single pair; None without one.
+    """
+
+    kind: str
+    removed: str
+    left: str
+    pairs: int
+    change: Interval | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Test images, painted.
+
+    Attributes:
+        name: of the image's file.
+        detections: by whose they are, a JPEG as base64.
+        pulls: by knowledge, a JPEG as base64 for each level of the pyramid.
+    """
+
+    name: str
+    detections: Mapping[str, str]
+    pulls: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `gp_search explain` has added.
+
+    Attributes:
+        knock_outs: what is lost most without, first.
+        pictures: a few test images; empty where none were painted.
+        classes: the names of the objects.
+    """
+
+    knock_outs: tuple[KnockedOut, ...]
+    pictures: tuple[Pictures, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Run:
     """One run.
 
@@ -120,6 +169,7 @@ class Run:
         events: what happened to the run.
         hours: at work.
         training_hours: of all trainings, summed over workers.
+        explanation: of the winner; None where it was not asked for, or of another winner.
     """
 
     name: str
@@ -136,6 +186,7 @@ class Run:
     events: tuple[Event, ...] = field(repr=False)
     hours: float
     training_hours: float
+    explanation: Explanation | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from detkds_gp.experiment import Outcome
+from detkds_gp.primitives import DETKDS
+from detkds_gp.report import collect, render_report
+from detkds_gp.report.dashboard import Fresh, make_server
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "work_dirs" / "test-artifacts"
 """Screenshots are kept here, to be looked at."""
@@ -25,7 +29,7 @@ HOSTILE = (
 DRAWN = "return [...document.querySelectorAll('.plot')].map(p => (p.data || []).map(t => t.x.length))"
 
 
-def opened(browser: Any, path: Path, width: int = 1400) -> None:
+def opened(browser: Any, page: Path | str, width: int = 1400) -> None:
     """Open a page and wait until its figures are drawn."""
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -34,7 +38,7 @@ def opened(browser: Any, path: Path, width: int = 1400) -> None:
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False},
     )
-    browser.get(path.as_uri())
+    browser.get(page.as_uri() if isinstance(page, Path) else page)
     WebDriverWait(browser, 30).until(lambda b: all(b.execute_script(DRAWN)))
 
 
@@ -117,3 +121,20 @@ def test_hostile_names_are_text(chromium: Any, small: Path, tmp_path: Path, page
     assert chromium.execute_script("return document.images.length") == 0
     assert chromium.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
     photographed(chromium, "hostile", 420)
+
+
+def test_the_page_of_a_dashboard_asks_its_own_server_only(chromium: Any, small: Path) -> None:
+    fresh = Fresh(small, lambda: render_report(collect(small), DETKDS, served=True))
+    with make_server(fresh, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}/"
+            opened(chromium, address)
+            found = "return fetch('/version').then(answer => answer.text())"
+            assert chromium.execute_script(found) == fresh.version()
+            assert complaints(chromium) == []
+            assert {url for url in requested(chromium) if not url.startswith(address)} == set()
+        finally:
+            server.shutdown()
+            thread.join()
