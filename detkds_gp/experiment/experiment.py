@@ -16,6 +16,7 @@ from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.execution import Executor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
+from detkds_gp.experiment.explain import Explaining, Explanation
 from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json, with_rivals
 from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.halving import climbing
@@ -119,6 +120,25 @@ class Experiment:
             except Stopped as stopped:
                 store.record_event("stopped", reason=str(stopped))
                 raise
+            finally:
+                answers.close()
+
+    def explain(self, evaluations: int, listener: Listener | None = None) -> Explanation:
+        """Spend extra trainings on why the winner wins; they are stored like any other.
+
+        Raises:
+            UserError: as `run`, or nothing was found that could be explained.
+            Stopped: a signal asked for an end; the same call continues.
+        """
+        listener = listener or Listener()
+        task, fingerprint, _ = self._gathered(listener)
+        interrupt = Interrupt(self.config.execution.grace_seconds)
+        with interrupt.handling_signals(), Store.open(self.work_dir) as store:
+            store.begin(fingerprint)
+            make = partial(self._executor, task)
+            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
+            try:
+                return Explaining(store, answers, task, self.work_dir, listener).explain(evaluations)
             finally:
                 answers.close()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from detkds_gp.errors import DetectorError
 from detkds_gp.experiment.answers import Answers
-from detkds_gp.experiment.gain import resolution
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.summary import TEACHER
 from detkds_gp.fitness import ProbeRequest, ProxyTask, Request, StartRequest, TeacherRequest
+from detkds_gp.gain import resolution
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
