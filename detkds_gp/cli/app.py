@@ -16,6 +16,7 @@ from rich.console import Console
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
 from detkds_gp.cli.steer import COMMANDS, store_app
+from detkds_gp.cli.weights import weights
 from detkds_gp.errors import UserError
 
 OPTIONS_FLAG = "--cfg-options"
@@ -95,6 +96,7 @@ def show(
 
 
 app.command()(export)
+app.command()(weights)
 
 
 @app.command()
