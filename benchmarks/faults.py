@@ -1,11 +1,11 @@
 """Kills and faults on purpose: every run has to end with the history of the run that nobody touched.
 
-    python benchmarks/faults.py [kills] [ray] [real] [node] [faults] [disk] [--kills 10] [--seed 0]
+    python benchmarks/faults.py [kills] [ray] [real] [node] [faults] [--kills 10] [--seed 0]
 
 ``kills`` sends SIGKILL at random moments to serial and local runs of the analytic experiment, ``ray`` to Ray
 runs, ``real`` to searches with real detectors on digits (6 kills), ``node`` removes a node of a real local
-two-node Ray cluster mid-generation, ``faults`` strikes in the workers, ``disk`` fills a tmpfs under the store
-(needs the right to mount; skipped without). The last line printed is one JSON object.
+two-node Ray cluster mid-generation, ``faults`` strikes in the workers; `broken_stores.py` strikes the store.
+The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def compared(makes: Iterator[Run], wanted: str, count: int, rng: random.Random, 
         found, hit, gone = killed(run, rng, min(each, count - struck))
         runs, struck, lost = runs + 1, struck + hit, lost + gone
         same += found == wanted and not verify(run.work_dir).differences
+        print(f"{run.work_dir.name}: {hit} kills, {gone} lost; {same} of {runs} runs with the same history", flush=True)
     return {"kills": struck, "runs": runs, "same_history": same, "lost": lost}
 
 
@@ -208,50 +209,18 @@ def node(count: int, seed: int) -> dict[str, Any]:
         return row
 
 
-def disk(count: int, seed: int) -> dict[str, Any]:
-    """Fill a small tmpfs under the work directory, make room, and go on."""
-    with tempfile.TemporaryDirectory() as folder:
-        wanted = ended(Path(folder) / "plain", "--executor", "serial")
-        small = Path(folder) / "small"
-        small.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(small)], capture_output=True)
-        if mounted.returncode != 0:
-            return {"skipped": mounted.stderr.decode().strip()}
-        try:
-            (small / "ballast").write_bytes(bytes(16 * 2**20 - 500_000))
-            process = start(small / "run", "--executor", "serial")
-            _, complaint = process.communicate(timeout=300)
-            before = answers(small / "run")
-            sound = not check_store(small / "run").problems
-            (small / "ballast").unlink()
-            found = ended(small / "run", "--executor", "serial")
-            lost = len(before - answers(small / "run"))
-        finally:
-            subprocess.run(["umount", str(small)], check=False)
-        row = {
-            "said": complaint.strip().splitlines()[-1][-200:],
-            "answers_before": len(before),
-            "lost": lost,
-            "sound_while_full": sound,
-            "same_history": found == wanted,
-        }
-        print(row, flush=True)
-        return row
-
-
 PARTS: dict[str, Callable[[int, int], Any]] = {
     "kills": lambda count, seed: kills(("serial", "local"), count, seed),
     "ray": lambda count, seed: kills(("ray",), count, seed),
     "real": real,
     "node": node,
     "faults": faults,
-    "disk": disk,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["kills", "faults", "disk"])
+    parser.add_argument("parts", nargs="*", default=["kills", "faults"])
     parser.add_argument("--kills", type=int, default=10, help="for each executor")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
