@@ -17,6 +17,7 @@ from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.weights import weights
+from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
 
 OPTIONS_FLAG = "--cfg-options"
@@ -45,6 +46,9 @@ def run(
     executor: Annotated[str | None, typer.Option(help="local, serial or ray.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
     budget: Annotated[str | None, typer.Option(help="200 (evaluations), 8h or 12gpuh.", show_default=False)] = None,
+    warm_start: Annotated[
+        list[str] | None, typer.Option(help="zoo, a name of it, a JSON file, a work directory, a formula; repeat.")
+    ] = None,
     new: Annotated[bool, typer.Option("--new", help="Start anew, in a numbered sibling.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
@@ -55,11 +59,13 @@ def run(
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.tables import print_result
     from detkds_gp.experiment import Experiment, load_config
+    from detkds_gp.experiment.warm_start import with_warm_start
 
     given = {"execution.executor": executor, "execution.workers": workers, "budget": budget}
     options = parse_options(cfg_options or []) | {key: value for key, value in given.items() if value is not None}
     console = Console()
-    checked, folder = load_config(config, options), work_dir or Path("work_dirs") / Path(config).stem
+    checked = with_warm_start(load_config(config, options), warm_start or [])
+    folder = work_dir or Path("work_dirs") / Path(config).stem
     if new:
         folder = _anew(folder)
     experiment = Experiment(checked, folder)
@@ -97,6 +103,7 @@ def show(
 
 app.command()(export)
 app.command()(weights)
+app.command()(zoo)
 
 
 @app.command()
