@@ -20,6 +20,7 @@ from detkds_gp.cli.lint import lint
 from detkds_gp.cli.report import COMMANDS as REPORTS
 from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
+from detkds_gp.cli.weights import weights
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
 
@@ -107,6 +108,7 @@ def show(
 
 
 app.command()(export)
+app.command()(weights)
 app.command()(zoo)
 
 

@@ -257,7 +257,7 @@ class Store:
         if recorded is None:
             _check_finite(table, row)
             with plain_errors(self.path):
-                self._connection.execute(insert(table).values(row))
+                self._connection.execute(insert(table), dict(row))
             return
         told = {name: recorded[name] for name in row if name not in _TIMES}
         if differing := differences(told, {name: row[name] for name in told}):
