@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ def test_it_runs_every_check_on_sample_features(gp_search: GpSearch) -> None:
     ended = gp_search("lint", SOUND)
     assert ended.code == 0
     for name in CHECK_NAMES:
-        assert ended.out.count(f" {name} ") == 2, name
+        assert len(re.findall(rf"│ {name} +│", ended.out)) == 2, name
     assert ended.out.count("passed") == 2 * len(CHECK_NAMES)
     assert "no problem found" in ended.out
 
