@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from detkds_gp.execution import Executor
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
 from detkds_gp.experiment.packing import ALONE, Packing
 from detkds_gp.experiment.workers import make_executor
-from detkds_gp.fitness import ScaleRequest, ScreenRequest
+from detkds_gp.fitness import ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
 from detkds_gp.primitives import DETKDS
@@ -115,6 +115,7 @@ class Task:
     primitive_set: PrimitiveSet
     probe: Path
     teacher_outputs: Path
+    settings: ProxySettings = field(default_factory=ProxySettings)
     inherit: bool = False
 
 

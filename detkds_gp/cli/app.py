@@ -13,9 +13,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
 from detkds_gp.cli.lint import lint
+from detkds_gp.cli.report import COMMANDS as REPORTS
+from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
@@ -69,9 +72,10 @@ def run(
     if new:
         folder = _anew(folder)
     experiment = Experiment(checked, folder)
-    with watching(console, quiet) as listener:
+    with watching(console, quiet, checked.execution.workers) as listener:
         outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
+    report_of_run(console, outcome.work_dir)
 
 
 def _anew(work_dir: Path) -> Path:
@@ -120,6 +124,7 @@ def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> No
 
 
 app.command()(lint)
+app.command()(calibrate)
 
 
 @app.command()
@@ -226,7 +231,7 @@ def _command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-for _extra in COMMANDS:
+for _extra in (*COMMANDS, *REPORTS):
     app.command()(_extra)
 
 

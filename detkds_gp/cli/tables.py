@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.gain import paired_gain
 from detkds_gp.experiment.summary import Ranked
+from detkds_gp.gain import paired_gain
 
 
 def print_json(value: Any) -> None:

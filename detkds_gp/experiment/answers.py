@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 from detkds_gp.errors import UserError
@@ -16,6 +17,9 @@ from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.language import Distiller
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
+
+_SHOWN = 16
+"""Waiting distillers that a listener is told of."""
 
 
 class EvaluatorError(RuntimeError):
@@ -82,6 +86,7 @@ class Answers:
         """
         known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
         self._listener.phase(name, len(asked), len(known))
+        self._listener.asked([(niche, trial.distiller) for trial, _, niche in asked])
         missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
         for trial, distiller, _ in asked:
             if trial in known:
@@ -132,9 +137,14 @@ class Answers:
             resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
             trials.append(trial)
             requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
+        waiting = dict.fromkeys(trials)
+        self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
         packs = self._packing(requests)
         for number, answer in self._run([_request([requests[i] for i in pack]) for pack in packs], _failed_score):
             scores = answer if isinstance(answer, list) else [answer]
+            for index in packs[number]:
+                del waiting[trials[index]]
+            self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
             for index, score in zip(packs[number], scores, strict=True):
                 yield trials[index], score, requests[index].distiller
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.experiment.final_round import Finalist
-from detkds_gp.experiment.gain import resolution
 from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.experiment.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
+from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store

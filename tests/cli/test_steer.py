@@ -49,7 +49,7 @@ def test_status_of_a_finished_run(gp_search: GpSearch, copied: Path, finished: O
     told = json.loads(gp_search("status", copied, "--json").out)
     assert (told["state"], told["process"], told["eta_seconds"]) == ("finished", None, 0.0)
     assert told["trained"] == finished.summary["counts"]["trained"]
-    assert max(told["best"].values()) == finished.summary["best"]["selection_ap"]
+    assert max(told["best"].values()) == finished.hall_of_fame[0].fitness.values[0]
     assert gp_search("status", copied, "--watch").out.startswith("finished: verdict")
 
 
