@@ -67,6 +67,6 @@ def print_lint(console: Console, report: LintReport, notes: list[str]) -> None:
     if report.findings:
         console.print(checks)
     for line in [*(f"note: {note}" for note in notes), *(f"problem: {problem}" for problem in report.problems)]:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
     if not report.problems:
         console.print("no problem found")

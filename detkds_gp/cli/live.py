@@ -30,7 +30,7 @@ class PlainListener(Listener):
 
     def say(self, message: str) -> None:
         """Print a line."""
-        self.console.print(message, highlight=False, markup=False)
+        self.console.print(message, highlight=False, markup=False, emoji=False)
 
     def phase(self, name: str, total: int, known: int) -> None:
         """Print what starts."""
@@ -69,7 +69,7 @@ class LiveListener(Listener):
 
     def say(self, message: str) -> None:
         """Print a line above the view."""
-        self.live.console.print(message, highlight=False, markup=False)
+        self.live.console.print(message, highlight=False, markup=False, emoji=False)
 
     def phase(self, name: str, total: int, known: int) -> None:
         """Start the bar anew."""

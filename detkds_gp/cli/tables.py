@@ -67,7 +67,7 @@ def screening_line(told: Mapping[str, Any]) -> str:
 def print_rejections(console: Console, rejections: Mapping[str, str], most: int) -> None:
     """List formulas that were not trained, and why."""
     for formula, why in list(rejections.items())[:most]:
-        console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def _print_final(console: Console, final: Mapping[str, Any], baseline: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.experiment import Experiment, Outcome
 from detkds_gp.experiment.summary import opened
 from detkds_gp.experiment.verify import verify
+from detkds_gp.losses.screening import CHECK_NAMES
 from detkds_gp.store import Store
 
 GP_SEARCH = str(Path(sys.executable).with_name("gp_search"))
@@ -279,28 +280,50 @@ def test_a_set_of_ones_own_in_five_lines_of_python(tiny_config: Path, tmp_path: 
         summary.ranking()
 
 
+FAULTY = {
+    **LOCAL,
+    "execution.time_limit_seconds": 6,
+    "primitive_set": "own_set:FAULTY",
+    "knowledge": "['global']",
+    "search.divide.population": 4,
+    "search.divide.generations": 0,
+    "search.conquer.generations": 0,
+}
+
+
+def listed(formulas: list[str]) -> str:
+    return repr(formulas).replace(" ", "")
+
+
 @pytest.mark.slow
 def test_limits_and_faults_cost_one_candidate_each(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     (tmp_path / "own_set.py").write_text(OWN_SET)
     formulas = [f"{name}(global)" for name in ("sleepy", "deadly", "broken", "quartic")]
-    options = {
-        **LOCAL,
-        "execution.time_limit_seconds": 6,
-        "primitive_set": "own_set:FAULTY",
-        "knowledge": "['global']",
-        "search.warm_start": repr(formulas).replace(" ", ""),
-        "search.divide.population": 4,
-        "search.divide.generations": 0,
-        "search.conquer.generations": 0,
-    }
-    process = start(tmp_path / "faulty", options)
+    process = start(tmp_path / "faulty", {**FAULTY, "search.warm_start": listed(formulas)})
+    _, complaint = process.communicate(timeout=300)
+    assert process.returncode == 0, complaint
+    with Store.open(tmp_path / "faulty", readonly=True) as store:
+        screened = {record.tree: record.screening for record in store.screenings()}
+        trained = {record.trial.distiller.split("* ")[-1] for record in store.scores()}
+    assert [screened[formula].failure for formula in formulas] == ["timeout", "worker_lost", "shape", None]
+    assert "within 6 s" in screened[formulas[0]].detail
+    assert "SIGKILL" in screened[formulas[1]].detail
+    assert trained & set(formulas) == {"quartic(global)"}
+
+
+@pytest.mark.slow
+def test_limits_and_faults_of_formulas_that_nobody_screened(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "own_set.py").write_text(OWN_SET)
+    formulas = [f"{name}(global)" for name in ("sleepy", "deadly", "broken", "quartic")]
+    unscreened = {"screening.identity": False, "screening.off": repr(list(CHECK_NAMES)).replace(" ", "")}
+    process = start(tmp_path / "faulty", {**FAULTY, **unscreened, "search.warm_start": listed(formulas)})
     _, complaint = process.communicate(timeout=300)
     assert process.returncode == 0, complaint
     with Store.open(tmp_path / "faulty", readonly=True) as store:
         scores = {record.trial.distiller.split("* ")[-1]: record.score for record in store.scores()}
     assert [scores[formula].failure for formula in formulas] == ["timeout", "worker_lost", "shape", None]
-    assert "within 6 s" in scores[formulas[0]].detail
-    assert "SIGKILL" in scores[formulas[1]].detail
 
 
 def test_ctrl_c_ends_everything_and_says_how_to_go_on(
