@@ -8,7 +8,10 @@ that its loss is (n - 1) / n of the paper's 1 - r for n numbers a channel.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +98,7 @@ def fgd(alpha: float, beta: float, gamma: float, lambda_: float) -> Callable[[Pa
         return h * w * space / space.sum(), C * channel / channel.sum()
 
     def context(x: Tensor, part: torch.nn.Module) -> Tensor:
-        """Eq. 9, position by position."""
+        """The context block, position by position."""
         weights = {name: value.detach().double() for name, value in part.state_dict().items()}
         scores = (weights["attend.weight"].view(C, 1, 1) * x).sum(0) + weights["attend.bias"]
         shares = scores.exp() / scores.exp().sum()
@@ -123,7 +126,7 @@ def fgd(alpha: float, beta: float, gamma: float, lambda_: float) -> Callable[[Pa
 
 
 def generated(s: Tensor, level: int, loss: DistillationLoss, kept: float) -> Tensor:
-    """MGD, eq. 3 and 4: M = 0 where the random number lies below the masked share; two convolutions, a ReLU between."""
+    """MGD: M = 0 where the random number lies below the masked share; two convolutions, a ReLU between."""
     (levels,) = loss.parts.values()
     weights = [value.detach().double() for value in levels[level]["student"].state_dict().values()]
     mask = (torch.rand(N, 1, *s.shape[2:]) < kept).double()
@@ -333,6 +336,18 @@ def test_both_sets_read_it_and_lint_finds_nothing(name: str, primitive_set) -> N
     assert all(term.weight == 1 and term.scale is None for term in bare.terms)
     assert entry.paper
     assert entry.weights
+
+
+def test_the_page_of_the_zoo_says_what_the_zoo_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "zoo.md").read_text(encoding="utf-8")
+    for name, entry in ZOO.items():
+        assert f"\n{name}: {entry.formula}\n" in page
+        assert f"| `{name}` | {entry.paper} |" in page
+        assert f"| {entry.weights} | {entry.note} |" in page
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(example, made)
+    assert list(made["MINE"]) == [*ZOO, "ours"]
 
 
 def test_a_zoo_is_named_like_a_primitive_set() -> None:
