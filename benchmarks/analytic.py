@@ -22,6 +22,7 @@ from typing import Any
 
 from detkds_gp.execution import Executor
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
+from detkds_gp.experiment.packing import ALONE, Packing
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.fitness import ScaleRequest
 from detkds_gp.language import PrimitiveSet
@@ -117,6 +118,9 @@ class AnalyticExperiment(Experiment):
         fingerprint = {"config": self.config.identity(), "primitive_set": DETKDS.fingerprint()}
         return Task(DETKDS.without(*dropped), here, here), fingerprint, dropped
 
+    def _packing(self, task: Any) -> Packing:
+        return ALONE
+
     def _executor(self, task: Any) -> Executor:
         return make_executor(self.config, self.worker, task.primitive_set)
 
@@ -127,7 +131,7 @@ def make_experiment(work_dir: Path, worker: Analytic, generations: int = 3, **op
     search = {"divide": sizes, "conquer": {"population": 5, "offspring": 5, "generations": 2}, "champions": 2}
     values = {
         "student": DETECTOR, "teacher": DETECTOR, "data": dict.fromkeys(("train", "selection", "test"), SPLIT),
-        "search": search, "verdict": {"seeds": (11, 12)}, **options,
+        "search": search, "verdict": {"seeds": (11, 12), "rivals": {}, "share": 0.9}, **options,
     }  # fmt: skip
     experiment = AnalyticExperiment(ExperimentConfig.model_validate(values), work_dir)
     experiment.worker = worker

@@ -37,7 +37,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
             _ap(found["test_ap"]),
             _gain(found["test_ap"], baseline["test_ap"]),
         )
-    best = summary["best"]
+    best, final = summary["best"], summary["final"]
     if best is not None:
         table.add_row(
             "[bold]winner[/bold]",
@@ -46,11 +46,29 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
             _gain(best["test_ap"], baseline["test_ap"]),
         )
     console.print(table)
+    if final is not None:
+        _print_final(console, final, baseline)
     if best is not None:
         console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(best["gain"]), highlight=False)
+        if best["optimism"] is not None:
+            said = f"its gain is {best['optimism']:+.3f} AP larger on selection, where it was chosen, than on test"
+            console.print(said, highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     console.print(f"{counts}; everything is in {work_dir}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _print_final(console: Console, final: Mapping[str, Any], baseline: Mapping[str, Any]) -> None:
+    """Print everyone who was judged, the best on selection first."""
+    title = f"final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
+    table = Table(title=title, caption=final["reduced"] or None)
+    for column in ("", "selection", "test", "gain on test [95% interval]"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0]))
+    for row in rows:
+        gain = _gain(row["test_ap"], baseline["test_ap"])
+        table.add_row(row["role"], _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)
+    console.print(table)
 
 
 def verdict(gain: Mapping[str, float] | None) -> str:

@@ -11,7 +11,8 @@ from detkds_gp.execution import Executor, Fault, Usage
 from detkds_gp.experiment.forecast import Forecast
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.fitness import Request, ScaleRequest
+from detkds_gp.experiment.packing import ALONE, Packing
+from detkds_gp.fitness import PackRequest, Request, ScaleRequest
 from detkds_gp.language import Distiller
 from detkds_gp.score import Scale, Score, Trial
 from detkds_gp.store import Store
@@ -34,6 +35,7 @@ class Answers:
         listener: hears every score.
         seed: of the search's trainings; scales are measured with it.
         interrupt: when it asks for an end, no further task is begun.
+        packing: which candidates a worker trains side by side.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Answers:
         listener: Listener,
         seed: int,
         interrupt: Interrupt | None = None,
+        packing: Packing = ALONE,
     ) -> None:
         self._store = store
         self._make = executor
@@ -50,6 +53,7 @@ class Answers:
         self._listener = listener
         self._seed = seed
         self._interrupt = interrupt or Interrupt(0.0)
+        self._packing = packing
         self._forecast = Forecast()
 
     def close(self) -> None:
@@ -117,8 +121,11 @@ class Answers:
             resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
             trials.append(trial)
             requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
-        for index, score in self._run(requests, _failed_score):
-            yield trials[index], score, requests[index].distiller
+        packs = self._packing(requests)
+        for number, answer in self._run([_request([requests[i] for i in pack]) for pack in packs], _failed_score):
+            scores = answer if isinstance(answer, list) else [answer]
+            for index, score in zip(packs[number], scores, strict=True):
+                yield trials[index], score, requests[index].distiller
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         known: dict[str, Scale] = {}
@@ -146,7 +153,7 @@ class Answers:
         executor, again, answered = self._executor, [], 0
         # Preparations may take hours: a request to stop abandons them at once.
         with self._interrupt.graceful(executor.drain) if limited else nullcontext():
-            for index, answer in executor.run(requests, limited=limited):
+            for index, answer in executor.run(requests, limited=limited, patience=max(map(_size, requests))):
                 answered += 1
                 if isinstance(_sound(answer), Fault):
                     again.append(index)
@@ -155,15 +162,31 @@ class Answers:
             if answered < len(requests):
                 self._interrupt.check()
             for index in sorted(again):
-                self._interrupt.check()
-                for _, answer in executor.run([requests[index]], limited=limited):
-                    yield index, fail(answer) if isinstance(_sound(answer), Fault) else answer
+                yield index, self._alone(executor, requests[index], fail, limited)
             self._interrupt.check()
+
+    def _alone(self, executor: Executor, request: Request, fail: Callable[[Fault], Any], limited: bool) -> Any:
+        """Try once more what hit a limit; the candidates of a pack one by one."""
+        if isinstance(request, PackRequest):
+            return [self._alone(executor, trial, fail, limited) for trial in request.trials]
+        self._interrupt.check()
+        for _, answer in executor.run([request], limited=limited):
+            return fail(answer) if isinstance(_sound(answer), Fault) else answer
+        self._interrupt.check()
+        raise EvaluatorError(f"no answer to {request}")
 
     @property
     def usage(self) -> Usage:
         """Return how well the workers were used so far."""
         return self._executor.usage if self._executor is not None else Usage()
+
+
+def _request(trials: Sequence[Trial]) -> Request:
+    return trials[0] if len(trials) == 1 else PackRequest(tuple(trials))
+
+
+def _size(request: Request) -> int:
+    return len(request.trials) if isinstance(request, PackRequest) else 1
 
 
 def _sound(answer: Any) -> Any:

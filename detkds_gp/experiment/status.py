@@ -10,6 +10,8 @@ from typing import Any
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, session_seconds
 from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.experiment.verdict import Verdict
+from detkds_gp.fitness import ProxySettings
 from detkds_gp.language import NONE
 from detkds_gp.score import Trial
 from detkds_gp.search import SearchSettings
@@ -74,7 +76,14 @@ def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
     started = store.events("started")
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
-    outlook = Outlook(SearchSettings.model_validate(config["search"]), niches, len(config["verdict"]["seeds"]))
+    verdict = Verdict(store)
+    outlook = Outlook(
+        SearchSettings.model_validate(config["search"]),
+        ProxySettings.model_validate(config["proxy"]),
+        niches,
+        verdict.places * len(verdict.seeds),
+        config["verdict"]["share"],
+    )
     return Meter(budget, outlook, store, session.get("workers", 1), session.get("gpus_per_worker") or 1.0)
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
+from detkds_gp.experiment.searching import Asked
 from detkds_gp.experiment.steering import recorded_decision
 from detkds_gp.experiment.summary import Summary, opened
 from detkds_gp.language import PrimitiveSet
@@ -85,9 +87,12 @@ class _Replay:
                 if self._births[place] or self._store.generation(*place):
                     yield f"{_named(place)}: {_first_difference(candidates, self._births[place])}"
                 return
-            scores = self._scores(candidates)
+            try:
+                scores = self._scores(candidates)
+            except _UnansweredError:
+                return
             decision = recorded_decision(self._store, *place)
-            if scores is None or decision is None:
+            if decision is None:
                 return
             decision.apply(search)
             logged = len(search.logbook)
@@ -101,10 +106,20 @@ class _Replay:
             self._done[place] = len(candidates)
         self._complete = True
 
-    def _scores(self, candidates: Sequence[Candidate]) -> list[Score] | None:
-        scores = [self._store.score(self._summary.trial(candidate.distiller.text)) for candidate in candidates]
-        known = [score for score in scores if score is not None]
-        return known if len(known) == len(candidates) else None
+    def _scores(self, candidates: Sequence[Candidate]) -> list[Score]:
+        return climbing(self._summary.proxy, self._recorded)(
+            "", [(self._summary.trial(c.distiller.text), c.distiller, c.niche) for c in candidates]
+        )
+
+    def _recorded(self, phase: str, asked: Asked) -> list[Score]:
+        scores = [score for trial, *_ in asked if (score := self._store.score(trial)) is not None]
+        if len(scores) < len(asked):
+            raise _UnansweredError
+        return scores
+
+
+class _UnansweredError(Exception):
+    """The record ends within a generation."""
 
 
 def _dropped(store: Store, primitive_set: PrimitiveSet) -> list[str]:

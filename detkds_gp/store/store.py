@@ -105,6 +105,11 @@ class Store:
         answer = {**vars(score), "resolved": resolved, "finished_at": time.time()}
         self._record(tables.scores, {**vars(trial), **answer})
 
+    def resolved(self, trial: Trial) -> str | None:
+        """Return the distiller's text as a trial trained it; None if it was not recorded."""
+        row = self._find(tables.scores, vars(trial))
+        return None if row is None else row["resolved"]
+
     def scores(self) -> list[ScoreRecord]:
         """Return all scores in the order of recording."""
         return [
