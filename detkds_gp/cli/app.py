@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from detkds_gp.cli.data import data_app
-from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.export import DEFAULT_SET, DEFAULT_ZOO, export
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
@@ -119,15 +119,16 @@ def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> No
 
 @app.command()
 def lint(
-    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
+    formula: Annotated[str, typer.Argument(help="A distiller, or a name of the zoo.", show_default=False)],
     primitive_set: SetName = DEFAULT_SET,
 ) -> None:
     """Check a formula: kinds, shapes, values and gradients on sample features."""
     from detkds_gp.cli.tables import print_lint
-    from detkds_gp.language import load_primitive_set
+    from detkds_gp.language import load_primitive_set, load_zoo
     from detkds_gp.losses import lint as check
 
-    report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))
+    zoo, grammar = load_zoo(DEFAULT_ZOO), load_primitive_set(primitive_set or DEFAULT_SET)
+    report = check(zoo[formula].formula if formula in zoo else formula, grammar)
     print_lint(Console(), report)
     if report.problems:
         raise typer.Exit(2)

@@ -26,6 +26,12 @@ def test_the_zoo_is_listed(gp_search: GpSearch) -> None:
     assert all(row["reason"] == "" and row["here"] == {} for row in rows)
 
 
+def test_names_of_the_zoo_do_wherever_a_formula_does(gp_search: GpSearch) -> None:
+    assert gp_search("export", "pkd").out.strip() == ZOO["pkd"].formula
+    assert "masked_generation(global, 0.35)" in gp_search("lint", "mgd").out
+    assert gp_search("lint", "mgd").code == 0
+
+
 def test_with_a_config_it_says_what_applies_and_what_the_weights_come_to(
     gp_search: GpSearch, tiny_config: Path
 ) -> None:
@@ -64,6 +70,7 @@ def test_a_search_starts_from_the_zoo_and_repeats(
     assert "warm_start" in other.err
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_another_run(
     gp_search: GpSearch, tiny_config: Path, finished: Outcome, tmp_path: Path
 ) -> None:
