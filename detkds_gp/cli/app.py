@@ -13,8 +13,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
-from detkds_gp.cli.export import DEFAULT_SET, DEFAULT_ZOO, export
+from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.lint import lint
+from detkds_gp.cli.report import COMMANDS as REPORTS
+from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
@@ -68,9 +72,10 @@ def run(
     if new:
         folder = _anew(folder)
     experiment = Experiment(checked, folder)
-    with watching(console, quiet) as listener:
+    with watching(console, quiet, checked.execution.workers) as listener:
         outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
+    report_of_run(console, outcome.work_dir)
 
 
 def _anew(work_dir: Path) -> Path:
@@ -90,7 +95,7 @@ def show(
     primitive_set: SetName = None,
 ) -> None:
     """Show what a run has found, finished or not."""
-    from detkds_gp.cli.tables import print_json, print_ranking, print_result
+    from detkds_gp.cli.tables import print_json, print_ranking, print_rejections, print_result
 
     with _summary(work_dir, primitive_set) as summary:
         if json:
@@ -98,6 +103,7 @@ def show(
         else:
             print_result(Console(), summary.to_json(), work_dir)
             print_ranking(Console(), summary.ranking()[:top])
+            print_rejections(Console(), summary.rejections(), top)
 
 
 app.command()(export)
@@ -117,21 +123,8 @@ def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> No
         print_primitives(Console(), rows)
 
 
-@app.command()
-def lint(
-    formula: Annotated[str, typer.Argument(help="A distiller, or a name of the zoo.", show_default=False)],
-    primitive_set: SetName = DEFAULT_SET,
-) -> None:
-    """Check a formula: kinds, shapes, values and gradients on sample features."""
-    from detkds_gp.cli.tables import print_lint
-    from detkds_gp.language import load_primitive_set, load_zoo
-    from detkds_gp.losses import lint as check
-
-    zoo, grammar = load_zoo(DEFAULT_ZOO), load_primitive_set(primitive_set or DEFAULT_SET)
-    report = check(zoo[formula].formula if formula in zoo else formula, grammar)
-    print_lint(Console(), report)
-    if report.problems:
-        raise typer.Exit(2)
+app.command()(lint)
+app.command()(calibrate)
 
 
 @app.command()
@@ -238,7 +231,7 @@ def _command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-for _extra in COMMANDS:
+for _extra in (*COMMANDS, *REPORTS):
     app.command()(_extra)
 
 

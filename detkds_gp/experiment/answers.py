@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 from detkds_gp.errors import UserError
@@ -12,10 +13,13 @@ from detkds_gp.experiment.forecast import Forecast
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.packing import ALONE, Packing
-from detkds_gp.fitness import PackRequest, Request, ScaleRequest
+from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.language import Distiller
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
+
+_SHOWN = 16
+"""Waiting distillers that a listener is told of."""
 
 
 class EvaluatorError(RuntimeError):
@@ -33,7 +37,7 @@ class Answers:
         store: open for writing.
         executor: makes workers when the first answer is missing.
         listener: hears every score.
-        seed: of the search's trainings; scales are measured with it.
+        seed: of the search's trainings; scales are measured, and formulas screened, with it.
         interrupt: when it asks for an end, no further task is begun.
         packing: which candidates a worker trains side by side.
     """
@@ -82,6 +86,7 @@ class Answers:
         """
         known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
         self._listener.phase(name, len(asked), len(known))
+        self._listener.asked([(niche, trial.distiller) for trial, _, niche in asked])
         missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
         for trial, distiller, _ in asked:
             if trial in known:
@@ -95,6 +100,17 @@ class Answers:
         for trial, distiller in missing:
             self._forecast.learn(trial, distiller, known[trial])
         return [known[trial] for trial, _, _ in asked]
+
+    def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
+        """Return what workers say of formulas before they are trained; the caller records it.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        asked = [ScreenRequest(formula, self._seed) for formula in formulas]
+        return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
 
     def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
         """Yield (request, answer) of preparations as they come; no time limit holds for them.
@@ -121,9 +137,14 @@ class Answers:
             resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
             trials.append(trial)
             requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
+        waiting = dict.fromkeys(trials)
+        self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
         packs = self._packing(requests)
         for number, answer in self._run([_request([requests[i] for i in pack]) for pack in packs], _failed_score):
             scores = answer if isinstance(answer, list) else [answer]
+            for index in packs[number]:
+                del waiting[trials[index]]
+            self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
             for index, score in zip(packs[number], scores, strict=True):
                 yield trials[index], score, requests[index].distiller
 
@@ -209,3 +230,7 @@ def _failed_score(fault: Fault) -> Score:
 
 def _failed_scale(fault: Fault) -> Scale:
     return Scale(None, fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_screening(fault: Fault) -> Screening:
+    return Screening(fault.kind, fault.detail, wall_seconds=fault.wall_seconds)

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from detkds_gp.detectors import DetectorSpec
 from detkds_gp.errors import ConfigError, nearest
-from detkds_gp.fitness import ProxySettings, TeacherTraining
+from detkds_gp.fitness import ProxySettings, ScreeningSettings, TeacherTraining
 from detkds_gp.search import SearchSettings
 from detkds_gp.settings import Settings
 
@@ -205,6 +205,7 @@ class ExperimentConfig(Settings):
         teacher: what it learns from.
         data: the splits.
         proxy: the short training that scores a candidate.
+        screening: what is asked of a formula before it is trained.
         search: the evolution.
         verdict: the final comparison.
         baseline_seeds: students without distillation that show the noise on the selection split; the first is
@@ -225,6 +226,7 @@ class ExperimentConfig(Settings):
     teacher: TeacherSettings
     data: DataSettings
     proxy: ProxySettings = ProxySettings()
+    screening: ScreeningSettings = ScreeningSettings()
     search: SearchSettings = SearchSettings()
     verdict: VerdictSettings = VerdictSettings()
     baseline_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=3)

@@ -16,8 +16,9 @@ from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.execution import Executor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
+from detkds_gp.experiment.explain import Explaining, Explanation
 from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json, with_rivals
-from detkds_gp.experiment.gain import resolution
+from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.interrupt import Interrupt, Stopped
@@ -25,17 +26,19 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
+from detkds_gp.experiment.screening import Screener
 from detkds_gp.experiment.searching import Asked, Scored, run_generations
 from detkds_gp.experiment.steered import Steered
-from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
+from detkds_gp.experiment.summary import Ranked, Summary
 from detkds_gp.experiment.verdict import HELD, PLANNED
 from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
-from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, StartRequest, TeacherRequest
+from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
+from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 
 
@@ -120,6 +123,25 @@ class Experiment:
             finally:
                 answers.close()
 
+    def explain(self, evaluations: int, listener: Listener | None = None) -> Explanation:
+        """Spend extra trainings on why the winner wins; they are stored like any other.
+
+        Raises:
+            UserError: as `run`, or nothing was found that could be explained.
+            Stopped: a signal asked for an end; the same call continues.
+        """
+        listener = listener or Listener()
+        task, fingerprint, _ = self._gathered(listener)
+        interrupt = Interrupt(self.config.execution.grace_seconds)
+        with interrupt.handling_signals(), Store.open(self.work_dir) as store:
+            store.begin(fingerprint)
+            make = partial(self._executor, task)
+            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
+            try:
+                return Explaining(store, answers, task, self.work_dir, listener).explain(evaluations)
+            finally:
+                answers.close()
+
     def _gathered(self, listener: Listener) -> tuple[ProxyTask, dict[str, Any], list[str]]:
         """Return the task of the workers, what the work directory is bound to, and the inputs left out."""
         check_environment(self.config.proxy.device)
@@ -136,18 +158,7 @@ class Experiment:
         return Packing(execution.pack or pack_size(task, execution.workers), execution.workers)
 
     def _executor(self, task: ProxyTask) -> Executor:
-        return make_executor(self.config, ProxyWorker(task), task.primitive_set)
-
-
-def _written(path: Path | None) -> bool:
-    return path is None or path.exists()
-
-
-_WHO = {
-    TeacherRequest: "teacher",
-    StartRequest: "half-trained student",
-    ProbeRequest: "student for calibration",
-}
+        return make_executor(self.config, ProxyWorker(task, self.config.screening), task.primitive_set)
 
 
 class _Run:
@@ -169,7 +180,7 @@ class _Run:
         final = self._planned(plan_final_round(self.config, len(grammar.niches)))
         steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
         self._prepare()
-        search = Search(grammar, self.config.search, self.config.seed)
+        search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
         if self.config.proxy.rungs:
             scored = self._cleared(scored)
@@ -203,58 +214,17 @@ class _Run:
                 self.listener.say(final.reduced)
         return final
 
+    def _screen(self) -> Screen:
+        if not self.config.screening.active:
+            return pass_all
+        return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
+
     def _prepare(self) -> None:
-        """Train and score the teacher and, beside it, the students without distillation."""
-        trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in self.config.baseline_seeds]
-        asked = [*trials, *self.summary.verdict.trials(NONE)]
-        missing: list[Request] = [trial for trial in asked if self.store.score(trial) is None]
-        if not self.task.probe.exists():
-            missing.insert(0, ProbeRequest(self.config.baseline_seeds[0]))
-        if self.store.score(TEACHER) is None or not _written(self.task.teacher_outputs):
-            missing.insert(0, TeacherRequest())
-        starts = self._starts([trial.seed for trial in asked])
-        total = len(asked) + len(starts) + 2
-        self.listener.phase("teacher and students alone", total, total - len(missing) - len(starts))
-        first = missing[:1] if self.task.inherit else []  # students that inherit need the trained teacher
-        for requests in (first, starts, missing[len(first) :]):
-            self._answer(requests)
-        self._check_baseline([self._known(trial) for trial in trials], self._known(TEACHER))
-
-    def _starts(self, seeds: Sequence[int]) -> list[Request]:
-        """Return what makes the half-trained students that are missing."""
-        if self.config.proxy.start != "half_trained":
-            return []
-        return [StartRequest(seed) for seed in seeds if (p := self.task.start(seed)) is not None and not p.exists()]
-
-    def _answer(self, requests: Sequence[Request]) -> None:
-        for request, answer in self.answers.prepared(requests):
-            if isinstance(request, Trial):
-                self.store.record_score(request, answer, NONE)
-            elif isinstance(request, TeacherRequest) and self.store.score(TEACHER) is None:
-                self.store.record_score(TEACHER, answer, TEACHER.distiller)
-            self.listener.answered(_WHO.get(type(request), "student alone"), answer)
-
-    def _known(self, trial: Trial) -> Score:
-        score = self.store.score(trial)
-        assert score is not None
-        return score
-
-    def _check_baseline(self, alone: Sequence[Score], teacher: Score) -> None:
-        for who, score in [("teacher", teacher), *(("student alone", score) for score in alone)]:
-            if not score.ok:
-                got = f"the {who} fails to train: {score.failure} ({score.detail})"
-                raise DetectorError(f"{got}; lower its optimizer.lr and use another --work-dir")
-        reached, ceiling = [score.ap or 0.0 for score in alone], teacher.ap or 0.0
-        best = max(reached)
-        self.listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
-        self.listener.say(
-            f"two trainings whose APs differ by less than {resolution(reached):.3f} may differ by luck alone"
-        )
-        if ceiling <= best and self.config.require_better_teacher:
-            raise DetectorError(
-                f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
-                "give a better teacher, or set require_better_teacher=False to go on"
-            )
+        seeds = self.config.baseline_seeds
+        trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in seeds]
+        groundwork = Groundwork(self.task, self.store, self.answers, self.listener)
+        groundwork.lay([*trials, *self.summary.verdict.trials(NONE)], seeds[0])
+        groundwork.check(trials, self.config.require_better_teacher)
 
     def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
         """Hold the final round; who is judged is recorded once."""

@@ -81,8 +81,8 @@ def _reduction(asked: tuple[int, int, int], got: tuple[int, int, int], share: fl
 def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Callable[[str], None]) -> ExperimentConfig:
     """Return the config whose rivals are formulas that the pair can be trained with.
 
-    Published distillers take a measured scale, as every formula of the search does, not their paper's weight; and
-    what is written without a weight takes the one at which single formulas are compared.
+    Published distillers, and formulas without a weight, are weighed as the search weighs single formulas: a measured
+    scale times ``search.divide_weight``, not the paper's weight.
 
     Args:
         config: its ``verdict.rivals`` may name distillers of the zoo.
@@ -100,7 +100,7 @@ def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Call
             say(f"no rival: {name} ({error})")
             continue
         if text in zoo or not text[:1].isdigit():
-            weighted = [replace(term, weight=config.search.divide_weight) for term in distiller.terms]
+            weighted = [replace(term, weight=config.search.divide_weight, scale=None) for term in distiller.terms]
             distiller = make_distiller(weighted, primitive_set)
         found[name] = distiller.text
     return config.model_copy(update={"verdict": config.verdict.model_copy(update={"rivals": found})})

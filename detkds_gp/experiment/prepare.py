@@ -182,9 +182,6 @@ def _teacher_outputs(
     numbers = sum(pair.said[name] for name in pair.kept(sources))
     size, limit = kept_bytes(numbers, images, config.proxy.teacher_precision), config.proxy.teacher_limit_mb
     if size <= limit * 2**20:
-        loaded = config.proxy.device != "cpu" and size <= config.proxy.teacher_memory_mb * 2**20
-        where = f"in the memory of {config.proxy.device}" if loaded else "mapped from the disk"
-        listener.say(f"the teacher's outputs are kept, {size / 2**20:.0f} MiB, {where}")
         return work_dir / "teacher-outputs.pt"
     listener.say(
         f"the teacher runs at every step: its outputs would take {size / 2**20:.0f} MiB, "

@@ -58,6 +58,7 @@ class Steered:
         decision = self._steering.decide(stage, number, last)
         if not replayed:
             self._listener.say(self._outlook(stage, number))
+            self._listener.outlook(self.meter.remaining_seconds(stage, number))
         return decision
 
     def watched(self, answers: Answers, interrupt: Interrupt) -> Scored:

@@ -12,9 +12,10 @@ from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.experiment.final_round import Finalist
-from detkds_gp.experiment.gain import resolution
+from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.experiment.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
+from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store
@@ -134,8 +135,14 @@ class Summary:
             },
             "final": verdict.to_json(),
             "counts": self._counts(),
+            "screening": screening_counts(self._store),
             "wall_seconds": self._wall_seconds(),
         }
+
+    def rejections(self) -> dict[str, str]:
+        """Return by formula why screening did not let it be trained, the last one first."""
+        records = reversed(self._store.screenings())
+        return {r.tree: f"{r.screening.failure}: {r.screening.detail}" for r in records if not r.screening.ok}
 
     def _told(self, ranked: Ranked) -> dict[str, Any]:
         judged = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche))

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.experiment.final_round import Finalist
-from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
@@ -70,6 +70,11 @@ class Verdict:
     def seeds(self) -> Sequence[int]:
         """The seeds that everyone is trained on; empty before the plan is recorded."""
         return (self._held or self._planned or {"seeds": ()})["seeds"]
+
+    @property
+    def iterations(self) -> int:
+        """The training steps of everyone; 0 before the plan is recorded."""
+        return (self._held or self._planned or {"iterations": 0})["iterations"]
 
     @property
     def places(self) -> int:

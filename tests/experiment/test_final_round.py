@@ -74,8 +74,11 @@ def test_rivals_take_the_weight_at_which_formulas_are_compared() -> None:
     said: list[str] = []
     asked = {"zoo": "pkd", "bare": "l2(global)", "weighed": "7 * l1(global)", "alien": "l2(globe)"}
     found = with_rivals(config(rivals=asked), DETKDS, said.append).verdict.rivals
-    wanted = {"zoo": "2 * l2(standardize_channel(global))", "bare": "2 * l2(global)", "weighed": "7 * l1(global)"}
-    assert found == {name: parse_distiller(text, DETKDS).text for name, text in wanted.items()}
+    assert found == {
+        "zoo": "2 * calibrated * l2(standardize_channel(global))",
+        "bare": "2 * calibrated * l2(global)",
+        "weighed": parse_distiller("7 * l1(global)", DETKDS).text,
+    }
     assert len(said) == 1
     assert said[0].startswith("no rival: alien (")
 
