@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.experiment import Listener, load_config
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.proxy_study import Sampling, Study, options, run_study
+from detkds_gp.language import parse_distiller
+from detkds_gp.primitives import DETKDS
+from detkds_gp.score import Score
+from detkds_gp.search import Finding
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: Path) -> ExperimentConfig:
+    known = {"search.warm_start": ("l2(global)",), "verdict.rivals": {"PKD": "l2(standardize_channel(global))"}}
+    return load_config(tiny_config, known)
+
+
+def no_squares(formulas: Sequence[str]) -> list[Finding]:
+    """Reject every formula with a mean square; find that every l1 is one known before."""
+    rejected = Finding(Score.failed("rejected:shape"))
+    return [rejected if "l2" in f else Finding(twin="l1(global)") if "l1" in f else Finding() for f in formulas]
+
+
+def test_a_sample_starts_with_what_is_known_and_is_the_same_every_time(config: ExperimentConfig) -> None:
+    def drawn() -> list[tuple[str, str]]:
+        sampling = Sampling(config, DETKDS, lambda formulas: [Finding()] * len(formulas))
+        return [(niche, distiller.text) for niche, distiller in sampling.drawn(Study(formulas=12))]
+
+    first = drawn()
+    assert first == drawn()
+    assert len(first) == 13
+    assert len(set(first)) == 13
+    assert first[0] == ("none", "none")
+    known = ("l2(global)", "l2(standardize_channel(global))")
+    wanted = [parse_distiller(f"1 * calibrated * {text}", DETKDS).text for text in known]
+    assert [text for _, text in first[1:3]] == wanted
+    assert len({niche for niche, _ in first[3:]}) > 3
+
+
+def test_what_the_screening_rejects_comes_last_and_twins_do_not_come_at_all(config: ExperimentConfig) -> None:
+    drawn = [d.text for _, d in Sampling(config, DETKDS, no_squares).drawn(Study(formulas=6, rejected=4))]
+    assert len(drawn) == 11
+    assert not any("l2" in text or "l1" in text for text in drawn[1:7])
+    assert all("l2" in text for text in drawn[7:])
+
+
+@pytest.mark.parametrize(("iterations", "formulas"), [((4,), 40), ((8, 4), 40), ((4, 8), 3)])
+def test_a_study_that_compares_nothing_is_refused(iterations: tuple[int, ...], formulas: int) -> None:
+    with pytest.raises(ConfigError, match="wanted"):
+        Study(formulas, iterations=iterations)
+
+
+def test_what_is_recommended_are_options_of_a_config(tiny_config: Path) -> None:
+    proxy = load_config(tiny_config, options("half_trained", 7)).proxy
+    assert (proxy.start, proxy.iterations, proxy.rungs) == ("half_trained", 7, ())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_a_study_of_real_trainings(decay: float, tiny_config: Path, tmp_path: Path) -> None:
+    config = load_config(tiny_config, {"proxy.decay": decay, "proxy.start_iterations": 2})
+    study = Study(5, iterations=(1, 2), starts=("config", "half_trained"))
+    table = run_study(config, study, tmp_path, Listener())
+    assert len(table.rows) == 2 * 2 * 6
+    assert {row.formula for row in table.rows if row.start == "config"} >= {"none"}
+    again = run_study(config, study, tmp_path, Listener())  # nothing is trained again
+    assert again == table
+    assert (tmp_path / "config" / ("1" if decay else "") / "store.sqlite").exists()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.ranking import Row, Table, bootstrapped_tau, recommended
+
+FORMULAS = [f"f{n}" for n in range(20)]
+
+
+def table(noise: dict[tuple[str, int], float]) -> Table:
+    """A table in which every budget ranks as the truth does, but for its noise."""
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.2, 0.4, len(FORMULAS))
+    rows = [
+        Row(text, "global", start, iterations, float(np.clip(ap + rng.normal(0, sd), 0, 1)), None, float(iterations))
+        for (start, iterations), sd in noise.items()
+        for text, ap in zip(FORMULAS, truth, strict=True)
+    ]
+    rows += [Row("none", "none", start, iterations, 0.3, None, float(iterations)) for start, iterations in noise]
+    return Table("bbox", 0, tuple(rows))
+
+
+NOISE = {
+    ("config", 10): 0.5,
+    ("config", 20): 0.02,
+    ("config", 40): 0.0,
+    ("half_trained", 10): 0.01,
+    ("half_trained", 40): 0.0,
+}
+
+
+def test_tau_is_scipys_and_its_interval_holds_it() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(size=30), rng.uniform(size=30)
+    b = 0.7 * a + 0.3 * b
+    found = {str(n): float(x) for n, x in enumerate(a)}
+    truth = {str(n): float(x) for n, x in enumerate(b)} | {"other": 1.0}
+    tau, low, high, count = bootstrapped_tau(found, truth)
+    assert tau == pytest.approx(kendalltau(a, b).statistic)
+    assert low < tau < high
+    assert count == 30
+
+
+def test_the_interval_of_unrelated_rankings_holds_zero_and_shrinks_with_more_formulas() -> None:
+    widths = []
+    for size in (10, 40, 160):
+        rng = np.random.default_rng(size)
+        found, truth = ({str(n): float(x) for n, x in enumerate(rng.uniform(size=size))} for _ in range(2))
+        _, low, high, _ = bootstrapped_tau(found, truth)
+        assert low < 0 < high
+        widths.append(high - low)
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_too_few_formulas_have_no_ranking() -> None:
+    assert all(math.isnan(value) for value in bootstrapped_tau({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2.0})[:3])
+
+
+def test_budgets_are_held_against_the_longest_of_the_first_start() -> None:
+    found = {(a.start, a.iterations): a for a in table(NOISE).agreements(continued=True)}
+    assert list(found) == list(NOISE)
+    assert found["config", 40].tau == 1.0
+    assert found["config", 10].tau < found["config", 20].tau < 1
+    assert found["half_trained", 40].tau == pytest.approx(1.0)
+    assert all(a.formulas == 21 for a in found.values())
+    assert 0 < found["config", 40].better < 1
+
+
+def test_continued_budgets_cost_what_all_before_them_do() -> None:
+    continued = {(a.start, a.iterations): a.seconds for a in table(NOISE).agreements(continued=True)}
+    alone = {(a.start, a.iterations): a.seconds for a in table(NOISE).agreements(continued=False)}
+    assert continued["config", 40] == 70
+    assert alone["config", 40] == 40
+    assert continued["half_trained", 40] == 50
+
+
+def test_the_cheapest_good_budget_is_recommended() -> None:
+    agreements = table(NOISE).agreements(continued=True)
+    best = recommended(agreements, 0.7)
+    assert best is not None
+    assert (best.start, best.iterations) == ("half_trained", 10)
+    assert recommended(agreements, 1.1) is None
+
+
+def test_failures_are_not_ranked() -> None:
+    whole = table(NOISE)
+    broken = Row("f0", "global", "config", 10, None, "diverged", 1.0)
+    rows = [broken if (r.formula, r.start, r.iterations) == ("f0", "config", 10) else r for r in whole.rows]
+    first = Table("bbox", 0, tuple(rows)).agreements(continued=True)[0]
+    assert first.formulas == 20
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(table(NOISE).to_json()))
+    assert Table.read(path) == table(NOISE)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": []}', '{"metric": "bbox", "seed": 0, "rows": [{"a": "x"}]}'])
+def test_what_is_no_table_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="table"):
+        Table.read(path)
