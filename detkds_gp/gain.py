@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
         raise ValueError(f"got {len(treated)} and {len(baseline)} APs, wanted as many, 2 or more")
     differences = [a - b for a, b in zip(treated, baseline, strict=True)]
     mean = fmean(differences)
-    margin = float(student_t.ppf(0.975, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))
+    margin = float(stdtrit(len(differences) - 1, 0.975)) * stdev(differences) / sqrt(len(differences))
     return Interval(mean, mean - margin, mean + margin)
