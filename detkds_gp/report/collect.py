@@ -12,7 +12,8 @@ from typing import Any
 from detkds_gp.errors import StoreError
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE
-from detkds_gp.report.explanation import explanation
+from detkds_gp.report.explanation import EXPLAINED, explanation, knocked_out_texts
+from detkds_gp.report.outline import outline
 from detkds_gp.report.run import Candidate, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, writer_of
@@ -44,15 +45,25 @@ class _Reading:
         self.records = store.scores()
         self.answers: dict[Trial, Score] = {record.trial: record.score for record in self.records}
         self.births, self.events = store.births(), store.events()
+        # What explains a winner is no cost of the search.
+        knocked_out = knocked_out_texts(self.events)
+        self.own_records = [r for r in self.records if not (r.trial.test and r.trial.distiller in knocked_out)]
+        self.clock = _Clock([event for event in self.events if event.kind != EXPLAINED], self.own_records)
         self.generations, self.merges = store.generations(), store.merges()
-        self.calibration_seconds = sum(record.scale.wall_seconds for record in store.scales())
+        scales = store.scales()
+        if knocked_out:
+            grown = {term.formula for birth in self.births for term in outline(birth.text)}
+            scales = [record for record in scales if record.tree in grown]
+        self.calibration_seconds = sum(record.scale.wall_seconds for record in scales)
 
     def run(self) -> Run:
         candidates = self.candidates()
         ranking = ranked(candidates)
         champions = self.champions(ranking)
         winner = self.judged(ranking[0]) if ranking else None
-        trained = sum(record.score.wall_seconds for record in self.records)
+        judged = {candidate.text for candidate in (*ranking[:1], *champions.values())}
+        own = (*self.own_records, *(r for r in self.records if r.trial.test and r.trial.distiller in judged))
+        trained = sum(score.wall_seconds for score in {r.trial: r.score for r in own}.values())
         return Run(
             name=self.work_dir.resolve().name,
             work_dir=self.work_dir,
@@ -66,7 +77,7 @@ class _Reading:
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),
-            hours=_Clock(self.events, self.records).hours(float("inf")),
+            hours=self.clock.hours(float("inf")),
             training_hours=(trained + self.calibration_seconds) / 3600,
             explanation=explanation(self.events, winner, self.test_aps, self.work_dir) if winner else None,
         )
@@ -84,8 +95,7 @@ class _Reading:
         for record in self.records:
             if record.trial.distiller in born and record.trial.seed == self.seed and not record.trial.test:
                 trained[record.trial.distiller].append(record)
-        clock = _Clock(self.events, self.records)
-        made = [_candidate(birth, trained[birth.text], clock) for birth in self.births]
+        made = [_candidate(birth, trained[birth.text], self.clock) for birth in self.births]
         order = sorted((c for c in made if c.rungs), key=lambda c: c.hours)  # stable: the order of birth
         numbers = {c.text: number for number, c in enumerate(order, 1)}
         return [replace(c, number=numbers.get(c.text, 0)) for c in made]

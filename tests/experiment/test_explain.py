@@ -57,7 +57,7 @@ def work_dir(finished: Outcome, tmp_path: Path) -> Path:
 
 
 def test_a_winner_is_explained_within_a_budget_and_once(work_dir: Path) -> None:
-    before = len(stored(work_dir))
+    before, cost = len(stored(work_dir)), collect(work_dir).training_hours
     experiment = Experiment(recorded_config(work_dir), work_dir)
     first = experiment.explain(4)
     assert (first.spent, first.pictures) == (4, True)
@@ -69,6 +69,7 @@ def test_a_winner_is_explained_within_a_budget_and_once(work_dir: Path) -> None:
 
     run = collect(work_dir)
     assert run.state == "finished"
+    assert run.training_hours == pytest.approx(cost, rel=1e-9)  # what explains a winner is no cost of the search
     assert run.explanation is not None
     assert run.winner is not None
     removed = knock_outs(parse(run.winner.candidate.text), DETKDS)
