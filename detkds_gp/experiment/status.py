@@ -10,7 +10,6 @@ from typing import Any
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, session_seconds
 from detkds_gp.experiment.inbox import Inbox
-from detkds_gp.language import NONE
 from detkds_gp.score import Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Store, writer_of
@@ -40,7 +39,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     last = (births[-1].stage, births[-1].generation) if births else None
     current = [b for b in births if (b.stage, b.generation) == last]
     done = sum(trials[b.text] in scores for b in current)
-    judging = [trial for trial in scores if trial.test and trial.distiller not in ("teacher", NONE)]
+    judging = [trial for trial in scores if trial.test and trial.distiller in trials]
     best: dict[str, float] = {}
     for birth in births:
         score = scores.get(trials[birth.text])

@@ -56,6 +56,7 @@ def work_dir(finished: Outcome, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished.work_dir, tmp_path / "copied"))
 
 
+@pytest.mark.slow
 def test_a_winner_is_explained_within_a_budget_and_once(work_dir: Path) -> None:
     before, cost = len(stored(work_dir)), collect(work_dir).training_hours
     experiment = Experiment(recorded_config(work_dir), work_dir)
