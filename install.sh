@@ -123,7 +123,7 @@ say "Installing torch (2.5 GB to download the first time)"
 pip_install torch torchvision # in one call: torch from elsewhere does not fit the index's torchvision
 say "Installing mmcv, mmdet and the rest"
 choose_cuda
-build mmcv -e '.[dev]'
+build mmcv -e '.[cluster,dev]'
 if ! "$python" -c 'import cv2' 2>/dev/null; then # no libGL or libglib: OpenCV without windows needs neither
     pip_install -q --force-reinstall --no-deps opencv-python-headless
 fi

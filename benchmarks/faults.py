@@ -1,11 +1,11 @@
 """Kills and faults on purpose: every run has to end with the history of the run that nobody touched.
 
-    python benchmarks/faults.py [kills] [ray] [node] [faults] [disk] [--kills 10] [--seed 0]
+    python benchmarks/faults.py [kills] [ray] [real] [node] [faults] [--kills 10] [--seed 0]
 
 ``kills`` sends SIGKILL at random moments to serial and local runs of the analytic experiment, ``ray`` to Ray
-runs, ``node`` removes a node of a real local two-node Ray cluster mid-generation, ``faults`` strikes in the
-workers, ``disk`` fills a tmpfs under the store (needs the right to mount; skipped without). The last line
-printed is one JSON object.
+runs, ``real`` to searches with real detectors on digits (6 kills), ``node`` removes a node of a real local
+two-node Ray cluster mid-generation, ``faults`` strikes in the workers; `broken_stores.py` strikes the store.
+The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count as count_up
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +35,30 @@ from detkds_gp.store import Store, check_store
 
 SCRIPT = Path(__file__).with_name("analytic.py")
 MILLISECONDS = 60
+QUICKSTART = Path(__file__).parents[1] / "configs" / "quickstart.py"
+GP_SEARCH = "from detkds_gp.cli.app import main; main()"
+REAL = [
+    "knowledge=global,class_logits", "teacher.train.iterations=40", "proxy.iterations=20", "verdict.seeds=11,12",
+    "data.digits.train=60", "data.digits.selection=40", "data.digits.test=40", "require_better_teacher=False",
+]  # fmt: skip
 
 
 def start(work_dir: Path, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), str(work_dir), "--milliseconds", str(MILLISECONDS), *map(str, arguments)]
+    command = [sys.executable, str(SCRIPT), str(work_dir), "--milliseconds", str(MILLISECONDS)]
+    return launched([*command, *map(str, arguments)])
+
+
+def launched(command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(work_dir: Path, *arguments: object, seconds: float = 600) -> str:
-    """Run to the end and return the history."""
-    process = start(work_dir, *arguments)
-    _, complaint = process.communicate(timeout=seconds)
+def ended(work_dir: Path, *arguments: object) -> str:
+    """Run the analytic experiment to its end and return the history."""
+    return finished(start(work_dir, *arguments), work_dir)
+
+
+def finished(process: subprocess.Popen[str], work_dir: Path) -> str:
+    _, complaint = process.communicate(timeout=1800)
     if process.returncode != 0:
         raise RuntimeError(f"ended with {process.returncode}: {complaint[-2000:]}")
     return history(work_dir)
@@ -56,26 +72,42 @@ def answers(work_dir: Path) -> set[tuple[Trial, Any]]:
         return set()
 
 
-def killed(work_dir: Path, arguments: tuple[object, ...], rng: random.Random, kills: int) -> tuple[str, int, int]:
+@dataclass(frozen=True)
+class Run:
+    """A run that can be started again and again.
+
+    Attributes:
+        work_dir: of the run.
+        begin: starts its process, the leader of a session of its own.
+        answers: most new answers between two kills: random moments that all fall into the run.
+        seconds: mean of a training.
+    """
+
+    work_dir: Path
+    begin: Callable[[], subprocess.Popen[str]]
+    answers: int = 13
+    seconds: float = MILLISECONDS / 1000
+
+
+def killed(run: Run, rng: random.Random, kills: int) -> tuple[str, int, int]:
     """Kill a run again and again; returns its history, the kills that struck, and the answers lost."""
     struck, lost, seen = 0, 0, set()
     while struck < kills:
-        process = start(work_dir, *arguments)
-        before = len(answers(work_dir))
-        moment = rng.randrange(1, 14)  # new answers to wait for: random moments that all fall into the run
-        while process.poll() is None and len(answers(work_dir)) < before + moment:
+        process = run.begin()
+        wanted = len(answers(run.work_dir)) + rng.randint(1, run.answers)
+        while process.poll() is None and len(answers(run.work_dir)) < wanted:
             time.sleep(0.02)
-        time.sleep(rng.random() * MILLISECONDS / 1000)
-        seen |= answers(work_dir)
+        time.sleep(rng.random() * run.seconds)
+        seen |= answers(run.work_dir)
         if process.poll() is not None:
             process.communicate()
             break  # finished before it could be killed
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         struck += 1
-        lost += len(seen - answers(work_dir))
-        check_store(work_dir)
-    return ended(work_dir, *arguments), struck, lost
+        lost += len(seen - answers(run.work_dir))
+        check_store(run.work_dir)
+    return finished(run.begin(), run.work_dir), struck, lost
 
 
 def kills(executors: tuple[str, ...], count: int, seed: int) -> list[dict[str, Any]]:
@@ -84,16 +116,41 @@ def kills(executors: tuple[str, ...], count: int, seed: int) -> list[dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         wanted = ended(Path(folder) / "plain", "--executor", "serial")
         for executor in executors:
-            rng, struck, lost, same, runs = random.Random(f"{seed}/{executor}"), 0, 0, 0, 0
-            while struck < count:
-                work_dir = Path(folder) / f"{executor}{runs}"
-                arguments = ("--executor", executor)
-                found, hit, gone = killed(work_dir, arguments, rng, min(5, count - struck))
-                runs, struck, lost = runs + 1, struck + hit, lost + gone
-                same += found == wanted and not verify(work_dir).differences
-            rows.append({"executor": executor, "kills": struck, "runs": runs, "same_history": same, "lost": lost})
+            runs = (Path(folder) / f"{executor}{n}" for n in count_up())
+            makes = (Run(work_dir, partial(start, work_dir, "--executor", executor)) for work_dir in runs)
+            rows.append({"executor": executor, **compared(makes, wanted, count, random.Random(f"{seed}/{executor}"))})
             print(rows[-1], flush=True)
     return rows
+
+
+def compared(makes: Iterator[Run], wanted: str, count: int, rng: random.Random, each: int = 5) -> dict[str, int]:
+    """Kill one run after the other, each a few times, and count those that end with the history wanted."""
+    struck, lost, same, runs = 0, 0, 0, 0
+    while struck < count:
+        run = next(makes)
+        found, hit, gone = killed(run, rng, min(each, count - struck))
+        runs, struck, lost = runs + 1, struck + hit, lost + gone
+        same += found == wanted and not verify(run.work_dir).differences
+        print(f"{run.work_dir.name}: {hit} kills, {gone} lost; {same} of {runs} runs with the same history", flush=True)
+    return {"kills": struck, "runs": runs, "same_history": same, "lost": lost}
+
+
+def real(count: int, seed: int) -> dict[str, Any]:
+    """Kill a search with real detectors six times; teacher and students alone are among what is trained."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def begin(work_dir: Path, executor: str) -> subprocess.Popen[str]:
+            options = [*REAL, f"data.digits.root={folder}/digits", f"cache_dir={work_dir}/cache"]
+            command = [sys.executable, "-c", GP_SEARCH, "run", str(QUICKSTART), "--work-dir", str(work_dir)]
+            return launched([*command, "--executor", executor, "--cfg-options", *options])
+
+        plain = Path(folder) / "plain"
+        wanted = finished(begin(plain, "serial"), plain)
+        paths = ((Path(folder) / f"killed{n}", ("local", "serial")[n % 2]) for n in count_up())
+        makes = (Run(path, partial(begin, path, name), answers=4, seconds=3.0) for path, name in paths)
+        row = compared(makes, wanted, 6, random.Random(seed), each=3)
+        print(row, flush=True)
+        return row
 
 
 def faults(count: int, seed: int) -> list[dict[str, Any]]:
@@ -152,49 +209,18 @@ def node(count: int, seed: int) -> dict[str, Any]:
         return row
 
 
-def disk(count: int, seed: int) -> dict[str, Any]:
-    """Fill a small tmpfs under the work directory, make room, and go on."""
-    with tempfile.TemporaryDirectory() as folder:
-        wanted = ended(Path(folder) / "plain", "--executor", "serial")
-        small = Path(folder) / "small"
-        small.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(small)], capture_output=True)
-        if mounted.returncode != 0:
-            return {"skipped": mounted.stderr.decode().strip()}
-        try:
-            (small / "ballast").write_bytes(bytes(16 * 2**20 - 500_000))
-            process = start(small / "run", "--executor", "serial")
-            _, complaint = process.communicate(timeout=300)
-            before = answers(small / "run")
-            sound = not check_store(small / "run").problems
-            (small / "ballast").unlink()
-            found = ended(small / "run", "--executor", "serial")
-            lost = len(before - answers(small / "run"))
-        finally:
-            subprocess.run(["umount", str(small)], check=False)
-        row = {
-            "said": complaint.strip().splitlines()[-1][-200:],
-            "answers_before": len(before),
-            "lost": lost,
-            "sound_while_full": sound,
-            "same_history": found == wanted,
-        }
-        print(row, flush=True)
-        return row
-
-
 PARTS: dict[str, Callable[[int, int], Any]] = {
     "kills": lambda count, seed: kills(("serial", "local"), count, seed),
     "ray": lambda count, seed: kills(("ray",), count, seed),
+    "real": real,
     "node": node,
     "faults": faults,
-    "disk": disk,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["kills", "faults", "disk"])
+    parser.add_argument("parts", nargs="*", default=["kills", "faults"])
     parser.add_argument("--kills", type=int, default=10, help="for each executor")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -139,12 +139,13 @@ def simulated(quick: bool) -> list[dict[str, Any]]:
     """From 1 to 1,000 workers, each generation four times as many trainings as workers."""
     rows = []
     for workers in (1, 10) if quick else (1, 16, 64, 250, 1000):
-        for sigma in (0.1, 0.5):
-            real, search = _virtual(workers, sigma, engine=True)
-            ideal, _ = _virtual(workers, sigma, engine=False)
+        for mean, sigma in ((120.0, 0.1), (120.0, 0.5), (10.0, 0.5)):
+            real, search = _virtual(workers, lognormal(mean, sigma), engine=True)
+            ideal, _ = _virtual(workers, lognormal(mean, sigma), engine=False)
             rows.append(
                 {
                     "workers": workers,
+                    "mean_seconds": mean,
                     "sigma": sigma,
                     "trainings": search.counts["trained"],
                     "idle_share": round(real.usage.idle_share, 4),
@@ -155,10 +156,10 @@ def simulated(quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _virtual(workers: int, sigma: float, engine: bool) -> tuple[SimulatedExecutor, Search]:
+def _virtual(workers: int, seconds: Callable[[Any], float], engine: bool) -> tuple[SimulatedExecutor, Search]:
     per_niche = max(8, math.ceil(4 * workers / len(OMNI.niches)))
     search = Search(OMNI, settings(per_niche, 1, 4 * workers), seed=0)
-    executor = SimulatedExecutor(workers, lognormal(120.0, sigma), engine)
+    executor = SimulatedExecutor(workers, seconds, engine)
     with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
         if not engine:
             store._connection.exec_driver_sql("PRAGMA synchronous=OFF")

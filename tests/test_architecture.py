@@ -13,7 +13,7 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "losses", "report", "score", "search", "settings", "store", "training",
+    "language", "losses", "ranking", "report", "score", "search", "settings", "store", "training",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
@@ -30,9 +30,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "gain": set(),
     "language": {"errors"},
-    "losses": {"language", "errors"},
+    "losses": {"language", "score", "errors"},
     "primitives": {"language"},
-    "report": {"store", "export", "language", "gain", "score", "errors"},
+    "ranking": {"errors"},
+    "report": {"store", "export", "language", "gain", "ranking", "score", "errors"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

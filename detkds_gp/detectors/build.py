@@ -18,7 +18,7 @@ from mmengine.utils import import_modules_from_strings
 
 from detkds_gp.errors import DetectorError, nearest
 
-from .checkpoint import load_weights
+from .checkpoint import load_weights, weights_only
 from .quiet import quiet
 
 
@@ -208,7 +208,8 @@ def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
 
 def _initialise(spec: DetectorSpec, detector: BaseDetector) -> None:
     try:
-        detector.init_weights()
+        with weights_only():
+            detector.init_weights()
     except Exception as error:
         raise DetectorError(
             f"cannot initialise {spec.config}: {_words(error)}; "

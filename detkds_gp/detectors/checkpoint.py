@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 from detkds_gp.errors import DetectorError
 
 SHOWN_FAULTS = 4
+FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 LOGGED = (
     "mmengine.logging.history_buffer.HistoryBuffer",
@@ -76,9 +77,11 @@ def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) 
     The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``;
     it appears whole or not at all. Missing folders are made.
     """
-    path = Path(path)
     weights = {key: value.detach().cpu().clone() for key, value in detector.state_dict().items()}
-    content = {"state_dict": weights, "meta": {"dataset_meta": {"classes": tuple(classes)}}}
+    _save({"state_dict": weights, "meta": {"dataset_meta": {"classes": tuple(classes)}}}, Path(path))
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -88,15 +91,49 @@ def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) 
         unfinished.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def rewrite_weights(source: Path, target: Path, *, trusted: bool = False) -> None:
+    """Write a checkpoint's weights and class names alone, as ``save_student`` does.
+
+    Args:
+        source: a checkpoint as ``load_weights`` reads it.
+        target: what is written, whole or not at all.
+        trusted: unpickle all that the file holds, which RUNS WHATEVER CODE ITS AUTHOR PUT THERE.
+
+    Raises:
+        DetectorError: the target exists; the source is missing, unreadable or holds no weights, or more than
+            weights though it is not trusted.
+    """
+    if target.exists():
+        raise DetectorError(f"{target} exists, and nothing is overwritten; name another file")
+    content = _read(source, trusted)
+    classes = _classes_of(content.get("meta"))
+    meta = {} if classes is None else {"dataset_meta": {"classes": classes}}
+    _save({"state_dict": dict(content["state_dict"]), "meta": meta}, target)
+
+
+@contextmanager
+def weights_only() -> Iterator[None]:
+    """Let torch read nothing but weights within, wherever mmengine reads a pretrained backbone from."""
+    before = os.environ.get(FORCE_WEIGHTS_ONLY)
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
+    try:
+        with _skipping():
+            yield
+    finally:
+        os.environ.pop(FORCE_WEIGHTS_ONLY)
+        if before is not None:
+            os.environ[FORCE_WEIGHTS_ONLY] = before
+
+
+def _read(path: Path, trusted: bool = False) -> dict[str, Any]:
     """Return the file's content; its ``state_dict`` is one."""
     if not path.is_file():
         raise DetectorError(f"got checkpoint {str(path)!r}, but there is no such file")
     try:
-        with _skipping():
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with nullcontext() if trusted else _skipping():
+            content = torch.load(path, map_location="cpu", weights_only=not trusted)
     except Exception as error:
-        raise DetectorError(f"checkpoint {path} {_refusal(error)}") from error
+        raise DetectorError(f"checkpoint {path} {_refusal(path, error)}") from error
     if isinstance(content, Mapping) and "state_dict" not in content:
         content = {"state_dict": content}
     state = content["state_dict"] if isinstance(content, Mapping) else None
@@ -123,11 +160,12 @@ def _skipping() -> AbstractContextManager[Any]:
     return torch.serialization.safe_globals([(_Skipped, name) for name in LOGGED])
 
 
-def _refusal(error: Exception) -> str:
+def _refusal(path: Path, error: Exception) -> str:
     """Say in words why a file was not opened."""
     found = re.search(r"GLOBAL (\S+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and found:
-        return f'holds more than weights ({found[1]}), so it is not opened; keep its {{"state_dict": ...}} alone'
+        got = f"holds more than weights ({found[1]}), wanted weights alone, so it is not opened"
+        return f"{got}; if you trust its author: gp_search weights {path} --trust -o NEW.pth"
     return f"cannot be read ({type(error).__name__}); it is no torch file, or cut off"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,15 +73,19 @@ class RayExecutor(PoolExecutor):
         options = {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "max_restarts": 0}
         actor = self._ray.remote(_Actor).options(**options)
         build = (_travel.sources_beside(modules), pickle.dumps(factory), max(1, int(resources.num_cpus)))
-        super().__init__([_RayWorker(self._ray, actor, build) for _ in range(workers)], time_limit_seconds)
+        self._arrived: set[Any] = set()
+        members = [_RayWorker(self._ray, actor, build, self._arrived) for _ in range(workers)]
+        super().__init__(members, time_limit_seconds)
         self._resources = resources
         self._idle_since = time.monotonic()
 
     def _wait(self, busy: Sequence[_RayWorker]) -> None:
         references = [reference for worker in self._workers for reference in worker.pending]  # type: ignore[attr-defined]
         timeout = min([_POLL_SECONDS, *(worker.remaining_seconds for worker in busy)])
+        self._arrived.clear()
         if references:
-            self._ray.wait(references, timeout=max(timeout, 0.01))
+            self._ray.wait(references, timeout=max(timeout, 0.01))  # for the first; then all that are there
+            self._arrived.update(self._ray.wait(references, num_returns=len(references), timeout=0)[0])
         if busy or any(worker.ready for worker in self._workers):
             self._idle_since = time.monotonic()
         elif time.monotonic() - self._idle_since > _SCHEDULING_SECONDS:
@@ -110,10 +116,18 @@ class _Actor:
 
 
 class _RayWorker:
-    """One actor, seen from the coordinator; replaced when it is gone and there is a task for it."""
+    """One actor, seen from the coordinator; replaced when it is gone and there is a task for it.
 
-    def __init__(self, ray: Any, actor: Any, build: tuple[Any, ...]) -> None:
+    Args:
+        ray: the module, connected.
+        actor: makes actors.
+        build: arguments of `_Actor`.
+        arrived: references known to be there; asking Ray one by one would take long with many workers.
+    """
+
+    def __init__(self, ray: Any, actor: Any, build: tuple[Any, ...], arrived: AbstractSet[Any]) -> None:
         self._ray = ray
+        self._arrived = arrived
         self._make = actor
         self._build = build
         self._actor: Any = None
@@ -138,7 +152,7 @@ class _RayWorker:
         if self._actor is None:
             self._actor = self._make.remote(*self._build)
             self._started = self._actor.started.remote()
-        if self._started is not None and self._done(self._started):
+        if self._started in self._arrived:
             self._stillborn = self._start_fault()
             self._started = None
         return self._started is None
@@ -157,7 +171,7 @@ class _RayWorker:
 
     @property
     def answered(self) -> bool:
-        return self._stillborn is not None or self._done(self._reference) or self.remaining_seconds <= 0
+        return self._stillborn is not None or self._reference in self._arrived or self.remaining_seconds <= 0
 
     def answer(self) -> Any:
         if (stillborn := self._stillborn) is not None:
@@ -165,7 +179,7 @@ class _RayWorker:
             return stillborn
         reference, self._reference = self._reference, None
         spent = time.monotonic() - self._given_at
-        if not self._done(reference):
+        if reference not in self._arrived:
             self.begin_stop()
             return Fault("timeout", f"no result within {self._limit:g} s", self._limit or 0.0)
         try:
@@ -187,9 +201,6 @@ class _RayWorker:
     def finish_stop(self) -> None:
         """Ray kills without being waited for."""
 
-    def _done(self, reference: Any) -> bool:
-        return bool(self._ray.wait([reference], timeout=0)[0])
-
 
 def _connected(resources: Resources, workers: int) -> tuple[Any, bool]:
     """Return the module, connected, and whether this call connected it."""
@@ -201,9 +212,9 @@ def _connected(resources: Resources, workers: int) -> tuple[Any, bool]:
         return ray, False
     address = resources.address or os.environ.get("RAY_ADDRESS") or "local"
     _check_reachable(address)
-    here = {"num_cpus": max(1, round(workers * resources.num_cpus)), "include_dashboard": False}
+    here: dict[str, Any] = {"num_cpus": max(1, round(workers * resources.num_cpus)), "include_dashboard": False}
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", **(here if address == "local" else {}))
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(here if address == "local" else {}))
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(f"no Ray cluster at {address!r}: {reason}; start it, or give execution.address") from error

@@ -76,7 +76,7 @@ class Explaining:
         ranking = self._summary.ranking()
         if not ranking:
             raise StoreError(f"{self._store.path} has no scored distiller to explain; let gp_search run go on first")
-        best = ranking[0]
+        best = self._summary.winner(ranking) or ranking[0]
         pictures = self._pictures(best, evaluations)
         spent = PICTURE_TRAININGS if pictures and not self._painted(best.text) else 0
         distiller = parse_distiller(best.text, self._task.primitive_set)
@@ -90,12 +90,12 @@ class Explaining:
 
     def _missing(self, distillers: Sequence[tuple[str, Distiller]]) -> list[tuple[Trial, Distiller]]:
         """Return what is not answered: two seeds of every distiller first, for an interval, then two more of each."""
-        seeds = len(self._summary.verdict_seeds)
+        seeds = len(self._summary.verdict.seeds)
         asked = [
             (trial, distiller)
             for start in range(0, seeds, _PAIRS)
             for text, distiller in distillers
-            for trial in self._summary.verdict_trials(text)[start : start + _PAIRS]
+            for trial in self._summary.verdict.trials(text)[start : start + _PAIRS]
         ]
         return [(trial, distiller) for trial, distiller in asked if self._store.score(trial) is None]
 
@@ -109,7 +109,7 @@ class Explaining:
         if (painted := self._painted(best.text)) or evaluations < PICTURE_TRAININGS:
             return painted
         self._listener.say(f"training {PICTURE_TRAININGS} students for pictures")
-        seed, iterations = self._summary.verdict_seeds[0], self._summary.verdict_iterations
+        seed, iterations = self._summary.verdict.seeds[0], self._summary.verdict.iterations
         return paint_pictures(self._task, best.distiller, iterations, seed, self._folder)
 
 

@@ -39,9 +39,11 @@ from detkds_gp.language.kinds import (
     Temperature,
     Units,
 )
+from detkds_gp.language.learned import build_part, learned
 from detkds_gp.language.parser import parse_tree
 from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
 from detkds_gp.language.tree import cost, depth, fold, to_text
+from detkds_gp.language.zoo import WHOLE, Published, Zoo, load_zoo
 
 __all__ = [
     "CALIBRATED",
@@ -59,12 +61,16 @@ __all__ = [
     "Number",
     "PrimitiveSet",
     "Probs",
+    "Published",
     "Ratio",
     "RowField",
     "Rows",
     "Temperature",
     "Term",
     "Units",
+    "WHOLE",
+    "Zoo",
+    "build_part",
     "canonical",
     "combiner",
     "constant",
@@ -76,7 +82,9 @@ __all__ = [
     "fold",
     "grow",
     "input",
+    "learned",
     "load_primitive_set",
+    "load_zoo",
     "make_distiller",
     "make_term",
     "pair_transform",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -45,7 +46,7 @@ class Term:
     tree: gp.PrimitiveTree
     knowledge: str
 
-    @property
+    @cached_property
     def formula(self) -> str:
         """The tree's text, without weight and scale."""
         return to_text(self.tree)
@@ -63,12 +64,12 @@ class Distiller:
 
     terms: tuple[Term, ...] = ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The canonical text: the identity."""
         return " + ".join(term.text for term in self.terms) or NONE
 
-    @property
+    @cached_property
     def cost(self) -> int:
         """Operations a training step computes for the loss."""
         return sum(cost(term.tree) for term in self.terms)

@@ -85,7 +85,7 @@ def select_divide_and_conquer(
 
 
 def register_selection(toolbox: base.Toolbox, settings: SearchSettings) -> None:
-    """Register ``select`` (parents) and ``survive``, both within each niche."""
+    """Register ``select``, for parents among the members of one niche, and ``survive``, within each niche."""
     survive = tools.selNSGA2 if settings.objectives == "ap_and_cost" else tools.selBest
-    toolbox.register("select", select_divide_and_conquer, tournsize=settings.tournament)
+    toolbox.register("select", tools.selTournament, tournsize=settings.tournament)
     toolbox.register("survive", select_divide_and_conquer, select=survive)

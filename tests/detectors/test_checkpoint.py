@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -12,10 +15,12 @@ from mmengine.runner import Runner
 
 from detkds_gp.detectors import (
     build_detector,
+    checkpoint_classes,
     detector_config,
     load_weights,
     make_batch,
     predict,
+    rewrite_weights,
     save_student,
 )
 from detkds_gp.errors import DetectorError
@@ -142,9 +147,55 @@ class _Trap:
 
 def test_a_checkpoint_cannot_run_code(student, tmp_path: Path):
     content = {"state_dict": student.state_dict(), "extra": _Trap(tmp_path / "sprung")}
-    with pytest.raises(DetectorError, match=r"holds more than weights.*keep its"):
+    with pytest.raises(DetectorError, match=r"holds more than weights.*gp_search weights .*a.pth --trust"):
         _load(student, tmp_path / "a.pth", content)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_what_a_trusted_author_packed_with_the_weights_can_be_left_behind(student, tmp_path: Path):
+    old, new = tmp_path / "old.pth", tmp_path / "new.pth"
+    extra = {"extra": _Trap(tmp_path / "sprung"), "meta": {"CLASSES": CLASSES}}
+    torch.save({"state_dict": student.state_dict(), **extra}, old)
+    with pytest.raises(DetectorError, match="wanted weights alone"):
+        rewrite_weights(old, new)
+    assert not new.exists()
+    assert not (tmp_path / "sprung").exists()
+    rewrite_weights(old, new, trusted=True)
+    assert (tmp_path / "sprung").exists()
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(new) == []
+    assert checkpoint_classes(new) == CLASSES
+    other = copy.deepcopy(student)
+    torch.nn.init.zeros_(next(other.parameters()))
+    load_weights(other, new, CLASSES)
+    assert _same(other, student)
+    with pytest.raises(DetectorError, match="nothing is overwritten"):
+        rewrite_weights(old, new, trusted=True)
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch):
+    """The address of tmp_path on a web server of this machine."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("sprung", [True, False])
+def test_a_downloaded_backbone_cannot_run_code(student, spec, tmp_path: Path, served: str, sprung: bool):
+    backbone = student.backbone.state_dict()
+    torch.save({"state_dict": backbone} | ({"extra": _Trap(tmp_path / "sprung")} if sprung else {}), tmp_path / "b.pth")
+    pretrained = {"type": "Pretrained", "checkpoint": f"{served}/b.pth"}
+    own = replace(spec("student"), overrides={**spec("student").overrides, "model.backbone.init_cfg": pretrained})
+    if sprung:
+        with pytest.raises(DetectorError, match="cannot initialise .* UnpicklingError"):
+            build_detector(own, CLASSES)
+        assert not (tmp_path / "sprung").exists()
+    else:
+        built = build_detector(own, CLASSES).backbone.state_dict()
+        assert all(torch.equal(built[key], value) for key, value in backbone.items())
 
 
 def test_files_without_weights_are_named(student, tmp_path: Path):

@@ -46,7 +46,7 @@ def test_every_kind_of_end_costs_one_task(ray):
         "unpicklable result": ("unpicklable_result",),
         "fine": ("square", 5),
     }
-    with RayExecutor(evaluators.factory, 2, 4.0, modules=["evaluators"]) as executor:
+    with RayExecutor(evaluators.factory, 2, 8.0, modules=["evaluators"]) as executor:
         answers = list(executor.run(list(tasks.values())))
     named = {list(tasks)[index]: answer for index, answer in answers}
     assert len(answers) == len(tasks)
