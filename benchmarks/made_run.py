@@ -11,8 +11,7 @@ from typing import Any
 from detkds_gp.experiment import ExperimentConfig, Listener
 from detkds_gp.experiment.searching import Asked, run_generations
 from detkds_gp.experiment.steering import Decision
-from detkds_gp.language import NONE
-from detkds_gp.primitives import DETKDS
+from detkds_gp.language import NONE, load_primitive_set
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
 from detkds_gp.store import Store
@@ -55,7 +54,7 @@ def make_run(
         options: values of the config.
     """
     niches = len(KNOWLEDGE)
-    generations = 4 if evaluations < 10_000 else 20
+    generations = 4
     size = max(1, evaluations // ((generations + 1) * niches + generations + 1))
     stage = {"population": size, "offspring": size, "generations": generations}
     config = ExperimentConfig.model_validate(
@@ -66,13 +65,14 @@ def make_run(
             "verdict": {"seeds": SEEDS}, **options,
         }
     )  # fmt: skip
-    inputs = [d for d in DETKDS.declarations.values() if d.role == "input"]
+    grammar = load_primitive_set(config.primitive_set)
+    inputs = [d for d in grammar.declarations.values() if d.role == "input"]
     dropped = [d.name for d in inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
     with Store.open(work_dir) as store:
-        store.begin({"config": config.identity(), "primitive_set": DETKDS.fingerprint()})
+        store.begin({"config": config.identity(), "primitive_set": grammar.fingerprint()})
         store.record_event("started", dropped=dropped, command=["gp_search", "run", "made.py"], device="cpu", workers=2)
         _references(store, config)
-        search = Search(DETKDS.without(*dropped), config.search, config.seed)
+        search = Search(grammar.without(*dropped), config.search, config.seed)
         run_generations(search, store, _trial(config), _scored(store), lambda *_: Decision(), Listener())
         if judged and search.best is not None:
             _judge(store, config, search.best.distiller.text)

@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
         raise ValueError(f"got {len(treated)} and {len(baseline)} APs, wanted as many, 2 or more")
     differences = [a - b for a, b in zip(treated, baseline, strict=True)]
     mean = fmean(differences)
-    margin = float(student_t.ppf(0.975, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))
+    margin = float(stdtrit(len(differences) - 1, 0.975)) * stdev(differences) / sqrt(len(differences))
     return Interval(mean, mean - margin, mean + margin)
 
 
@@ -67,4 +67,4 @@ def resolution(aps: Sequence[float]) -> float:
     """
     if len(aps) < 2:
         raise ValueError(f"got {len(aps)} APs, wanted 2 or more to see their noise")
-    return float(student_t.ppf(0.975, len(aps) - 1)) * stdev(aps) * sqrt(2)
+    return float(stdtrit(len(aps) - 1, 0.975)) * stdev(aps) * sqrt(2)

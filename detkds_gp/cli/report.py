@@ -38,11 +38,18 @@ def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -
 
 def rendered(work_dir: Path, primitive_set: str | None = None, served: bool = False) -> str:
     """Return the report of a work directory; raises as `write_report`."""
-    from detkds_gp.experiment.summary import opened
+    from detkds_gp.errors import FormulaError, StoreError
+    from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
 
-    with opened(work_dir, primitive_set) as summary:
-        return render_report(collect(work_dir), summary.primitive_set, served)
+    run = collect(work_dir)
+    reference = primitive_set or run.config["primitive_set"]
+    grammar = load_primitive_set(reference)
+    try:
+        return render_report(run, grammar, served)
+    except FormulaError as error:
+        got = f"{work_dir} was searched with another set than {reference} ({error})"
+        raise StoreError(f"{got}; name it with --set module:NAME") from error
 
 
 def report_of_run(console: Console, work_dir: Path) -> None:

@@ -16,11 +16,9 @@ from detkds_gp.experiment.pictures import PICTURE_TRAININGS, paint_pictures
 from detkds_gp.experiment.summary import Ranked, Summary
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import Distiller, parse_distiller
+from detkds_gp.report.explanation import EXPLAINED
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
-
-EXPLAINED = "explained"
-"""The kind of the event that says what was explained."""
 
 _PAIRS = 2
 

@@ -13,7 +13,6 @@ from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.experiment.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.language import NONE
 from detkds_gp.score import Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Store, writer_of
@@ -43,7 +42,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     last = (births[-1].stage, births[-1].generation) if births else None
     current = [b for b in births if (b.stage, b.generation) == last]
     done = sum(trials[b.text] in scores for b in current)
-    judging = [trial for trial in scores if trial.test and trial.distiller not in ("teacher", NONE)]
+    judging = [trial for trial in scores if trial.test and trial.distiller in trials]
     best: dict[str, float] = {}
     for birth in births:
         score = scores.get(trials[birth.text])

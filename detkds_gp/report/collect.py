@@ -7,17 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import StoreError
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE
-from detkds_gp.report.explanation import explanation
-from detkds_gp.report.run import Candidate, Judged, References, Run, Rung
+from detkds_gp.report.explanation import EXPLAINED, explanation, knocked_out_texts
+from detkds_gp.report.outline import outline
+from detkds_gp.report.run import RIVAL, Candidate, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, writer_of
 
 TEACHER = "teacher"
+FINAL_ROUND = ("final round planned", "final round")
+"""Events that say on which seeds, for how long and between whom the final round is held."""
 
 
 def collect(work_dir: str | Path) -> Run:
@@ -44,15 +48,33 @@ class _Reading:
         self.records = store.scores()
         self.answers: dict[Trial, Score] = {record.trial: record.score for record in self.records}
         self.births, self.events = store.births(), store.events()
+        # What explains a winner is no cost of the search.
+        knocked_out = knocked_out_texts(self.events)
+        self.own_records = [r for r in self.records if not (r.trial.test and r.trial.distiller in knocked_out)]
+        self.clock = _Clock([event for event in self.events if event.kind != EXPLAINED], self.own_records)
+        self.finalists: dict[str, str] = {}
+        for event in self.events:
+            if event.kind in FINAL_ROUND:
+                self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
+                self.finalists = {one["text"]: one["role"] for one in event.detail.get("finalists", ())}
         self.generations, self.merges = store.generations(), store.merges()
-        self.calibration_seconds = sum(record.scale.wall_seconds for record in store.scales())
+        scales = store.scales()
+        if knocked_out:
+            grown = {term.formula for birth in self.births for term in outline(birth.text)}
+            scales = [record for record in scales if record.tree in grown]
+        self.calibration_seconds = sum(record.scale.wall_seconds for record in scales)
 
     def run(self) -> Run:
         candidates = self.candidates()
         ranking = ranked(candidates)
         champions = self.champions(ranking)
-        winner = self.judged(ranking[0]) if ranking else None
-        trained = sum(record.score.wall_seconds for record in self.records)
+        winner = self.winner(ranking)
+        judged = {candidate.text for candidate in champions.values()} | {
+            *self.finalists,
+            *(c.text for c in ranking[:1]),
+        }
+        own = (*self.own_records, *(r for r in self.records if r.trial.test and r.trial.distiller in judged))
+        trained = sum(score.wall_seconds for score in {r.trial: r.score for r in own}.values())
         return Run(
             name=self.work_dir.resolve().name,
             work_dir=self.work_dir,
@@ -66,7 +88,7 @@ class _Reading:
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),
-            hours=_Clock(self.events, self.records).hours(float("inf")),
+            hours=self.clock.hours(float("inf")),
             training_hours=(trained + self.calibration_seconds) / 3600,
             explanation=explanation(self.events, winner, self.test_aps, self.work_dir) if winner else None,
         )
@@ -84,8 +106,7 @@ class _Reading:
         for record in self.records:
             if record.trial.distiller in born and record.trial.seed == self.seed and not record.trial.test:
                 trained[record.trial.distiller].append(record)
-        clock = _Clock(self.events, self.records)
-        made = [_candidate(birth, trained[birth.text], clock) for birth in self.births]
+        made = [_candidate(birth, trained[birth.text], self.clock) for birth in self.births]
         order = sorted((c for c in made if c.rungs), key=lambda c: c.hours)  # stable: the order of birth
         numbers = {c.text: number for number, c in enumerate(order, 1)}
         return [replace(c, number=numbers.get(c.text, 0)) for c in made]
@@ -109,9 +130,30 @@ class _Reading:
             self.test_aps(NONE),
         )
 
-    def test_aps(self, text: str) -> tuple[float | None, ...]:
+    def winner(self, ranking: Sequence[Candidate]) -> Judged | None:
+        """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
+        scores = {text: self.judging(text) for text in self.finalists}
+        complete = {text: [s.ap for s in found if s is not None and s.ap is not None] for text, found in scores.items()}
+        means = {text: fmean(aps) for text, aps in complete.items() if len(aps) == len(self.verdict_seeds)}
+        if not means or any(None in found for found in scores.values()):
+            return self.judged(ranking[0]) if ranking else None
+        best = max(means, key=lambda text: means[text])
+        known = next((candidate for candidate in ranking if candidate.text == best), None)
+        return self.judged(known or self.rival(best, means[best]))
+
+    def rival(self, text: str, ap: float) -> Candidate:
+        """Return a finalist that the search did not find."""
+        resolved = next((r.resolved for r in self.records if r.trial.distiller == text and r.trial.test), "")
+        birth = Birth(text, RIVAL, self.finalists[text], 0, ())
+        return Candidate(birth, (Rung(self.verdict_iterations, ap),), resolved=resolved)
+
+    def judging(self, text: str) -> list[Score | None]:
+        """Return a distiller's scores on the verdict's seeds."""
         trials = [Trial(text, self.verdict_iterations, seed, test=True) for seed in self.verdict_seeds]
-        scores = [self.answers.get(trial) for trial in trials]
+        return [self.answers.get(trial) for trial in trials]
+
+    def test_aps(self, text: str) -> tuple[float | None, ...]:
+        scores = self.judging(text)
         return tuple(s.test_ap if s is not None else None for s in scores) if any(scores) else ()
 
     def judged(self, candidate: Candidate) -> Judged:

@@ -12,6 +12,8 @@ from detkds_gp.report.run import Explanation, Judged, KnockedOut, Pictures
 from detkds_gp.store import Event
 
 FOLDER = "explain"
+EXPLAINED = "explained"
+"""The kind of the event that says what was explained."""
 
 Aps = Sequence[float | None]
 
@@ -27,7 +29,7 @@ def explanation(
         test_aps: gives a distiller's test APs by the verdict's seeds, from its text.
         work_dir: pictures are read from its folder ``explain``.
     """
-    told = [e.detail for e in events if e.kind == "explained" and e.detail["winner"] == winner.candidate.text]
+    told = [e.detail for e in events if e.kind == EXPLAINED and e.detail["winner"] == winner.candidate.text]
     if not told:
         return None
     rows = [_knocked_out(values, winner.test_aps, test_aps(values["distiller"])) for values in told[-1]["knock_outs"]]
@@ -35,6 +37,11 @@ def explanation(
     painted = told[-1]["pictures"]
     pictures = [_pictures(values, work_dir / FOLDER) for values in painted.get("images", ())]
     return Explanation(tuple(rows), tuple(pictures), tuple(painted.get("classes", ())))
+
+
+def knocked_out_texts(events: Sequence[Event]) -> set[str]:
+    """Return the texts of all distillers that were trained to explain a winner."""
+    return {values["distiller"] for e in events if e.kind == EXPLAINED for values in e.detail["knock_outs"]}
 
 
 def _knocked_out(values: Mapping[str, str], winner: Aps, without: Aps) -> KnockedOut:

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from detkds_gp.report.run import Candidate
+from detkds_gp.report.run import RIVAL, Candidate
 
 SHOWN = 48
 """Ancestors drawn at most: the nearest."""
 
-_STAGES = ("divide", "conquer")
+_STAGES = ("divide", "conquer", RIVAL)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Guidance:
         scored: in all.
         effects: strongest first; empty where nothing could be learnt.
         rare: names of features that too few candidates have, or lack.
+        features: the model's columns, the rare ones too.
         model: None where nothing could be learnt.
         reached: AP of the candidates learnt from, in the order of the model's predictions.
         trusted: whether the model predicts unseen candidates better than their mean does.
@@ -62,6 +63,7 @@ class Guidance:
     scored: int
     effects: tuple[Effect, ...]
     rare: tuple[str, ...]
+    features: tuple[Feature, ...]
     model: Model | None
     reached: tuple[float, ...]
     trusted: bool
@@ -80,7 +82,7 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
     rows = table(sample, declarations)
     if len(scored) < FEWEST or not rows.features or float(rows.ap.std()) == 0.0:
         limits = (f"Nothing: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least.",)
-        return Guidance(0, len(scored), (), (), None, (), False, tuple(common), size, (), limits)
+        return Guidance(0, len(scored), (), (), (), None, (), False, tuple(common), size, (), limits)
     model = learn(rows.values, rows.ap, rows.alternatives())
     shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
     tests = len(shown)
@@ -98,6 +100,7 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
         scored=len(scored),
         effects=tuple(effects),
         rare=tuple(feature.name for feature in rows.rare),
+        features=rows.features,
         model=model,
         reached=tuple(map(float, rows.ap)),
         trusted=trusted,

@@ -1,17 +1,17 @@
-"""What features are worth: effects by ridge regression, importance by a random forest, held to unseen candidates."""
+"""What features are worth: effects by ridge regression, importance by a random forest, held to unseen candidates.
+
+scikit-learn is imported when it is asked: it takes seconds, and small runs have nothing to learn from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, spearmanr
-from scipy.stats import t as student_t
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold
+from scipy.special import ndtri, stdtrit
 
 from detkds_gp.gain import Interval
 
@@ -44,14 +44,15 @@ class Model:
 
     def interval(self, column: int, tests: int = 1) -> Interval:
         """Return an effect with its interval: 95%, or as much wider as so many tests at once ask for."""
-        reach = float(norm.ppf(1 - 0.025 / tests)) * float(self.draws[:, column].std())
-        effect = float(self.effects[column])
-        return Interval(effect, effect - reach, effect + reach)
+        return self.contrast([column], tests=tests)
 
-    def contrast(self, one: int, other: int, tests: int = 1) -> Interval:
-        """Return the difference of two effects with its interval."""
-        reach = float(norm.ppf(1 - 0.025 / tests)) * float((self.draws[:, one] - self.draws[:, other]).std())
-        effect = float(self.effects[one] - self.effects[other])
+    def contrast(self, some: Sequence[int], others: Sequence[int] = (), tests: int = 1) -> Interval:
+        """Return the mean effect of some columns less that of others (0 without any), with its interval."""
+        weights = np.zeros(len(self.effects))
+        weights[list(some)] = 1 / len(some)
+        weights[list(others)] -= 1 / max(len(others), 1)
+        reach = float(ndtri(1 - 0.025 / tests)) * float((self.draws @ weights).std())
+        effect = float(self.effects @ weights)
         return Interval(effect, effect - reach, effect + reach)
 
 
@@ -64,6 +65,9 @@ def learn(values: Array, ap: Array, alternatives: Sequence[Sequence[int]] = (), 
         alternatives: groups of columns of which every formula has one.
         seed: of folds, trees and resamples: the same table gives the same model.
     """
+    from scipy.stats import spearmanr
+    from sklearn.linear_model import RidgeCV
+
     rng = np.random.default_rng(seed)
     alpha = float(RidgeCV(_ALPHAS).fit(values, ap).alpha_)
     everyone = np.ones(len(ap))
@@ -98,6 +102,9 @@ def _against(values: Array, alternatives: Sequence[Sequence[int]]) -> Array:
 
 def _forest(values: Array, ap: Array, rng: np.random.Generator, seed: int) -> tuple[Array, tuple[Interval, ...]]:
     """Return held-out predictions, and what they lose when a feature's values are shuffled."""
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.model_selection import KFold
+
     predicted, lost = np.zeros(len(ap)), []
     for train, held in KFold(FOLDS, shuffle=True, random_state=seed).split(values):
         forest = RandomForestRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=seed)
@@ -107,7 +114,7 @@ def _forest(values: Array, ap: Array, rng: np.random.Generator, seed: int) -> tu
     return predicted, tuple(_over_folds(np.array(column)) for column in zip(*lost, strict=True))
 
 
-def _lost(forest: RandomForestRegressor, values: Array, ap: Array, told: Array, rng: np.random.Generator) -> Array:
+def _lost(forest: Any, values: Array, ap: Array, told: Array, rng: np.random.Generator) -> Array:
     """Return the loss of R² for every feature shuffled; all are predicted in one call."""
     count, width = values.shape
     shuffled = np.repeat(values[None], width, axis=0)
@@ -120,7 +127,7 @@ def _lost(forest: RandomForestRegressor, values: Array, ap: Array, told: Array, 
 
 def _over_folds(values: Array) -> Interval:
     mean = float(values.mean())
-    reach = float(student_t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / len(values) ** 0.5
+    reach = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / len(values) ** 0.5
     return Interval(mean, mean - reach, mean + reach)
 
 

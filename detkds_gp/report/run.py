@@ -12,6 +12,9 @@ from detkds_gp.gain import Interval
 from detkds_gp.report.outline import operations
 from detkds_gp.store import Birth, Event, Generation
 
+RIVAL = "rival"
+"""The stage of a finalist that the search did not find."""
+
 
 @dataclass(frozen=True)
 class Rung:

@@ -6,8 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
-from scipy.stats import spearmanr
-
 from detkds_gp.report.run import Candidate, Run
 
 _COUNTED = (("asked", "new"), ("failed", "failed"), ("duplicates", "duplicates"))
@@ -118,5 +116,7 @@ def _agreement(before: dict[str, float | None], after: dict[str, float | None]) 
     pairs = [(before[text], ap) for text, ap in after.items() if ap is not None and before.get(text) is not None]
     if len(pairs) < 5:
         return None
+    from scipy.stats import spearmanr  # takes a second, and most runs have one rung
+
     rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
     return rho if rho == rho else None

@@ -123,6 +123,7 @@ def test_hostile_names_are_text(chromium: Any, small: Path, tmp_path: Path, page
     photographed(chromium, "hostile", 420)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_dashboard_asks_its_own_server_only(chromium: Any, small: Path) -> None:
     fresh = Fresh(small, lambda: render_report(collect(small), DETKDS, served=True))
     with make_server(fresh, 0) as server:

@@ -92,7 +92,7 @@ def test_ridge_effects_are_those_of_least_squares_where_there_is_no_noise() -> N
     values = rng.integers(0, 2, size=(200, 4)).astype(float)
     model = learn(values, values @ np.array([0.1, -0.05, 0.0, 0.02]) + 0.3)
     assert model.effects == pytest.approx([0.1, -0.05, 0.0, 0.02], abs=1e-3)
-    assert model.contrast(0, 1).mean == pytest.approx(0.15, abs=1e-3)
+    assert model.contrast([0], [1]).mean == pytest.approx(0.15, abs=1e-3)
     assert model.r2.mean > 0.9
 
 
