@@ -33,21 +33,22 @@ LOGGED = (
 """What mmengine's training checkpoints hold besides tensors and plain types: logged losses."""
 
 
-def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str]) -> None:
+def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str] | None) -> None:
     """Load a checkpoint of mmengine, a ``{"state_dict": ...}`` or a bare state dict.
 
     Args:
         detector: takes the weights; unusable after an error.
         path: the file; it is read with ``weights_only``, so it cannot run code.
         classes: the detector's class names; those the checkpoint names must be the same, in the
-            same order.
+            same order. None: whatever the checkpoint names.
 
     Raises:
         DetectorError: the file is missing, unreadable or holds other objects than weights, its
             classes differ, or its keys or shapes are not the detector's.
     """
     content = _read(Path(path))
-    _check_classes(content.get("meta"), path, classes)
+    if classes is not None:
+        _check_classes(content.get("meta"), path, classes)
     state = content["state_dict"]
     if all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
@@ -71,13 +72,18 @@ def checkpoint_classes(path: str | Path) -> tuple[str, ...] | None:
 
 
 def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
+    """Write a detector's weights as `save_weights` does."""
+    save_weights(detector.state_dict(), path, classes)
+
+
+def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: Sequence[str]) -> None:
     """Write weights that plain mmdet (``init_detector``) and ``load_weights`` load.
 
     The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``;
     it appears whole or not at all. Missing folders are made.
     """
     path = Path(path)
-    weights = {key: value.detach().cpu().clone() for key, value in detector.state_dict().items()}
+    weights = {key: value.detach().cpu().clone() for key, value in state.items()}
     content = {"state_dict": weights, "meta": {"dataset_meta": {"classes": tuple(classes)}}}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
