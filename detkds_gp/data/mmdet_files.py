@@ -19,8 +19,8 @@ NEEDED = ("id", "area", "iscrowd")
 def mmdet_annotations(split: CocoSplit, folder: Path) -> Path:
     """Return an annotation file of exactly a split's images, whose categories are its classes in their order.
 
-    mmdet takes the order of its labels from the file, whatever classes it is told. The split's own file is returned where
-    it fits as it is.
+    mmdet takes the order of its labels from the file, whatever classes it is told. The split's own file is returned
+    where it fits as it is.
 
     Args:
         split: what is to be read.
