@@ -160,7 +160,7 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
         primitive_set=grammar,
         pair=wired.pair,
         teacher_outputs=_teacher_outputs(config, grammar, wired.pair, len(train.images), work_dir, listener),
-        probe=work_dir / "probe.pt",
+        files=work_dir,
         inherit=config.init_student_from_teacher,
     )
 

@@ -4,13 +4,23 @@ from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import kept_bytes
-from detkds_gp.fitness.proxy import ProxyTask, ProxyTraining
+from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.fitness.settings import ProxySettings
+from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
-from detkds_gp.fitness.worker import ProbeRequest, ProxyWorker, Request, ScaleRequest, TeacherRequest
+from detkds_gp.fitness.worker import (
+    PackRequest,
+    ProbeRequest,
+    ProxyWorker,
+    Request,
+    ScaleRequest,
+    StartRequest,
+    TeacherRequest,
+)
 
 __all__ = [
     "Evaluation",
+    "PackRequest",
     "ProbeRequest",
     "ProxySettings",
     "ProxyTask",
@@ -19,6 +29,7 @@ __all__ = [
     "Request",
     "ScaleRequest",
     "SplitImages",
+    "StartRequest",
     "TeacherRequest",
     "TeacherTraining",
     "felt",

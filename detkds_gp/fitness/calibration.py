@@ -6,7 +6,6 @@ A weight multiplies the scale, so that weight 1 means the same for every formula
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -16,16 +15,29 @@ import torch
 from torch import Tensor
 
 from detkds_gp.detectors import SAID, Taps, scene_of
-from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.fitness.proxy import ProxyTraining
-from detkds_gp.language import NONE, parse_distiller
+from detkds_gp.fitness.weights import read_weights, write_weights
+from detkds_gp.language import parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Scale
-from detkds_gp.training import DistilledDetector, TrainingFault, seed_all
+from detkds_gp.training import DistilledDetector, seed_all
 from detkds_gp.training.distilled_detector import Said
 
 SMALLEST = 1e-12
 """A gradient norm that counts as none."""
+
+
+def write_start(proxy: ProxyTraining, seed: int) -> None:
+    """Train the student of a seed alone for ``start_iterations`` steps: all its candidates start from it.
+
+    Raises:
+        DetectorError: if it fails to train.
+        ValueError: if the settings do not start from a half-trained student.
+    """
+    path = proxy.task.start(seed)
+    if path is None:
+        raise ValueError(f"got start={proxy.task.settings.start!r}, wanted 'half_trained'")
+    write_weights(proxy.alone(proxy.initial(seed), seed, proxy.task.settings.start_iterations, skipped=0), path)
 
 
 def write_probe(proxy: ProxyTraining, seed: int) -> None:
@@ -33,15 +45,10 @@ def write_probe(proxy: ProxyTraining, seed: int) -> None:
 
     Raises:
         DetectorError: if the student cannot even be trained alone.
+        StoreError: if the half-trained student cannot be read.
     """
-    nothing = parse_distiller(NONE, proxy.task.primitive_set)
-    try:
-        student = proxy.train(nothing, proxy.task.settings.calibration_iterations, seed)
-    except TrainingFault as fault:
-        raise DetectorError(f"the student alone fails to train: {fault}; lower its optimizer.lr") from None
-    partial = proxy.task.probe.with_suffix(".partial")
-    torch.save(student.state_dict(), partial)
-    os.replace(partial, proxy.task.probe)
+    iterations, skipped = proxy.task.settings.calibration_iterations, proxy.task.skipped
+    write_weights(proxy.alone(proxy.student(seed), seed, iterations, skipped), proxy.task.probe)
 
 
 def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
@@ -84,12 +91,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
 
 def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
     model = proxy.model(parse_distiller(formula, proxy.task.primitive_set), seed)
-    try:
-        state = torch.load(proxy.task.probe, weights_only=True, map_location="cpu")
-        model.student.load_state_dict(state)
-    except Exception as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"cannot read the calibration student {proxy.task.probe}: {first}; delete the file") from error
+    model.student.load_state_dict(read_weights(proxy.task.probe))
     model.train()
     return model
 
@@ -97,13 +99,13 @@ def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDete
 def _gradient_squares(model: DistilledDetector, batch: dict[str, Any], teacher: Said | None) -> tuple[float, float]:
     """Return the squared norms of task and distillation gradient where both are felt, for one batch."""
     assert model.pairing is not None
+    assert teacher is not None
     data = model.student.data_preprocessor(batch, True)
     with Taps(model.student, [*model.pairing.heard, "global"]) as taps:
         losses = model.student.loss(data["inputs"], data["data_samples"])
     said = taps.knowledge()
     task, _ = model.student.parse_losses(losses)
-    taught = model.teach(batch) if teacher is None else teacher
-    terms = model.distill(said, taught, scene_of(data))
+    terms = model.distill(said, teacher, scene_of(data))
     distilled = torch.stack([levels.mean() for levels in terms.values()]).sum()
     where = felt(said, model.pairing.heard)
     return squared_gradient(task, where), squared_gradient(distilled, where)

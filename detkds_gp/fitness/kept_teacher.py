@@ -16,19 +16,22 @@ PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": to
 
 
 class KeptTeacher:
-    """The teacher's knowledge by image and flip, mapped from a file, so that worker processes share its memory.
+    """The teacher's knowledge by image and flip.
 
     Args:
         path: a file that `keep_teacher` wrote.
+        device: where it is loaded to; ``cpu`` maps the file, so that worker processes share its memory.
 
     Raises:
         StoreError: if the file is missing or broken.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: str = "cpu") -> None:
         self._path = path
+        self._device = device
         try:
-            self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=True, weights_only=True)
+            mapped = device == "cpu"
+            self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=mapped, weights_only=True, map_location=device)
         except Exception as error:
             raise StoreError(
                 f"cannot read the kept teacher outputs {path}: {_first_line(error)}; delete the file"
@@ -52,6 +55,7 @@ class KeptTeacher:
         if missing:
             raise StoreError(f"the kept teacher outputs {self._path} lack {missing[0]!r}; delete the file")
         rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
+        rows = rows.to(self._device)
         return {name: [level[rows].float().flatten(0, 1) for level in self._kept[name]] for name in names}
 
 
@@ -84,16 +88,21 @@ def keep_teacher(
         for name in names:
             slots = kept.setdefault(name, [[] for _ in said[name]])
             for slot, level in zip(slots, said[name], strict=True):
-                slot.append(_rounded(level.unflatten(0, (2, -1)), precision, name))
+                slot.append(rounded(level.unflatten(0, (2, -1)), precision, name).cpu())
     whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
     partial = path.with_suffix(".partial")
     torch.save(whole, partial)
     os.replace(partial, path)
 
 
-def _rounded(level: Tensor, precision: str, name: str) -> Tensor:
-    kept = level.to("cpu", PRECISIONS[precision])
-    if level.isfinite().all() and not kept.isfinite().all():
+def rounded(level: Tensor, precision: str, name: str) -> Tensor:
+    """Bring a statement to a precision.
+
+    Raises:
+        StoreError: if a number is too large for it.
+    """
+    kept = level.to(PRECISIONS[precision])
+    if kept.dtype != level.dtype and level.isfinite().all() and not kept.isfinite().all():
         got = f"the teacher's {name!r} reaches {float(level.abs().max()):.3g}, more than {precision} holds"
         raise StoreError(f"{got}; set proxy.teacher_precision = 'bfloat16' or 'float32'")
     return kept

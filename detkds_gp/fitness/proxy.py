@@ -4,66 +4,32 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 
 from detkds_gp.data.coco import CocoSplit
-from detkds_gp.detectors import BaseDetector, DetectorSpec, Pair, build_detector, finds_masks, inherit, make_batch
+from detkds_gp.detectors import BaseDetector, build_detector, finds_masks, inherit, make_batch
 from detkds_gp.errors import DetectorError
+from detkds_gp.fitness.candidate import Aps, Candidate
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
+from detkds_gp.fitness.kept_teacher import keep_teacher
 from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.rungs import WaitingTrainings
 from detkds_gp.fitness.settings import ProxySettings
-from detkds_gp.fitness.teacher import TeacherTraining, train_teacher
-from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.losses import DistillationLoss, KnowledgeError
+from detkds_gp.fitness.task import ProxyTask
+from detkds_gp.fitness.taught import Taught
+from detkds_gp.fitness.teacher import train_teacher
+from detkds_gp.fitness.weights import read_weights
+from detkds_gp.language import Distiller, parse_distiller
+from detkds_gp.losses import DistillationLoss
 from detkds_gp.score import Score, Trial
-from detkds_gp.training import DistilledDetector, TrainingFault, seed_all, train
-from detkds_gp.training.distilled_detector import Said
+from detkds_gp.training import DistilledDetector, Training, TrainingFault, seed_all
 from detkds_gp.training.loop import Batch
-
-
-@dataclass(frozen=True)
-class ProxyTask:
-    """Everything a proxy training needs; picklable, so that worker processes can build theirs.
-
-    Attributes:
-        student: what is trained.
-        teacher: what it learns from; the file of its checkpoint may still have to be trained.
-        teacher_training: how, then.
-        splits: train, selection and test.
-        settings: budget and optimizer.
-        primitive_set: the grammar of the distillers.
-        pair: what student and teacher share; names the classes of both.
-        teacher_outputs: file of the kept teacher outputs; None: the teacher runs at every step.
-        inherit: whether the student starts with the teacher's neck and head where shapes agree.
-        probe: file of the shortly trained student on which scales are measured.
-    """
-
-    student: DetectorSpec
-    teacher: DetectorSpec
-    teacher_training: TeacherTraining
-    splits: dict[str, CocoSplit]
-    settings: ProxySettings
-    primitive_set: PrimitiveSet
-    pair: Pair
-    teacher_outputs: Path | None
-    probe: Path
-    inherit: bool = False
-
-    @property
-    def teacher_classes(self) -> tuple[str, ...]:
-        """The names of the teacher's classes in the order of its labels."""
-        return self.pair.classes[1] or self.splits["train"].classes
-
-    @property
-    def sources(self) -> list[str]:
-        """The knowledge that the grammar reads."""
-        return [d.source for d in self.primitive_set.declarations.values() if d.role == "input"]
 
 
 class ProxyTraining:
@@ -76,24 +42,60 @@ class ProxyTraining:
     def __init__(self, task: ProxyTask) -> None:
         self.task = task
         self.images = _within_limit(task.splits, task.settings)
-        self._kept: KeptTeacher | None = None
+        self._taught = Taught(task, lambda: self.teacher)
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, BaseDetector] = {}
         self._teacher: BaseDetector | None = None
 
     def __call__(self, trial: Trial) -> Score:
-        """Train a student under a distiller and score it; a failure has a name, never an AP.
+        """Train a student under a distiller and score it; see `together`."""
+        return self.together([trial])[0]
+
+    def together(self, trials: Sequence[Trial]) -> list[Score]:
+        """Train candidates step by step in turn, on one pass of data; each gets the score it would get alone.
 
         Args:
-            trial: its distiller's scales must all be numbers.
+            trials: of the same seed, iterations and test flag; all scales are numbers.
+
+        Returns:
+            their scores in the order of the trials; a failure has a name, never an AP. The time is shared equally.
 
         Raises:
-            FormulaError: if the distiller's text cannot be read, or a scale is not measured.
+            FormulaError: if a distiller's text cannot be read, or a scale is not measured.
             StoreError: if the kept teacher outputs cannot be read.
             DataError: if an image cannot be read.
+            ValueError: if the trials differ in more than the distiller.
         """
-        distiller = parse_distiller(trial.distiller, self.task.primitive_set)
-        return self._scored(lambda: self.train(distiller, trial.iterations, trial.seed), trial.test)
+        first, started, waiting = trials[0], time.perf_counter(), WaitingTrainings(self.task)
+        if any((t.seed, t.iterations, t.test) != (first.seed, first.iterations, first.test) for t in trials):
+            raise ValueError(f"got {list(trials)}, wanted trials that differ in the distiller alone")
+        candidates = [Candidate(self._training(trial, waiting)) for trial in trials]
+        self._advance(candidates, first.seed, first.iterations)
+        for candidate, trial in zip(candidates, trials, strict=True):
+            candidate.finish(partial(waiting.put_down, trial=trial), partial(self._aps, test=trial.test))
+        seconds = (time.perf_counter() - started) / len(trials)
+        return [candidate.score(seconds) for candidate in candidates]
+
+    def _training(self, trial: Trial, waiting: WaitingTrainings) -> Training:
+        model = self.model(parse_distiller(trial.distiller, self.task.primitive_set), trial.seed)
+        length, skipped = waiting.schedule(trial), self.task.skipped
+        training = Training(model, self.task.settings, length, trial.seed, skipped)
+        waiting.take_up(training, trial)
+        return training
+
+    def _advance(self, candidates: Sequence[Candidate], seed: int, iterations: int) -> None:
+        trainings = [candidate.training for candidate in candidates]
+        begin = min(training.iteration for training in trainings)
+        batches = self.batches(seed, *(training.model for training in trainings), begin=begin)
+        for iteration in range(begin, iterations):
+            if all(candidate.failed for candidate in candidates):
+                break
+            batch, said = next(batches)
+            for candidate in candidates:
+                candidate.step(iteration, batch, said)
+
+    def _aps(self, detector: BaseDetector, test: bool) -> Aps:
+        return self.evaluate(detector, "selection"), self.evaluate(detector, "test") if test else None
 
     def prepare_teacher(self) -> Score:
         """Train the teacher if its checkpoint does not exist, score it, and keep what it says of the training images.
@@ -104,7 +106,14 @@ class ProxyTraining:
         Raises:
             DetectorError: if its checkpoint is broken.
         """
-        return self._scored(self._teacher_kept, test=True)
+        started = time.perf_counter()
+        try:
+            aps = self._aps(self._teacher_kept(), test=True)
+        except TrainingFault as fault:
+            return Score.failed(fault.failure, fault.detail, time.perf_counter() - started)
+        except FloatingPointError as error:
+            return Score.failed("nonfinite", str(error), time.perf_counter() - started)
+        return Score(*aps, wall_seconds=time.perf_counter() - started)
 
     def _teacher_kept(self) -> BaseDetector:
         task = self.task
@@ -131,49 +140,50 @@ class ProxyTraining:
             self._teacher.to(self.task.settings.device).requires_grad_(False).eval()
         return self._teacher
 
-    def _scored(self, train: Callable[[], BaseDetector], test: bool) -> Score:
-        """Turn a training into a score; what can go wrong in it has a name."""
-        started = time.perf_counter()
-        try:
-            detector = train()
-            ap = self.evaluate(detector, "selection")
-            test_ap = self.evaluate(detector, "test") if test else None
-        except TrainingFault as fault:
-            return Score.failed(fault.failure, fault.detail, time.perf_counter() - started)
-        except KnowledgeError as error:
-            return Score.failed("shape", str(error), time.perf_counter() - started)
-        except FloatingPointError as error:
-            return Score.failed("nonfinite", str(error), time.perf_counter() - started)
-        return Score(ap, test_ap, wall_seconds=time.perf_counter() - started)
+    def alone(self, student: BaseDetector, seed: int, iterations: int, skipped: int) -> BaseDetector:
+        """Train a copy of a student without distillation on the plan of a seed.
 
-    def train(self, distiller: Distiller, iterations: int, seed: int) -> BaseDetector:
-        """Train the initial student of a seed under a distiller.
-
-        Returns:
-            the student alone.
+        Args:
+            student: where it starts.
+            seed: of the plan.
+            iterations: steps.
+            skipped: steps of the plan that it has behind it.
 
         Raises:
-            TrainingFault: ``nonfinite`` or ``diverged``.
-            KnowledgeError: if the distiller needs what the pair does not give.
+            DetectorError: if it fails to train.
         """
-        model = self.model(distiller, seed)
-        train(model, self.batches(seed, model), self.task.settings, iterations, seed)
+        model = DistilledDetector(copy.deepcopy(student)).to(self.task.settings.device)
+        training = Training(model, self.task.settings, iterations, seed, skipped)
+        try:
+            for batch, said in islice(self.batches(seed, model, begin=skipped - self.task.skipped), iterations):
+                training.step(batch, said)
+            training.check_weights()
+        except TrainingFault as fault:
+            raise DetectorError(f"the student alone fails to train: {fault}; lower its optimizer.lr") from None
         return model.student
 
     def model(self, distiller: Distiller, seed: int) -> DistilledDetector:
         """Make the initial student of a seed, with the distiller's loss and adapters."""
-        student = copy.deepcopy(self._student(seed))
+        student = copy.deepcopy(self.student(seed))
         loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
         generator = torch.Generator().manual_seed(seed)
         model = DistilledDetector(student, loss, self.task.pair, self._asked(loss), generator)
         return model.to(self.task.settings.device)
 
-    def _student(self, seed: int) -> BaseDetector:
+    def student(self, seed: int) -> BaseDetector:
+        """Return the student that a seed's trainings start from; copy it.
+
+        Raises:
+            StoreError: if the half-trained student cannot be read.
+        """
         if seed not in self._students:
-            self._students[seed] = self._initial(seed)
+            self._students[seed] = self.initial(seed)
+            if (path := self.task.start(seed)) is not None:
+                self._students[seed].load_state_dict(read_weights(path))
         return self._students[seed]
 
-    def _initial(self, seed: int) -> BaseDetector:
+    def initial(self, seed: int) -> BaseDetector:
+        """Build the untrained student of a seed."""
         seed_all(seed)
         student = build_detector(self.task.student, self.task.splits["train"].classes)
         if self.task.inherit:
@@ -181,32 +191,28 @@ class ProxyTraining:
         return student
 
     def _asked(self, loss: DistillationLoss | None) -> BaseDetector | None:
-        """Return the teacher if a loss asks it at every step."""
-        if loss is None:
-            return None
-        live = self.task.pair.live(loss.sources.values()) or self.task.teacher_outputs is None
-        return self.teacher if live else None
+        """Return the teacher if a loss asks it at every step about what the student says."""
+        return self.teacher if loss is not None and self.task.pair.live(loss.sources.values()) else None
 
-    def batches(self, seed: int, model: DistilledDetector) -> Iterator[Batch]:
-        """Yield the batches of a seed's plan without end, with what the model needs of the kept teacher.
+    def batches(self, seed: int, *models: DistilledDetector, begin: int = 0) -> Iterator[Batch]:
+        """Yield the batches of a seed's plan without end, with what the models need of the teacher.
+
+        Args:
+            seed: of the plan.
+            models: that are trained on the batches.
+            begin: how many steps of a candidate's training are passed over.
 
         Raises:
             StoreError: if the kept teacher outputs cannot be read.
             DataError: if the student learns masks, and an object has none that can be drawn.
         """
-        images, masks = self.images["train"], finds_masks(model.student)
-        names = model.pairing.kept if model.pairing is not None and self.task.teacher_outputs is not None else None
-        for indices, flips in plan(len(images), self.task.settings.batch_size, seed):
+        images, masks = self.images["train"], any(finds_masks(model.student) for model in models)
+        pairings = [model.pairing for model in models if model.pairing is not None]
+        names = list(dict.fromkeys(name for pairing in pairings for name in pairing.kept))
+        drawn = plan(len(images), self.task.settings.batch_size, seed)
+        for indices, flips in islice(drawn, self.task.skipped + begin, None):
             batch = make_batch([images[index] for index in indices], flips, masks=masks)
-            yield batch, None if names is None else self._said(indices, flips, names)
-
-    def _said(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> Said:
-        assert self.task.teacher_outputs is not None
-        if self._kept is None:
-            self._kept = KeptTeacher(self.task.teacher_outputs)
-        device = self.task.settings.device
-        kept = self._kept(indices, flips, names)
-        return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
+            yield batch, self._taught(indices, flips, batch, names) if pairings else None
 
     def evaluate(self, detector: BaseDetector, split: str) -> float:
         """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1], of the settings' metric.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from detkds_gp.training import OptimizerSettings
 
@@ -16,12 +16,21 @@ class ProxySettings(OptimizerSettings):
 
     Attributes:
         iterations: training steps of a candidate.
+        rungs: fewer steps, rising, after which a generation's candidates are compared: the better ones of every
+            knowledge train on, see `detkds_gp.experiment.halving`. A rung is the beginning of the whole training.
+        keep: the share of them that trains on.
+        start: what students start from: what the student's config gives (``config``: its pretrained backbone or
+            checkpoint, random where it names none), ``random`` weights, or the ``half_trained`` student: the one
+            of ``config``, trained alone for ``start_iterations`` steps.
+        start_iterations: of the half-trained student.
         batch_size: images a step.
         image_size: (height, width) every image is resized and padded to, in pixels.
         metric: the AP that scores: of boxes (``bbox``) or of masks (``segm``); selection, verdict and test use the
             same.
         memory_limit_mb: for decoded images in each process, in MiB; beyond it they are read from disk.
-        teacher_precision: of the kept teacher outputs.
+        teacher_precision: what the teacher says is rounded to it, kept or not.
+        teacher_memory_mb: for the kept teacher outputs in each process, in MiB, on the device; beyond it they are
+            mapped from the disk.
         teacher_limit_mb: for the kept teacher outputs, in MiB on disk; beyond it the teacher runs at every step.
         calibration_iterations: steps of plain training after which scales are measured.
         calibration_batches: batches a scale is measured on.
@@ -29,12 +38,26 @@ class ProxySettings(OptimizerSettings):
     """
 
     iterations: int = Field(100, ge=1)
+    rungs: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    keep: float = Field(0.5, gt=0, lt=1)
+    start: Literal["config", "random", "half_trained"] = "config"
+    start_iterations: int = Field(100, ge=1)
     batch_size: int = Field(8, ge=1)
     image_size: tuple[Pixels, Pixels] = (128, 128)
     metric: Literal["bbox", "segm"] = "bbox"
     memory_limit_mb: int = Field(1024, ge=0)
     teacher_precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    teacher_memory_mb: int = Field(512, ge=0)
     teacher_limit_mb: int = Field(8192, ge=0)
     calibration_iterations: int = Field(40, ge=0)
     calibration_batches: int = Field(2, ge=1)
     device: str = "cpu"
+
+    @model_validator(mode="after")
+    def _rising(self) -> ProxySettings:
+        steps = [*self.rungs, self.iterations]
+        if steps != sorted(set(steps)):
+            raise ValueError(
+                f"proxy.rungs are {list(self.rungs)}, wanted rising numbers below proxy.iterations {self.iterations}"
+            )
+        return self

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from detkds_gp.errors import UserError
-from detkds_gp.fitness.calibration import measure_scale, write_probe
-from detkds_gp.fitness.proxy import ProxyTask, ProxyTraining
+from detkds_gp.fitness.calibration import measure_scale, write_probe, write_start
+from detkds_gp.fitness.proxy import ProxyTraining
+from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.score import Scale, Score, Trial
 
 
@@ -27,12 +28,26 @@ class ProbeRequest:
 
 
 @dataclass(frozen=True)
+class StartRequest:
+    """Train the half-trained student that a seed's candidates start from, and write it to the task's file."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class PackRequest:
+    """Train candidates side by side; they are of one seed, length and test flag."""
+
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
 class TeacherRequest:
     """Train the teacher if it has no checkpoint, score it, and write its kept outputs."""
 
 
-Request = Trial | ScaleRequest | ProbeRequest | TeacherRequest
-Answer = Score | Scale | UserError | None
+Request = Trial | PackRequest | ScaleRequest | ProbeRequest | StartRequest | TeacherRequest
+Answer = Score | list[Score] | Scale | UserError | None
 
 
 @dataclass(frozen=True)
@@ -45,8 +60,9 @@ class ProxyWorker:
         """Make the callable; it loads images and teacher outputs once, when they are first needed.
 
         Returns:
-            what gives a Score for a Trial or TeacherRequest, a Scale for a ScaleRequest, None for a
-            ProbeRequest, and the error itself where the user can mend it (a broken image or file).
+            what gives a Score for a Trial or TeacherRequest, a list of them for a PackRequest, a Scale for a
+            ScaleRequest, None for a ProbeRequest or StartRequest, and the error itself where the user can mend it
+            (a broken image or file).
         """
         proxy = ProxyTraining(self.task)
 
@@ -59,11 +75,14 @@ class ProxyWorker:
         def given(request: Request) -> Answer:
             if isinstance(request, Trial):
                 return proxy(request)
+            if isinstance(request, PackRequest):
+                return proxy.together(request.trials)
             if isinstance(request, ScaleRequest):
                 return measure_scale(proxy, request.formula, request.seed)
             if isinstance(request, TeacherRequest):
                 return proxy.prepare_teacher()
-            write_probe(proxy, request.seed)
+            write = write_start if isinstance(request, StartRequest) else write_probe
+            write(proxy, request.seed)
             return None
 
         return answer

@@ -3,9 +3,10 @@
 from detkds_gp.training.checkpoints import STUDENT_FILE, ReadStudent, WriteStudent
 from detkds_gp.training.distilled_detector import DistilledDetector
 from detkds_gp.training.full import score_student, score_teacher, start_processes, trained, wait_for_all
-from detkds_gp.training.loop import OptimizerSettings, TrainingFault, seed_all, train
+from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
 from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, training_config
 from detkds_gp.training.registered import distilled_detector
+from detkds_gp.training.settings import OptimizerSettings
 
 __all__ = [
     "STUDENT_FILE",
@@ -15,6 +16,7 @@ __all__ = [
     "ReadStudent",
     "Recipe",
     "SplitFiles",
+    "Training",
     "TrainingFault",
     "WriteStudent",
     "distilled_detector",

@@ -1,21 +1,19 @@
-"""The short training loop of the proxy and of a teacher that comes without a checkpoint."""
+"""The short training of the proxy and of a teacher that comes without a checkpoint, step by step."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import OPTIMIZERS
-from pydantic import Field, field_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from detkds_gp.settings import Settings
 from detkds_gp.training.distilled_detector import DistilledDetector, Said
+from detkds_gp.training.settings import OptimizerSettings
 
 DIVERGED = 10.0
 """A student's own loss this many times its first one (or 1, if that was lower) has diverged."""
@@ -38,42 +36,6 @@ class TrainingFault(Exception):
         self.detail = detail
 
 
-class OptimizerSettings(Settings):
-    """How the weights move.
-
-    Attributes:
-        optimizer: an mmengine optimizer config.
-        clip_norm: largest gradient norm; 0 switches clipping off.
-        warmup: iterations over which the learning rate rises linearly; it is constant afterwards.
-        decay: share of the training, at its end, over which the learning rate falls to zero along a cosine. With
-            0 a short training is the beginning of a longer one; with more, seeds differ less.
-    """
-
-    optimizer: dict[str, Any] = Field(default_factory=lambda: {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05})
-    clip_norm: float = Field(10.0, ge=0)
-    warmup: int = Field(20, ge=0)
-    decay: float = Field(0.0, ge=0, le=1)
-
-    @field_validator("optimizer")
-    @classmethod
-    def _builds(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
-        try:
-            OPTIMIZERS.build({**optimizer, "params": [nn.Parameter(torch.zeros(1))]})
-        except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            wanted = "wanted what mmengine builds, such as dict(type='AdamW', lr=1e-3)"
-            raise ValueError(f"optimizer is {optimizer}: {first}; {wanted}") from None
-        return optimizer
-
-    def learning_rate_factor(self, iteration: int, iterations: int) -> float:
-        """Return what the learning rate is multiplied by at a step, counted from 0, in (0, 1]."""
-        factor = min(1.0, (iteration + 1) / max(self.warmup, 1))
-        start = iterations * (1 - self.decay)
-        if self.decay and iteration >= start:
-            factor *= 0.5 * (1 + math.cos(math.pi * (iteration - start) / (iterations - start)))
-        return factor
-
-
 def seed_all(seed: int, iteration: int = 0) -> None:
     """Seed Python's, numpy's and torch's global generators from (seed, iteration)."""
     mixed = random.Random(f"{seed}/{iteration}").getrandbits(32)
@@ -82,10 +44,102 @@ def seed_all(seed: int, iteration: int = 0) -> None:
     torch.manual_seed(mixed)
 
 
+class Training:
+    """A training that advances step by step, can be put down and taken up again.
+
+    A step depends on the weights, its batch, the seed and its number alone, so that trainings that take turns
+    in one process, or that are continued in another, end with the weights of one that ran alone; bitwise on a CPU.
+
+    Args:
+        model: student, loss and adapters; trained in place.
+        settings: optimizer and schedule.
+        iterations: the length of the schedule.
+        seed: seeds all global generators before each step.
+        skipped: steps that the student has behind it; the generators count on from there.
+
+    Attributes:
+        model: as given.
+        iteration: steps taken.
+    """
+
+    def __init__(
+        self, model: DistilledDetector, settings: OptimizerSettings, iterations: int, seed: int, skipped: int = 0
+    ) -> None:
+        self.model = model
+        self.iteration = 0
+        self._settings = settings
+        self._iterations = iterations
+        self._seed = seed
+        self._skipped = skipped
+        self._first = 0.0
+        clip = {"max_norm": settings.clip_norm} if settings.clip_norm else None
+        self._wrapper = build_optim_wrapper(model, {"optimizer": dict(settings.optimizer), "clip_grad": clip})
+        self._rates = [group["lr"] for group in self._wrapper.param_groups]
+        self._device = next(model.parameters()).device.type
+
+    def step(self, batch: dict[str, Any], teacher: Said | None = None) -> None:
+        """Take one step.
+
+        Args:
+            batch: as for `DistilledDetector.losses`; not changed.
+            teacher: what the teacher says of it, if that is known.
+
+        Raises:
+            TrainingFault: the loss is not finite, or the student's own has exploded.
+            KnowledgeError: if the distiller cannot be computed on the pair's knowledge.
+        """
+        self.model.train()
+        seed_all(self._seed, self._skipped + self.iteration)
+        factor = self._settings.learning_rate_factor(self.iteration, self._iterations)
+        for group, rate in zip(self._wrapper.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._settings.autocast == "bfloat16"):
+            losses = self.model.losses(batch, teacher)
+        total, values = self.model.parse_losses(losses)
+        task = _task_loss(values)
+        self._first = self._first or task
+        _check(total.item(), task, self._first, self.iteration)
+        self._wrapper.update_params(total)
+        self.iteration += 1
+
+    def check_weights(self) -> None:
+        """Refuse weights that the last step broke: such a detector finds nothing, silently.
+
+        Raises:
+            TrainingFault: ``nonfinite``.
+        """
+        broken = [name for name, weight in self.model.named_parameters() if not weight.isfinite().all()]
+        if broken:
+            raise TrainingFault("nonfinite", f"{broken[0]} is not finite after iteration {self.iteration - 1}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what continues the training: weights without the teacher's, optimizer, progress."""
+        weights = {name: x for name, x in self.model.state_dict().items() if not name.startswith("teacher.")}
+        return {
+            "model": weights,
+            "optimizer": self._wrapper.state_dict(),
+            "iteration": self.iteration,
+            "first": self._first,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken of a training of the same arguments.
+
+        Raises:
+            RuntimeError: it is another model's.
+        """
+        missing, unexpected = self.model.load_state_dict(state["model"], strict=False)
+        lost = [name for name in missing if not name.startswith("teacher.")] + list(unexpected)
+        if lost:
+            raise RuntimeError(f"got the state of another model: {lost[0]!r} does not fit")
+        self._wrapper.load_state_dict(state["optimizer"])
+        self.iteration, self._first = state["iteration"], state["first"]
+
+
 def train(
     model: DistilledDetector, batches: Iterable[Batch], settings: OptimizerSettings, iterations: int, seed: int
 ) -> None:
-    """Train a model in place; the same arguments give the same weights, bitwise on a CPU.
+    """Train a model in place from its beginning; the same arguments give the same weights, bitwise on a CPU.
 
     Args:
         model: student, loss and adapters.
@@ -99,33 +153,16 @@ def train(
         KnowledgeError: if the distiller cannot be computed on the pair's knowledge.
         ValueError: if there are fewer batches.
     """
-    model.train()
-    clip = {"max_norm": settings.clip_norm} if settings.clip_norm else None
-    wrapper = build_optim_wrapper(model, {"optimizer": dict(settings.optimizer), "clip_grad": clip})
-    base = [group["lr"] for group in wrapper.param_groups]
-    supply = iter(batches)
-    first = 0.0
-    for iteration in range(iterations):
-        batch, teacher = _next(supply, iteration, iterations)
-        seed_all(seed, iteration)
-        for group, rate in zip(wrapper.param_groups, base, strict=True):
-            group["lr"] = rate * settings.learning_rate_factor(iteration, iterations)
-        losses = model.losses(batch, teacher)
-        total, values = model.parse_losses(losses)
-        task = _task_loss(values)
-        first = first or task
-        _check(total.item(), task, first, iteration)
-        wrapper.update_params(total)
-    _check_weights(model, iterations)
+    training, supply = Training(model, settings, iterations, seed), iter(batches)
+    while training.iteration < iterations:
+        drawn = next(supply, None)
+        if drawn is None:
+            raise ValueError(f"got {training.iteration} batches, wanted {iterations}")
+        training.step(*drawn)
+    training.check_weights()
 
 
-def _next(supply: Iterator[Batch], iteration: int, iterations: int) -> Batch:
-    for batch in supply:
-        return batch
-    raise ValueError(f"got {iteration} batches, wanted {iterations}")
-
-
-def _task_loss(values: dict[str, Tensor]) -> float:
+def _task_loss(values: Mapping[str, Tensor]) -> float:
     own = (name for name in values if "loss" in name and name != "loss" and "distill" not in name)
     return sum(values[name].item() for name in own)
 
@@ -136,10 +173,3 @@ def _check(total: float, task: float, first: float, iteration: int) -> None:
     if task > DIVERGED * max(first, 1.0):
         rise = f"the student's own loss rose from {first:.3g} to {task:.3g}"
         raise TrainingFault("diverged", f"{rise} at iteration {iteration}")
-
-
-def _check_weights(model: nn.Module, iterations: int) -> None:
-    """Refuse weights that the last step broke: such a detector finds nothing, silently."""
-    broken = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
-    if broken:
-        raise TrainingFault("nonfinite", f"{broken[0]} is not finite after iteration {iterations - 1}")

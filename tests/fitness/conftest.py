@@ -44,7 +44,8 @@ def proxy(task: ProxyTask) -> ProxyTraining:
 @pytest.fixture
 def elsewhere(task: ProxyTask, tmp_path: Path) -> ProxyTask:
     """The same task with copies of its files, to be broken."""
-    outputs, probe = tmp_path / "outputs.pt", tmp_path / "probe.pt"
+    outputs = tmp_path / "outputs.pt"
     outputs.write_bytes(task.teacher_outputs.read_bytes())
-    probe.write_bytes(task.probe.read_bytes())
-    return replace(task, teacher_outputs=outputs, probe=probe)
+    moved = replace(task, teacher_outputs=outputs, files=tmp_path)
+    moved.probe.write_bytes(task.probe.read_bytes())
+    return moved

@@ -16,7 +16,7 @@ from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, write_probe
 from detkds_gp.language import Map, PrimitiveSet, distance, parse_distiller
 from detkds_gp.primitives.inputs import global_
-from detkds_gp.training import seed_all
+from detkds_gp.training import seed_all, train
 
 
 @distance(Map, latex="d(#1)")
@@ -138,8 +138,9 @@ def test_a_gradient_that_is_no_number_and_missing_knowledge_are_named(task: Prox
 
 def test_the_probe_is_the_student_trained_alone_for_a_while(task: ProxyTask) -> None:
     proxy = ProxyTraining(task)
-    distiller = parse_distiller("none", task.primitive_set)
-    wanted = proxy.train(distiller, task.settings.calibration_iterations, seed=0).state_dict()
+    model = proxy.model(parse_distiller("none", task.primitive_set), seed=0)
+    train(model, proxy.batches(0, model), task.settings, task.settings.calibration_iterations, seed=0)
+    wanted = model.student.state_dict()
     probe = torch.load(task.probe, weights_only=True)
     assert all(torch.equal(probe[name], value) for name, value in wanted.items())
     fresh = build_detector(task.student, task.splits["train"].classes).state_dict()
@@ -148,7 +149,7 @@ def test_the_probe_is_the_student_trained_alone_for_a_while(task: ProxyTask) -> 
 
 def test_a_broken_probe_is_named(elsewhere: ProxyTask) -> None:
     elsewhere.probe.write_bytes(b"no weights")
-    with pytest.raises(StoreError, match=r"calibration student .*probe\.pt.*delete the file"):
+    with pytest.raises(StoreError, match=r"cannot read the student .*probe\.pt.*delete the file"):
         measure_scale(ProxyTraining(elsewhere), "l2(global)", seed=0)
 
 

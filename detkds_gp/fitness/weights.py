@@ -1,0 +1,31 @@
+"""Weights of students that are trained alone beforehand, in files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from detkds_gp.errors import StoreError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return a state dict, on the CPU.
+
+    Raises:
+        StoreError: if the file is missing or broken.
+    """
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"cannot read the student {path}: {first}; delete the file and start again") from error
+
+
+def write_weights(module: nn.Module, path: Path) -> None:
+    """Write a state dict, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(module.state_dict(), partial)
+    os.replace(partial, path)

@@ -1,0 +1,52 @@
+"""How the weights of a short training move."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from mmengine.registry import OPTIMIZERS
+from pydantic import Field, field_validator
+from torch import nn
+
+from detkds_gp.settings import Settings
+
+
+class OptimizerSettings(Settings):
+    """How the weights move.
+
+    Attributes:
+        optimizer: an mmengine optimizer config.
+        clip_norm: largest gradient norm; 0 switches clipping off.
+        warmup: iterations over which the learning rate rises linearly; it is constant afterwards.
+        decay: share of the training, at its end, over which the learning rate falls to zero along a cosine. With
+            0 a short training is the beginning of a longer one; with more, seeds differ less.
+        autocast: the detectors' precision; with ``bfloat16`` their forward pass runs under autocast, the
+            distillation loss stays in float32.
+    """
+
+    optimizer: dict[str, Any] = Field(default_factory=lambda: {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05})
+    clip_norm: float = Field(10.0, ge=0)
+    warmup: int = Field(20, ge=0)
+    decay: float = Field(0.0, ge=0, le=1)
+    autocast: Literal["float32", "bfloat16"] = "float32"
+
+    @field_validator("optimizer")
+    @classmethod
+    def _builds(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
+        try:
+            OPTIMIZERS.build({**optimizer, "params": [nn.Parameter(torch.zeros(1))]})
+        except Exception as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            wanted = "wanted what mmengine builds, such as dict(type='AdamW', lr=1e-3)"
+            raise ValueError(f"optimizer is {optimizer}: {first}; {wanted}") from None
+        return optimizer
+
+    def learning_rate_factor(self, iteration: int, iterations: int) -> float:
+        """Return what the learning rate is multiplied by at a step, counted from 0, in (0, 1]."""
+        factor = min(1.0, (iteration + 1) / max(self.warmup, 1))
+        start = iterations * (1 - self.decay)
+        if self.decay and iteration >= start:
+            factor *= 0.5 * (1 + math.cos(math.pi * (iteration - start) / (iterations - start)))
+        return factor
