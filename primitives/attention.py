@@ -44,6 +44,24 @@ def channel_attention(x: Tensor, temperature: float) -> Tensor:
     return x * root(channel_weights(x, temperature))
 
 
+@transform((Map, Temperature), Map, shape="n c h w -> n 1 h w", latex=r"S_{#2}(#1)")
+def spatial_attention_map(x: Tensor, temperature: float) -> Tensor:
+    """Take the spatial attention H W softmax(mean_c |x| / T) itself, to be compared.
+
+    Source: FGD (CVPR 2022), eq. 1, 3 and 8.
+    """
+    return space_weights(x, temperature)
+
+
+@transform((Map, Temperature), Map, shape="n c h w -> n c 1 1", latex=r"C_{#2}(#1)")
+def channel_attention_map(x: Tensor, temperature: float) -> Tensor:
+    """Take the channel attention C softmax(mean_hw |x| / T) itself, to be compared.
+
+    Source: FGD (CVPR 2022), eq. 2, 4 and 8.
+    """
+    return channel_weights(x, temperature)
+
+
 @pair_transform((Map, Temperature), Field, shape="n c h w -> n 1 h w", latex=r"\alpha^{s}_{#2}(#1)")
 def teacher_spatial_attention(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Take the teacher's spatial attention H W softmax(mean_c |x| / T) as a field for both sides.

@@ -8,6 +8,7 @@ from detkds_gp.primitives import (
     combiners,
     distances,
     inputs,
+    learned,
     norms,
     pairs,
     pointwise,
@@ -41,6 +42,11 @@ DISTANCES = (
     distances.weighted_kl, structure.ssim,
     box_distances.iou, box_distances.giou, box_distances.weighted_iou, box_distances.weighted_giou,
 )  # fmt: skip
+
+PUBLISHED = (
+    attention.spatial_attention_map, attention.channel_attention_map, *learned.LEARNED,
+)  # fmt: skip
+"""What published distillers take and no search draws."""
 
 DETKDS = PrimitiveSet(
     "DETKDS",
@@ -84,11 +90,23 @@ DETKDS = PrimitiveSet(
         combiners.temperature.with_values(0.5, 1, 2, 4),
         combiners.ratio,
     ],
+    known=[
+        inputs.foreground_mask,
+        inputs.background_mask,
+        attention.teacher_spatial_attention,
+        attention.teacher_channel_attention,
+        attention.weighted,
+        distances.weighted_binary_kl,
+        combiners.add,
+        combiners.scaled,
+        *PUBLISHED,
+    ],
 )
 """The paper's cascade attention -> scale -> norm -> distance, every slot optional, well-formed.
 
 The kinds fix the order: Raw < Attended < Scaled < Map. Pointwise functions stand in the norm's
-slot; a norm or softmax over the batch is left out, since it mixes images.
+slot; a norm or softmax over the batch is left out, since it mixes images. What published
+distillers take besides is known and never drawn.
 """
 
 OMNI = PrimitiveSet(
@@ -115,5 +133,9 @@ OMNI = PrimitiveSet(
         combiners.add, combiners.scaled,
         combiners.temperature, combiners.factor, combiners.ratio,
     ],
+    known=PUBLISHED,
 )  # fmt: skip
-"""Every primitive, in any order that the kinds allow, to any depth."""
+"""Every primitive without weights, in any order that the kinds allow, to any depth.
+
+Learned ones and the attentions that FGD compares are known and never drawn.
+"""

@@ -43,6 +43,13 @@ class Pair:
         """Return the teacher's statements that some knowledge needs."""
         return _united(self.shared[name].kept for name in names if name in self.shared)
 
+    def sizes(self, name: str) -> list[tuple[int, ...]]:
+        """Return the shape of one side's tensor at every level of a shared knowledge, for one image.
+
+        (1, C, H, W) of maps, in the teacher's channels; (M, D) of rows.
+        """
+        return [shape if len(shape) == 2 else (1, *shape) for shape in self.shared[name].teacher]
+
     def live(self, names: Iterable[str]) -> bool:
         """Return whether some knowledge asks the teacher itself at every step."""
         return any(self.shared[name].live for name in names if name in self.shared)

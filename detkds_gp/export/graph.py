@@ -50,7 +50,7 @@ def node_role(node: Node, primitive_set: PrimitiveSet) -> str:
     return "constant" if is_constant(node) else primitive_set.declarations[node.name].role
 
 
-FAMILIES = ("knowledge", "transform", "pair_transform", "field", "distance", "combiner", "constant")
+FAMILIES = ("knowledge", "transform", "pair_transform", "learned", "field", "distance", "combiner", "constant")
 
 
 def to_networkx(formula: Formula, primitive_set: PrimitiveSet, shapes: Shapes | None = None) -> nx.DiGraph:
@@ -157,7 +157,7 @@ class _Builder:
 
     def _family(self, role: str, node: Node, below: list[int]) -> str:
         """Choose by role; what gives or takes a field stands apart."""
-        if role in ("constant", "distance", "combiner"):
+        if role in ("constant", "learned", "distance", "combiner"):
             return role
         shared = [b for b in below if not self.graph.nodes[b]["sided"] and self.graph.nodes[b]["role"] != "constant"]
         if shared or not node.ret.sided:

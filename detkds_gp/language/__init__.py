@@ -39,6 +39,7 @@ from detkds_gp.language.kinds import (
     Temperature,
     Units,
 )
+from detkds_gp.language.learned import build_part, learned
 from detkds_gp.language.parser import parse_tree
 from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
 from detkds_gp.language.tree import cost, depth, fold, to_text
@@ -65,6 +66,7 @@ __all__ = [
     "Temperature",
     "Term",
     "Units",
+    "build_part",
     "canonical",
     "combiner",
     "constant",
@@ -76,6 +78,7 @@ __all__ = [
     "fold",
     "grow",
     "input",
+    "learned",
     "load_primitive_set",
     "make_distiller",
     "make_term",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,24 +10,9 @@ import torch
 from torch import Tensor
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language.kinds import (
-    Boxes,
-    Features,
-    Field,
-    Kind,
-    Map,
-    Number,
-    Probs,
-    RowField,
-    Rows,
-    Units,
-    typical,
-)
+from detkds_gp.language.kinds import Boxes, Field, Probs, RowField, Rows, Units
+from detkds_gp.language.samples import result_shape, sample, sample_sizes
 
-MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (0, 4, 7, 7))
-ROW_SIZES = ((5, 3), (1, 1), (0, 4))
-BOX_SIZES = ((5, 4), (1, 4), (0, 4))
-ROW_FIELD_SIZES = ((5, 1), (1, 1), (0, 1))
 REPEATS = 4  # rows that share one number of a RowField
 TOLERANCE = 1e-6
 
@@ -39,9 +23,12 @@ def check_contract(declaration: Any) -> None:
     Raises:
         DeclarationError: if a shape, a value or a gradient breaks what the role promises.
     """
+    from detkds_gp.language.learned_contract import check_learned
+
     check = {
         "transform": _check_transform,
         "pair_transform": _check_pair,
+        "learned": check_learned,
         "distance": _check_distance,
     }
     if declaration.role in check:
@@ -51,7 +38,7 @@ def check_contract(declaration: Any) -> None:
             raise DeclarationError(f"{declaration!r}: {wanted}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            for size in _sizes(first):
+            for size in sample_sizes(first):
                 _run(check[declaration.role], declaration, size)
             if RowField in declaration.arguments and issubclass(first, (Rows, Probs, Units)):
                 _run(_check_rows_repeat, declaration, (3 * REPEATS, 5))
@@ -67,62 +54,8 @@ def _run(check: Callable[..., None], declaration: Any, size: tuple[int, ...]) ->
         raise DeclarationError(f"{declaration!r} fails on shape {size}: {reason}") from error
 
 
-def result_shape(pattern: str, size: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the result's shape for a first argument of shape ``size``.
-
-    >>> result_shape("n c h w -> (n c) h/2", (2, 3, 5, 7))
-    (6, 3)
-    """
-    left, arrow, right = pattern.partition("->")
-    names = left.split()
-    if not arrow or len(names) != len(size):
-        got = f"a first argument of shape {size}"
-        raise DeclarationError(f"shape {pattern!r} does not describe {got}")
-    axes = dict(zip(names, size, strict=True))
-    return tuple(_extent(token, axes) for token in re.findall(r"\([^)]*\)|\S+", right))
-
-
-def _extent(token: str, axes: dict[str, int]) -> int:
-    if token.startswith("("):
-        return math.prod(_extent(part, axes) for part in token[1:-1].split())
-    name, _, divisor = token.partition("/")
-    value = int(name) if name.isdigit() else axes.get(name)
-    if value is None:
-        raise DeclarationError(f"unknown axis {name!r} in a shape; known: {', '.join(axes)}")
-    return math.ceil(value / int(divisor or 1))
-
-
-def sample(kind: type[Kind], size: tuple[int, ...]) -> Any:
-    """Draw a value of ``kind``; sided kinds give one side's tensor of shape ``size``."""
-    if issubclass(kind, Number):
-        return typical(kind)
-    if issubclass(kind, Field):
-        return torch.rand(size[0], 1, *size[2:])
-    if issubclass(kind, RowField):
-        return torch.rand(size[0], 1)
-    if issubclass(kind, Probs):
-        return torch.log_softmax(torch.randn(size), dim=-1)
-    if issubclass(kind, Boxes):
-        corner = torch.rand(size[0], 2) * 20
-        return torch.cat([corner, corner + 1 + torch.rand(size[0], 2) * 20], dim=1)
-    return torch.randn(size)
-
-
-def _sizes(kind: type[Kind]) -> tuple[tuple[int, ...], ...]:
-    if issubclass(kind, Boxes):
-        return BOX_SIZES
-    if issubclass(kind, RowField):
-        return ROW_FIELD_SIZES
-    if issubclass(kind, (Map, Field)):
-        return MAP_SIZES
-    if issubclass(kind, (Rows, Probs, Units)):
-        return ROW_SIZES
-    if issubclass(kind, Features):
-        return MAP_SIZES + ROW_SIZES
-    raise DeclarationError(f"a primitive's first argument cannot be {kind.__name__}")
-
-
-def _cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
+def cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Yield values of both sides that a primitive has to bear, and where they come from."""
     kind = declaration.arguments[0]
     yield "on random values", sample(kind, size), sample(kind, size)
     if issubclass(kind, Probs):
@@ -135,48 +68,50 @@ def _cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tenso
         yield "with swapped corners", sample(kind, size).roll(2, dims=1), sample(kind, size)
 
 
-def _shared(declaration: Any, size: tuple[int, ...]) -> list[Any]:
+def shared(declaration: Any, size: tuple[int, ...]) -> list[Any]:
+    """Draw what a primitive takes besides its first argument."""
     return [sample(kind, size) for kind in declaration.arguments[1:]]
 
 
 def _check_transform(declaration: Any, size: tuple[int, ...]) -> None:
-    for where, x, _ in _cases(declaration, size):
-        shared = _shared(declaration, size)
-        outcome = declaration(x.requires_grad_(), *shared)
-        _check_tensor(declaration, outcome, size, where)
-        _check_gradient(declaration, outcome, x, where)
-        _check_images_apart(declaration, [x, *shared], [outcome])
+    for where, x, _ in cases(declaration, size):
+        extra = shared(declaration, size)
+        outcome = declaration(x.requires_grad_(), *extra)
+        check_tensor(declaration, outcome, size, where)
+        check_gradient(declaration, outcome, x, where)
+        check_images_apart(declaration, [x, *extra], [outcome])
 
 
 def _check_pair(declaration: Any, size: tuple[int, ...]) -> None:
-    for where, student, teacher in _cases(declaration, size):
-        shared = _shared(declaration, size)
-        outcome = declaration(student.requires_grad_(), teacher, *shared)
+    for where, student, teacher in cases(declaration, size):
+        extra = shared(declaration, size)
+        outcome = declaration(student.requires_grad_(), teacher, *extra)
         if declaration.result.sided and not (isinstance(outcome, tuple) and len(outcome) == 2):
             got = type(outcome).__name__
             raise DeclarationError(f"{declaration!r} returns a {got}, wanted (student, teacher)")
         both = outcome if declaration.result.sided else (outcome,)
         for side in both:
-            _check_tensor(declaration, side, size, where)
-            _check_gradient(declaration, side, student, where)
+            check_tensor(declaration, side, size, where)
+            check_gradient(declaration, side, student, where)
         if not declaration.random:
-            _check_images_apart(declaration, [student, teacher, *shared], list(both))
+            check_images_apart(declaration, [student, teacher, *extra], list(both))
 
 
 def _check_distance(declaration: Any, size: tuple[int, ...]) -> None:
-    for where, student, teacher in _cases(declaration, size):
-        shared = _shared(declaration, size)
+    for where, student, teacher in cases(declaration, size):
+        extra = shared(declaration, size)
         for x, zero in ((student, size[0] == 0), (teacher, True)):
             x = x.detach().clone().requires_grad_()
-            loss = declaration(x, teacher, *shared)
+            loss = declaration(x, teacher, *extra)
             _check_loss(declaration, loss, zero, f"{where} of shape {size}")
-            _check_gradient(declaration, loss, x, where)
-        _check_images_apart(declaration, [student, teacher, *shared], [])
+            check_gradient(declaration, loss, x, where)
+        check_images_apart(declaration, [student, teacher, *extra], [])
     if student.numel() > 4 and not issubclass(declaration.arguments[0], Boxes):
         _check_reaches_student(declaration, size)
 
 
-def _check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: str) -> None:
+def check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: str) -> None:
+    """Refuse a result of another shape than declared, or out of its kind."""
     wanted = result_shape(declaration.shape, size)
     if not isinstance(value, Tensor) or tuple(value.shape) != wanted:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -190,7 +125,8 @@ def _check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: st
         raise DeclarationError(f"{declaration!r} returns rows that are no log-probabilities")
 
 
-def _check_gradient(declaration: Any, value: Tensor, x: Tensor, where: str) -> None:
+def check_gradient(declaration: Any, value: Tensor, x: Tensor, where: str) -> None:
+    """Refuse a gradient that is not finite."""
     if value.requires_grad:
         (gradient,) = torch.autograd.grad((value * torch.rand_like(value)).sum(), x)
         if not torch.isfinite(gradient).all():
@@ -207,13 +143,17 @@ def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:
         raise DeclarationError(f"{declaration!r} is {value:.3g} {where}, wanted {wanted}")
 
 
-def _check_images_apart(declaration: Any, arguments: list[Any], outcomes: list[Tensor]) -> None:
-    """A batch given twice over must change no image's result, and no loss."""
-    once = outcomes or [declaration(*arguments)]
-    doubled = declaration(*(torch.cat([a, a]) if isinstance(a, Tensor) else a for a in arguments))
+def check_images_apart(
+    declaration: Any, arguments: list[Any], outcomes: list[Tensor], call: Callable[..., Any] | None = None
+) -> None:
+    """Refuse what a batch given twice over changes: an image's result, or a loss."""
+    call = call or declaration
+    once = outcomes or [call(*arguments)]
+    doubled = call(*(torch.cat([a, a]) if isinstance(a, Tensor) else a for a in arguments))
     twice = doubled if isinstance(doubled, tuple) else (doubled,)
     for one, two in zip(once, twice, strict=True):
-        if not torch.allclose(two[: len(one)] if one.dim() else two, one, rtol=1e-3, atol=1e-5):
+        rounding = 1e-5 * max(1.0, float(one.detach().abs().amax()) if one.numel() else 0.0)
+        if not torch.allclose(two[: len(one)] if one.dim() else two, one, rtol=1e-3, atol=rounding):
             why = "it mixes images or draws at random"
             raise DeclarationError(f"{declaration!r} changes when the batch is doubled; {why}")
 
@@ -235,6 +175,6 @@ def _check_rows_repeat(declaration: Any, size: tuple[int, ...]) -> None:
 def _check_reaches_student(declaration: Any, size: tuple[int, ...]) -> None:
     x = sample(declaration.arguments[0], size).requires_grad_()
     teacher = sample(declaration.arguments[0], size)
-    loss = declaration(x, teacher, *_shared(declaration, size))
+    loss = declaration(x, teacher, *shared(declaration, size))
     if not loss.requires_grad or not torch.autograd.grad(loss, x)[0].any():
         raise DeclarationError(f"{declaration!r} gives the student no gradient")

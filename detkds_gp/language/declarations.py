@@ -45,18 +45,21 @@ class Declaration:
 
     Attributes:
         name: what formulas call it.
-        role: input, transform, pair_transform, distance, combiner or constant.
+        role: input, transform, pair_transform, learned, distance, combiner or constant.
         arguments: the kinds it takes.
         result: the kind it returns.
         function: for one tensor (transform), for student and teacher (pair_transform, distance),
             for losses and numbers (combiner); an input's says what it is in its docstring only; a
-            constant's returns its grid of values.
+            constant's returns its grid of values; a learned one is the `torch.nn.Module` class, made
+            with the channels of what it takes.
         latex: LaTeX with ``#1``..``#n`` for the arguments.
         shape: ``n c h w -> n c h/2 w/2``: first argument's and result's axes (h/2 rounds up).
         niches: for an input: the knowledge it belongs to; a sided input has exactly one, none means
             every knowledge.
         source: for an input: where detectors find it, a known knowledge or a module path.
         random: whether it draws random numbers.
+        sides: for a learned one: ``student``, which the teacher's side passes by, or ``each``, with
+            weights of its own on either side.
         algebra: what the canonical form may assume.
     """
 
@@ -70,6 +73,7 @@ class Declaration:
     niches: tuple[str, ...] = ()
     source: str = ""
     random: bool = False
+    sides: str = ""
     algebra: Algebra = field(default_factory=Algebra)
     values: tuple[float, ...] = ()
 
@@ -85,6 +89,11 @@ class Declaration:
     def __reduce__(self) -> tuple[Any, ...]:
         where = (self.function.__module__, self.function.__qualname__)
         return _restore, (*where, self.arguments, self.result, self.values)
+
+    @property
+    def learned(self) -> bool:
+        """Whether it has weights that are trained with the student."""
+        return self.role == "learned"
 
     @property
     def niche(self) -> str:
@@ -142,7 +151,7 @@ def _checked_values(name: str, kind: type[Any], values: Sequence[float]) -> tupl
     return tuple(float(value) for value in values)
 
 
-def _declare(function: Callable[..., Any], **fields: Any) -> Declaration:
+def declare(function: Callable[..., Any], **fields: Any) -> Declaration:
     """Check what can be checked without running the function, then run the contract."""
     from detkds_gp.language.contract import check_contract
 
@@ -197,7 +206,7 @@ def input(result: KindType, *, latex: str, niche: str | tuple[str, ...] = (), so
     def decorate(function: Callable[..., Any]) -> Declaration:
         where = source or function.__name__.rstrip("_")
         niches = _checked_niches(where, result, niche)
-        return _declare(
+        return declare(
             function,
             role="input",
             arguments=(),
@@ -220,7 +229,7 @@ def _checked_niches(name: str, kind: KindType, niche: str | tuple[str, ...]) -> 
 
 def transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, algebra: Algebra = Algebra()) -> Decorator:
     """Declare a function of one tensor (and shared values), applied to both sides alike."""
-    return lambda function: _declare(
+    return lambda function: declare(
         function,
         role="transform",
         arguments=_kinds(arguments),
@@ -233,7 +242,7 @@ def transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, alg
 
 def pair_transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, random: bool = False) -> Decorator:
     """Declare a function of (student, teacher, *shared) that returns both, or one Field."""
-    return lambda function: _declare(
+    return lambda function: declare(
         function,
         role="pair_transform",
         arguments=_kinds(arguments),
@@ -246,12 +255,12 @@ def pair_transform(arguments: Kinds, result: KindType, *, shape: str, latex: str
 
 def distance(arguments: Kinds, *, latex: str) -> Decorator:
     """Declare d(student, teacher, *shared) >= 0, d(x, x) = 0, with a finite gradient everywhere."""
-    return lambda function: _declare(function, role="distance", arguments=_kinds(arguments), result=Loss, latex=latex)
+    return lambda function: declare(function, role="distance", arguments=_kinds(arguments), result=Loss, latex=latex)
 
 
 def combiner(arguments: Kinds, *, latex: str, algebra: Algebra = Algebra()) -> Decorator:
     """Declare a function of losses and numbers that returns a loss."""
-    return lambda function: _declare(
+    return lambda function: declare(
         function,
         role="combiner",
         arguments=_kinds(arguments),
@@ -266,7 +275,7 @@ def constant(result: KindType, *, latex: str = "") -> Decorator:
 
     def decorate(function: Callable[..., Any]) -> Declaration:
         values = _checked_values(function.__name__, result, tuple(function()))
-        return _declare(function, role="constant", arguments=(), result=result, latex=latex, values=values)
+        return declare(function, role="constant", arguments=(), result=result, latex=latex, values=values)
 
     return decorate
 
@@ -284,6 +293,8 @@ def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
             "doc": d.doc,
             "values": list(d.values),
             "niches": list(d.niches),
+            "random": d.random,
+            "sides": d.sides,
         }
         for d in declarations.values()
     ]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Iterable, Sequence
 from inspect import getsource
-from pathlib import Path
 from typing import Any
 
 from deap import gp
@@ -16,6 +13,7 @@ from deap import gp
 from detkds_gp.errors import DeclarationError, nearest
 from detkds_gp.language.declarations import Declaration, KindType, describe
 from detkds_gp.language.kinds import Loss
+from detkds_gp.language.loading import load_named
 
 NEVER = 10**9
 
@@ -25,10 +23,13 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
 
     Args:
         name: how people call the set.
-        declarations: what the set holds, in the order that fixes all random choices.
+        declarations: what formulas are grown from, in the order that fixes all random choices.
+        known: what formulas may name besides, such as learned primitives: it is never drawn, and
+            comes into a search only with formulas from outside.
 
     Attributes:
-        declarations: by name.
+        declarations: by name, those grown from first.
+        known: the names that are never drawn.
         niches: the knowledge the inputs belong to, in the order listed.
 
     Raises:
@@ -36,7 +37,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
             which no loss can be built.
     """
 
-    def __init__(self, name: str, declarations: Sequence[Declaration]) -> None:
+    def __init__(self, name: str, declarations: Sequence[Declaration], known: Sequence[Declaration] = ()) -> None:
         super().__init__(name, [], Loss)
         self.declarations: dict[str, Declaration] = {}
         for declaration in declarations:
@@ -44,6 +45,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         inputs = [d for d in self.declarations.values() if d.role == "input"]
         self.niches: tuple[str, ...] = tuple(dict.fromkeys(d.niche for d in inputs if d.result.sided))
         self._heights = self._minimum_heights()
+        self.known = tuple(self._introduce(declaration) for declaration in known)
         if not self.niches:
             raise DeclarationError(f"set {name!r} has no input that student and teacher share; add one")
         self._by_niche = {niche: self._narrowed(niche) for niche in self.niches}
@@ -51,12 +53,27 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
             if narrowed.min_height(Loss) >= NEVER:
                 raise DeclarationError(f"set {name!r}: no formula from {niche!r} ends in a Loss; add a distance")
 
-    def _declare(self, declaration: Declaration) -> None:
+    def _enter(self, declaration: Declaration) -> None:
         if not isinstance(declaration, Declaration):
             raise DeclarationError(f"set {self.name!r}: {declaration!r} is not declared; decorate it")
         if declaration.name in self.declarations:
             raise DeclarationError(f"set {self.name!r}: two primitives are called {declaration.name!r}; rename one")
         self.declarations[declaration.name] = declaration
+
+    def _introduce(self, declaration: Declaration) -> str:
+        """Let formulas name a primitive, and never draw it."""
+        self._enter(declaration)
+        name, result = declaration.name, declaration.result
+        if declaration.role == "constant" or (result.sided and declaration.role == "input"):
+            raise DeclarationError(f"set {self.name!r}: {declaration!r} cannot be known without being grown from")
+        if declaration.role == "input":
+            self.mapping[name] = gp.Terminal(name, True, result)
+        else:
+            self.mapping[name] = gp.Primitive(name, list(declaration.arguments), result)
+        return name
+
+    def _declare(self, declaration: Declaration) -> None:
+        self._enter(declaration)
         if declaration.role == "constant":
             for value in declaration.values:
                 self.addTerminal(value, declaration.result)
@@ -78,7 +95,13 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         return heights
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PrimitiveSet, (self.name, tuple(self.declarations.values()))
+        return PrimitiveSet, (self.name, *self._parted(self.declarations))
+
+    def _parted(self, names: Iterable[str]) -> tuple[tuple[Declaration, ...], tuple[Declaration, ...]]:
+        """Return the declarations of these names: those grown from, and those known only."""
+        kept = [self.declarations[name] for name in names]
+        known = tuple(d for d in kept if d.name in self.known)
+        return tuple(d for d in kept if d.name not in self.known), known
 
     def min_height(self, kind: KindType) -> int:
         """Return the height of the lowest tree that has this kind; NEVER if there is none."""
@@ -99,18 +122,19 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         return self._by_niche[name]
 
     def _narrowed(self, niche: str) -> PrimitiveSet:
-        kept = [d for d in self.declarations.values() if d.belongs_to(niche)]
-        return self if len(kept) == len(self.declarations) else PrimitiveSet(f"{self.name}[{niche}]", kept)
+        kept = [name for name, d in self.declarations.items() if d.belongs_to(niche)]
+        whole = len(kept) == len(self.declarations)
+        return self if whole else PrimitiveSet(f"{self.name}[{niche}]", *self._parted(kept))
 
     def without(self, *inputs: str) -> PrimitiveSet:
         """Return the set without some inputs: knowledge that two detectors do not share."""
-        return PrimitiveSet(self.name, [d for name, d in self.declarations.items() if name not in inputs])
+        return PrimitiveSet(self.name, *self._parted(name for name in self.declarations if name not in inputs))
 
     def fingerprint(self) -> str:
         """Return a hash of every declaration and of its source code."""
         rows = describe(self.declarations)
         for row, declaration in zip(rows, self.declarations.values(), strict=True):
-            row["source"] = getsource(declaration.function)
+            row |= {"source": getsource(declaration.function), "drawn": declaration.name not in self.known}
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -120,24 +144,5 @@ def load_primitive_set(reference: str) -> PrimitiveSet:
     Raises:
         DeclarationError: if the module or the name does not exist, or is no primitive set.
     """
-    module_name, _, name = reference.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), name)):
-        raise DeclarationError(f"primitive_set is {reference!r}, wanted module:NAME")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    try:
-        module = import_module(module_name)
-    except ImportError as error:
-        remedy = "give module:NAME, importable from here"
-        raise DeclarationError(f"primitive_set {reference!r}: {error}; {remedy}") from error
-    except DeclarationError:
-        raise
-    except Exception as error:
-        got = f"{module_name!r} does not import, {type(error).__name__}: {error}"
-        raise DeclarationError(f"primitive_set {reference!r}: {got}; mend the file") from error
-    found = getattr(module, name, None)
-    if not isinstance(found, PrimitiveSet):
-        sets = [key for key, value in vars(module).items() if isinstance(value, PrimitiveSet)]
-        got = f"{module_name!r} has no set {name!r}"
-        raise DeclarationError(f"primitive_set {reference!r}: {got}{nearest(name, sets)}")
+    found: PrimitiveSet = load_named(reference, PrimitiveSet, "primitive_set")
     return found

@@ -7,5 +7,6 @@ from detkds_gp.losses.distillation_loss import (
     LossTerms,
 )
 from detkds_gp.losses.lint import LintReport, lint
+from detkds_gp.losses.parts import Shapes, shapes_of
 
-__all__ = ["DistillationLoss", "Knowledge", "KnowledgeError", "LintReport", "LossTerms", "lint"]
+__all__ = ["DistillationLoss", "Knowledge", "KnowledgeError", "LintReport", "LossTerms", "Shapes", "lint", "shapes_of"]

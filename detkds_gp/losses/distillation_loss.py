@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.language import Declaration, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.losses.program import Instruction, Pair, compile_tree, run
+from detkds_gp.losses.parts import DOTLESS, Shapes, build_parts, learned_texts
+from detkds_gp.losses.program import Instruction, Pair, Part, compile_tree, run
 
 Knowledge = Mapping[str, Sequence[Pair]]
 """By input name, (student, teacher) of every level; a shared field stands on both sides."""
@@ -37,10 +39,15 @@ class DistillationLoss(nn.Module):
     """A distiller as a loss: give it the knowledge of a batch, take the scalar and its terms.
 
     Everything is computed in float32, whatever autocast says; the teacher never gets a gradient.
+    A formula with learned primitives has weights, which `build` makes once the shapes are known.
 
     Args:
         distiller: text or value; every scale must be a number.
         primitive_set: whose primitives the text names.
+
+    Attributes:
+        programs: the compiled tree of every term.
+        parts: the modules of learned steps, by the step's text (``/`` for its dots) and level.
 
     Raises:
         FormulaError: if the text is broken or a scale is still to be measured.
@@ -54,7 +61,29 @@ class DistillationLoss(nn.Module):
             got = f"the scale of {distiller.uncalibrated[0]} is not measured"
             raise FormulaError(f"{got}; write a number for 'calibrated'")
         self.distiller = distiller
-        self._programs = [compile_tree(term.tree, primitive_set) for term in distiller.terms]
+        self.programs = [compile_tree(term.tree, primitive_set) for term in distiller.terms]
+        self.parts = nn.ModuleDict()
+
+    def build(self, shapes: Shapes, seed: int) -> DistillationLoss:
+        """Make the weights of learned primitives; a loss without any stays as it is.
+
+        Args:
+            shapes: of the inputs, level by level.
+            seed: of the training: the same weights, whatever else is trained, wherever.
+
+        Returns:
+            itself.
+
+        Raises:
+            KnowledgeError: if an input is missing.
+        """
+        for program in filter(learned_texts, self.programs):
+            missing = [name for name in _inputs(program) if not shapes.get(name)]
+            if missing:
+                raise KnowledgeError(_missing(missing[0], shapes))
+            for text, levels in build_parts(program, shapes, seed).items():
+                self.parts[text.translate(DOTLESS)] = nn.ModuleList(levels)
+        return self
 
     def extra_repr(self) -> str:
         """Return the distiller's text."""
@@ -63,12 +92,12 @@ class DistillationLoss(nn.Module):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the knowledge inputs that `forward` needs."""
-        return tuple({name: None for program in self._programs for name in _inputs(program)})
+        return tuple({name: None for program in self.programs for name in _inputs(program)})
 
     @property
     def sources(self) -> dict[str, str]:
         """By input name, the detectors' knowledge it stands for."""
-        inputs = [d for program in self._programs for d in _inputs(program).values()]
+        inputs = [d for program in self.programs for d in _inputs(program).values()]
         return {declaration.name: declaration.source for declaration in inputs}
 
     def forward(self, knowledge: Knowledge) -> LossTerms:
@@ -85,12 +114,24 @@ class DistillationLoss(nn.Module):
         """
         levels: dict[str, Tensor] = {}
         with torch.autocast(_device(knowledge), enabled=False):
-            for term, program in zip(self.distiller.terms, self._programs, strict=True):
+            for term, program in zip(self.distiller.terms, self.programs, strict=True):
                 factor = term.weight * float(term.scale or 0.0)
-                per_level = [run(program, inputs) for inputs in _by_level(program, knowledge)]
+                per_level = [
+                    run(program, inputs, self._parts(program, level))
+                    for level, inputs in enumerate(_by_level(program, knowledge))
+                ]
                 levels[term.knowledge] = torch.stack(per_level) * factor
         means = [losses.mean() for losses in levels.values()]
         return LossTerms(sum(means[1:], means[0]) if means else torch.zeros(()), levels)
+
+    def _parts(self, program: Sequence[Instruction], level: int) -> dict[str, Part]:
+        """Return the modules of one level; none while they are not made."""
+        texts = learned_texts(program) if len(self.parts) else []
+        return {text: cast("Any", self.parts[text.translate(DOTLESS)])[level] for text in texts}
+
+
+def _missing(name: str, given: Iterable[str]) -> str:
+    return f"the formula needs {name!r}, the pair gives {', '.join(given) or 'nothing'}"
 
 
 def _inputs(program: Sequence[Instruction]) -> dict[str, Declaration]:
@@ -107,8 +148,7 @@ def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict
     inputs = _inputs(program)
     missing = [name for name in inputs if not knowledge.get(name)]
     if missing:
-        given = ", ".join(knowledge) or "nothing"
-        raise KnowledgeError(f"the formula needs {missing[0]!r}, the pair gives {given}")
+        raise KnowledgeError(_missing(missing[0], knowledge))
     levels = len(knowledge[next(name for name, d in inputs.items() if d.result.sided)])
     for name in inputs:
         if len(knowledge[name]) != levels:

@@ -22,6 +22,7 @@ from detkds_gp.language import (
 from detkds_gp.language.contract import sample
 from detkds_gp.language.tree import Node
 from detkds_gp.losses.distillation_loss import DistillationLoss
+from detkds_gp.losses.parts import build_parts, shapes_of
 from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
 
 MAP_SIZE = (2, 8, 9, 11)
@@ -68,7 +69,8 @@ def lint(text: str, primitive_set: PrimitiveSet) -> LintReport:
         try:
             for term in measured.terms:
                 steps += computed_steps(term.tree, primitive_set, knowledge)
-            problems = _problems(DistillationLoss(measured, primitive_set), knowledge)
+            loss = DistillationLoss(measured, primitive_set).build(shapes_of(knowledge), seed=0)
+            problems = _problems(loss, knowledge)
         except (RuntimeError, ValueError, TypeError) as error:
             problems = [f"shape: {error}".splitlines()[0]]
     return LintReport(distiller, tuple(steps), tuple(problems))
@@ -102,7 +104,9 @@ def computed_steps(
 ) -> Iterator[Step]:
     """Compute a tree on knowledge, one level, and yield every operation with its kind and shape, arguments first."""
     values: list[Value] = []
-    for step in compile_tree(tree, primitive_set):
+    program = compile_tree(tree, primitive_set)
+    parts = build_parts(program, shapes_of(knowledge), seed=0)
+    for step in program:
         if step.declaration is None:
             values.append(step.value)
             continue
@@ -110,7 +114,8 @@ def computed_steps(
             pair = knowledge[step.declaration.name][0]
             value = pair if step.declaration.result.sided else pair[1]
         else:
-            value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments])
+            part = parts[step.text][0] if step.text in parts else None
+            value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments], part)
         values.append(value)
         tensor = value[0] if isinstance(value, tuple) else value
         yield Step(step.text, step.declaration.result.__name__, tuple(tensor.shape))
@@ -128,11 +133,19 @@ def _problems(loss: DistillationLoss, knowledge: dict[str, list[Pair]]) -> list[
         problems.append("gradient: no gradient reaches the student")
     if not all(gradient.isfinite().all() for gradient in gradients):
         problems.append("gradient: the gradient is not finite")
+    if _one_sided(loss):
+        return problems  # what only the student passes through need not give the teacher's value back
     equal = {name: [(teacher, teacher)] for name, [(_, teacher)] in knowledge.items()}
     at_teacher = loss(equal).total.item()
     if not abs(at_teacher) <= 1e-6 * max(1.0, abs(total.item())):
         problems.append(f"zero: the loss is {at_teacher:.3g} where student equals teacher")
     return problems
+
+
+def _one_sided(loss: DistillationLoss) -> bool:
+    """Whether a learned step acts on the student alone."""
+    steps = (step.declaration for program in loss.programs for step in program)
+    return any(declaration.sides == "student" for declaration in steps if declaration is not None)
 
 
 def _student_gradients(loss: DistillationLoss, knowledge: dict[str, list[Pair]], total: Tensor) -> list[Tensor]:

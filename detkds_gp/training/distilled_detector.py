@@ -23,15 +23,15 @@ class DistilledDetector(BaseModel):
 
     The student runs forward once a step. The teacher runs in eval mode without gradient, and not at all where
     what it says comes with the batch, save for its RoI head on the student's regions and its head on the student's
-    maps. Adapters are trained with the student and are no part of it: save ``model.student``.
+    maps. Adapters and learned primitives are trained with the student and are no part of it: save ``model.student``.
 
     Args:
         student: an mmdet detector; it stays as it is.
-        loss: the compiled distiller; None trains the student alone.
+        loss: the compiled distiller, whose weights are made here; None trains the student alone.
         pair: what the two share, from `check_pair`; needed with a loss.
         teacher: needed where batches come without what the teacher says, or where it is asked at every step; its
             parameters are frozen.
-        generator: draws the adapters' weights.
+        generator: draws the adapters' weights; its seed fixes those of learned primitives.
 
     Attributes:
         pairing: pairs what both say; holds the adapters. None without a loss.
@@ -53,7 +53,10 @@ class DistilledDetector(BaseModel):
         if loss is not None:
             if pair is None:
                 raise ValueError("got a loss without a pair, wanted what check_pair(...) returns")
-            self.pairing = Pairing(pair, list(loss.sources.values()), generator or torch.Generator())
+            generator = generator or torch.Generator()
+            shared = {name: source for name, source in loss.sources.items() if source in pair.shared}
+            loss.build({name: pair.sizes(source) for name, source in shared.items()}, generator.initial_seed())
+            self.pairing = Pairing(pair, list(loss.sources.values()), generator)
         if teacher is not None:
             teacher.requires_grad_(False).eval()
 

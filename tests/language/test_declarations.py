@@ -61,7 +61,7 @@ def test_what_is_declared_is_described_as_json_values():
         "name": "softmax_space", "role": "transform", "arguments": ["Map", "Temperature"],
         "result": "Probs", "shape": "n c h w -> (n c) (h w)", "latex": r"\sigma_{hw}(#1 / #2)",
         "doc": "Make every channel's map a distribution over its positions.",
-        "values": [], "niches": [],
+        "values": [], "niches": [], "random": False, "sides": "",
     }  # fmt: skip
     assert rows["foreground"]["niches"] == ["foreground_background"]
     assert rows["temperature"]["values"] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]

@@ -250,6 +250,8 @@ TRANSFORMS = {
     **POINTWISE,
     "spatial_attention": lambda x, t: x * np.sqrt(space_field(x, t)),
     "channel_attention": lambda x, t: x * np.sqrt(channel_field(x, t)),
+    "spatial_attention_map": space_field,
+    "channel_attention_map": channel_field,
     "weighted": weighted,
     "max_pool_2": pool(2),
     "max_pool_4": pool(4),
