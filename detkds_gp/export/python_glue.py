@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Pair = tuple[Tensor, Tensor]
 Knowledge = Mapping[str, Sequence[Pair]]
 
 
 def over_levels(
-    term: Callable[..., Tensor], knowledge: Knowledge, sided: Sequence[str], shared: Sequence[str]
+    term: Callable[..., Tensor],
+    knowledge: Knowledge,
+    sided: Sequence[str],
+    shared: Sequence[str],
+    parts: Sequence[nn.Module] = (),
 ) -> Tensor:
     """Return the mean of a term over the pyramid's levels, in float32; the teacher gets no gradient.
 
@@ -24,13 +28,15 @@ def over_levels(
         knowledge: by name, (student, teacher) of every level.
         sided: names of which the term takes both sides.
         shared: names of which it takes one tensor, the second.
+        parts: its learned modules, level by level; empty where it has none.
     """
     levels = []
     device = knowledge[sided[0]][0][0].device.type
     with torch.autocast(device, enabled=False):
         for level in range(len(knowledge[sided[0]])):
             pairs = [(s.float(), t.detach().float()) for s, t in (knowledge[name][level] for name in sided)]
-            levels.append(term(*pairs, *(knowledge[name][level][1].detach().float() for name in shared)))
+            fields = [knowledge[name][level][1].detach().float() for name in shared]
+            levels.append(term(*pairs, *fields, *parts[level : level + 1]))
         return torch.stack(levels).mean()
 
 
@@ -51,3 +57,10 @@ def sample_knowledge(samples: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict
         student, teacher = sample(kind, shape, generator), sample(kind, shape, generator)
         knowledge[name] = [(student.requires_grad_(), teacher)]
     return knowledge
+
+
+def fill(module: nn.Module) -> None:
+    """Give every weight a number for a test, always the same."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(torch.linspace(-0.1, 0.1, weight.numel()).view_as(weight))
