@@ -46,11 +46,12 @@ class WrittenTerm:
         return f"{self.term.knowledge}_modules"
 
     def call(self, indent: int) -> str:
-        """Return the line that computes the term's weighted mean over levels."""
+        """Return the lines that compute the term's weighted mean over levels."""
         inputs = [strings([d.name for d in one]) for one in (self.sided, self.shared)]
         given = [self.name, "knowledge", *inputs, *([f"self.{self.modules}"] if self.parts else [])]
         factor = f"{number_text(self.term.weight)} * {number_text(self.term.scale or 0.0)}"
-        return call(f'terms["{self.term.knowledge}"] = {factor} * over_levels', given, indent)
+        weighted = f'{" " * indent}terms["{self.term.knowledge}"] = {factor} * loss'
+        return f"{call('loss = over_levels', given, indent)}\n{weighted}"
 
 
 @dataclass
@@ -143,7 +144,7 @@ def _docstring(term: Term) -> list[str]:
     if len(short) <= CODE:
         return [short]
     lines = wrapped(term.formula, PROSE)
-    return ['    """Compute one level.', "", *(f"        {line}" for line in lines), '    """']
+    return ['    """Compute one level.', "", *(f"    {line}" for line in lines), '    """']
 
 
 def call(head: str, arguments: list[str], indent: int = 4) -> str:
