@@ -96,6 +96,7 @@ DETKDS = PrimitiveSet(
         attention.teacher_spatial_attention,
         attention.teacher_channel_attention,
         attention.weighted,
+        probabilities.probabilities,
         distances.weighted_binary_kl,
         combiners.add,
         combiners.scaled,

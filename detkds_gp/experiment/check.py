@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
-from detkds_gp.detectors import Shared, Taps, finds_masks, inherit, make_batch, scene_of, teacher_knowledge
+from detkds_gp.detectors import Shared, finds_masks, inherit
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.prepare import Materials, gather
+from detkds_gp.experiment.scales import batch_scales, distilled, first_batch
 from detkds_gp.experiment.step_cost import StepCost, step_cost
 from detkds_gp.experiment.wiring import Wired, check_masks, inheritance, wire, without_weights
-from detkds_gp.fitness import Evaluation, SplitImages, felt, scale_of, squared_gradient
+from detkds_gp.fitness import Evaluation, SplitImages
 from detkds_gp.language import NONE, Declaration, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.training import DistilledDetector
 
 
@@ -90,15 +87,15 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
     for detector in (wired.student, wired.teacher):
         detector.to(device)
     images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
-    batch = _batch_of(images, config.proxy.batch_size, masks=finds_masks(wired.student))
+    batch = first_batch(images, config.proxy.batch_size, masks=finds_masks(wired.student))
     ap = _aps(config, wired, materials)  # before steps in train mode move batch norm's statistics
     if config.init_student_from_teacher:
         inherit(wired.student, wired.teacher, wired.pair)
     offers, mix = _offers(wired, materials.primitive_set, batch)
     alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
-    distilled = step_cost(_distilled(wired, mix, materials.primitive_set), wired, batch)
+    taught = step_cost(distilled(wired, mix, materials.primitive_set), wired, batch)
     said = tuple(inheritance(wired)) if config.init_student_from_teacher else ()
-    return PairReport(tuple(offers), alone, distilled, ap, said)
+    return PairReport(tuple(offers), alone, taught, ap, said)
 
 
 def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
@@ -106,12 +103,6 @@ def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str,
     have = {offer.knowledge for offer in report.offers if not offer.reason}
     reasons = {offer.knowledge: offer.reason for offer in report.offers if offer.reason and offer.knowledge}
     return {niche: reasons[niche] for niche in config.knowledge or () if niche not in have}
-
-
-def _batch_of(images: SplitImages, size: int, *, masks: bool) -> dict[str, Any]:
-    """Return the first images that show an object."""
-    shown = [index for index, record in enumerate(images.split.images) if len(record.boxes)]
-    return make_batch([images[index] for index in shown[:size]], masks=masks)
 
 
 def simplest_formula(declaration: Declaration, primitive_set: PrimitiveSet) -> str:
@@ -127,8 +118,8 @@ def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) ->
     """Return one row an input, and the mix of the first formula of every knowledge at its scale."""
     inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
     formulas = {d.name: simplest_formula(d, primitive_set) for d in inputs if d.result.sided}
-    shared = [d for d in inputs if d.source in wired.pair.shared and formulas.get(d.name)]
-    scales, faults = _scales(wired, shared, formulas, primitive_set, batch)
+    shared = {d.name: formulas[d.name] for d in inputs if d.source in wired.pair.shared and formulas.get(d.name)}
+    scales, faults = batch_scales(wired, shared, primitive_set, batch)
     offers, terms = [], dict[str, str]()
     for d in inputs:
         reason = wired.pair.refused.get(d.source) or faults.get(d.name, "")
@@ -144,45 +135,6 @@ def _offer(d: Declaration, reason: str, known: Shared | None, formula: str, scal
         return Offer(d.niche, d.name, reason)
     strides = tuple(level.stride for level in known.levels)
     return Offer(d.niche, d.name, "", known.student, known.teacher, strides, known.notes, formula, scale)
-
-
-def _distilled(wired: Wired, distiller: Distiller | str, primitive_set: PrimitiveSet) -> DistilledDetector:
-    """Return the pair with a loss, on the student's device."""
-    empty = isinstance(distiller, Distiller) and not distiller.terms
-    loss = None if empty else DistillationLoss(distiller, primitive_set)
-    generator = torch.Generator().manual_seed(0)
-    model = DistilledDetector(wired.student, loss, wired.pair, wired.teacher, generator)
-    return model.to(next(wired.student.parameters()).device)
-
-
-def _scales(
-    wired: Wired,
-    inputs: Sequence[Declaration],
-    formulas: Mapping[str, str],
-    primitive_set: PrimitiveSet,
-    batch: dict[str, Any],
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Measure the scale of the simplest formula of every input on one forward of both detectors; name what fails."""
-    pair, sources = wired.pair, [d.source for d in inputs]
-    data = wired.student.train().data_preprocessor(batch, True)
-    with Taps(wired.student, [*pair.heard(sources), "global"]) as taps:
-        losses = wired.student.loss(data["inputs"], data["data_samples"])
-    said = taps.knowledge()
-    seen = wired.teacher.data_preprocessor(batch, False)["inputs"]
-    taught = teacher_knowledge(wired.teacher, seen, pair.kept(sources))
-    task, _ = wired.student.parse_losses(losses)
-    scales: dict[str, float | None] = {}
-    faults: dict[str, str] = {}
-    for d in inputs:
-        try:
-            terms = _distilled(wired, formulas[d.name], primitive_set).distill(said, taught, scene_of(data))
-        except KnowledgeError as error:
-            faults[d.name] = str(error)
-            continue
-        where = felt(said, pair.heard([d.source]))
-        loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
-        scales[d.name] = scale_of(squared_gradient(task, where), squared_gradient(loss, where))
-    return scales, faults
 
 
 def _aps(config: ExperimentConfig, wired: Wired, materials: Materials) -> dict[str, float]:

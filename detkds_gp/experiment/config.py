@@ -183,6 +183,7 @@ class ExperimentConfig(Settings):
 
     Attributes:
         primitive_set: ``module:NAME`` of the grammar.
+        zoo: ``module:NAME`` of the published distillers.
         knowledge: niches to search; None takes all that the set has and the pair shares.
         student: what is trained.
         teacher: what it learns from.
@@ -203,6 +204,7 @@ class ExperimentConfig(Settings):
     """
 
     primitive_set: str = "detkds_gp.primitives:DETKDS"
+    zoo: str = "detkds_gp.primitives.zoo:ZOO"
     knowledge: tuple[str, ...] | None = None
     student: DetectorSettings
     teacher: TeacherSettings

@@ -23,6 +23,7 @@ from detkds_gp.experiment.provenance import provenance
 from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steered import Steered
 from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
+from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, TeacherRequest
@@ -118,6 +119,7 @@ class Experiment:
         check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set)
         task = prepare(self.config, materials, self.work_dir, listener)
+        self.config = spelled_out(self.config, task.primitive_set, task.pair, listener)
         kept = task.primitive_set.declarations
         dropped = [name for name in materials.primitive_set.declarations if name not in kept]
         return task, materials.fingerprint(self.config), dropped

@@ -43,6 +43,7 @@ from detkds_gp.language.learned import build_part, learned
 from detkds_gp.language.parser import parse_tree
 from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
 from detkds_gp.language.tree import cost, depth, fold, to_text
+from detkds_gp.language.zoo import WHOLE, Published, Zoo, load_zoo
 
 __all__ = [
     "CALIBRATED",
@@ -60,12 +61,15 @@ __all__ = [
     "Number",
     "PrimitiveSet",
     "Probs",
+    "Published",
     "Ratio",
     "RowField",
     "Rows",
     "Temperature",
     "Term",
     "Units",
+    "WHOLE",
+    "Zoo",
     "build_part",
     "canonical",
     "combiner",
@@ -80,6 +84,7 @@ __all__ = [
     "input",
     "learned",
     "load_primitive_set",
+    "load_zoo",
     "make_distiller",
     "make_term",
     "pair_transform",

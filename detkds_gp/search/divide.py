@@ -43,7 +43,7 @@ def divide_stage(primitive_set: PrimitiveSet, settings: SearchSettings, ledger: 
     A niche whose lowest formula is deeper than ``max_depth`` is left out.
 
     Raises:
-        ConfigError: if that leaves no niche, or a warm-start formula breaks the limits.
+        ConfigError: if that leaves no niche.
         FormulaError: if a warm-start formula does not fit the set.
     """
     breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
@@ -74,19 +74,13 @@ class FormulaBreeder:
         register_selection(toolbox, self.settings)
 
     def warm_start(self) -> list[Formula]:
-        """Read the formulas that join the first generation.
+        """Read the formulas that join the first generation; the limits are for what is bred from them.
 
         Raises:
-            ConfigError: if one breaks the limits.
             FormulaError: if one does not fit the set.
         """
-        terms = [term for text in self.settings.warm_start for term in parse_distiller(text, self.primitive_set).terms]
-        for term in terms:
-            if not self._allows(term):
-                got = f"warm_start {term.formula!r}: depth {depth(term.tree)}, {len(term.tree)} nodes"
-                limits = f"depth {self.settings.max_depth}, {self.settings.max_size} nodes"
-                raise ConfigError(f"{got}, wanted at most {limits}; raise max_depth or max_size")
-        return [self._formula(term) for term in terms]
+        texts = self.settings.warm_start
+        return [self._formula(term) for text in texts for term in parse_distiller(text, self.primitive_set).terms]
 
     def welcome(self, distiller: Distiller) -> list[Formula]:
         """Return a formula for each tree that keeps the limits."""

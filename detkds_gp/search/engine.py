@@ -46,7 +46,7 @@ class Search:
             everything failed is left out.
 
     Raises:
-        ConfigError: if ``max_depth`` allows no formula, or a warm-start formula breaks the limits.
+        ConfigError: if ``max_depth`` allows no formula.
         FormulaError: if a warm-start formula does not fit the set.
     """
 

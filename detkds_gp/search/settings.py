@@ -40,7 +40,8 @@ class SearchSettings(Settings):
         min_depth: lowest depth limit when growing.
         max_depth: limit of every tree.
         max_size: nodes of every tree.
-        warm_start: formulas that join the first generation of their niche.
+        warm_start: formulas that join the first generation of their niche; they may be larger than
+            the limits, what is bred from them may not. An experiment takes names and files too.
     """
 
     strategy: Literal["evolution", "random"] = "evolution"

@@ -1,0 +1,59 @@
+"""Which published distillers a pair can be trained with, and why not the others."""
+
+from __future__ import annotations
+
+from detkds_gp.detectors import Pair
+from detkds_gp.errors import ConfigError, FormulaError
+from detkds_gp.language import Distiller, PrimitiveSet, Published, Zoo
+
+STAGES = {"one": "one-stage", "two": "two-stage"}
+
+
+def reason_against(entry: Published, primitive_set: PrimitiveSet, pair: Pair) -> str:
+    """Say why a pair cannot be trained with a published distiller, or should not with its weights; empty if it can."""
+    try:
+        distiller = entry.distiller(primitive_set)
+    except FormulaError as error:
+        return str(error)
+    found = _stages(pair)
+    if entry.stages is not None and found is not None and found != entry.stages:
+        return f"its weights are for {STAGES[entry.stages]} detectors"
+    return missing_knowledge(distiller, primitive_set, pair)
+
+
+def missing_knowledge(distiller: Distiller, primitive_set: PrimitiveSet, pair: Pair) -> str:
+    """Say which knowledge of a distiller the pair does not share, and why; empty if it shares all."""
+    declared = (primitive_set.declarations.get(node.name) for term in distiller.terms for node in term.tree)
+    inputs = {d.name: d.source for d in declared if d is not None and d.role == "input"}
+    reasons = [
+        f"the pair does not share {name!r}: {pair.refused.get(source, 'it was not looked for')}"
+        for name, source in inputs.items()
+        if source not in pair.shared
+    ]
+    return "; ".join(reasons)
+
+
+def check_applies(text: str, distiller: Distiller, primitive_set: PrimitiveSet, zoo: Zoo, pair: Pair) -> None:
+    """Refuse a distiller that a pair cannot be trained with.
+
+    Args:
+        text: what the user wrote for it, as `named_distiller` takes it.
+        distiller: what that gave.
+        primitive_set: whose primitives it names.
+        zoo: the published distillers.
+        pair: student and teacher.
+
+    Raises:
+        ConfigError: with the reason from the pair check.
+    """
+    reason = missing_knowledge(distiller, primitive_set, pair)
+    if reason:
+        others = [name for name, entry in zoo.items() if not reason_against(entry, primitive_set, pair)]
+        raise ConfigError(f"{text!r} does not apply: {reason}; of the zoo, {', '.join(others) or 'nothing'} does")
+
+
+def _stages(pair: Pair) -> str | None:
+    """Return whether both detectors have one stage or two; None if they differ or it was not looked for."""
+    if "class_map" in pair.shared:
+        return "one"
+    return "two" if {"objectness", "objectness_map"} & set(pair.shared) else None

@@ -1,0 +1,94 @@
+"""Published distillers as formulas: what a zoo holds, and how a config names one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language.declarations import NAME, RESERVED
+from detkds_gp.language.distiller import Distiller, parse_distiller
+from detkds_gp.language.loading import load_named
+from detkds_gp.language.primitive_set import PrimitiveSet
+
+Stages = Literal["one", "two"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published distiller.
+
+    Attributes:
+        name: what users write for it.
+        formula: the distiller's text, ``1 * scale * tree``: the scale carries the paper's weight, its
+            sum over pyramid levels (ours is a mean) and whatever constant its own means leave out.
+        paper: where it was published.
+        weights: what the paper uses, and how the scale follows from it.
+        note: how the formula differs from what was published; empty where it does not.
+        stages: ``one`` or ``two``: of the detectors that the weights are for; None for all.
+    """
+
+    name: str
+    formula: str
+    paper: str
+    weights: str
+    note: str = ""
+    stages: Stages | None = None
+
+    def distiller(self, primitive_set: PrimitiveSet) -> Distiller:
+        """Read the formula, with the paper's weights.
+
+        Raises:
+            FormulaError: if the set lacks what it names.
+        """
+        return parse_distiller(self.formula, primitive_set)
+
+    def calibrated(self, primitive_set: PrimitiveSet) -> Distiller:
+        """Return the same trees at weight 1, their scales to be measured on the pair at hand.
+
+        Raises:
+            FormulaError: if the set lacks what the formula names.
+        """
+        terms = self.distiller(primitive_set).terms
+        return Distiller(tuple(replace(term, weight=1.0, scale=None) for term in terms))
+
+
+class Zoo(Mapping[str, Published]):
+    """Published distillers by name, in their order.
+
+    Raises:
+        DeclarationError: if two have one name, or a name is none that a user can write.
+    """
+
+    def __init__(self, *entries: Published) -> None:
+        self._entries: dict[str, Published] = {}
+        for entry in entries:
+            if not NAME.fullmatch(entry.name) or entry.name in (*RESERVED, WHOLE):
+                raise DeclarationError(f"a distiller of the zoo is called {entry.name!r}, wanted letters, digits and _")
+            if entry.name in self._entries:
+                raise DeclarationError(f"two distillers of the zoo are called {entry.name!r}; rename one")
+            self._entries[entry.name] = entry
+
+    def __getitem__(self, name: str) -> Published:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+WHOLE = "zoo"
+"""What stands for all distillers of the zoo."""
+
+
+def load_zoo(reference: str) -> Zoo:
+    """Import a zoo named ``module:NAME``.
+
+    Raises:
+        DeclarationError: if the module or the name does not exist, or is no zoo.
+    """
+    found: Zoo = load_named(reference, Zoo, "zoo")
+    return found

@@ -1,0 +1,209 @@
+"""Published distillers, each a formula: to train with, to start a search from, to compare with.
+
+Papers add the losses of the pyramid levels up, a formula takes their mean: the scale in front of a
+tree is the paper's weight times the five levels of its detectors (four where DetKDS uses four). Where
+a paper takes a mean that ours does not, or the other way round, the scale carries that factor too.
+"""
+
+from detkds_gp.language import Published, Zoo
+
+LEVELS = 5
+
+
+def _scaled(scale: float, tree: str) -> str:
+    """Write a term that stands for the published one at weight 1."""
+    return f"1 * {scale:.6g} * {tree}"
+
+
+MIMIC = "l2(global)"
+PKD = "l2(standardize_channel(global))"
+CWD = "kl(softmax_space(global, 1))"
+LD = "weighted_kl(softmax_row(box_bins, 10), valuable_boxes)"
+BCKD = "weighted_binary_kl(units(class_logits, 1))"
+CROSSKD = "weighted_binary_kl(units(cross_logits, 1))"
+DETKDS_GLOBAL = "l1(unit_channel(max_pool_2(channel_attention(global, 0.5))))"
+
+
+def _mgd(kept: float) -> str:
+    return f"l2_sum(masked_generation(global, {kept}))"
+
+
+def _fgd(attention: float, context: float) -> str:
+    """Write FGD's tree relative to its foreground term."""
+    focal = [
+        f"l2_sum(weighted(weighted(weighted(global, {mask}), "
+        "teacher_spatial_attention(global, 0.5)), teacher_channel_attention(global, 0.5)))"
+        for mask in ("foreground_mask", "background_mask")
+    ]
+    maps = "add(l1_sum(spatial_attention_map(global, 0.5)), l1_sum(channel_attention_map(global, 0.5)))"
+    rest = f"add(scaled({maps}, {attention}), scaled(l2_sum(global_context(global)), {context}))"
+    return f"add({focal[0]}, add(scaled({focal[1]}, 0.5), {rest}))"
+
+
+def _both(tree: str) -> str:
+    """Write DetKDS's term on foreground and, at half the weight, background."""
+    return f"add({tree.format('foreground')}, scaled({tree.format('background')}, 0.5))"
+
+
+FGD_NOTE = "the bottleneck of its context block has half the channels; L1 of its attention maps is a sum per image"
+CHANNEL_NOTE = "unit vectors of the channels in place of a norm over the batch, which mixes images"
+MASKED_NOTE = "maps are multiplied by the root of FGD's masks, not by the masks"
+
+ZOO = Zoo(
+    Published(
+        "mimic",
+        _scaled(LEVELS / 2, MIMIC),
+        "FitNets (ICLR 2015), eq. 3",
+        "half the squared difference, weight 1; times 5 levels",
+        "a mean over the map where the paper adds up; the layer that brings channels together is a 1x1 adapter",
+    ),
+    Published(
+        "pkd",
+        _scaled(10 * LEVELS / 2, PKD),
+        "PKD (NeurIPS 2022), sec. 3.2",
+        "10 for one-stage detectors; half the mean square is 1 - r; times 5 levels",
+        stages="one",
+    ),
+    Published(
+        "pkd_two_stage",
+        _scaled(6 * LEVELS / 2, PKD),
+        "PKD (NeurIPS 2022), sec. 3.2",
+        "6 for two-stage detectors; half the mean square is 1 - r; times 5 levels",
+        stages="two",
+    ),
+    Published(
+        "cwd",
+        _scaled(10 * LEVELS, CWD),
+        "CWD (ICCV 2021), eq. 4 and 5",
+        "temperature 1; 10 on every level in mmrazor's detectors; times 5 levels",
+    ),
+    Published(
+        "fgd",
+        _scaled(1e-3 * LEVELS, _fgd(1, 0.005)),
+        "FGD (CVPR 2022), eq. 1 to 9",
+        "alpha 1e-3, beta 5e-4, gamma 1e-3, lambda 5e-6, T 0.5; times 5 levels",
+        FGD_NOTE,
+        stages="one",
+    ),
+    Published(
+        "fgd_anchor_free",
+        _scaled(1.6e-3 * LEVELS, _fgd(0.5, 0.005)),
+        "FGD (CVPR 2022), eq. 1 to 9",
+        "alpha 1.6e-3, beta 8e-4, gamma 8e-4, lambda 8e-6, T 0.5; times 5 levels",
+        FGD_NOTE,
+        stages="one",
+    ),
+    Published(
+        "fgd_two_stage",
+        _scaled(5e-5 * LEVELS, _fgd(1, 0.01)),
+        "FGD (CVPR 2022), eq. 1 to 9",
+        "alpha 5e-5, beta 2.5e-5, gamma 5e-5, lambda 5e-7, T 0.5; times 5 levels",
+        FGD_NOTE,
+        stages="two",
+    ),
+    Published(
+        "mgd",
+        _scaled(2e-5 * LEVELS, _mgd(0.35)),
+        "MGD (ECCV 2022), eq. 3 to 5",
+        "alpha 2e-5, 65% of the positions masked; times 5 levels",
+        stages="one",
+    ),
+    Published(
+        "mgd_two_stage",
+        _scaled(5e-7 * LEVELS, _mgd(0.55)),
+        "MGD (ECCV 2022), eq. 3 to 5",
+        "alpha 5e-7, 45% of the positions masked; times 5 levels",
+        stages="two",
+    ),
+    Published(
+        "ld",
+        _scaled(0.25 * 10**2 / 17, LD),
+        "LD (CVPR 2022), eq. 3 and algorithm 1",
+        "0.25 at T = 10; times T^2, over the 17 bins that its released loss averages",
+        "main and valuable region weigh alike, and levels are averaged where the release divides by all boxes at once",
+    ),
+    Published(
+        "bckd",
+        _scaled(LEVELS, BCKD),
+        "BCKD (ICCV 2023), eq. 3",
+        "1 for classification; times 5 levels",
+        "without its IoU term of weight 4; averaged over locations; a divergence where the paper has a cross entropy: "
+        "it differs by the teacher's own entropy",
+        stages="one",
+    ),
+    Published(
+        "crosskd",
+        _scaled(1, CROSSKD),
+        "CrossKD (CVPR 2024), eq. 5",
+        "weight 1, a mean over the locations of all levels",
+        "the teacher's whole head reads the student's neck; the classification term alone, as a divergence where the "
+        "paper has quality focal loss: the focusing factor has no gradient",
+        stages="one",
+    ),
+    Published(
+        "detkds_retinanet_r101",
+        " + ".join(
+            [
+                _scaled(6 * LEVELS, DETKDS_GLOBAL),
+                _scaled(2 * LEVELS, _both("l1(unit_row(patches_4({})))")),
+            ]
+        ),
+        "DetKDS (ICML 2024), RetinaNet R101 to R50",
+        "global 6, foreground 2, background 1; times 5 levels",
+        f"{CHANNEL_NOTE}; {MASKED_NOTE}",
+        stages="one",
+    ),
+    Published(
+        "detkds_retinanet_x101",
+        _scaled(50 * LEVELS, "l1(unit_channel(channel_attention(instance, 0.5)))"),
+        "DetKDS (ICML 2024), RetinaNet X101 to R50",
+        "instance 50; times 5 levels",
+        "objects are taken from the level of their size, not from every level, and attention and norm act on them",
+        stages="one",
+    ),
+    Published(
+        "detkds_fcos",
+        " + ".join(
+            [
+                _scaled(5 * LEVELS, DETKDS_GLOBAL),
+                _scaled(2 * LEVELS, _both("l1(unit_channel(shared_mask({}, 0.35)))")),
+            ]
+        ),
+        "DetKDS (ICML 2024), FCOS R101 to R50",
+        "global 5, foreground 2, background 1; times 5 levels",
+        f"{CHANNEL_NOTE}; {MASKED_NOTE}; one draw of the random mask for both sides",
+        stages="one",
+    ),
+    Published(
+        "detkds_gfl",
+        _scaled(10 * LEVELS, DETKDS_GLOBAL),
+        "DetKDS (ICML 2024), GFL R101 to R50 and RepPoints X101 to R50",
+        "global 10; times 5 levels",
+        CHANNEL_NOTE,
+        stages="one",
+    ),
+    Published(
+        "detkds_faster_rcnn",
+        " + ".join(
+            [
+                _scaled(2 * 4, DETKDS_GLOBAL),
+                _scaled(2 * 4, _both("l1(unit_channel(shared_mask({}, 0.35)))")),
+                _scaled(0.1 * 4, "pearson(unit_channel(shared_mask(instance, 0.35)))"),
+                _scaled(0.1 * 4, "pearson(probabilities(softmax_row(class_logits, 1)))"),
+            ]
+        ),
+        "DetKDS (ICML 2024), Faster R-CNN R101 to R50",
+        "global 2, foreground 2, background 1, instance 0.1, logits 0.1; times the 4 levels it takes",
+        f"{CHANNEL_NOTE}; {MASKED_NOTE}; one draw of the random mask for both sides; the logits are not squashed twice",
+        stages="two",
+    ),
+    Published(
+        "detkds_cascade",
+        _scaled(5e-7 * 4, "l1_sum(masked_generation(global, 0.55))"),
+        "DetKDS (ICML 2024), Cascade Mask R-CNN X101 to Faster R-CNN R50",
+        "MGD's 5e-7 with an l1 distance, 45% of the positions masked; times the 4 levels it takes",
+        "a sum per image as in MGD, which the weight was made for",
+        stages="two",
+    ),
+)
+"""Every published distiller that the language holds."""
