@@ -14,7 +14,7 @@ from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 def train(
     config: Annotated[str, typer.Argument(help="Config file of a search.", show_default=False)],
     distiller: Annotated[
-        str, typer.Option(help="A formula, a JSON file, a work directory, or none.", show_default=False)
+        str, typer.Option(help="Published name, formula, JSON file, work directory, or none.", show_default=False)
     ],
     work_dir: Annotated[
         Path | None, typer.Option(help="Default: work_dirs/<config name>-train/<distiller>-<seed>.", show_default=False)
@@ -41,7 +41,7 @@ def train(
     if iterations is not None:
         options["full_training.iterations"] = iterations
     settings = load_config(config, options)
-    named = read_distiller(distiller, settings.primitive_set)
+    named = read_distiller(distiller, settings)
     folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-train" / f"{named.name}-{seed}"
     told = run_full_training(FullTraining(settings, named, folder, seed, amp), PlainListener(Console()))
     if start_processes():

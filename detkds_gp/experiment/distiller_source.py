@@ -1,14 +1,15 @@
-"""A distiller as a user names it: a formula, a file, a work directory, ``none``."""
+"""The distiller of a full training as a user names it, with the set that its text is written in."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.experiment.summary import opened
-from detkds_gp.export import distiller_from_json
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.named import named_distiller, named_distillers
+from detkds_gp.language import Distiller, load_primitive_set, load_zoo
 
 EVERYTHING = "detkds_gp.primitives:OMNI"
 
@@ -27,44 +28,39 @@ class Named:
     distiller: Distiller
     primitive_set: str
 
-    @property
-    def grammar(self) -> PrimitiveSet:
-        """The set itself."""
-        return load_primitive_set(self.primitive_set)
 
-
-def read_distiller(source: str, primitive_set: str) -> Named:
-    """Read a distiller.
+def read_distiller(source: str, config: ExperimentConfig) -> Named:
+    """Read a distiller with the config's set, or with OMNI where that lacks a primitive.
 
     Args:
-        source: ``none``; a work directory, whose best counts; a JSON file; or a formula.
-        primitive_set: ``module:NAME``; what it does not know is looked for in OMNI.
+        source: ``none``; the name of a published distiller; a work directory, whose winner counts; a JSON file; or a
+            formula.
+        config: names set and zoo.
 
     Raises:
+        ConfigError: if nothing has this name, or a file cannot be read.
         FormulaError: if the formula cannot be read in either set.
-        StoreError: if the work directory holds no run.
     """
-    if source.strip() == NONE:
-        return Named(NONE, Distiller(), primitive_set)
-    path = Path(source)
-    if path.is_dir():
-        with opened(path, primitive_set) as summary:
-            ranking = summary.ranking()
-        if not ranking:
-            raise FormulaError(f"the run {source} has no scored distiller yet; give a formula, or let it go on")
-        return Named(path.resolve().name, ranking[0].distiller, primitive_set)
-    is_file = path.suffix == ".json"
-    if is_file and not path.is_file():
-        raise FormulaError(f"got distiller {source!r}, but there is no such file")
-    text = path.read_text() if is_file else source
-    for reference in dict.fromkeys((primitive_set, EVERYTHING)):
+    zoo, path = load_zoo(config.zoo), Path(source)
+    a_run = path.is_dir() and source not in zoo
+
+    def read(reference: str) -> Named:
         grammar = load_primitive_set(reference)
-        try:
-            return Named(path.stem if is_file else "formula", _parsed(text, grammar, is_file), reference)
-        except FormulaError as error:
-            fault = error
-    raise fault
+        found = named_distillers(source, grammar, zoo)[0] if a_run else named_distiller(source, grammar, zoo)
+        return Named(_name(source, found, published=source in zoo), found, reference)
+
+    try:
+        return read(config.primitive_set)
+    except FormulaError:
+        if config.primitive_set == EVERYTHING:
+            raise
+        return read(EVERYTHING)
 
 
-def _parsed(text: str, grammar: PrimitiveSet, is_json: bool) -> Distiller:
-    return distiller_from_json(text, grammar) if is_json else parse_distiller(text, grammar)
+def _name(source: str, distiller: Distiller, *, published: bool) -> str:
+    """Return a name for folders: one for each formula, so that two do not meet in one."""
+    if published or not distiller.terms:
+        return source.strip()
+    if Path(source).exists():
+        return Path(source).resolve().with_suffix("").name
+    return f"formula-{hashlib.sha256(distiller.text.encode()).hexdigest()[:6]}"

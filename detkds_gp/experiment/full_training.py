@@ -88,8 +88,8 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
     """Write the configs of a training, or check that those in the work directory are its own."""
     config, student, distiller = prepared_configs(asked, listener)
     settings = {
-        "distiller": asked.named.name,
         "formula": distiller.text,
+        "distiller": asked.named.name,
         "seed": asked.seed,
         "protocol": protocol(config),
         "config": _hash(config.to_dict()),

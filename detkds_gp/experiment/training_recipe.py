@@ -11,13 +11,15 @@ from mmengine.config import Config
 from detkds_gp.data.coco import CocoSplit, load_split
 from detkds_gp.data.mmdet_files import mmdet_annotations
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import ConfigError, DetectorError
+from detkds_gp.experiment.applies import missing_knowledge
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.distiller_source import Named
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import Materials, gather, prepare
-from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages
+from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
 from detkds_gp.fitness.teacher import train_teacher
-from detkds_gp.language import Distiller
+from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, TrainingFault, seed_all, training_config
 
 if TYPE_CHECKING:
@@ -36,13 +38,15 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     Raises:
         UserError: a mistake in config, data, detectors or distiller, in one line.
     """
-    config, folder = asked.config, asked.work_dir / PREPARATION
+    wanted = {"primitive_set": asked.named.primitive_set, "knowledge": None}
+    config, folder = asked.config.model_copy(update=wanted), asked.work_dir / PREPARATION
     materials = gather(config)
     task = replace(prepare(config, materials, folder, listener), teacher_outputs=None)
-    distils = bool(asked.named.distiller.terms)
-    if (distils or config.init_student_from_teacher) and task.teacher.checkpoint is not None:
+    distiller = asked.named.distiller
+    _check(asked.named, materials.primitive_set, task)
+    if (distiller.terms or config.init_student_from_teacher) and task.teacher.checkpoint is not None:
         _train_teacher(task, listener)
-    distiller = _calibrated(asked.named.distiller, replace(task, primitive_set=asked.named.grammar), config, listener)
+    distiller = _calibrated(distiller, task, config, listener)
     classes = materials.splits["train"].classes
     student = detector_config(task.student, classes)
     recipe = Recipe(
@@ -62,6 +66,12 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     return whole, alone, distiller
 
 
+def _check(named: Named, grammar: PrimitiveSet, task: ProxyTask) -> None:
+    reason = missing_knowledge(named.distiller, grammar, task.pair)
+    if reason:
+        raise ConfigError(f"{named.name!r} does not apply: {reason}; gp_search check says what the pair shares")
+
+
 def _train_teacher(task: ProxyTask, listener: Listener) -> None:
     if Path(task.teacher.checkpoint or "").is_file():
         return
@@ -78,7 +88,9 @@ def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig,
     if not distiller.uncalibrated:
         return distiller
     seed, answer = config.baseline_seeds[0], ProxyWorker(task)()
-    task.probe.parent.mkdir(parents=True, exist_ok=True)
+    task.files.mkdir(parents=True, exist_ok=True)
+    if task.start(seed) is not None:
+        _sound(answer(StartRequest(seed)))
     _sound(answer(ProbeRequest(seed)))
     scales: dict[str, float] = {}
     for formula in distiller.uncalibrated:

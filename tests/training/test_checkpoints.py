@@ -43,7 +43,7 @@ np.savez(out, boxes=found.bboxes.numpy(), scores=found.scores.numpy(), classes=d
 def folder(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A full training of four steps."""
     config = load_config(tiny_config, OPTIONS)
-    named = read_distiller(FORMULA, config.primitive_set)
+    named = read_distiller(FORMULA, config)
     folder = tmp_path_factory.mktemp("full") / "training"
     run_full_training(FullTraining(config, named, folder), Listener())
     return folder
