@@ -13,6 +13,7 @@ from rich.console import Console
 
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.init import init
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options, spread_options
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.train import train
@@ -94,6 +95,7 @@ def show(
 
 
 app.command()(export)
+app.command()(init)
 app.command()(train)
 
 
