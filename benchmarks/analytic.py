@@ -1,6 +1,6 @@
 """A whole experiment whose trainings are formulas of the text: milliseconds each, no detector.
 
-Everything but the training is the real thing: search, store, executors, budget, signals, verdict.
+Everything but the training and the screening is the real thing: search, store, executors, budget, signals, verdict.
 
     python benchmarks/analytic.py WORK_DIR [--executor local --workers 2] [--milliseconds 20] [--fault hang ...]
 
@@ -16,17 +16,21 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detkds_gp.execution import Executor
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
+from detkds_gp.experiment.packing import ALONE, Packing
 from detkds_gp.experiment.workers import make_executor
-from detkds_gp.fitness import ScaleRequest
+from detkds_gp.fitness import ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
+from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
 from detkds_gp.primitives import DETKDS
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 
 KNOWLEDGE = ("global", "class_logits")
@@ -60,6 +64,8 @@ class Analytic:
         """Answer a request after its time."""
         if isinstance(request, ScaleRequest):
             return Scale(0.5)
+        if isinstance(request, ScreenRequest):
+            return screened(request.formula)
         if not isinstance(request, Trial):
             return Score(0.9, 0.9)
         if request.distiller == "none":
@@ -70,6 +76,16 @@ class Analytic:
         if fault < len(self.faults) and (failed := strike(self.faults[fault])):
             return failed
         return Score(0.2 + 0.7 * number(f"{request.distiller}/{request.seed}"), 0.5, wall_seconds=seconds)
+
+
+def screened(formula: str) -> Screening:
+    """Reject about one formula in ten, and take about one in four for a loss that others are too."""
+    if number("screened" + formula) < 0.1:
+        return Screening("rejected:zero", "by lot")
+    kind = int(40 * number("loss" + formula))
+    vector = np.zeros((1, WIDTH), np.float32)
+    vector[0, :2] = (np.cos(kind), np.sin(kind)) if kind < 10 else (1, number(formula))
+    return Screening(fingerprint=Fingerprint(("global",), vector).text)
 
 
 def strike(fault: str) -> Score | None:
@@ -99,6 +115,7 @@ class Task:
     primitive_set: PrimitiveSet
     probe: Path
     teacher_outputs: Path
+    settings: ProxySettings = field(default_factory=ProxySettings)
     inherit: bool = False
 
 
@@ -117,6 +134,9 @@ class AnalyticExperiment(Experiment):
         fingerprint = {"config": self.config.identity(), "primitive_set": DETKDS.fingerprint()}
         return Task(DETKDS.without(*dropped), here, here), fingerprint, dropped
 
+    def _packing(self, task: Any) -> Packing:
+        return ALONE
+
     def _executor(self, task: Any) -> Executor:
         return make_executor(self.config, self.worker, task.primitive_set)
 
@@ -127,7 +147,7 @@ def make_experiment(work_dir: Path, worker: Analytic, generations: int = 3, **op
     search = {"divide": sizes, "conquer": {"population": 5, "offspring": 5, "generations": 2}, "champions": 2}
     values = {
         "student": DETECTOR, "teacher": DETECTOR, "data": dict.fromkeys(("train", "selection", "test"), SPLIT),
-        "search": search, "verdict": {"seeds": (11, 12)}, **options,
+        "search": search, "verdict": {"seeds": (11, 12), "rivals": {}, "share": 0.9}, **options,
     }  # fmt: skip
     experiment = AnalyticExperiment(ExperimentConfig.model_validate(values), work_dir)
     experiment.worker = worker

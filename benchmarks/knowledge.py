@@ -26,9 +26,9 @@ from typing import Any
 
 from detkds_gp.execution import LocalExecutor
 from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.gain import paired_gain
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, TeacherRequest
+from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.score import Trial
 

@@ -86,3 +86,26 @@ class Scale:
     def ok(self) -> bool:
         """Whether there is a factor."""
         return self.failure is None
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What is said of one tree before it is trained.
+
+    Attributes:
+        failure: one of FAILURES, as for Score; None for a sound tree.
+        detail: the failure in words.
+        fingerprint: of the loss, by which the same loss is known again; empty where trees are told apart by their
+            text alone.
+        wall_seconds: what it cost.
+    """
+
+    failure: str | None = None
+    detail: str = ""
+    fingerprint: str = ""
+    wall_seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tree is worth a training."""
+        return self.failure is None

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
 
 ENGINE = {
-    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness",
-    "language", "losses", "report", "score", "search", "settings", "store", "training",
+    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
+    "language", "losses", "ranking", "report", "score", "search", "settings", "store", "training",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
@@ -28,10 +28,12 @@ ALLOWED: dict[str, set[str]] = {
     "fitness": {
         "training", "detectors", "data", "losses", "language", "score", "settings", "errors",
     },
+    "gain": set(),
     "language": {"errors"},
-    "losses": {"language", "errors"},
+    "losses": {"language", "score", "errors"},
     "primitives": {"language"},
-    "report": {"store", "export", "language", "score", "errors"},
+    "ranking": {"errors"},
+    "report": {"store", "export", "language", "gain", "ranking", "score", "errors"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

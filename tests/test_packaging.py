@@ -90,6 +90,9 @@ def test_a_wheel_carries_every_source_and_the_primitives_guide(wheel: Path) -> N
         names = set(archive.namelist())
     assert {carried_as(source) for source in sources()} <= names
     assert "detkds_gp/primitives/README.md" in names
+    pages = {f"detkds_gp/report/templates/{path.name}" for path in (ROOT / "detkds_gp/report/templates").iterdir()}
+    assert pages
+    assert pages <= names
     assert {name.split("/")[0] for name in names} == {"detkds_gp", "detkds_gp-0.1.0.dist-info"}
 
 

@@ -11,12 +11,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
 from detkds_gp.cli.init import init
+from detkds_gp.cli.lint import lint
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options, spread_options
+from detkds_gp.cli.report import COMMANDS as REPORTS
+from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.train import train
+from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
 
 INTERRUPTED = 130
@@ -44,6 +49,9 @@ def run(
     executor: Annotated[str | None, typer.Option(help="local, serial or ray.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
     budget: Annotated[str | None, typer.Option(help="200 (evaluations), 8h or 12gpuh.", show_default=False)] = None,
+    warm_start: Annotated[
+        list[str] | None, typer.Option(help="zoo, a name of it, a JSON file, a work directory, a formula; repeat.")
+    ] = None,
     new: Annotated[bool, typer.Option("--new", help="Start anew, in a numbered sibling.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
@@ -54,17 +62,20 @@ def run(
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.tables import print_result
     from detkds_gp.experiment import Experiment, load_config
+    from detkds_gp.experiment.warm_start import with_warm_start
 
     given = {"execution.executor": executor, "execution.workers": workers, "budget": budget}
     options = parse_options(cfg_options or []) | {key: value for key, value in given.items() if value is not None}
     console = Console()
-    checked, folder = load_config(config, options), work_dir or Path("work_dirs") / Path(config).stem
+    checked = with_warm_start(load_config(config, options), warm_start or [])
+    folder = work_dir or Path("work_dirs") / Path(config).stem
     if new:
         folder = _anew(folder)
     experiment = Experiment(checked, folder)
-    with watching(console, quiet) as listener:
+    with watching(console, quiet, checked.execution.workers) as listener:
         outcome = experiment.run(listener)
     print_result(console, outcome.summary, outcome.work_dir)
+    report_of_run(console, outcome.work_dir)
 
 
 def _anew(work_dir: Path) -> Path:
@@ -84,7 +95,7 @@ def show(
     primitive_set: SetName = None,
 ) -> None:
     """Show what a run has found, finished or not."""
-    from detkds_gp.cli.tables import print_json, print_ranking, print_result
+    from detkds_gp.cli.tables import print_json, print_ranking, print_rejections, print_result
 
     with _summary(work_dir, primitive_set) as summary:
         if json:
@@ -92,11 +103,13 @@ def show(
         else:
             print_result(Console(), summary.to_json(), work_dir)
             print_ranking(Console(), summary.ranking()[:top])
+            print_rejections(Console(), summary.rejections(), top)
 
 
 app.command()(export)
 app.command()(init)
 app.command()(train)
+app.command()(zoo)
 
 
 @app.command()
@@ -112,20 +125,8 @@ def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> No
         print_primitives(Console(), rows)
 
 
-@app.command()
-def lint(
-    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
-    primitive_set: SetName = DEFAULT_SET,
-) -> None:
-    """Check a formula: kinds, shapes, values and gradients on sample features."""
-    from detkds_gp.cli.tables import print_lint
-    from detkds_gp.language import load_primitive_set
-    from detkds_gp.losses import lint as check
-
-    report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))
-    print_lint(Console(), report)
-    if report.problems:
-        raise typer.Exit(2)
+app.command()(lint)
+app.command()(calibrate)
 
 
 @app.command()
@@ -189,7 +190,7 @@ def _command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-for _extra in COMMANDS:
+for _extra in (*COMMANDS, *REPORTS):
     app.command()(_extra)
 
 

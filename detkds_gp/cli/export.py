@@ -23,7 +23,11 @@ def export(
     output: Annotated[Path | None, typer.Option("-o", help="File; default: print.", show_default=False)] = None,
     rank: Annotated[
         list[int] | None,
-        typer.Option(help="1 is the best distiller of a run (default); repeat for several.", min=1, show_default=False),
+        typer.Option(
+            help="1 has the highest AP of the search; default: the winner of the final round. Repeat for several.",
+            min=1,
+            show_default=False,
+        ),
     ] = None,
     primitive_set: Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")] = None,
     theme: Annotated[str, typer.Option(help="Of a drawing: light, dark, auto (an SVG follows its reader).")] = "light",
@@ -41,7 +45,7 @@ def export(
         write_mmdet_config(sources, config, output)
         return
     look = Look(theme, layout, diff)
-    panels = [panel for source in sources for panel in _panels(source, rank or [1], primitive_set)]
+    panels = [panel for source in sources for panel in _panels(source, rank or [], primitive_set)]
     if output is not None:
         write_panels(panels, output, to, look)
         return
@@ -90,9 +94,14 @@ def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> 
 
     with opened(work_dir, primitive_set) as summary:
         ranking, grammar = summary.ranking(), summary.primitive_set
+        winner = summary.winner(ranking)
+    name = work_dir.resolve().name
+    if not ranks:
+        if winner is None:
+            raise ConfigError(f"{work_dir} has no scored distiller yet")
+        yield Panel(winner.distiller, grammar, f"{name}, winner, AP {winner.score.ap:.3f}")
     for rank in ranks:
         if rank > len(ranking):
             raise ConfigError(f"--rank {rank}: the run has {len(ranking)} scored distillers")
         found = ranking[rank - 1]
-        caption = f"{work_dir.resolve().name}, rank {rank}, AP {found.score.ap:.3f}"
-        yield Panel(found.distiller, grammar, caption)
+        yield Panel(found.distiller, grammar, f"{name}, rank {rank}, AP {found.score.ap:.3f}")

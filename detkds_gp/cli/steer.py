@@ -47,6 +47,9 @@ def status_lines(told: Mapping[str, Any]) -> list[str]:
         f"search: {told['trained']} trained, {told['failed']} failed; {_duration(told['elapsed_seconds'])} at work, "
         f"{_duration(told['eta_seconds'])} left",
     ]
+    from detkds_gp.cli.tables import screening_line
+
+    lines.append(screening_line(told["screening"]))
     lines += [f"best of {niche}: {ap:.3f} (selection)" for niche, ap in told["best"].items()]
     if told["idle_share"] is not None:
         lines.append(f"workers idle: {told['idle_share']:.1%}")

@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.gain import paired_gain
 from detkds_gp.experiment.summary import Ranked
-from detkds_gp.losses import LintReport
+from detkds_gp.gain import paired_gain
 
 
 def print_json(value: Any) -> None:
@@ -37,7 +36,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
             _ap(found["test_ap"]),
             _gain(found["test_ap"], baseline["test_ap"]),
         )
-    best = summary["best"]
+    best, final = summary["best"], summary["final"]
     if best is not None:
         table.add_row(
             "[bold]winner[/bold]",
@@ -46,11 +45,42 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
             _gain(best["test_ap"], baseline["test_ap"]),
         )
     console.print(table)
+    if final is not None:
+        _print_final(console, final, baseline)
     if best is not None:
         console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(best["gain"]), highlight=False)
+        if best["optimism"] is not None:
+            said = f"its gain is {best['optimism']:+.3f} AP larger on selection, where it was chosen, than on test"
+            console.print(said, highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
-    console.print(f"{counts}; everything is in {work_dir}", soft_wrap=True, highlight=False, markup=False)
+    for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def screening_line(told: Mapping[str, Any]) -> str:
+    """Say in words what screening found."""
+    rejected = ", ".join(f"{number} {name}" for name, number in told["rejected"].items()) or "none"
+    return f"{told['screened']} formulas screened: rejected {rejected}; {told['same']} the same loss as another"
+
+
+def print_rejections(console: Console, rejections: Mapping[str, str], most: int) -> None:
+    """List formulas that were not trained, and why."""
+    for formula, why in list(rejections.items())[:most]:
+        console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _print_final(console: Console, final: Mapping[str, Any], baseline: Mapping[str, Any]) -> None:
+    """Print everyone who was judged, the best on selection first."""
+    title = f"final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
+    table = Table(title=title, caption=final["reduced"] or None)
+    for column in ("", "selection", "test", "gain on test [95% interval]"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0]))
+    for row in rows:
+        gain = _gain(row["test_ap"], baseline["test_ap"])
+        table.add_row(row["role"], _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)
+    console.print(table)
 
 
 def verdict(gain: Mapping[str, float] | None) -> str:
@@ -96,17 +126,3 @@ def print_primitives(console: Console, rows: Sequence[Mapping[str, Any]]) -> Non
         kinds = f"{', '.join(row['arguments'])} -> {row['result']}" if row["arguments"] else row["result"]
         table.add_row(row["name"], row["role"].replace("_", " "), kinds, escape(row["doc"]))
     console.print(table)
-
-
-def print_lint(console: Console, report: LintReport) -> None:
-    """Print the steps of a formula with kinds and shapes, then what is wrong."""
-    table = Table(title=report.distiller.text)
-    for column in ("step", "kind", "shape on sample features"):
-        table.add_column(column, overflow="fold")
-    for step in report.steps:
-        table.add_row(step.text, step.kind, str(tuple(step.shape)))
-    console.print(table)
-    for problem in report.problems:
-        console.print(f"problem: {problem}", soft_wrap=True, highlight=False, markup=False)
-    if not report.problems:
-        console.print("no problem found")

@@ -70,11 +70,11 @@ class Executor(Protocol):
 
     usage: Usage
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
+    def run(self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0) -> Iterator[tuple[int, Any]]:
         """Yield (index into ``tasks``, result or fault) as tasks finish, each index exactly once.
 
-        Closing the iterator early stops what still runs. One run at a time. The executor's time limit
-        holds for each task if ``limited``.
+        Closing the iterator early stops what still runs. One run at a time. The executor's time limit,
+        times ``patience``, holds for each task if ``limited``.
 
         Raises:
             Exception: what the factory raised, as itself where it can be pickled.

@@ -68,12 +68,13 @@ class PoolExecutor:
         self._failed_starts = 0
         self._running = self._draining = self._closed = False
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
+    def run(self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0) -> Iterator[tuple[int, Any]]:
         """See Executor.run; tasks are handed out in their order."""
         if self._closed or self._running:
             raise RuntimeError(f"this executor {'is closed' if self._closed else 'runs already'}")
         self._running = True
-        round_ = _Round(tasks, self._limit if limited else None, self._workers)
+        limit = self._limit * patience if limited and self._limit is not None else None
+        round_ = _Round(tasks, limit, self._workers)
         began = self._now()
         try:
             while (round_.waiting and not self._draining) or round_.busy:

@@ -26,7 +26,7 @@ class SerialExecutor:
         self._draining = self._closed = False
         self.usage = Usage()
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True) -> Iterator[tuple[int, Any]]:
+    def run(self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0) -> Iterator[tuple[int, Any]]:
         """See Executor.run; yields in the order of ``tasks``."""
         for index, task in enumerate(tasks):
             if self._closed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 from detkds_gp.errors import UserError
@@ -11,10 +12,14 @@ from detkds_gp.execution import Executor, Fault, Usage
 from detkds_gp.experiment.forecast import Forecast
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.fitness import Request, ScaleRequest
+from detkds_gp.experiment.packing import ALONE, Packing
+from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.language import Distiller
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
+
+_SHOWN = 16
+"""Waiting distillers that a listener is told of."""
 
 
 class EvaluatorError(RuntimeError):
@@ -32,8 +37,9 @@ class Answers:
         store: open for writing.
         executor: makes workers when the first answer is missing.
         listener: hears every score.
-        seed: of the search's trainings; scales are measured with it.
+        seed: of the search's trainings; scales are measured, and formulas screened, with it.
         interrupt: when it asks for an end, no further task is begun.
+        packing: which candidates a worker trains side by side.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class Answers:
         listener: Listener,
         seed: int,
         interrupt: Interrupt | None = None,
+        packing: Packing = ALONE,
     ) -> None:
         self._store = store
         self._make = executor
@@ -50,6 +57,7 @@ class Answers:
         self._listener = listener
         self._seed = seed
         self._interrupt = interrupt or Interrupt(0.0)
+        self._packing = packing
         self._forecast = Forecast()
 
     def close(self) -> None:
@@ -78,6 +86,7 @@ class Answers:
         """
         known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
         self._listener.phase(name, len(asked), len(known))
+        self._listener.asked([(niche, trial.distiller) for trial, _, niche in asked])
         missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
         for trial, distiller, _ in asked:
             if trial in known:
@@ -91,6 +100,17 @@ class Answers:
         for trial, distiller in missing:
             self._forecast.learn(trial, distiller, known[trial])
         return [known[trial] for trial, _, _ in asked]
+
+    def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
+        """Return what workers say of formulas before they are trained; the caller records it.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        asked = [ScreenRequest(formula, self._seed) for formula in formulas]
+        return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
 
     def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
         """Yield (request, answer) of preparations as they come; no time limit holds for them.
@@ -117,8 +137,16 @@ class Answers:
             resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
             trials.append(trial)
             requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
-        for index, score in self._run(requests, _failed_score):
-            yield trials[index], score, requests[index].distiller
+        waiting = dict.fromkeys(trials)
+        self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+        packs = self._packing(requests)
+        for number, answer in self._run([_request([requests[i] for i in pack]) for pack in packs], _failed_score):
+            scores = answer if isinstance(answer, list) else [answer]
+            for index in packs[number]:
+                del waiting[trials[index]]
+            self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+            for index, score in zip(packs[number], scores, strict=True):
+                yield trials[index], score, requests[index].distiller
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         known: dict[str, Scale] = {}
@@ -146,7 +174,7 @@ class Answers:
         executor, again, answered = self._executor, [], 0
         # Preparations may take hours: a request to stop abandons them at once.
         with self._interrupt.graceful(executor.drain) if limited else nullcontext():
-            for index, answer in executor.run(requests, limited=limited):
+            for index, answer in executor.run(requests, limited=limited, patience=max(map(_size, requests))):
                 answered += 1
                 if isinstance(_sound(answer), Fault):
                     again.append(index)
@@ -155,15 +183,31 @@ class Answers:
             if answered < len(requests):
                 self._interrupt.check()
             for index in sorted(again):
-                self._interrupt.check()
-                for _, answer in executor.run([requests[index]], limited=limited):
-                    yield index, fail(answer) if isinstance(_sound(answer), Fault) else answer
+                yield index, self._alone(executor, requests[index], fail, limited)
             self._interrupt.check()
+
+    def _alone(self, executor: Executor, request: Request, fail: Callable[[Fault], Any], limited: bool) -> Any:
+        """Try once more what hit a limit; the candidates of a pack one by one."""
+        if isinstance(request, PackRequest):
+            return [self._alone(executor, trial, fail, limited) for trial in request.trials]
+        self._interrupt.check()
+        for _, answer in executor.run([request], limited=limited):
+            return fail(answer) if isinstance(_sound(answer), Fault) else answer
+        self._interrupt.check()
+        raise EvaluatorError(f"no answer to {request}")
 
     @property
     def usage(self) -> Usage:
         """Return how well the workers were used so far."""
         return self._executor.usage if self._executor is not None else Usage()
+
+
+def _request(trials: Sequence[Trial]) -> Request:
+    return trials[0] if len(trials) == 1 else PackRequest(tuple(trials))
+
+
+def _size(request: Request) -> int:
+    return len(request.trials) if isinstance(request, PackRequest) else 1
 
 
 def _sound(answer: Any) -> Any:
@@ -186,3 +230,7 @@ def _failed_score(fault: Fault) -> Score:
 
 def _failed_scale(fault: Fault) -> Scale:
     return Scale(None, fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_screening(fault: Fault) -> Screening:
+    return Screening(fault.kind, fault.detail, wall_seconds=fault.wall_seconds)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detkds_gp.errors import ConfigError
+from detkds_gp.experiment.halving import climbers
 from detkds_gp.experiment.steering import End
+from detkds_gp.fitness import ProxySettings
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Costs, Store
 
@@ -21,6 +23,8 @@ _WALL = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 _GPU = re.compile(r"(\d+(?:\.\d+)?)\s*gpu-?\s?h(?:ours?)?")
 _COUNT = re.compile(r"(\d+)(?:\s*evaluations?)?")
 _CONQUER_SHARE = 1 / 3
+DISTILLED = 1.2
+"""What a training with distillation may take, against one without."""
 
 
 @dataclass(frozen=True)
@@ -70,33 +74,34 @@ class Budget:
 class Outlook:
     """How many trainings the settings plan.
 
+    A training that climbs rungs counts once for each.
+
     Attributes:
-        settings: of the search.
+        search: the search's settings.
+        proxy: the proxy's; gives the rungs.
         niches: how many knowledges are searched.
-        verdict_seeds: how many seeds the final round has.
+        verdict: the most trainings of formulas that the final round has.
+        share: the most of a budget that it may take.
     """
 
-    settings: SearchSettings
+    search: SearchSettings
+    proxy: ProxySettings
     niches: int
-    verdict_seeds: int
+    verdict: int
+    share: float
 
     def generation(self, stage: str, number: int) -> int:
         """Return the trainings of a generation, 0 after the last."""
-        sizes = self.settings.divide if stage == "divide" else self.settings.conquer
+        sizes = self.search.divide if stage == "divide" else self.search.conquer
         if number > sizes.generations:
             return 0
         each = sizes.offspring if number else sizes.population
-        return each * (self.niches if stage == "divide" else 1)
+        return sum(climbers(each, self.proxy)) * (self.niches if stage == "divide" else 1)
 
     def rest(self, stage: str, number: int) -> int:
         """Return the trainings of a stage after a generation."""
-        sizes = self.settings.divide if stage == "divide" else self.settings.conquer
+        sizes = self.search.divide if stage == "divide" else self.search.conquer
         return sum(self.generation(stage, n) for n in range(number + 1, sizes.generations + 1))
-
-    @property
-    def verdict(self) -> int:
-        """The most trainings that the final round has: the winner and the best of each knowledge."""
-        return (self.niches + 1) * self.verdict_seeds
 
     def left(self, stage: str, number: int) -> tuple[int, int]:
         """Return the trainings of search and verdict that follow a generation."""
@@ -139,7 +144,8 @@ class Meter:
         if self.budget is None:
             return None, ""
         costs, plan = self._store.costs(), self.outlook
-        left = self.budget.amount - self.spent() - self._price(plan.verdict, costs, verdict=True)
+        final = min(self._price(plan.verdict, costs, verdict=True), self.budget.amount * plan.share)
+        left = self.budget.amount - self.spent() - final
         following, first = plan.generation(stage, number + 1), plan.generation("conquer", 0)
         reason = f"{self.budget.said(self.spent())} of {self.budget.text} are spent"
         if stage == "divide":
@@ -150,6 +156,14 @@ class Meter:
                 return "search", reason
             return ("stage", reason) if following else (None, "")
         return ("search", reason) if following and left < self._price(following, costs) else (None, "")
+
+    def affords(self, places: int, seeds: int) -> int:
+        """Return how many of some formulas the rest of the budget lets the final round judge, one at least."""
+        if self.budget is None:
+            return places
+        left, costs = self.budget.amount - self.spent(), self._store.costs()
+        fitting = (n for n in range(places, 1, -1) if self._price(n * seeds, costs, verdict=True) <= left)
+        return next(fitting, 1)
 
     def remaining_seconds(self, stage: str, number: int) -> float:
         """Estimate the time from a finished generation to the end of the run, were there no budget."""
@@ -164,7 +178,7 @@ class Meter:
     def _price(self, trainings: int, costs: Costs, verdict: bool = False) -> float:
         """Estimate what trainings cost, on the careful side: a spread above the mean."""
         assert self.budget is not None
-        each = max(costs.verdict, costs.candidate[0]) if verdict else sum(costs.candidate)
+        each = DISTILLED * max(costs.verdict, costs.candidate[0]) if verdict else sum(costs.candidate)
         if self.budget.kind == "evaluations":
             return float(trainings)
         return trainings * each * self._share if self.budget.kind == "gpu" else self._seconds(trainings, each)
@@ -183,19 +197,20 @@ def session_seconds(store: Store, now: Callable[[], float] = time.time) -> float
     return total
 
 
-def check_budget(budget: Budget | None, outlook: Outlook, alone: int) -> None:
+def check_budget(budget: Budget | None, outlook: Outlook, alone: int, judging: int) -> None:
     """Refuse a budget in which not even the shortest search fits.
 
     Args:
         budget: None passes.
         outlook: what is planned.
         alone: trainings of the student without distillation.
+        judging: trainings of the shortest final round.
 
     Raises:
         ConfigError: it counts evaluations and has too few.
     """
-    least = alone + outlook.generation("divide", 0) + outlook.verdict
+    least = alone + outlook.generation("divide", 0) + judging
     if budget is not None and budget.kind == "evaluations" and budget.amount < least:
         first = outlook.generation("divide", 0)
-        parts = f"{alone} of the student alone, {first} first formulas, {outlook.verdict} to judge"
+        parts = f"{alone} of the student alone, {first} first formulas, {judging} to judge"
         raise ConfigError(f"budget is {budget.text!r}, wanted {least} evaluations or more ({parts})")

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from detkds_gp.detectors import DetectorSpec
 from detkds_gp.errors import ConfigError, nearest
-from detkds_gp.fitness import ProxySettings, TeacherTraining
+from detkds_gp.fitness import ProxySettings, ScreeningSettings, TeacherTraining
 from detkds_gp.search import SearchSettings
 from detkds_gp.settings import Settings
 from detkds_gp.training import FullTrainingSettings
@@ -135,15 +135,29 @@ class DataSettings(Settings):
 
 
 class VerdictSettings(Settings):
-    """What the winner is reported on.
+    """The final round, as it is wished for: `detkds_gp.experiment.final_round` fits it into its share.
 
     Attributes:
-        seeds: seeds that the search never used; baseline and winner are trained on each.
-        iterations: training steps; None takes the proxy's.
+        seeds: seeds that the search never used; everyone judged is trained on each.
+        iterations: training steps; None takes twice the proxy's.
+        finalists: the best formulas of the search that are judged, besides the best of every knowledge.
+        rivals: what is judged beside them, by the name it is shown under: a distiller of the zoo, or a formula;
+            those that the pair or the primitive set does not know are left out.
+        share: the most of all training that the final round may take.
     """
 
     seeds: tuple[int, ...] = (1001, 1002, 1003, 1004)
     iterations: int | None = Field(None, ge=1)
+    finalists: int = Field(2, ge=1)
+    rivals: dict[str, str] = Field(
+        default_factory=lambda: {
+            "mimic": "mimic",
+            "PKD": "pkd",
+            "CWD": "cwd",
+            "logits": "binary_kl(units(class_logits, 1))",
+        }
+    )
+    share: float = Field(0.4, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _enough(self) -> VerdictSettings:
@@ -160,6 +174,8 @@ class ExecutionSettings(Settings):
         workers: worker processes.
         gpus_per_worker: GPUs, or the share of one, that each worker takes; 0 leaves all visible to all.
         address: of a running Ray cluster; None takes RAY_ADDRESS, else starts an instance on this machine.
+        pack: candidates that a worker trains side by side on one pass of data; None: as many as fit into the free
+            memory where they share the teacher's forward pass or the decoding of images, else one.
         time_limit_seconds: for one candidate.
         grace_seconds: in which candidates at work may finish when the run is asked to stop.
     """
@@ -168,6 +184,7 @@ class ExecutionSettings(Settings):
     workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 2), ge=1)
     gpus_per_worker: float = Field(0.0, ge=0)
     address: str | None = None
+    pack: int | None = Field(None, ge=1)
     time_limit_seconds: float = Field(600.0, gt=0)
     grace_seconds: float = Field(60.0, ge=0)
 
@@ -189,6 +206,7 @@ class ExperimentConfig(Settings):
         teacher: what it learns from.
         data: the splits.
         proxy: the short training that scores a candidate.
+        screening: what is asked of a formula before it is trained.
         search: the evolution.
         verdict: the final comparison.
         full_training: what ``gp_search train`` changes of the student's own config.
@@ -210,6 +228,7 @@ class ExperimentConfig(Settings):
     teacher: TeacherSettings
     data: DataSettings
     proxy: ProxySettings = ProxySettings()
+    screening: ScreeningSettings = ScreeningSettings()
     search: SearchSettings = SearchSettings()
     verdict: VerdictSettings = VerdictSettings()
     full_training: FullTrainingSettings = FullTrainingSettings()

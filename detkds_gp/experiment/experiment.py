@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +16,29 @@ from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.execution import Executor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
+from detkds_gp.experiment.explain import Explaining, Explanation
+from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json, with_rivals
+from detkds_gp.experiment.groundwork import Groundwork
+from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.searching import run_generations
+from detkds_gp.experiment.screening import Screener
+from detkds_gp.experiment.searching import Asked, Scored, run_generations
 from detkds_gp.experiment.steered import Steered
-from detkds_gp.experiment.summary import TEACHER, Ranked, Summary
+from detkds_gp.experiment.summary import Ranked, Summary
+from detkds_gp.experiment.verdict import HELD, PLANNED
 from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
-from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, Request, TeacherRequest
-from detkds_gp.language import NONE, Distiller, PrimitiveSet
+from detkds_gp.fitness import ProxyTask, ProxyWorker
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
+from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 
 
@@ -105,7 +114,7 @@ class Experiment:
             store.begin(fingerprint)
             store.record_event("started", dropped=dropped, **provenance(self.config))
             make = partial(self._executor, task)
-            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
+            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt, self._packing(task))
             try:
                 return _Run(self, store, answers, task, listener).outcome(interrupt)
             except Stopped as stopped:
@@ -114,25 +123,42 @@ class Experiment:
             finally:
                 answers.close()
 
+    def explain(self, evaluations: int, listener: Listener | None = None) -> Explanation:
+        """Spend extra trainings on why the winner wins; they are stored like any other.
+
+        Raises:
+            UserError: as `run`, or nothing was found that could be explained.
+            Stopped: a signal asked for an end; the same call continues.
+        """
+        listener = listener or Listener()
+        task, fingerprint, _ = self._gathered(listener)
+        interrupt = Interrupt(self.config.execution.grace_seconds)
+        with interrupt.handling_signals(), Store.open(self.work_dir) as store:
+            store.begin(fingerprint)
+            make = partial(self._executor, task)
+            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
+            try:
+                return Explaining(store, answers, task, self.work_dir, listener).explain(evaluations)
+            finally:
+                answers.close()
+
     def _gathered(self, listener: Listener) -> tuple[ProxyTask, dict[str, Any], list[str]]:
         """Return the task of the workers, what the work directory is bound to, and the inputs left out."""
         check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set)
         task = prepare(self.config, materials, self.work_dir, listener)
-        self.config = spelled_out(self.config, task.primitive_set, task.pair, listener)
+        config = spelled_out(self.config, task.primitive_set, task.pair, listener)
+        self.config = with_rivals(config, task.primitive_set, listener.say)
         kept = task.primitive_set.declarations
         dropped = [name for name in materials.primitive_set.declarations if name not in kept]
         return task, materials.fingerprint(self.config), dropped
 
+    def _packing(self, task: ProxyTask) -> Packing:
+        execution = self.config.execution
+        return Packing(execution.pack or pack_size(task, execution.workers), execution.workers)
+
     def _executor(self, task: ProxyTask) -> Executor:
-        return make_executor(self.config, ProxyWorker(task), task.primitive_set)
-
-
-def _written(path: Path | None) -> bool:
-    return path is None or path.exists()
-
-
-_WHO = {TeacherRequest: "teacher", ProbeRequest: "student for calibration"}
+        return make_executor(self.config, ProxyWorker(task, self.config.screening), task.primitive_set)
 
 
 class _Run:
@@ -150,74 +176,72 @@ class _Run:
         self.summary = Summary(store, task.primitive_set)
 
     def outcome(self, interrupt: Interrupt) -> Outcome:
-        steered = Steered(self.config, self.store, self.task.primitive_set, Inbox(self.work_dir), self.listener)
+        grammar = self.task.primitive_set
+        final = self._planned(plan_final_round(self.config, len(grammar.niches)))
+        steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
         self._prepare()
-        search = Search(self.task.primitive_set, self.config.search, self.config.seed)
-        scored = steered.watched(self.answers, interrupt)
+        search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
+        scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
+        if self.config.proxy.rungs:
+            scored = self._cleared(scored)
         run_generations(search, self.store, self.summary.trial, scored, steered.decide, self.listener)
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
                 f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
             )
-        self._verdict(ranking)
-        self._write(ranking[0])
+        self._judge(ranking, steered.meter.affords(final.places, len(final.seeds)), final)
+        best = self.summary.winner(ranking) or ranking[0]
+        self._write(best)
         self.store.record_event("finished")
-        return Outcome(ranking[0].distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
+        return Outcome(best.distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
+
+    def _cleared(self, scored: Scored) -> Scored:
+        """Remove the trainings that wait on rungs when their generation is answered."""
+
+        def answer(phase: str, asked: Asked) -> list[Score]:
+            scores = scored(phase, asked)
+            shutil.rmtree(self.task.rungs, ignore_errors=True)
+            return scores
+
+        return answer
+
+    def _planned(self, final: FinalRound) -> FinalRound:
+        """Record the plan of the final round, once."""
+        if not self.store.events(PLANNED):
+            self.store.record_event(PLANNED, **vars(final))
+            if final.reduced:
+                self.listener.say(final.reduced)
+        return final
+
+    def _screen(self) -> Screen:
+        if not self.config.screening.active:
+            return pass_all
+        return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
 
     def _prepare(self) -> None:
-        """Train and score the teacher and, beside it, the students without distillation."""
-        trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in self.config.baseline_seeds]
-        asked = [*trials, *self.summary.verdict_trials(NONE)]
-        missing: list[Request] = [trial for trial in asked if self.store.score(trial) is None]
-        if not self.task.probe.exists():
-            missing.insert(0, ProbeRequest(self.config.baseline_seeds[0]))
-        if self.store.score(TEACHER) is None or not _written(self.task.teacher_outputs):
-            missing.insert(0, TeacherRequest())
-        total = len(asked) + len(_WHO)
-        self.listener.phase("teacher and students alone", total, total - len(missing))
-        first = missing[:1] if self.task.inherit else []  # students that inherit need the trained teacher
-        self._answer(first)
-        self._answer(missing[len(first) :])
-        self._check_baseline([self._known(trial) for trial in trials], self._known(TEACHER))
+        seeds = self.config.baseline_seeds
+        trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in seeds]
+        groundwork = Groundwork(self.task, self.store, self.answers, self.listener)
+        groundwork.lay([*trials, *self.summary.verdict.trials(NONE)], seeds[0])
+        groundwork.check(trials, self.config.require_better_teacher)
 
-    def _answer(self, requests: Sequence[Request]) -> None:
-        for request, answer in self.answers.prepared(requests):
-            if isinstance(request, Trial):
-                self.store.record_score(request, answer, NONE)
-            elif isinstance(request, TeacherRequest) and self.store.score(TEACHER) is None:
-                self.store.record_score(TEACHER, answer, TEACHER.distiller)
-            self.listener.answered(_WHO.get(type(request), "student alone"), answer)
-
-    def _known(self, trial: Trial) -> Score:
-        score = self.store.score(trial)
-        assert score is not None
-        return score
-
-    def _check_baseline(self, alone: Sequence[Score], teacher: Score) -> None:
-        for who, score in [("teacher", teacher), *(("student alone", score) for score in alone)]:
-            if not score.ok:
-                got = f"the {who} fails to train: {score.failure} ({score.detail})"
-                raise DetectorError(f"{got}; lower its optimizer.lr and use another --work-dir")
-        reached, ceiling = [score.ap or 0.0 for score in alone], teacher.ap or 0.0
-        best = max(reached)
-        self.listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
-        if ceiling <= best and self.config.require_better_teacher:
-            raise DetectorError(
-                f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
-                "give a better teacher, or set require_better_teacher=False to go on"
-            )
-
-    def _verdict(self, ranking: list[Ranked]) -> None:
-        """Train baseline, winner and every knowledge's best on seeds that the search never used."""
-        rivals = {ranking[0].text: ranking[0].distiller, NONE: Distiller()}
-        rivals |= {ranked.text: ranked.distiller for ranked in self.summary.champions(ranking).values()}
+    def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
+        """Hold the final round; who is judged is recorded once."""
+        rivals = self.config.verdict.rivals
+        known = {text: parse_distiller(text, self.task.primitive_set) for text in rivals.values()}
+        known |= {ranked.text: ranked.distiller for ranked in ranking}
+        if not self.store.events(HELD):
+            champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
+            chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)
+            self.store.record_event(HELD, **to_json(final, chosen))
+        verdict = self.summary.verdict
         asked = [
-            (trial, distiller, "verdict")
-            for text, distiller in rivals.items()
-            for trial in self.summary.verdict_trials(text)
+            (trial, known[finalist.text], "final")
+            for finalist in verdict.finalists
+            for trial in verdict.trials(finalist.text)
         ]
-        self.answers.scores("verdict", asked)
+        self.answers.scores("final round", asked)
 
     def _write(self, best: Ranked) -> None:
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):

@@ -17,6 +17,15 @@ class Listener:
     def phase(self, name: str, total: int, known: int) -> None:
         """Take the start of a group of trainings: how many, and how many of them were answered before."""
 
+    def asked(self, candidates: Sequence[tuple[str, str]]) -> None:
+        """Take the candidates of a phase: (niche, text of the distiller)."""
+
+    def waiting(self, texts: Sequence[str]) -> None:
+        """Take the first of the distillers still to be trained, those at work before all; told with every answer."""
+
+    def outlook(self, seconds: float) -> None:
+        """Take the estimated time to the end of all that is planned."""
+
     def answered(self, niche: str, score: Score | None) -> None:
         """Take the score of one training of the phase; None where a training has none."""
 

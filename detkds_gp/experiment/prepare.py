@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from detkds_gp.data.coco import CocoSplit, data_hash, load_split
 from detkds_gp.data.digits import make_digits
-from detkds_gp.detectors import Pair, detector_config
+from detkds_gp.detectors import DetectorSpec, Pair, detector_config
 from detkds_gp.errors import DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
 from detkds_gp.experiment.listener import Listener
@@ -152,7 +152,7 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
             listener.say(line)
     size, settings = config.proxy.image_size, config.teacher.train
     return ProxyTask(
-        student=wired.specs["student"],
+        student=_started(config, wired.specs["student"]),
         teacher=with_checkpoint(wired.specs["teacher"], train, size, settings, Path(config.cache_dir)),
         teacher_training=settings,
         splits=materials.splits,
@@ -161,8 +161,17 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
         pair=wired.pair,
         teacher_outputs=_teacher_outputs(config, grammar, wired.pair, len(train.images), work_dir, listener),
         files=work_dir,
+        student_numbers=sum(parameter.numel() for parameter in wired.student.parameters()),
         inherit=config.init_student_from_teacher,
     )
+
+
+def _started(config: ExperimentConfig, student: DetectorSpec) -> DetectorSpec:
+    """Return what builds the students that trainings start from."""
+    if config.proxy.start != "random":
+        return student
+    bare = {"model.init_cfg": None, "model.backbone.init_cfg": None}
+    return replace(student, overrides={**student.overrides, **bare}, checkpoint=None)
 
 
 def _teacher_outputs(

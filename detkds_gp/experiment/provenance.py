@@ -20,6 +20,7 @@ def provenance(config: ExperimentConfig) -> dict[str, Any]:
     """Return what is recorded with the start of a session, as JSON values."""
     return {
         "command": sys.argv,
+        "config": config.model_dump(mode="json"),
         "process": os.getpid(),
         "host": platform.node(),
         "platform": platform.platform(),

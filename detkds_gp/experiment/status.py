@@ -10,6 +10,9 @@ from typing import Any
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, session_seconds
 from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.experiment.screening import screening_counts
+from detkds_gp.experiment.verdict import Verdict
+from detkds_gp.fitness import ProxySettings
 from detkds_gp.language import NONE
 from detkds_gp.score import Trial
 from detkds_gp.search import SearchSettings
@@ -21,8 +24,8 @@ def read_status(work_dir: Path) -> dict[str, Any]:
 
     Returns:
         ``state`` (running, finished, stopped), ``process``, ``phase``, ``done`` and ``total`` of its trainings,
-        ``trained``, ``failed``, ``best`` AP by niche, ``elapsed_seconds``, ``eta_seconds``, ``idle_share``,
-        ``budget``, ``spent``, ``waiting`` injections.
+        ``trained``, ``failed``, ``screening``, ``best`` AP by niche, ``elapsed_seconds``, ``eta_seconds``,
+        ``idle_share``, ``budget``, ``spent``, ``waiting`` injections.
 
     Raises:
         StoreError: there is no readable store, or nothing was started there.
@@ -60,6 +63,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "total": meter.outlook.verdict if judging else len(current) or None,
         "trained": sum(score.ok for score in known),
         "failed": sum(not score.ok for score in known),
+        "screening": screening_counts(store),
         "best": best,
         "elapsed_seconds": _elapsed(store, running=writer is not None),
         "eta_seconds": _eta(meter, last, len(current) - done, len(judging), finished),
@@ -74,7 +78,14 @@ def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
     started = store.events("started")
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
-    outlook = Outlook(SearchSettings.model_validate(config["search"]), niches, len(config["verdict"]["seeds"]))
+    verdict = Verdict(store)
+    outlook = Outlook(
+        SearchSettings.model_validate(config["search"]),
+        ProxySettings.model_validate(config["proxy"]),
+        niches,
+        verdict.places * len(verdict.seeds),
+        config["verdict"]["share"],
+    )
     return Meter(budget, outlook, store, session.get("workers", 1), session.get("gpus_per_worker") or 1.0)
 
 

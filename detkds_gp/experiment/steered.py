@@ -5,6 +5,7 @@ from __future__ import annotations
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, check_budget
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
@@ -24,17 +25,25 @@ class Steered:
         primitive_set: the grammar of the search.
         inbox: of the work directory; a wish to stop that was left for an earlier run is forgotten.
         listener: hears of decisions and of the time left.
+        final: the final round that is planned.
 
     Raises:
         ConfigError: the budget cannot be read, or holds no search.
     """
 
     def __init__(
-        self, config: ExperimentConfig, store: Store, primitive_set: PrimitiveSet, inbox: Inbox, listener: Listener
+        self,
+        config: ExperimentConfig,
+        store: Store,
+        primitive_set: PrimitiveSet,
+        inbox: Inbox,
+        listener: Listener,
+        final: FinalRound,
     ) -> None:
         budget = None if config.budget is None else Budget.parse(config.budget)
-        outlook = Outlook(config.search, len(primitive_set.niches), len(config.verdict.seeds))
-        check_budget(budget, outlook, len(config.baseline_seeds) + len(config.verdict.seeds))
+        niches, seeds = len(primitive_set.niches), len(final.seeds)
+        outlook = Outlook(config.search, config.proxy, niches, final.trainings, config.verdict.share)
+        check_budget(budget, outlook, len(config.baseline_seeds) + seeds, seeds)
         workers = 1 if config.execution.executor == "serial" else config.execution.workers
         self.meter = Meter(budget, outlook, store, workers, config.execution.gpus_per_worker or 1.0)
         self._steering = Steering(store, inbox, primitive_set, self.meter.ends, listener.say)
@@ -49,6 +58,7 @@ class Steered:
         decision = self._steering.decide(stage, number, last)
         if not replayed:
             self._listener.say(self._outlook(stage, number))
+            self._listener.outlook(self.meter.remaining_seconds(stage, number))
         return decision
 
     def watched(self, answers: Answers, interrupt: Interrupt) -> Scored:

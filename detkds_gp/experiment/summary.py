@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
-from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.experiment.final_round import Finalist
+from detkds_gp.experiment.screening import screening_counts
+from detkds_gp.experiment.verdict import Verdict
+from detkds_gp.fitness import ProxySettings
+from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store
@@ -54,19 +59,17 @@ class Summary:
         self._store = store
         self.primitive_set = primitive_set
         self.config: Mapping[str, Any] = fingerprint["config"]
-        proxy, verdict = self.config["proxy"], self.config["verdict"]
-        self.iterations: int = proxy["iterations"]
-        self.verdict_iterations: int = verdict["iterations"] or self.iterations
-        self.verdict_seeds: Sequence[int] = verdict["seeds"]
+        self.proxy = ProxySettings.model_validate(self.config["proxy"])
         self.baseline_seeds: Sequence[int] = self.config["baseline_seeds"]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the final round says so far."""
+        return Verdict(self._store)
 
     def trial(self, text: str) -> Trial:
         """Return the search's question about a distiller."""
-        return Trial(text, self.iterations, self.baseline_seeds[0])
-
-    def verdict_trials(self, text: str) -> list[Trial]:
-        """Return the verdict's questions about a distiller: one for each seed."""
-        return [Trial(text, self.verdict_iterations, seed, test=True) for seed in self.verdict_seeds]
+        return Trial(text, self.proxy.iterations, self.baseline_seeds[0])
 
     def ranking(self) -> list[Ranked]:
         """Return every scored distiller of the search, best first; equal APs by cost, then by age.
@@ -91,17 +94,19 @@ class Summary:
                 best.setdefault(ranked.birth.niche, ranked)
         return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
 
-    def verdict(self, text: str) -> tuple[list[float | None], Interval | None]:
-        """Return a distiller's test APs by verdict seed, and its gain once both sides are complete."""
-        treated, baseline = self._verdict_aps(text), self._verdict_aps(NONE)
-        if not treated or not baseline or None in treated or None in baseline:
-            return treated, None
-        return treated, paired_gain([ap or 0.0 for ap in treated], [ap or 0.0 for ap in baseline])
+    def winner(self, ranking: Sequence[Ranked]) -> Ranked | None:
+        """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
+        name = self.verdict.winner()
+        if name is None:
+            return ranking[0] if ranking else None
+        found = next((ranked for ranked in ranking if ranked.text == name.text), None)
+        return found or self._rival(name)
 
-    def _verdict_aps(self, text: str) -> list[float | None]:
-        """Return the test AP of every verdict seed, None where there is none; empty while none is known."""
-        scores = [self._store.score(trial) for trial in self.verdict_trials(text)]
-        return [s.test_ap if s is not None else None for s in scores] if any(scores) else []
+    def _rival(self, finalist: Finalist) -> Ranked:
+        judged = self.verdict.judged(finalist)
+        distiller = parse_distiller(judged.formula, self.primitive_set)
+        known = self._store.score(self.trial(finalist.text)) or Score(fmean(judged.selection_aps))
+        return Ranked(distiller, finalist.text, Birth(finalist.text, "rival", finalist.role, 0, ()), known)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract of ``gp_search show --json``; what is not known yet is null or empty.
@@ -110,39 +115,38 @@ class Summary:
         """
         ranking = self.ranking()
         teacher = self._store.score(TEACHER)
-        baseline = [self._store.score(Trial(NONE, self.iterations, seed)) for seed in self.baseline_seeds]
+        baseline = [self._store.score(Trial(NONE, self.proxy.iterations, seed)) for seed in self.baseline_seeds]
+        alone = [score.ap for score in baseline if score is not None and score.ap is not None]
+        verdict, winner = self.verdict, self.winner(ranking)
         return {
             "teacher": {
                 "test_ap": teacher.test_ap if teacher else None,
                 "selection_ap": teacher.ap if teacher else None,
             },
             "baseline": {
-                "test_ap": self._verdict_aps(NONE),
-                "selection_ap": [score.ap for score in baseline if score is not None and score.ok],
+                "test_ap": verdict.alone.test_aps,
+                "selection_ap": alone,
+                "resolution": resolution(alone) if len(alone) > 1 else None,
             },
-            "best": self._best(ranking[0]) if ranking else None,
-            "niches": {niche: self._champion(ranked) for niche, ranked in self.champions(ranking).items()},
+            "best": {**winner.distiller.to_json(), **self._told(winner)} if winner else None,
+            "niches": {
+                niche: {"formula": ranked.distiller.text, **self._told(ranked)}
+                for niche, ranked in self.champions(ranking).items()
+            },
+            "final": verdict.to_json(),
             "counts": self._counts(),
+            "screening": screening_counts(self._store),
             "wall_seconds": self._wall_seconds(),
         }
 
-    def _champion(self, ranked: Ranked) -> dict[str, Any]:
-        test_ap, gain = self.verdict(ranked.text)
-        return {
-            "formula": ranked.distiller.text,
-            "selection_ap": ranked.score.ap,
-            "test_ap": test_ap,
-            "gain": gain.to_json() if gain else None,
-        }
+    def rejections(self) -> dict[str, str]:
+        """Return by formula why screening did not let it be trained, the last one first."""
+        records = reversed(self._store.screenings())
+        return {r.tree: f"{r.screening.failure}: {r.screening.detail}" for r in records if not r.screening.ok}
 
-    def _best(self, ranked: Ranked) -> dict[str, Any]:
-        test_ap, gain = self.verdict(ranked.text)
-        return {
-            **ranked.distiller.to_json(),
-            "selection_ap": ranked.score.ap,
-            "test_ap": test_ap,
-            "gain": gain.to_json() if gain else None,
-        }
+    def _told(self, ranked: Ranked) -> dict[str, Any]:
+        judged = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche))
+        return {"selection_ap": ranked.score.ap, **judged.to_json()}
 
     def _counts(self) -> dict[str, int]:
         counts = {"generated": 0, "duplicates": 0, "rejected": 0, "trained": 0, "failed": 0}

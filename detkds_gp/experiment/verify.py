@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
+from detkds_gp.experiment.screening import Screener, UnheardError, unheard
+from detkds_gp.experiment.searching import Asked
 from detkds_gp.experiment.steering import recorded_decision
 from detkds_gp.experiment.summary import Summary, opened
+from detkds_gp.fitness import ScreeningSettings
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.score import Score
 from detkds_gp.search import Candidate, Search, SearchSettings
+from detkds_gp.search.screening import pass_all
 from detkds_gp.store import Birth, Store
 
 Place = tuple[str, int]
@@ -77,21 +82,36 @@ class _Replay:
                 yield f"{name} is {version} here, {known} in the record"
 
     def _generations(self) -> Iterator[str]:
+        try:
+            yield from self._replayed()
+        except UnheardError:  # not even the first generation was screened
+            return
+
+    def _search(self) -> Search:
         config = self._summary.config
-        search = Search(self._grammar, SearchSettings.model_validate(config["search"]), config["seed"])
+        settings = SearchSettings.model_validate(config["search"])
+        screened = ScreeningSettings.model_validate(config["screening"]).active
+        screen = Screener(self._store, self._grammar, unheard) if screened else pass_all
+        return Search(self._grammar, settings, config["seed"], screen=screen)
+
+    def _replayed(self) -> Iterator[str]:
+        search = self._search()
         while candidates := search.ask():
             place = candidates[0].stage, candidates[0].generation
             if self._births[place] != [_birth(candidate) for candidate in candidates]:
                 if self._births[place] or self._store.generation(*place):
                     yield f"{_named(place)}: {_first_difference(candidates, self._births[place])}"
                 return
-            scores = self._scores(candidates)
+            try:
+                scores = self._scores(candidates)
+            except _UnansweredError:
+                return
             decision = recorded_decision(self._store, *place)
-            if scores is None or decision is None:
+            if decision is None:
                 return
             decision.apply(search)
             logged = len(search.logbook)
-            search.tell(scores)
+            heard = self._told(search, scores)
             told = {"counts": search.counts, "niches": [dict(record) for record in search.logbook[logged:]]}
             if (generation := self._store.generation(*place)) is None:
                 return
@@ -99,12 +119,32 @@ class _Replay:
                 yield f"{_named(place)}: its counts or statistics are not the recorded ones"
                 return
             self._done[place] = len(candidates)
+            if not heard:
+                return
         self._complete = True
 
-    def _scores(self, candidates: Sequence[Candidate]) -> list[Score] | None:
-        scores = [self._store.score(self._summary.trial(candidate.distiller.text)) for candidate in candidates]
-        known = [score for score in scores if score is not None]
-        return known if len(known) == len(candidates) else None
+    def _told(self, search: Search, scores: Sequence[Score]) -> bool:
+        """Tell the search; whether it could make its next generation of what is recorded."""
+        try:
+            search.tell(scores)
+        except UnheardError:
+            return False
+        return True
+
+    def _scores(self, candidates: Sequence[Candidate]) -> list[Score]:
+        return climbing(self._summary.proxy, self._recorded)(
+            "", [(self._summary.trial(c.distiller.text), c.distiller, c.niche) for c in candidates]
+        )
+
+    def _recorded(self, phase: str, asked: Asked) -> list[Score]:
+        scores = [score for trial, *_ in asked if (score := self._store.score(trial)) is not None]
+        if len(scores) < len(asked):
+            raise _UnansweredError
+        return scores
+
+
+class _UnansweredError(Exception):
+    """The record ends within a generation."""
 
 
 def _dropped(store: Store, primitive_set: PrimitiveSet) -> list[str]:

@@ -4,8 +4,9 @@ from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import kept_bytes
+from detkds_gp.fitness.probing import probes_of
 from detkds_gp.fitness.proxy import ProxyTraining
-from detkds_gp.fitness.settings import ProxySettings
+from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings
 from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
 from detkds_gp.fitness.worker import (
@@ -14,6 +15,7 @@ from detkds_gp.fitness.worker import (
     ProxyWorker,
     Request,
     ScaleRequest,
+    ScreenRequest,
     StartRequest,
     TeacherRequest,
 )
@@ -28,12 +30,15 @@ __all__ = [
     "ProxyWorker",
     "Request",
     "ScaleRequest",
+    "ScreenRequest",
+    "ScreeningSettings",
     "SplitImages",
     "StartRequest",
     "TeacherRequest",
     "TeacherTraining",
     "felt",
     "kept_bytes",
+    "probes_of",
     "scale_of",
     "squared_gradient",
     "with_checkpoint",

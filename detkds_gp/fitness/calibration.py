@@ -69,7 +69,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
         StoreError: if the probe student or the kept teacher outputs cannot be read.
     """
     started = time.perf_counter()
-    model = _probe_model(proxy, formula, seed)
+    model = probe_model(proxy, formula, seed)
     task, distilled = 0.0, 0.0
     batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
     for iteration, (batch, teacher) in enumerate(batches):
@@ -89,7 +89,13 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     return Scale(scale_of(task, distilled), wall_seconds=seconds)
 
 
-def _probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
+def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
+    """Make the probe student of a seed with a distiller's loss and adapters, in train mode.
+
+    Raises:
+        FormulaError: the formula cannot be read.
+        StoreError: the probe student cannot be read.
+    """
     model = proxy.model(parse_distiller(formula, proxy.task.primitive_set), seed)
     model.student.load_state_dict(read_weights(proxy.task.probe))
     model.train()

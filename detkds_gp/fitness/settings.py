@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from detkds_gp.errors import nearest
+from detkds_gp.losses.screening import CHECK_NAMES
+from detkds_gp.settings import Settings
 from detkds_gp.training import OptimizerSettings
 
 Pixels = Annotated[int, Field(ge=32)]
@@ -29,8 +32,8 @@ class ProxySettings(OptimizerSettings):
             same.
         memory_limit_mb: for decoded images in each process, in MiB; beyond it they are read from disk.
         teacher_precision: what the teacher says is rounded to it, kept or not.
-        teacher_memory_mb: for the kept teacher outputs in each process, in MiB, on the device; beyond it they are
-            mapped from the disk.
+        teacher_memory_mb: for the kept teacher outputs in the memory of a GPU, in MiB; beyond it, and on a CPU, they
+            are mapped from the disk: processes share the pages that are in memory.
         teacher_limit_mb: for the kept teacher outputs, in MiB on disk; beyond it the teacher runs at every step.
         calibration_iterations: steps of plain training after which scales are measured.
         calibration_batches: batches a scale is measured on.
@@ -61,3 +64,29 @@ class ProxySettings(OptimizerSettings):
                 f"proxy.rungs are {list(self.rungs)}, wanted rising numbers below proxy.iterations {self.iterations}"
             )
         return self
+
+
+class ScreeningSettings(Settings):
+    """What is asked of a formula before it is trained.
+
+    Attributes:
+        off: names of checks that are left out.
+        identity: whether formulas that are the same loss up to a positive factor share one training; else only
+            those of equal text do.
+    """
+
+    off: tuple[str, ...] = ()
+    identity: bool = True
+
+    @field_validator("off")
+    @classmethod
+    def _known(cls, off: tuple[str, ...]) -> tuple[str, ...]:
+        for name in off:
+            if name not in CHECK_NAMES:
+                raise ValueError(f"screening.off names {name!r}, no check{nearest(name, CHECK_NAMES)}")
+        return off
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is asked at all."""
+        return self.identity or not set(CHECK_NAMES) <= set(self.off)

@@ -26,6 +26,7 @@ class ProxyTask:
         pair: what student and teacher share; names the classes of both.
         teacher_outputs: file of the kept teacher outputs; None: the teacher runs at every step.
         files: the folder of everything that is kept between trainings.
+        student_numbers: how many parameters the student has.
         inherit: whether the student starts with the teacher's neck and head where shapes agree.
     """
 
@@ -38,6 +39,7 @@ class ProxyTask:
     pair: Pair
     teacher_outputs: Path | None
     files: Path
+    student_numbers: int
     inherit: bool = False
 
     @property

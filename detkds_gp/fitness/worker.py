@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 from detkds_gp.errors import UserError
 from detkds_gp.fitness.calibration import measure_scale, write_probe, write_start
+from detkds_gp.fitness.probing import probes_of
 from detkds_gp.fitness.proxy import ProxyTraining
+from detkds_gp.fitness.settings import ScreeningSettings
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.losses.screening import Screen
+from detkds_gp.score import Scale, Score, Screening, Trial
 
 
 @dataclass(frozen=True)
 class ScaleRequest:
     """Measure the scale of a tree at the plan of a seed."""
+
+    formula: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class ScreenRequest:
+    """Screen a tree on probes of the images and the initial student of a seed."""
 
     formula: str
     seed: int
@@ -46,25 +58,36 @@ class TeacherRequest:
     """Train the teacher if it has no checkpoint, score it, and write its kept outputs."""
 
 
-Request = Trial | PackRequest | ScaleRequest | ProbeRequest | StartRequest | TeacherRequest
-Answer = Score | list[Score] | Scale | UserError | None
+Request = Trial | PackRequest | ScaleRequest | ScreenRequest | ProbeRequest | StartRequest | TeacherRequest
+Answer = Score | list[Score] | Scale | Screening | UserError | None
 
 
 @dataclass(frozen=True)
 class ProxyWorker:
-    """Makes, in a worker process, the callable that answers requests."""
+    """Makes, in a worker process, the callable that answers requests.
+
+    Attributes:
+        task: what is trained, and on what.
+        screening: what is asked of formulas before.
+    """
 
     task: ProxyTask
+    screening: ScreeningSettings = field(default_factory=ScreeningSettings)
 
     def __call__(self) -> Callable[[Request], Answer]:
         """Make the callable; it loads images and teacher outputs once, when they are first needed.
 
         Returns:
             what gives a Score for a Trial or TeacherRequest, a list of them for a PackRequest, a Scale for a
-            ScaleRequest, None for a ProbeRequest or StartRequest, and the error itself where the user can mend it
-            (a broken image or file).
+            ScaleRequest, a Screening for a ScreenRequest, None for a ProbeRequest or StartRequest, and the error
+            itself where the user can mend it (a broken image or file).
         """
         proxy = ProxyTraining(self.task)
+
+        @cache
+        def screen(seed: int) -> Screen:
+            probes, asked = probes_of(proxy, seed), self.screening
+            return Screen(probes, self.task.primitive_set, asked.off, asked.identity)
 
         def answer(request: Request) -> Answer:
             try:
@@ -79,6 +102,8 @@ class ProxyWorker:
                 return proxy.together(request.trials)
             if isinstance(request, ScaleRequest):
                 return measure_scale(proxy, request.formula, request.seed)
+            if isinstance(request, ScreenRequest):
+                return screen(request.seed)(request.formula)
             if isinstance(request, TeacherRequest):
                 return proxy.prepare_teacher()
             write = write_start if isinstance(request, StartRequest) else write_probe

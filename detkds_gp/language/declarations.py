@@ -100,6 +100,11 @@ class Declaration:
         """The one knowledge a sided input belongs to; empty for anything else."""
         return self.niches[0] if self.role == "input" and self.result.sided else ""
 
+    @property
+    def determined(self) -> bool:
+        """Whether its result follows from its arguments alone; losses that are not are told apart by text only."""
+        return not (self.random or self.learned)
+
     def belongs_to(self, niche: str) -> bool:
         """Whether formulas of a knowledge may use it."""
         return not self.niches or niche in self.niches

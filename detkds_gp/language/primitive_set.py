@@ -130,6 +130,15 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         """Return the set without some inputs: knowledge that two detectors do not share."""
         return PrimitiveSet(self.name, *self._parted(name for name in self.declarations if name not in inputs))
 
+    def extended(self, name: str, *declarations: Declaration, known: Sequence[Declaration] = ()) -> PrimitiveSet:
+        """Return a set with more to grow from, and more to know.
+
+        Raises:
+            DeclarationError: for a name that is taken.
+        """
+        grown, named = self._parted(self.declarations)
+        return PrimitiveSet(name, (*grown, *declarations), (*named, *known))
+
     def fingerprint(self) -> str:
         """Return a hash of every declaration and of its source code."""
         rows = describe(self.declarations)

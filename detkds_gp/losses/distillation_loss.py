@@ -17,6 +17,9 @@ from detkds_gp.losses.program import Instruction, Pair, Part, compile_tree, run
 Knowledge = Mapping[str, Sequence[Pair]]
 """By input name, (student, teacher) of every level; a shared field stands on both sides."""
 
+MACHINE_FAULTS = ("memory", "ALLOC_FAILED", "CUDA error")
+"""Words of errors that are no fault of the formula that met them."""
+
 
 @dataclass(frozen=True)
 class LossTerms:
@@ -117,14 +120,14 @@ class DistillationLoss(nn.Module):
             for term, program in zip(self.distiller.terms, self.programs, strict=True):
                 factor = term.weight * float(term.scale or 0.0)
                 per_level = [
-                    run(program, inputs, self._parts(program, level))
+                    run(program, inputs, self.parts_of(program, level))
                     for level, inputs in enumerate(_by_level(program, knowledge))
                 ]
                 levels[term.knowledge] = torch.stack(per_level) * factor
         means = [losses.mean() for losses in levels.values()]
         return LossTerms(sum(means[1:], means[0]) if means else torch.zeros(()), levels)
 
-    def _parts(self, program: Sequence[Instruction], level: int) -> dict[str, Part]:
+    def parts_of(self, program: Sequence[Instruction], level: int) -> dict[str, Part]:
         """Return the modules of one level; none while they are not made."""
         texts = learned_texts(program) if len(self.parts) else []
         return {text: cast("Any", self.parts[text.translate(DOTLESS)])[level] for text in texts}

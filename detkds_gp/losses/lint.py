@@ -1,4 +1,4 @@
-"""Checks of a formula before any training: kinds, shapes, values, gradients."""
+"""A formula under the checks, by itself: every step with its kind and shape, every check with its numbers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from detkds_gp.language import (
 )
 from detkds_gp.language.contract import sample
 from detkds_gp.language.tree import Node
-from detkds_gp.losses.distillation_loss import DistillationLoss
 from detkds_gp.losses.parts import build_parts, shapes_of
 from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
+from detkds_gp.losses.screening import POOL, Probe, Probes, Screen
 
-MAP_SIZE = (2, 8, 9, 11)
-ROWS, WIDTH = 198, 8
+IMAGES = 2
+MAP_SIZE = (8, 9, 11)
+ROWS, WIDTH = 99, 8
 ROWS_A_BOX = 4  # left, top, right, bottom
 
 
@@ -40,67 +41,115 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one check says of one tree.
+
+    Attributes:
+        knowledge: of the tree.
+        check: its name.
+        passed: whether the tree has what the check asks for.
+        numbers: behind the verdict.
+        reason: why a tree that fails is not trained.
+    """
+
+    knowledge: str
+    check: str
+    passed: bool
+    numbers: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class LintReport:
     """What the checks say of a distiller.
 
     Attributes:
         distiller: the distiller read.
-        steps: its operations in the order they are computed, with shapes on sample knowledge.
-        problems: what is wrong, as ``check: reason``; empty for a sound formula.
+        steps: its operations in the order they are computed, with shapes on the probes.
+        findings: of every check on every tree, as far as the tree can be computed.
+        problems: what is wrong, as ``check: reason (numbers)``; empty for a sound formula.
     """
 
     distiller: Distiller
     steps: tuple[Step, ...]
+    findings: tuple[Finding, ...]
     problems: tuple[str, ...]
 
 
-def lint(text: str, primitive_set: PrimitiveSet) -> LintReport:
-    """Parse a distiller, compute every step on sample knowledge, and check values and gradients.
+def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, off: Sequence[str] = ()) -> LintReport:
+    """Parse a distiller, compute every step, and run all checks on each of its trees.
+
+    Args:
+        text: the distiller.
+        primitive_set: whose primitives it names.
+        probes: features of a pair of detectors; None: sample features, drawn at random.
+        off: names of checks that are left out.
 
     Raises:
         FormulaError: if the text cannot be read.
     """
     distiller = parse_distiller(text, primitive_set)
-    measured = distiller.with_scales(dict.fromkeys(distiller.uncalibrated, 1.0))
     steps: list[Step] = []
+    findings: list[Finding] = []
+    problems: list[str] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        knowledge = sample_knowledge(primitive_set)
-        try:
-            for term in measured.terms:
-                steps += computed_steps(term.tree, primitive_set, knowledge)
-            loss = DistillationLoss(measured, primitive_set).build(shapes_of(knowledge), seed=0)
-            problems = _problems(loss, knowledge)
-        except (RuntimeError, ValueError, TypeError) as error:
-            problems = [f"shape: {error}".splitlines()[0]]
-    return LintReport(distiller, tuple(steps), tuple(problems))
+        screen = Screen(probes or sampled_probes(primitive_set), primitive_set, off)
+        for term in distiller.terms:
+            try:
+                steps += computed_steps(term.tree, primitive_set, screen.probes.far.knowledge)
+                for check, outcome in screen.outcomes(screen.evidence(term)):
+                    findings.append(Finding(term.knowledge, check.name, outcome.passed, outcome.numbers, check.reason))
+            except (RuntimeError, ValueError, TypeError, LookupError) as error:
+                problems.append(f"shape: {error}".splitlines()[0])
+    problems += [f"{f.check}: {f.reason} ({f.numbers})" for f in findings if not f.passed]
+    return LintReport(distiller, tuple(steps), tuple(findings), tuple(problems))
 
 
-def sample_knowledge(primitive_set: PrimitiveSet) -> dict[str, list[Pair]]:
+def sampled_probes(primitive_set: PrimitiveSet) -> Probes:
+    """Draw probes of one level from torch's global generator, for formulas without a pair of detectors."""
+    pool = sample_knowledge(primitive_set, POOL)
+
+    def make(images: Sequence[int]) -> Probe:
+        chosen = {name: [_of_images(pair, images) for pair in levels] for name, levels in pool.items()}
+        sided = {name: chosen[name] for name in chosen if primitive_set.declarations[name].result.sided}
+        return Probe(chosen, {name: [s for s, _ in levels] for name, levels in sided.items()}, len(images))
+
+    return Probes.of(make, primitive_set)
+
+
+def _of_images(pair: Pair, images: Sequence[int]) -> Pair:
+    """Take some images of both sides; what is shared stays one tensor."""
+    student, teacher = ([x.detach().tensor_split(POOL)[i] for i in images] for x in pair)
+    taught = torch.cat(teacher).requires_grad_()
+    return (taught, taught) if pair[0] is pair[1] else (torch.cat(student).requires_grad_(), taught)
+
+
+def sample_knowledge(primitive_set: PrimitiveSet, images: int = IMAGES) -> dict[str, list[Pair]]:
     """Draw one level of every input of a set; the student's side wants a gradient."""
     knowledge: dict[str, list[Pair]] = {}
     for name, declaration in primitive_set.declarations.items():
         if declaration.role == "input":
-            size = _sample_size(declaration, primitive_set)
+            size = _sample_size(declaration, primitive_set, images)
             student, teacher = sample(declaration.result, size), sample(declaration.result, size)
             knowledge[name] = [(student.requires_grad_(), teacher)]
     return knowledge
 
 
-def _sample_size(declaration: Declaration, primitive_set: PrimitiveSet) -> tuple[int, ...]:
+def _sample_size(declaration: Declaration, primitive_set: PrimitiveSet, images: int) -> tuple[int, ...]:
     """Return a size that fits the others of its knowledge; rows beside fields of rows come four to a number."""
     kind = declaration.result
     if issubclass(kind, (Map, Field)):
-        return MAP_SIZE
+        return images, *MAP_SIZE
     if issubclass(kind, Boxes):
-        return ROWS, 4
+        return images * ROWS, 4
     inputs = [d for d in primitive_set.declarations.values() if issubclass(d.result, RowField)]
     shared = issubclass(kind, Rows) and any(field.belongs_to(declaration.niche) for field in inputs)
-    return (ROWS * ROWS_A_BOX if shared else ROWS), WIDTH
+    return images * (ROWS * ROWS_A_BOX if shared else ROWS), WIDTH
 
 
 def computed_steps(
-    tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: Mapping[str, list[Pair]]
+    tree: Sequence[Node], primitive_set: PrimitiveSet, knowledge: Mapping[str, Sequence[Pair]]
 ) -> Iterator[Step]:
     """Compute a tree on knowledge, one level, and yield every operation with its kind and shape, arguments first."""
     values: list[Value] = []
@@ -117,40 +166,5 @@ def computed_steps(
             part = parts[step.text][0] if step.text in parts else None
             value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments], part)
         values.append(value)
-        tensor = value[0] if isinstance(value, tuple) else value
+        tensor: Tensor = value[0] if isinstance(value, tuple) else value
         yield Step(step.text, step.declaration.result.__name__, tuple(tensor.shape))
-
-
-def _problems(loss: DistillationLoss, knowledge: dict[str, list[Pair]]) -> list[str]:
-    if not loss.distiller.terms:
-        return []
-    problems = []
-    total = loss(knowledge).total
-    if not total.isfinite():
-        problems.append(f"finite: the loss is {total.item()} on sample features")
-    gradients = _student_gradients(loss, knowledge, total)
-    if not any(gradient.any() for gradient in gradients):
-        problems.append("gradient: no gradient reaches the student")
-    if not all(gradient.isfinite().all() for gradient in gradients):
-        problems.append("gradient: the gradient is not finite")
-    if _one_sided(loss):
-        return problems  # what only the student passes through need not give the teacher's value back
-    equal = {name: [(teacher, teacher)] for name, [(_, teacher)] in knowledge.items()}
-    at_teacher = loss(equal).total.item()
-    if not abs(at_teacher) <= 1e-6 * max(1.0, abs(total.item())):
-        problems.append(f"zero: the loss is {at_teacher:.3g} where student equals teacher")
-    return problems
-
-
-def _one_sided(loss: DistillationLoss) -> bool:
-    """Whether a learned step acts on the student alone."""
-    steps = (step.declaration for program in loss.programs for step in program)
-    return any(declaration.sides == "student" for declaration in steps if declaration is not None)
-
-
-def _student_gradients(loss: DistillationLoss, knowledge: dict[str, list[Pair]], total: Tensor) -> list[Tensor]:
-    if not total.requires_grad:
-        return []
-    students = [student for name in loss.inputs for student, _ in knowledge[name]]
-    gradients = torch.autograd.grad(total, students, allow_unused=True)
-    return [gradient for gradient in gradients if gradient is not None]

@@ -2,11 +2,13 @@
 
 from detkds_gp.search.engine import Search, run_search
 from detkds_gp.search.individual import Candidate, Fitness, Formula, Individual, Mix
+from detkds_gp.search.screening import Finding
 from detkds_gp.search.settings import SearchSettings, StageSettings
 from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
 
 __all__ = [
     "Candidate",
+    "Finding",
     "Fitness",
     "Formula",
     "Individual",

@@ -24,6 +24,7 @@ from detkds_gp.search.conquer import conquer_stage
 from detkds_gp.search.divide import divide_stage
 from detkds_gp.search.evolution import Asking, Ledger, Stage
 from detkds_gp.search.individual import Candidate, Formula, Individual
+from detkds_gp.search.screening import Screen, Sieve, pass_all
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox
 
@@ -40,6 +41,7 @@ class Search:
         operators: called with each stage's name and toolbox before the stage starts, to register
             DEAP operators of one's own: ``mate``, ``mutate``, ``select``, ``survive``. They get
             copies, follow DEAP's conventions and may draw from the global `random`.
+        screen: says which formulas are not worth a training, and which are the same loss.
 
     Attributes:
         champions: after the divide stage, by niche, its best formulas, best first; a niche in which
@@ -56,11 +58,12 @@ class Search:
         settings: SearchSettings,
         seed: int = 0,
         operators: Operators | None = None,
+        screen: Screen = pass_all,
     ) -> None:
         self.primitive_set = primitive_set
         self.settings = settings
         self.champions: dict[str, list[Formula]] = {}
-        self._ledger = Ledger()
+        self._ledger = Ledger(sieve=Sieve(screen), attempts=settings.attempts)
         self._rng = random.Random(seed)
         self._operators = operators or (lambda stage, toolbox: None)
         divide = divide_stage(primitive_set, settings, self._ledger, self._rng)
@@ -149,7 +152,8 @@ class Search:
     def counts(self) -> dict[str, int]:
         """Distillers generated, dropped as duplicates, rejected, trained and failed so far.
 
-        Generations that were told count: generated = duplicates + rejected + trained + failed.
+        Duplicates are of equal text, or the same loss. Generations that were told count: generated = duplicates +
+        rejected + trained + failed.
         """
         failures = [score.failure for score in self._ledger.scores.values() if score.failure]
         rejected = sum(failure.startswith("rejected") for failure in failures)

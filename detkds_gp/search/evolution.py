@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median, pstdev
@@ -14,12 +14,13 @@ from deap import tools
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score
 from detkds_gp.search.individual import Candidate, Individual, assign_fitness
+from detkds_gp.search.screening import Sieve
 from detkds_gp.search.settings import StageSettings
 from detkds_gp.search.toolbox import SeededToolbox
 
-ATTEMPTS = 60
-
 Asking = Generator[list[Candidate], list[Score], None]
+Brood = dict[Hashable, Individual]
+"""The individuals of a generation in the making, by what they are trained as."""
 
 
 @dataclass
@@ -27,9 +28,13 @@ class Ledger:
     """What the whole search has asked and heard.
 
     Attributes:
-        scores: by distiller text.
+        scores: by distiller text; rejections of the screening among them.
+        sieve: knows which formulas are not worth a training, and which are the same loss.
+        attempts: individuals in a row that may be known or rejected before a generation stays smaller.
+        texts: of all individuals ever made.
+        asked: what individuals were trained as.
         generated: individuals made in the generations told so far.
-        duplicates: how many of them were known and dropped.
+        duplicates: how many of them were known, by text or as the same loss, and dropped.
         logbook: one DEAP record per niche and generation.
         hall_of_fame: the best distillers of all stages.
         invited: distillers from outside that join the next generation.
@@ -37,6 +42,10 @@ class Ledger:
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
+    sieve: Sieve = field(default_factory=Sieve)
+    attempts: int = 60
+    texts: set[str] = field(default_factory=set)
+    asked: set[Hashable] = field(default_factory=set)
     generated: int = 0
     duplicates: int = 0
     logbook: tools.Logbook = field(default_factory=tools.Logbook)
@@ -69,6 +78,8 @@ class Stage:
     population: list[Individual] = field(default_factory=list)
     _generated: Counter[str] = field(default_factory=Counter)
     _duplicates: Counter[str] = field(default_factory=Counter)
+    _merged: Counter[str] = field(default_factory=Counter)
+    _rejected: dict[str, dict[str, Score]] = field(default_factory=dict)
     _guests: list[Individual] = field(default_factory=list)
 
     def run(self) -> Generator[list[Candidate], list[Score], list[Individual]]:
@@ -90,44 +101,73 @@ class Stage:
         return self.population
 
     def _first(self, niche: str) -> list[Individual]:
-        brood: dict[str, Individual] = {}
-        for seed in self.seeds:
-            if seed.niche == niche and not seed.fitness.valid:
-                self._admit(brood, seed)
+        brood: Brood = {}
+        self._admit(brood, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
         size = self.settings.population - len(self._members(niche)) + self._admit_guests(brood, niche)
         self._fill(brood, size, partial(self.toolbox.fresh, niche))
         return list(brood.values())
 
     def _offspring(self, niche: str) -> list[Individual]:
-        brood: dict[str, Individual] = {}
+        brood: Brood = {}
         size = self.settings.offspring + self._admit_guests(brood, niche)
         if members := self._members(niche):
             self._fill(brood, size, partial(self.toolbox.vary, members))
         self._fill(brood, size, partial(self.toolbox.fresh, niche))
         return list(brood.values())
 
-    def _admit_guests(self, brood: dict[str, Individual], niche: str) -> int:
+    def _admit_guests(self, brood: Brood, niche: str) -> int:
         """Add the guests of a niche to its brood, beyond its size; returns how many."""
-        return sum(self._admit(brood, guest) for guest in self._guests if guest.niche == niche)
+        return self._admit(brood, [guest for guest in self._guests if guest.niche == niche])
 
-    def _fill(self, brood: dict[str, Individual], size: int, make: Callable[[], Individual | None]) -> None:
-        """Fill a brood up with individuals never asked before; gives up after ATTEMPTS misses."""
+    def _fill(self, brood: Brood, size: int, make: Callable[[], Individual | None]) -> None:
+        """Fill a brood up with individuals never asked before; gives up after too many misses in a row."""
         misses = 0
-        while len(brood) < size and misses < ATTEMPTS:
-            individual = make()
-            admitted = individual is not None and self._admit(brood, individual)
-            misses = 0 if admitted else misses + 1
+        while len(brood) < size and misses < self.ledger.attempts:
+            drawn = self._drawn(size - len(brood), make)
+            if not drawn:
+                break
+            misses = 0 if self._sift(brood, drawn) else misses + len(drawn)
 
-    def _admit(self, brood: dict[str, Individual], individual: Individual) -> bool:
-        """Add an individual to the brood unless it is known; returns whether it was added."""
+    def _drawn(self, count: int, make: Callable[[], Individual | None]) -> list[Individual]:
+        """Make individuals of texts never seen before; fewer after too many misses in a row."""
+        drawn: list[Individual] = []
+        misses = 0
+        while len(drawn) < count and misses < self.ledger.attempts:
+            individual = make()
+            new = individual is not None and self._is_new(individual)
+            if individual is not None and new:
+                drawn.append(individual)
+            misses = 0 if new else misses + 1
+        return drawn
+
+    def _is_new(self, individual: Individual) -> bool:
+        """Count an individual; tells whether its text was never seen before."""
         self._generated[individual.niche] += 1
-        text = individual.distiller.text
-        known = text in brood or text in self.ledger.scores
-        if known:
-            self._duplicates[individual.niche] += 1
-        else:
-            brood[text] = individual
+        known = individual.distiller.text in self.ledger.texts
+        self._duplicates[individual.niche] += known
+        self.ledger.texts.add(individual.distiller.text)
         return not known
+
+    def _admit(self, brood: Brood, individuals: Iterable[Individual]) -> int:
+        """Add to the brood what is new and worth a training; returns how many."""
+        return self._sift(brood, [individual for individual in individuals if self._is_new(individual)])
+
+    def _sift(self, brood: Brood, individuals: Sequence[Individual]) -> int:
+        """Screen individuals of new texts; adds what is neither rejected nor known to be the same as another."""
+        self.ledger.sieve.look_at([individual.distiller for individual in individuals])
+        before = len(brood)
+        for individual in individuals:
+            identity = self.ledger.sieve.identity(individual.distiller)
+            rejection = self.ledger.sieve.rejection(individual.distiller)
+            if rejection is not None:
+                self._rejected.setdefault(individual.niche, {})[individual.distiller.text] = rejection
+            elif identity in brood or identity in self.ledger.asked:
+                self._duplicates[individual.niche] += 1
+                self._merged[individual.niche] += 1
+            else:
+                brood[identity] = individual
+        self.ledger.asked.update(brood)
+        return len(brood) - before
 
     def _evaluate(self, newcomers: Sequence[Individual], generation: int) -> Asking:
         if newcomers:
@@ -159,12 +199,16 @@ class Stage:
             members = self._members(niche)
             record: dict[str, Any] = statistics.compile(members) if members else {}
             new = [individual for individual in newcomers if individual.niche == niche]
+            rejected = self._rejected.pop(niche, {})
+            self.ledger.scores.update(rejected)
             failed = sum(not individual.fitness.valid for individual in new)
             self.ledger.logbook.record(
                 stage=self.name, generation=generation, niche=niche, new=len(new), failed=failed,
-                generated=self._generated[niche], duplicates=self._duplicates[niche], **record,
+                generated=self._generated[niche], duplicates=self._duplicates[niche],
+                merged=self._merged[niche], rejected=len(rejected), **record,
             )  # fmt: skip
         self.ledger.generated += self._generated.total()
         self.ledger.duplicates += self._duplicates.total()
         self._generated.clear()
         self._duplicates.clear()
+        self._merged.clear()

@@ -40,6 +40,8 @@ class SearchSettings(Settings):
         min_depth: lowest depth limit when growing.
         max_depth: limit of every tree.
         max_size: nodes of every tree.
+        attempts: formulas in a row that may be known, the same loss as a known one, or rejected, before a niche's
+            generation stays smaller.
         warm_start: formulas that join the first generation of their niche; they may be larger than
             the limits, what is bred from them may not. An experiment takes names and files too.
     """
@@ -57,6 +59,7 @@ class SearchSettings(Settings):
     min_depth: int = Field(default=1, ge=1)
     max_depth: int = Field(default=6, ge=1)
     max_size: int = Field(default=40, ge=2)
+    attempts: int = Field(default=60, ge=1)
     warm_start: tuple[str, ...] = ()
 
     @model_validator(mode="after")

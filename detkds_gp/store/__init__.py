@@ -2,10 +2,10 @@
 
 from detkds_gp.store._lock import writer_of
 from detkds_gp.store.check import StoreReport, check_store
-from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord
+from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
 from detkds_gp.store.store import Store
 
 __all__ = [
-    "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "Store", "StoreReport",
-    "check_store", "writer_of",
+    "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "ScreeningRecord",
+    "Store", "StoreReport", "check_store", "writer_of",
 ]  # fmt: skip

@@ -38,8 +38,9 @@ def check_store(work_dir: str | Path) -> StoreReport:
     with Store.open(work_dir, readonly=True) as store:
         problems = [f"{store.path}: {line}" for line in store.integrity()]
         tables: dict[str, Callable[[], list[Any]]] = {
-            "scores": store.scores, "scales": store.scales, "births": store.births, "merges": store.merges,
-            "generations": store.generations, "steering": store.steerings, "events": store.events,
+            "scores": store.scores, "scales": store.scales, "screenings": store.screenings,
+            "births": store.births, "merges": store.merges, "generations": store.generations,
+            "steering": store.steerings, "events": store.events,
         }  # fmt: skip
         rows = {}
         for name, read in tables.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,14 @@ class ScaleRecord:
 
 
 @dataclass(frozen=True)
+class ScreeningRecord:
+    """What screening said of one tree, by the tree's text."""
+
+    tree: str
+    screening: Screening
+
+
+@dataclass(frozen=True)
 class Birth:
     """Where a distiller came from.
 
@@ -55,7 +63,7 @@ class Birth:
 
 @dataclass(frozen=True)
 class Merge:
-    """``other`` was found to be the same loss as ``canonical``."""
+    """The tree ``other`` was found to be the same loss as the tree ``canonical``, up to a positive factor."""
 
     other: str
     canonical: str

@@ -15,12 +15,12 @@ from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, insert,
 from sqlalchemy.exc import DatabaseError
 
 from detkds_gp.errors import StoreError
-from detkds_gp.score import Scale, Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import tables
 from detkds_gp.store._database import connected, plain_errors
 from detkds_gp.store._fingerprint import brief, differences, to_json
 from detkds_gp.store._lock import sole_writer
-from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord
+from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
 
 FILE_NAME = "store.sqlite"
 _TIMES = ("finished_at",)
@@ -105,6 +105,11 @@ class Store:
         answer = {**vars(score), "resolved": resolved, "finished_at": time.time()}
         self._record(tables.scores, {**vars(trial), **answer})
 
+    def resolved(self, trial: Trial) -> str | None:
+        """Return the distiller's text as a trial trained it; None if it was not recorded."""
+        row = self._find(tables.scores, vars(trial))
+        return None if row is None else row["resolved"]
+
     def scores(self) -> list[ScoreRecord]:
         """Return all scores in the order of recording."""
         return [
@@ -129,6 +134,19 @@ class Store:
     def scales(self) -> list[ScaleRecord]:
         """Return all scales in the order of recording."""
         return [ScaleRecord(r["tree"], _scale(r)) for r in self._rows(tables.scales)]
+
+    def screening(self, tree: str) -> Screening | None:
+        """Return what screening said of a tree's text; None if it was not recorded."""
+        row = self._find(tables.screenings, {"tree": tree})
+        return None if row is None else _screening(row)
+
+    def record_screening(self, tree: str, screening: Screening) -> None:
+        """Record what screening said of a tree's text."""
+        self._record(tables.screenings, {"tree": tree, **vars(screening)})
+
+    def screenings(self) -> list[ScreeningRecord]:
+        """Return all screenings in the order of recording."""
+        return [ScreeningRecord(r["tree"], _screening(r)) for r in self._rows(tables.screenings)]
 
     def record_birth(self, text: str, stage: str, niche: str, generation: int, parents: Sequence[str]) -> None:
         """Record where a distiller comes from; it is born once, so a later origin is refused."""
@@ -265,6 +283,10 @@ def _generation(row: RowMapping) -> Generation:
 
 def _scale(row: RowMapping) -> Scale:
     return Scale(row["value"], row["failure"], row["detail"], row["wall_seconds"])
+
+
+def _screening(row: RowMapping) -> Screening:
+    return Screening(row["failure"], row["detail"], row["fingerprint"], row["wall_seconds"])
 
 
 def _check_finite(table: Table, row: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -49,6 +49,16 @@ scales = _table(
     Column("value", Float),
     Column("failure", Text),
     Column("detail", Text, nullable=False),
+    Column("wall_seconds", Float, nullable=False),
+)
+
+screenings = _table(
+    "screenings",
+    1,
+    Column("tree", Text, nullable=False),
+    Column("failure", Text),
+    Column("detail", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
     Column("wall_seconds", Float, nullable=False),
 )
 

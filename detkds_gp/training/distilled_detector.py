@@ -9,13 +9,10 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, Pair, Pairing, Scene, Taps, scene_of, teacher_knowledge
-from detkds_gp.losses import DistillationLoss, KnowledgeError
+from detkds_gp.losses import MACHINE_FAULTS, DistillationLoss, KnowledgeError
 
 Said = dict[str, list[Tensor]]
 """What one detector says of a batch, by name and pyramid level, as `teacher_knowledge` gives it."""
-
-MACHINE_FAULTS = ("memory", "ALLOC_FAILED", "CUDA error")
-"""Words of errors that are no fault of the formula that met them."""
 
 
 class DistilledDetector(BaseModel):

@@ -97,11 +97,20 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     ended = gp_search("show", finished.work_dir, "--json")
     assert ended.code == 0
     shown = json.loads(ended.out)
-    assert list(shown) == ["teacher", "baseline", "best", "niches", "counts", "wall_seconds"]
+    assert list(shown) == ["teacher", "baseline", "best", "niches", "final", "counts", "screening", "wall_seconds"]
     assert {"test_ap", "selection_ap"} == set(shown["teacher"])
-    assert {"test_ap", "selection_ap"} == set(shown["baseline"])
+    assert {"test_ap", "selection_ap", "resolution"} == set(shown["baseline"])
     best = shown["best"]
-    assert set(best) == {"formula", "terms", "selection_ap", "test_ap", "gain"}
+    gained = {"test_ap", "gain", "selection_gain", "optimism"}
+    assert set(best) == {"formula", "terms", "selection_ap", *gained}
+    assert best["optimism"] == pytest.approx(best["selection_gain"]["mean"] - best["gain"]["mean"])
+    final = shown["final"]
+    assert set(final) == {"seeds", "iterations", "reduced", "finalists"}
+    assert all(set(row) == {"role", "formula", "selection_ap", *gained} for row in final["finalists"])
+    assert [row["role"] for row in final["finalists"]][:1] == ["leader"]
+    assert {"mimic", "PKD", "CWD", "logits"} <= {row["role"] for row in final["finalists"]}
+    means = {row["formula"]: np.mean(row["selection_ap"]) for row in final["finalists"]}
+    assert best["formula"] == max(means, key=means.__getitem__)
     assert all(set(term) == {"knowledge", "weight", "scale", "tree"} for term in best["terms"])
     assert set(best["gain"]) == {"mean", "low", "high"}
     assert set(shown["niches"]) <= {"global", "class_logits"}
@@ -123,24 +132,25 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
 def test_show_prints_the_table_and_the_ranking(gp_search: GpSearch, finished: Outcome) -> None:
     ended = gp_search("show", finished.work_dir, "--top", "2")
     assert ended.code == 0
-    for words in ("teacher", "student alone", "best of global", "winner", "the interval of the gain"):
+    for words in ("teacher", "student alone", "best of global", "winner", "the interval of the gain", "final round: 3"):
         assert words in ended.out
     ranked = [line.split(maxsplit=2) for line in ended.out.splitlines() if line.startswith("  ") and " * " in line]
     assert [row[0] for row in ranked] == ["1", "2"]
-    assert ranked[0][2] == finished.best.text
+    assert ranked[0][2] == finished.summary["final"]["finalists"][0]["formula"]
     assert float(ranked[0][1]) >= float(ranked[1][1])
 
 
 def test_show_of_a_run_without_its_verdict(gp_search: GpSearch, copied: Path, finished: Outcome) -> None:
     forget(copied, "test AND distiller NOT IN ('teacher', 'none')")
     shown = json.loads(gp_search("show", copied, "--json").out)
-    assert shown["best"]["formula"] == finished.best.text
+    leader = finished.summary["final"]["finalists"][0]
+    assert shown["best"]["formula"] == leader["formula"]  # until all are judged
     assert (shown["best"]["test_ap"], shown["best"]["gain"]) == ([], None)
     assert "no verdict" in gp_search("show", copied).out
 
 
 def test_show_of_a_run_with_a_failed_verdict(gp_search: GpSearch, copied: Path) -> None:
-    best = json.loads(gp_search("show", copied, "--json").out)["best"]
+    best = json.loads(gp_search("show", copied, "--json").out)["final"]["finalists"][0]
     with sqlite3.connect(copied / "store.sqlite") as database:
         row = "test AND seed = 11 AND distiller NOT IN ('teacher', 'none')"
         database.execute(f"UPDATE scores SET ap = NULL, test_ap = NULL, failure = 'diverged' WHERE {row}")
@@ -155,7 +165,7 @@ def test_show_of_a_run_that_has_just_begun(gp_search: GpSearch, copied: Path) ->
         forget(copied, "1", table)
     shown = json.loads(gp_search("show", copied, "--json").out)
     assert shown["best"] is None
-    assert shown["baseline"] == {"test_ap": [], "selection_ap": []}
+    assert shown["baseline"] == {"test_ap": [], "selection_ap": [], "resolution": None}
     assert shown["teacher"] == {"test_ap": None, "selection_ap": None}
     assert set(shown["counts"].values()) == {0}
     assert gp_search("show", copied).code == 0

@@ -9,19 +9,27 @@ from detkds_gp.cli.live import niche_line, watching
 from detkds_gp.score import Score
 
 RECORD = {
-    "stage": "divide", "generation": 1, "niche": "global", "best": 0.25, "median": 0.125, "new": 4, "failed": 1,
+    "stage": "divide", "generation": 1, "niche": "global", "best": 0.25, "median": 0.125, "spread": 0.0625,
+    "new": 4, "duplicates": 2, "failed": 1,
 }  # fmt: skip
+FORMULA = "1 * calibrated * l2(unit_channel(global))"
+OTHER = "1 * calibrated * l1(unit_channel(global))"
 
 
 def watched(*, terminal: bool, quiet: bool = False) -> str:
     file = StringIO()
     console = Console(file=file, force_terminal=terminal, width=120)
-    with watching(console, quiet) as listener:
+    with watching(console, quiet, workers=1) as listener:
         listener.say("AP on selection: [teacher] 0.5")
         listener.phase("divide 1", 3, 1)
+        listener.asked([("global", FORMULA), ("global", OTHER)])
+        listener.waiting([FORMULA, OTHER])
+        listener.outlook(5400)
         for score in (Score(0.25), Score.failed("diverged"), None):
             listener.answered("global", score)
+        listener.answered("global", Score.failed("rejected:gradient"))
         listener.generation([RECORD])
+        listener.waiting([OTHER])
     return file.getvalue()
 
 
@@ -39,8 +47,21 @@ def test_a_log_has_one_line_a_phase() -> None:
 def test_a_terminal_shows_how_far_it_is() -> None:
     shown = watched(terminal=True)
     assert "divide 1" in shown
-    assert "best AP (selection)" in shown
     assert "0.250" in shown
+
+
+def test_a_terminal_shows_how_every_niche_stands() -> None:
+    last = watched(terminal=True).rsplit("best AP", 1)[1]
+    row = next(line.split() for line in last.splitlines() if line.startswith("global"))
+    # 3 different subtrees among 4; of three answers one was rejected, one failed; two were known already.
+    assert row == ["global", "0.250", "0.125", "0.062", "75%", "3", "2", "1", "1"]
+
+
+def test_a_terminal_shows_what_is_at_work_and_what_is_left() -> None:
+    shown = watched(terminal=True)
+    assert shown.rsplit("at work: ", 1)[1].startswith(OTHER)
+    assert "about 1.5 h to the end" in shown
+    assert "cores" in shown
 
 
 def test_quiet_prints_nothing() -> None:
@@ -50,4 +71,4 @@ def test_quiet_prints_nothing() -> None:
 def test_a_niche_in_which_all_failed_says_so() -> None:
     failed = {"niche": "global", "failed": 3}
     assert niche_line(failed) == "global: nothing succeeded (3 failed)"
-    assert niche_line(RECORD) == "global: best 0.250, median 0.125, 4 new, 1 failed"
+    assert niche_line(RECORD) == "global: best 0.250, median 0.125, spread 0.062, 4 new, 2 known already, 1 failed"

@@ -49,19 +49,21 @@ def test_status_of_a_finished_run(gp_search: GpSearch, copied: Path, finished: O
     told = json.loads(gp_search("status", copied, "--json").out)
     assert (told["state"], told["process"], told["eta_seconds"]) == ("finished", None, 0.0)
     assert told["trained"] == finished.summary["counts"]["trained"]
-    assert max(told["best"].values()) == finished.summary["best"]["selection_ap"]
+    assert max(told["best"].values()) == finished.hall_of_fame[0].fitness.values[0]
     assert gp_search("status", copied, "--watch").out.startswith("finished: verdict")
 
 
 def test_status_says_everything_in_words() -> None:
     told = {
         "state": "running", "process": "17", "phase": "divide 1", "done": 3, "total": 8, "trained": 10, "failed": 1,
+        "screening": {"screened": 21, "same": 4, "rejected": {"gradient": 1, "zero": 2}},
         "best": {"global": 0.25}, "elapsed_seconds": 7200, "eta_seconds": None, "idle_share": 0.031, "budget": "8h",
         "spent": "2.0 h", "waiting": ["1 * l2(global)"],
     }  # fmt: skip
     assert status_lines(told) == [
         "running (process 17): divide 1, 3 of 8 trained",
         "search: 10 trained, 1 failed; 2.0 h at work, unknown time left",
+        "21 formulas screened: rejected 1 gradient, 2 zero; 4 the same loss as another",
         "best of global: 0.250 (selection)",
         "workers idle: 3.1%",
         "budget: 2.0 h of 8h",

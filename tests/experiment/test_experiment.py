@@ -18,6 +18,7 @@ import pytest
 from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.experiment import Experiment, Outcome
 from detkds_gp.experiment.summary import opened
+from detkds_gp.experiment.verify import verify
 from detkds_gp.store import Store
 
 GP_SEARCH = str(Path(sys.executable).with_name("gp_search"))
@@ -75,17 +76,59 @@ def wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def test_the_best_has_the_highest_ap_of_the_search(finished: Outcome) -> None:
+def test_the_leader_has_the_highest_ap_of_the_search(finished: Outcome) -> None:
     with Store.open(finished.work_dir, readonly=True) as store:
         searched = {birth.text for birth in store.births()}
         scores = [r.score.ap or 0.0 for r in store.scores() if r.trial.distiller in searched and not r.trial.test]
-        assert [event.kind for event in store.events() if event.kind != "worked"] == ["started", "finished"]
+    leader = finished.hall_of_fame[0]
+    assert leader.fitness.values[0] == max(scores)
+    first = finished.summary["final"]["finalists"][0]
+    assert (first["role"], first["formula"]) == ("leader", leader.distiller.with_scales(scales_of(finished)).text)
+
+
+def scales_of(finished: Outcome) -> dict[str, float]:
+    with Store.open(finished.work_dir, readonly=True) as store:
+        return {record.tree: record.scale.value for record in store.scales() if record.scale.value is not None}
+
+
+def test_the_winner_is_chosen_on_selection_among_all_that_were_judged(finished: Outcome) -> None:
+    rows = finished.summary["final"]["finalists"]
     best = finished.summary["best"]
-    assert best["selection_ap"] == max(scores) == finished.hall_of_fame[0].fitness.values[0]
-    assert best["formula"] == finished.best.text
+    assert best["formula"] == max(rows, key=lambda row: sum(row["selection_ap"]))["formula"] == finished.best.text
     assert not finished.best.uncalibrated
     assert {path.name for path in finished.work_dir.iterdir()} >= {"distiller.json", "tree.png"}
     assert finished.logbook.select("stage")[0] == "divide"
+
+
+def test_what_happened_is_recorded_in_order(finished: Outcome) -> None:
+    with Store.open(finished.work_dir, readonly=True) as store:
+        kinds = [event.kind for event in store.events() if event.kind != "worked"]
+    assert kinds == ["started", "final round planned", "final round", "finished"]
+
+
+@pytest.mark.slow
+def test_rungs_a_half_trained_start_and_packs_give_what_a_killed_run_gives(
+    tiny_config: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    options = {"proxy.iterations": 4, "proxy.rungs": "2,", "proxy.start": "half_trained", "proxy.start_iterations": 2}
+    for name, more in (("whole", {"execution.executor": "serial"}), ("packed", LOCAL | {"execution.pack": 2})):
+        process = start(tmp_path / name, {**options, **more})
+        assert process.wait(timeout=600) == 0, process.stderr
+    killed = tmp_path / "killed"
+    for _ in range(3):
+        process = start(killed, {**options, **LOCAL})
+        time.sleep(12)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start(killed, {**options, **LOCAL}).wait(timeout=600) == 0
+    told = []
+    for name in ("whole", "packed", "killed"):
+        with opened(tmp_path / name) as summary:
+            told.append(untimed(summary.to_json()))
+        assert not (tmp_path / name / "rungs").exists()
+    assert told[0]["counts"]["rejected"] > 0
+    assert told[0] == told[1] == told[2]
+    assert verify(tmp_path / "killed").differences == ()
 
 
 def test_generated_candidates_are_all_accounted_for(finished: Outcome) -> None:

@@ -123,7 +123,7 @@ def test_what_is_no_budget_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_a_budget_without_room_for_a_search_says_the_least(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"wanted (\d+) evaluations or more") as refused:
-        run(tmp_path, budget="20")
+        run(tmp_path, budget="15")
     least = str(refused.value).split("wanted ")[1].split()[0]
     run(tmp_path / "least", budget=least)
     assert trainings(tmp_path / "least") <= int(least)

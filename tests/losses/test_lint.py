@@ -62,12 +62,15 @@ BROKEN = PrimitiveSet(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("l2(infinite(global))", "finite: the loss is"),
-        ("l2(detached(global))", "gradient: no gradient reaches the student"),
-        ("l2(flat(global))", "gradient: no gradient reaches the student"),
-        ("l2(steep(global))", "gradient: the gradient is not finite"),
-        ("offset(global)", "zero: the loss is 1 where student equals teacher"),
-        ("undefined(global)", "zero: the loss is nan where student equals teacher"),
+        ("l2(infinite(global))", "finite: the loss or its gradient is not a finite number"),
+        ("l2(detached(global))", "gradient: the student gets no gradient on a level"),
+        ("l2(flat(global))", "gradient: the student gets no gradient on a level"),
+        ("l2(steep(global))", "finite: the loss or its gradient is not a finite number"),
+        ("offset(global)", "zero: the loss is not zero where the student equals the teacher, so it never ends (1 "),
+        (
+            "undefined(global)",
+            "zero: the loss is not zero where the student equals the teacher, so it never ends (nan ",
+        ),
         ("l2(misfit(global))", "shape: "),
     ],
 )

@@ -1,6 +1,6 @@
 """An input of one's own in ten lines: any module of both detectors by its path."""
 
-from detkds_gp.language import Map, PrimitiveSet, input
+from detkds_gp.language import Map, input
 from detkds_gp.primitives import OMNI
 
 
@@ -9,4 +9,4 @@ def layer3() -> None:
     """Map of the backbone's third stage, (N, C, H, W)."""
 
 
-OWN = PrimitiveSet("OWN", [*OMNI.declarations.values(), layer3])
+OWN = OMNI.extended("OWN", layer3)

@@ -387,7 +387,7 @@ def test_foreign_database_is_left_alone(tmp_path, readonly):
 def test_other_schema_version_is_refused(tmp_path):
     file = filled(tmp_path)
     sqlite(file, "UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(StoreError, match="schema version 99, wanted 2; use the detkds_gp that"):
+    with pytest.raises(StoreError, match="schema version 99, wanted 3; use the detkds_gp that"):
         Store.open(tmp_path)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detkds_gp.experiment.gain import Interval, paired_gain
+from detkds_gp.gain import Interval, paired_gain
 
 APS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8)
 

@@ -54,3 +54,17 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
     mean = fmean(differences)
     margin = float(student_t.ppf(0.975, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))
     return Interval(mean, mean - margin, mean + margin)
+
+
+def resolution(aps: Sequence[float]) -> float:
+    """Return the smallest difference of two APs, each of one training, that 95% of the noise stays below.
+
+    Args:
+        aps: of the same student trained alone with several seeds; what differs between them is noise.
+
+    Raises:
+        ValueError: if they are below 2.
+    """
+    if len(aps) < 2:
+        raise ValueError(f"got {len(aps)} APs, wanted 2 or more to see their noise")
+    return float(student_t.ppf(0.975, len(aps) - 1)) * stdev(aps) * sqrt(2)

@@ -1,0 +1,108 @@
+"""Stores of any size for reports: the real search and store, trainings replaced by a rule with known effects."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.experiment import ExperimentConfig, Listener
+from detkds_gp.experiment.searching import Asked, run_generations
+from detkds_gp.experiment.steering import Decision
+from detkds_gp.language import NONE
+from detkds_gp.primitives import DETKDS
+from detkds_gp.score import Score, Trial
+from detkds_gp.search import Search
+from detkds_gp.store import Store
+
+KNOWLEDGE = ("global", "instance", "class_logits")
+EFFECTS = {"global": 0.06, "instance": 0.03, "unit_channel": 0.05, "l1": -0.04}
+"""What a name in a formula adds to its AP; all else adds nothing."""
+
+NOISE = 0.01
+SEEDS = (1001, 1002, 1003, 1004)
+
+
+def made_ap(text: str, seed: int = 0) -> float:
+    """Return the AP of a distiller: a fixed start, its names' effects and noise that text and seed decide."""
+    names = set(text.replace("(", " ").replace(")", " ").replace(",", " ").split())
+    noise = random.Random(hashlib.sha256(f"{text}/{seed}".encode()).digest()).gauss(0, NOISE)
+    return min(0.99, max(0.0, 0.2 + sum(EFFECTS.get(name, 0.0) for name in names) + noise))
+
+
+def made_score(text: str, seed: int = 0) -> Score:
+    """Score a distiller; one in twenty fails."""
+    chance = int(hashlib.sha256(text.encode()).hexdigest()[:4], 16) / 16**4
+    if chance < 0.02:
+        return Score.failed("nonfinite", "loss became nan at iteration 12", 1.0)
+    if chance < 0.05:
+        return Score.failed("rejected:gradient", "no gradient reaches the student", 0.0)
+    return Score(made_ap(text, seed), wall_seconds=20.0)
+
+
+def make_run(
+    work_dir: Path, evaluations: int, judged: bool = True, warm_start: Sequence[str] = (), **options: Any
+) -> None:
+    """Write the store of a run of about so many evaluations.
+
+    Args:
+        work_dir: where.
+        evaluations: of the search; at least 10.
+        judged: whether the verdict is in, and the run finished.
+        warm_start: formulas that join the first generation.
+        options: values of the config.
+    """
+    niches = len(KNOWLEDGE)
+    generations = 4 if evaluations < 10_000 else 20
+    size = max(1, evaluations // ((generations + 1) * niches + generations + 1))
+    stage = {"population": size, "offspring": size, "generations": generations}
+    config = ExperimentConfig.model_validate(
+        {
+            "student": {"config": "student.py"}, "teacher": {"config": "teacher.py"},
+            "data": {key: {"ann_file": "none.json", "images": "none"} for key in ("train", "selection", "test")},
+            "search": {"divide": stage, "conquer": stage, "champions": 3, "warm_start": warm_start},
+            "verdict": {"seeds": SEEDS}, **options,
+        }
+    )  # fmt: skip
+    inputs = [d for d in DETKDS.declarations.values() if d.role == "input"]
+    dropped = [d.name for d in inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
+    with Store.open(work_dir) as store:
+        store.begin({"config": config.identity(), "primitive_set": DETKDS.fingerprint()})
+        store.record_event("started", dropped=dropped, command=["gp_search", "run", "made.py"], device="cpu", workers=2)
+        _references(store, config)
+        search = Search(DETKDS.without(*dropped), config.search, config.seed)
+        run_generations(search, store, _trial(config), _scored(store), lambda *_: Decision(), Listener())
+        if judged and search.best is not None:
+            _judge(store, config, search.best.distiller.text)
+            store.record_event("finished")
+
+
+def _references(store: Store, config: ExperimentConfig) -> None:
+    store.record_score(Trial("teacher", 0, 0, test=True), Score(0.5, 0.5))
+    for seed in config.baseline_seeds:
+        store.record_score(Trial(NONE, config.proxy.iterations, seed), Score(made_ap(NONE, seed)))
+    _judge(store, config, NONE)
+
+
+def _judge(store: Store, config: ExperimentConfig, text: str) -> None:
+    for seed in config.verdict.seeds:
+        ap = made_ap(text, seed)
+        store.record_score(Trial(text, config.proxy.iterations, seed, test=True), Score(ap, ap, wall_seconds=25.0))
+
+
+def _trial(config: ExperimentConfig) -> Any:
+    return lambda text: Trial(text, config.proxy.iterations, config.baseline_seeds[0])
+
+
+def _scored(store: Store) -> Any:
+    def scored(phase: str, asked: Asked) -> Sequence[Score]:
+        scores = [made_score(trial.distiller) for trial, _, _ in asked]
+        with store.together():
+            for (trial, distiller, _), score in zip(asked, scores, strict=True):
+                resolved = distiller.with_scales(dict.fromkeys(distiller.uncalibrated, 0.5)).text
+                store.record_score(trial, score, resolved)
+        return scores
+
+    return scored

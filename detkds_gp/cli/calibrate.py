@@ -1,0 +1,84 @@
+"""`gp_search calibrate`: which short training ranks formulas as a long one does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from detkds_gp.ranking import Agreement
+
+TABLE, PLOT = "table.json", "agreement.png"
+
+
+def calibrate(
+    config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
+    formulas: Annotated[int, typer.Option(help="How many are sampled.", min=5)] = 40,
+    iterations: Annotated[str, typer.Option(help="Budgets, rising; the last is what all are held against.")] = (
+        "50,100,200,400"
+    ),
+    starts: Annotated[str, typer.Option(help="Values of proxy.start; all are held against the first.")] = (
+        "config,half_trained"
+    ),
+    threshold: Annotated[float, typer.Option(help="The least Kendall tau of a budget that is recommended.")] = 0.6,
+    work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-calibrate.")] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
+    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+) -> None:
+    """Train a sample of formulas on several budgets; say which cheap one ranks them as the longest does."""
+    from detkds_gp.environment import check_environment
+
+    check_environment()
+    from detkds_gp.cli.app import parse_options
+    from detkds_gp.cli.live import watching
+    from detkds_gp.experiment import load_config
+    from detkds_gp.experiment.proxy_study import Study, options, run_study
+    from detkds_gp.ranking import recommended
+    from detkds_gp.report.agreement import draw_agreement
+
+    checked = load_config(config, parse_options(cfg_options or []))
+    folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-calibrate"
+    study = Study(formulas, iterations=tuple(_numbers(iterations)), starts=tuple(starts.split(",")))
+    console = Console()
+    with watching(console, quiet) as listener:
+        table = run_study(checked, study, folder, listener)
+    agreements = table.agreements(continued=not checked.proxy.decay)
+    (folder / TABLE).write_text(json.dumps(table.to_json(), indent=1), encoding="utf-8")
+    draw_agreement(agreements, folder / PLOT)
+    print_agreements(console, agreements)
+    best = recommended(agreements, threshold)
+    if best is None:
+        console.print(f"no budget reaches a tau of {threshold}: train longer, on more images or from another start")
+    else:
+        chosen = " ".join(f"{key}={value}" for key, value in options(best.start, best.iterations).items())
+        console.print(f"recommended: --cfg-options {chosen}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{folder / TABLE} holds all scores, {folder / PLOT} the plot", soft_wrap=True, highlight=False)
+
+
+def _numbers(text: str) -> list[int]:
+    from detkds_gp.errors import ConfigError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--iterations is {text!r}, wanted numbers and commas, such as 50,100,200") from None
+
+
+def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
+    """Print how every budget of every start ranks formulas."""
+    longest, first = agreements[-1].iterations, agreements[0].start
+    table = Table(title=f"ranking of formulas against {longest} iterations from start {first!r}")
+    for column in ("start", "iterations", "Kendall tau [95% interval]", "tau to own longest", "better", "seconds"):
+        table.add_column(column, justify="left" if column == "start" else "right")
+    for a in agreements:
+        tau = f"{a.tau:+.2f} \\[{a.low:+.2f}, {a.high:+.2f}]"
+        table.add_row(a.start, str(a.iterations), tau, f"{a.own_tau:+.2f}", f"{a.better:.0%}", f"{a.seconds:.1f}")
+    console.print(table)
+    counts = {a.formulas for a in agreements}
+    console.print(f"{min(counts)} to {max(counts)} formulas ranked; better: share above the student alone")

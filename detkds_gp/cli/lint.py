@@ -1,0 +1,72 @@
+"""``gp_search lint``: one formula under all checks, before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from detkds_gp.cli.export import DEFAULT_SET
+from detkds_gp.losses import LintReport
+
+
+def lint(
+    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
+    primitive_set: Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="Check on real features of this config's pair.", show_default=False)
+    ] = None,
+    work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>.", show_default=False)] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
+) -> None:
+    """Check a formula before training: kinds and shapes, and all that a search asks of it."""
+    notes: list[str] = []
+    if config is None:
+        from detkds_gp.language import load_primitive_set
+        from detkds_gp.losses import lint as check
+
+        report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))
+    else:
+        report, notes = _on_a_pair(formula, primitive_set, config, work_dir, cfg_options or [])
+    print_lint(Console(), report, notes)
+    if report.problems:
+        raise typer.Exit(2)
+
+
+def _on_a_pair(
+    formula: str, primitive_set: str | None, config: str, work_dir: Path | None, cfg_options: list[str]
+) -> tuple[LintReport, list[str]]:
+    from detkds_gp.environment import check_environment
+
+    check_environment()
+    from detkds_gp.cli.app import parse_options
+    from detkds_gp.experiment import load_config
+    from detkds_gp.experiment.lint import lint_experiment
+
+    named = {} if primitive_set is None else {"primitive_set": primitive_set}
+    settings = load_config(config, parse_options(cfg_options) | named)
+    return lint_experiment(settings, formula, work_dir or Path("work_dirs") / Path(config).stem)
+
+
+def print_lint(console: Console, report: LintReport, notes: list[str]) -> None:
+    """Print the steps of a formula with kinds and shapes, then every check with its numbers."""
+    steps = Table(title=report.distiller.text)
+    for column in ("step", "kind", "shape on the first level"):
+        steps.add_column(column, overflow="fold")
+    for step in report.steps:
+        steps.add_row(step.text, step.kind, str(tuple(step.shape)))
+    console.print(steps)
+    checks = Table()
+    for column in ("knowledge", "check", "", "numbers"):
+        checks.add_column(column, overflow="fold")
+    for finding in report.findings:
+        checks.add_row(finding.knowledge, finding.check, "passed" if finding.passed else "FAILED", finding.numbers)
+    if report.findings:
+        console.print(checks)
+    for line in [*(f"note: {note}" for note in notes), *(f"problem: {problem}" for problem in report.problems)]:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if not report.problems:
+        console.print("no problem found")

@@ -1,0 +1,116 @@
+"""`gp_search report`, `dash`, `compare`, `explain`: runs as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
+SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
+REPORT = "report.html"
+
+
+def report(
+    work_dir: WorkDir,
+    output: Annotated[Path | None, typer.Option("-o", help="Default: report.html there.", show_default=False)] = None,
+    primitive_set: SetName = None,
+) -> None:
+    """Draw what a run has found, finished or not, as one HTML file that needs no network."""
+    path = output or work_dir / REPORT
+    write_report(work_dir, path, primitive_set)
+    print(path)
+
+
+def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -> None:
+    """Write the report of a work directory.
+
+    Raises:
+        UserError: there is no readable store, or another grammar was searched, or the file cannot be written.
+    """
+    from detkds_gp.report import write_page
+
+    write_page(rendered(work_dir, primitive_set), path)
+
+
+def rendered(work_dir: Path, primitive_set: str | None = None, served: bool = False) -> str:
+    """Return the report of a work directory; raises as `write_report`."""
+    from detkds_gp.experiment.summary import opened
+    from detkds_gp.report import collect, render_report
+
+    with opened(work_dir, primitive_set) as summary:
+        return render_report(collect(work_dir), summary.primitive_set, served)
+
+
+def report_of_run(console: Console, work_dir: Path) -> None:
+    """Make the report of a run that has ended, and print where it is; the result stays safe without it."""
+    from detkds_gp.errors import UserError
+
+    try:
+        write_report(work_dir, work_dir / REPORT)
+    except UserError as error:
+        console.print(f"no report: {error}", soft_wrap=True, highlight=False, markup=False)
+        return
+    where = f"report: {work_dir / REPORT} (open it in a browser)"
+    console.print(where, soft_wrap=True, highlight=False, markup=False)
+
+
+def explain(
+    work_dir: WorkDir,
+    evaluations: Annotated[int, typer.Option(help="Trainings it may spend.", min=1)] = 20,
+    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+) -> None:
+    """Spend extra trainings on why the winner of a run wins, and add that to its report."""
+    from detkds_gp.environment import check_environment
+
+    check_environment()
+    from detkds_gp.cli.live import watching
+    from detkds_gp.experiment import Experiment
+    from detkds_gp.experiment.explain import recorded_config
+
+    console = Console()
+    config = recorded_config(work_dir)
+    with watching(console, quiet, config.execution.workers) as listener:
+        found = Experiment(config, work_dir).explain(evaluations, listener)
+    more = f"; {found.left} more would tell all" if found.left else ""
+    console.print(f"{found.spent} trainings{more}", highlight=False)
+    report_of_run(console, work_dir)
+
+
+def compare(
+    work_dirs: Annotated[
+        list[Path], typer.Argument(metavar="DIR DIR...", help="Work directories.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("-o", help="File.")] = Path("compare.html"),
+) -> None:
+    """Draw several runs side by side, and how a formula found in one does in the others."""
+    from detkds_gp.report import collect, render_comparison, write_page
+
+    write_page(render_comparison([collect(work_dir) for work_dir in work_dirs]), output)
+    print(output)
+
+
+def dash(
+    work_dir: WorkDir,
+    port: Annotated[int, typer.Option(help="0: any free one.", min=0, max=65535)] = 8765,
+    primitive_set: SetName = None,
+) -> None:
+    """Serve the report of a run to this machine alone, fresh while the search goes on; ends with Ctrl-C."""
+    from functools import partial
+
+    from detkds_gp.report.dashboard import HOST, Fresh, make_server
+
+    fresh = Fresh(work_dir, partial(rendered, work_dir, primitive_set, served=True))
+    fresh.page()  # what is wrong with the store is said here
+    with make_server(fresh, port) as server:
+        print(f"http://{HOST}:{server.server_address[1]}/ shows {work_dir}; Ctrl-C ends it", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (report, dash, compare, explain)

@@ -1,0 +1,70 @@
+"""`gp_search zoo`: the published distillers, and which of them a pair can be trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.zoo_check import Entry
+
+
+def zoo(
+    config: Annotated[
+        str | None, typer.Argument(help="Config file: its zoo, for its pair.", show_default=False)
+    ] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
+    random_weights: Annotated[bool, typer.Option(help="Load no weights; nothing is downloaded.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List published distillers; with a config, which apply to its pair and what their weights come to."""
+    from detkds_gp.cli.tables import print_json
+    from detkds_gp.experiment.zoo_check import check_zoo, list_zoo
+
+    entries = list_zoo()
+    if config is not None:
+        from detkds_gp.environment import check_environment
+
+        check_environment()
+        from detkds_gp.cli.app import parse_options
+        from detkds_gp.experiment import load_config
+
+        entries = check_zoo(load_config(config, parse_options(cfg_options or [])), random_weights=random_weights)
+    if json:
+        print_json([entry.to_json() for entry in entries])
+    else:
+        _print(Console(), entries, paired=config is not None)
+
+
+def _print(console: Console, entries: Sequence[Entry], *, paired: bool) -> None:
+    table = Table(show_lines=True)
+    columns = ("name", "published", "weights", *(("weight here",) if paired else ()))
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
+    for entry in entries:
+        here = [_here(entry)] if paired else []
+        table.add_row(entry.name, escape(entry.paper), escape(entry.weights), *here)
+    console.print(table)
+    for entry in entries:
+        console.print(f"{entry.name}: {entry.formula}", **_PLAIN)
+        if entry.note:
+            console.print(f"  {entry.note}", **_PLAIN)
+    if paired:
+        console.print("weight here: the paper's weight in units of the scale measured on this pair's first batch")
+        for entry in entries:
+            if entry.reason:
+                console.print(f"{entry.name} does not apply: {entry.reason}", **_PLAIN)
+
+
+_PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
+
+
+def _here(entry: Entry) -> str:
+    if entry.reason:
+        return "[dim]does not apply[/dim]"
+    return "\n".join(f"{knowledge} {weight:.3g}" for knowledge, weight in entry.here.items())

@@ -1,0 +1,69 @@
+"""Which candidates share one pass of data in one worker."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+
+from detkds_gp.fitness import ProxyTask
+from detkds_gp.score import Trial
+
+LARGEST = 8
+"""A pack that is lost is trained again; more candidates share hardly more."""
+
+MEMORY_SHARE = 0.5
+"""Of the free memory, what the states of all packs may take."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Groups candidates that differ in the distiller alone.
+
+    Attributes:
+        size: of a pack, at most.
+        workers: that are kept busy before packs grow.
+    """
+
+    size: int
+    workers: int = 1
+
+    def __call__(self, trials: Sequence[Trial]) -> list[list[int]]:
+        """Return the packs, as places among the trials, each in the order asked."""
+        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+        for place, trial in enumerate(trials):
+            groups[trial.iterations, trial.seed, trial.test].append(place)
+        size = max(1, min(self.size, ceil(len(trials) / self.workers)))
+        return [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
+
+
+ALONE = Packing(1)
+
+
+def pack_size(task: ProxyTask, workers: int) -> int:
+    """Return how many candidates a worker trains side by side: one where they have nothing to share.
+
+    What is shared is the teacher's forward pass where it is not kept, and the decoding of images that memory does
+    not hold. As many as fit into the free memory share it: each needs weights, gradients and two moments.
+
+    Args:
+        task: of the workers.
+        workers: side by side.
+    """
+    settings, (height, width) = task.settings, task.settings.image_size
+    pixels = 3 * height * width * sum(len(split.images) for split in task.splits.values())
+    if task.teacher_outputs is not None and pixels <= settings.memory_limit_mb * 2**20:
+        return 1
+    states = 4 * 4 * task.student_numbers * workers
+    return max(1, min(LARGEST, int(MEMORY_SHARE * free_bytes(settings.device) / states)))
+
+
+def free_bytes(device: str) -> int:
+    """Return the free memory of a device."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

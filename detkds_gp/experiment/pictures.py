@@ -1,0 +1,176 @@
+"""Where a winning loss pulls its student, and what the three detectors find, painted on test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.utils import draw_bounding_boxes
+
+from detkds_gp.detections import Detections
+from detkds_gp.detectors import ImageInput, finds_masks, make_batch, predict
+from detkds_gp.detectors.parts import pyramid
+from detkds_gp.errors import StoreError
+from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.language import Distiller
+from detkds_gp.losses import DistillationLoss
+from detkds_gp.training import DistilledDetector, train
+
+PICTURE_TRAININGS = 2
+"""Students trained for pictures: with the winner and alone."""
+
+_SHOWN = 3
+_WIDTH = 320
+_COLOURS = ("#1f77c9", "#d96f0e", "#2f9e6e", "#b5128f", "#8a5bb8", "#c7791a", "#4a9aa8", "#b3261e")
+
+
+def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Train the winner's student and a student alone, and paint a few test images.
+
+    Args:
+        task: of the run.
+        distiller: the winner, with scales.
+        iterations: of both trainings.
+        seed: of both trainings.
+        folder: made if missing; the images' file names are in what is returned.
+
+    Returns:
+        ``classes``; ``images``, each with ``name``, ``detections`` (by whose they are, a file) and ``pulls`` (by
+        knowledge, a file for each level of the pyramid).
+
+    Raises:
+        StoreError: the folder cannot be written.
+        TrainingFault: a training failed.
+    """
+    proxy = ProxyTraining(task)
+    alone, winner = (_trained(proxy, one, iterations, seed) for one in (Distiller(), distiller))
+    images = [proxy.images["test"][index] for index in _chosen(proxy)]
+    names = [task.splits["test"].images[index].path.name for index in _chosen(proxy)]
+    finders = {"student alone": alone.student, "with the winner": winner.student, "teacher": proxy.teacher}
+    found = {who: predict(detector, make_batch(images)) for who, detector in finders.items()}
+    found["teacher"] = [_matched(one, task) for one in found["teacher"]]
+    found = {"ground truth": [_truth(image) for image in images], **found}
+    pulls = _pulls(proxy, winner, distiller, images)
+    try:
+        folder.mkdir(exist_ok=True)
+        painted = [_painted(folder, i, image, found, pulls, task) for i, image in enumerate(images)]
+    except OSError as error:
+        raise StoreError(f"cannot write in {folder}: {error.strerror}; make it writable") from error
+    classes = list(task.splits["test"].classes)
+    return {"classes": classes, "images": [{"name": n, **p} for n, p in zip(names, painted, strict=True)]}
+
+
+def _trained(proxy: ProxyTraining, distiller: Distiller, iterations: int, seed: int) -> DistilledDetector:
+    model = proxy.model(distiller, seed)
+    train(model, proxy.batches(seed, model), proxy.task.settings, iterations, seed)
+    return model
+
+
+def _chosen(proxy: ProxyTraining) -> list[int]:
+    """Return the places of a few test images with objects, spread evenly."""
+    full = [i for i, record in enumerate(proxy.images["test"].split.images) if len(record.boxes)]
+    return full[:: max(1, len(full) // _SHOWN)][:_SHOWN]
+
+
+def _matched(found: Detections, task: ProxyTask) -> Detections:
+    names = task.splits["test"].classes
+    return found.relabelled([names.index(name) if name in names else -1 for name in task.teacher_classes])
+
+
+def _truth(image: ImageInput) -> Detections:
+    return Detections(np.asarray(image.boxes, dtype=float), np.ones(len(image.boxes)), np.asarray(image.labels))
+
+
+def _pulls(
+    proxy: ProxyTraining, model: DistilledDetector, distiller: Distiller, images: Sequence[ImageInput]
+) -> dict[str, list[Tensor]]:
+    """Return by knowledge, for every level of the pyramid, how strongly the term pulls each position, (N, h, w)."""
+    asking = DistilledDetector(
+        model.student, DistillationLoss(distiller, proxy.task.primitive_set), proxy.task.pair, proxy.teacher
+    )
+    asking.pairing = model.pairing  # with the adapters that were trained beside the student
+    maps: list[Tensor] = []
+    hook = pyramid(model.student).register_forward_hook(lambda module, inputs, output: maps.extend(output))
+    try:
+        asking.train()
+        losses = asking.losses(make_batch(images, masks=finds_masks(model.student)))
+    finally:
+        hook.remove()
+    pulls = {}
+    for term in distiller.terms:
+        pull = torch.autograd.grad(
+            losses[f"loss_distill_{term.knowledge}"].mean(), maps, retain_graph=True, allow_unused=True
+        )
+        pulls[term.knowledge] = [
+            torch.zeros_like(level[:, 0]) if grad is None else grad.abs().sum(dim=1)
+            for level, grad in zip(maps, pull, strict=True)
+        ]
+    return pulls
+
+
+def _painted(
+    folder: Path,
+    number: int,
+    image: ImageInput,
+    found: dict[str, list[Detections]],
+    pulls: dict[str, list[Tensor]],
+    task: ProxyTask,
+) -> dict[str, Any]:
+    """Paint one image; returns the file names."""
+
+    def saved(name: str, pixels: Tensor) -> str:
+        file = f"{number}-{name}.jpg".replace(" ", "-")
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / file, quality=82)
+        return file
+
+    height, width = image.resized
+    plain = torch.from_numpy(np.ascontiguousarray(image.array[:height, :width, ::-1].transpose(2, 0, 1)))
+    names = task.splits["test"].classes
+    most = len(image.boxes)
+    return {
+        "detections": {
+            who: saved(who, _boxes(plain, detections[number], image, names, most)) for who, detections in found.items()
+        },
+        "pulls": {
+            knowledge: [
+                saved(f"pull-{knowledge}-{level}", _heat(plain, pull[number], image))
+                for level, pull in enumerate(levels)
+            ]
+            for knowledge, levels in pulls.items()
+        },
+    }
+
+
+def _boxes(plain: Tensor, found: Detections, image: ImageInput, names: Sequence[str], most: int) -> Tensor:
+    """Draw the most confident detections, at most so many."""
+    kept = np.argsort(-found.scores, kind="stable")[:most]
+    zoom = max(1, round(_WIDTH / plain.shape[2]))
+    canvas = F.interpolate(plain[None].float(), scale_factor=zoom, mode="bilinear")[0].round().to(torch.uint8)
+    if not len(kept):
+        return canvas
+    boxes = torch.as_tensor(found.boxes[kept] * np.tile(image.scale, 2) * zoom, dtype=torch.float32)
+    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2])
+    labels = [int(label) for label in found.labels[kept]]
+    return draw_bounding_boxes(
+        canvas,
+        boxes,
+        labels=[names[label] for label in labels],
+        colors=[_COLOURS[label % len(_COLOURS)] for label in labels],
+        width=2,
+    )
+
+
+def _heat(plain: Tensor, pull: Tensor, image: ImageInput) -> Tensor:
+    """Lay how strongly each position is pulled over the image, relative to the strongest."""
+    padded = image.array.shape[:2]
+    heat = F.interpolate(pull.detach().float().cpu()[None, None], size=padded, mode="nearest")[0, 0]
+    heat = heat[: plain.shape[1], : plain.shape[2]] / heat.max().clamp_min(1e-30)
+    grey = plain.float().mean(dim=0) * 0.55 + 70
+    glow = torch.stack([grey + heat * (255 - grey), grey * (1 - 0.75 * heat), grey * (1 - 0.4 * heat)])
+    return glow.clamp(0, 255).to(torch.uint8)

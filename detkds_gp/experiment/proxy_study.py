@@ -1,0 +1,187 @@
+"""How well short trainings rank formulas: the same sample trained on several budgets, from several starts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, cycle
+from pathlib import Path
+from typing import Any
+
+from deap import gp
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.final_round import with_rivals
+from detkds_gp.experiment.groundwork import Groundwork
+from detkds_gp.experiment.interrupt import Interrupt
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.packing import Packing, pack_size
+from detkds_gp.experiment.prepare import Materials, gather, prepare
+from detkds_gp.experiment.screening import Screener
+from detkds_gp.experiment.warm_start import spelled_out
+from detkds_gp.experiment.workers import make_executor
+from detkds_gp.fitness import ProxyWorker
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, make_term, parse_distiller
+from detkds_gp.language.growth import ramped_half_and_half
+from detkds_gp.ranking import Row, Table
+from detkds_gp.score import Trial
+from detkds_gp.search.screening import Screen
+from detkds_gp.store import Store
+
+ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Attributes:
+        formulas: how many that pass the screening; the student alone comes on top.
+        rejected: how many beside them that do not pass it: they show what the screening is worth.
+        iterations: the budgets, rising; the last one of the first start is the truth that all are held against.
+        starts: values of ``proxy.start``.
+    """
+
+    formulas: int = 40
+    rejected: int = 0
+    iterations: tuple[int, ...] = (50, 100, 200, 400)
+    starts: tuple[str, ...] = ("config", "half_trained")
+
+    def __post_init__(self) -> None:
+        if list(self.iterations) != sorted(set(self.iterations)) or len(self.iterations) < 2:
+            raise ConfigError(f"got the iterations {list(self.iterations)}, wanted two or more, rising")
+        if self.formulas < 5:
+            raise ConfigError(f"got {self.formulas} formulas, wanted 5 or more to rank")
+
+
+def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: Listener) -> Table:
+    """Train the sample on every budget from every start; what was trained before is not trained again.
+
+    Without ``proxy.decay`` a budget is the beginning of the next one and trainings are continued; with it every
+    budget has its own schedule and its own trainings.
+
+    Args:
+        config: of the pair; its ``proxy.start``, ``iterations`` and ``rungs`` are replaced.
+        study: what is compared.
+        work_dir: has a folder, with a store, for each start (and budget, with decay).
+        listener: hears of the trainings.
+
+    Raises:
+        UserError: as `Experiment.run` does.
+    """
+    materials, rows = gather(config), list[Row]()
+    interrupt = Interrupt(config.execution.grace_seconds)
+    with interrupt.handling_signals():
+        for start in study.starts:
+            for budgets in [study.iterations] if not config.proxy.decay else [(n,) for n in study.iterations]:
+                proxy = {"start": start, "iterations": budgets[-1], "rungs": budgets[:-1]}
+                part = config.model_copy(update={"proxy": config.proxy.model_copy(update=proxy)})
+                folder = work_dir / start / ("" if len(budgets) > 1 else str(budgets[0]))
+                listener.say(f"start {start}, {', '.join(map(str, budgets))} iterations, in {folder}")
+                rows += _Part(part, materials, folder, listener).rows(study, start, interrupt)
+    return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows))
+
+
+class _Part:
+    """The trainings from one start, on budgets that continue each other."""
+
+    def __init__(self, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> None:
+        self._task = prepare(config, materials, folder, listener)
+        config = spelled_out(config, self._task.primitive_set, self._task.pair, listener)
+        self._config = with_rivals(config, self._task.primitive_set, listener.say)
+        self._fingerprint = materials.fingerprint(self._config)
+        self._folder = folder
+        self._listener = listener
+
+    def rows(self, study: Study, start: str, interrupt: Interrupt) -> Iterator[Row]:
+        """Train and yield what came out."""
+        config, seed = self._config, self._config.baseline_seeds[0]
+        with Store.open(self._folder) as store:
+            store.begin(self._fingerprint)
+            worker = ProxyWorker(self._task, config.screening)
+            executor = partial(make_executor, config, worker, self._task.primitive_set)
+            execution = config.execution
+            packing = Packing(execution.pack or pack_size(self._task, execution.workers), execution.workers)
+            answers = Answers(store, executor, self._listener, seed, interrupt, packing)
+            try:
+                alone = [Trial(NONE, config.proxy.iterations, s) for s in config.baseline_seeds]
+                groundwork = Groundwork(self._task, store, answers, self._listener)
+                groundwork.lay(alone, seed)
+                groundwork.check(alone, config.require_better_teacher)
+                screener = Screener(store, self._task.primitive_set, answers.screenings)
+                chosen = list(Sampling(config, self._task.primitive_set, screener).drawn(study))
+                for iterations in (*config.proxy.rungs, config.proxy.iterations):
+                    asked = [(Trial(d.text, iterations, seed), d, niche) for niche, d in chosen]
+                    scores = answers.scores(f"{start}, {iterations} iterations", asked)
+                    for (niche, distiller), score in zip(chosen, scores, strict=True):
+                        yield Row(distiller.text, niche, start, iterations, score.ap, score.failure, score.wall_seconds)
+            finally:
+                answers.close()
+
+
+class Sampling:
+    """Draws formulas: what is known first, then random ones, niche by niche.
+
+    Args:
+        config: its warm start and its rivals are what is known; its seed fixes the rest.
+        primitive_set: the grammar.
+        screen: says of formulas whether a search would train them.
+    """
+
+    def __init__(self, config: ExperimentConfig, primitive_set: PrimitiveSet, screen: Screen) -> None:
+        self._search = config.search
+        self._known = [*config.search.warm_start, *config.verdict.rivals.values()]
+        self._set = primitive_set
+        self._screen = screen
+        self._rng = random.Random(f"sample/{config.seed}")
+
+    def drawn(self, study: Study) -> Iterator[tuple[str, Distiller]]:
+        """Yield (niche, distiller): the student alone, then those that pass the screening, then those that do not."""
+        passed, rejected = dict[str, Distiller](), dict[str, Distiller]()
+        for distiller in self._endless():
+            (finding,) = self._screen([distiller.terms[0].formula])
+            if finding.twin is None:
+                found, wanted = (passed, study.formulas) if finding.rejection is None else (rejected, study.rejected)
+                if len(found) < wanted:
+                    found[distiller.text] = distiller
+            if len(passed) == study.formulas and len(rejected) == study.rejected:
+                break
+        yield NONE, parse_distiller(NONE, self._set)
+        for distiller in (*passed.values(), *rejected.values()):
+            yield distiller.terms[0].knowledge, distiller
+
+    def _endless(self) -> Iterator[Distiller]:
+        """Yield distinct single formulas, until nothing new is found any more."""
+        seen, misses = set[str](), 0
+        for distiller in chain(self._published(), self._random()):
+            misses = misses + 1 if distiller.text in seen else 0
+            if misses > ATTEMPTS:
+                return
+            if not misses:
+                seen.add(distiller.text)
+                yield distiller
+
+    def _published(self) -> Iterator[Distiller]:
+        for text in self._known:
+            for term in parse_distiller(text, self._set).terms:
+                yield self._single(term.tree)
+
+    def _random(self) -> Iterator[Distiller]:
+        lowest, highest = self._search.min_depth, self._search.max_depth
+        for niche in cycle(self._set.niches):
+            tree = ramped_half_and_half(self._set.niche(niche), self._rng, lowest, highest)
+            if len(tree) <= self._search.max_size:
+                yield self._single(tree)
+
+    def _single(self, tree: gp.PrimitiveTree) -> Distiller:
+        """Weigh a tree as the search weighs single formulas."""
+        return make_distiller([make_term(tree, self._set, self._search.divide_weight)], self._set)
+
+
+def options(start: str, iterations: int) -> dict[str, Any]:
+    """Return the config options that make the proxy a budget from a start."""
+    return {"proxy.iterations": iterations, "proxy.start": start, "proxy.rungs": ()}

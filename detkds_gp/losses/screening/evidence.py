@@ -1,0 +1,184 @@
+"""What a formula does on the probes; every pass runs once, when a check first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from detkds_gp.language import Declaration
+from detkds_gp.losses.distillation_loss import DistillationLoss
+from detkds_gp.losses.program import Pair, Value, apply_primitive
+from detkds_gp.losses.screening.probes import Probe, Probes
+
+SEED = 0
+LEAST_POSITIONS = 64
+"""Positions of a map from which its level counts; a coarser map may rightly be pooled to a single number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One forward and backward pass.
+
+    Attributes:
+        value: of the loss.
+        finite: whether loss and gradient are.
+        levels: the gradient's size on every level of the student's knowledge.
+        images: the gradient's size on every image, 0 where it cannot be told.
+        leaves: the gradient on what the student's knowledge was made of, zero or missing where none arrives.
+        teacher: whether a gradient reaches the teacher.
+    """
+
+    value: float
+    finite: bool
+    levels: tuple[float, ...]
+    images: tuple[float, ...]
+    leaves: dict[str, list[Tensor | None]]
+    teacher: bool
+
+
+class Evidence:
+    """Runs one tree on the probes.
+
+    Args:
+        loss: of a distiller of one term, its weights made.
+        probes: with the inputs that the tree reads.
+
+    Attributes:
+        determined: whether the loss follows from student and teacher alone: nothing in the tree draws or learns.
+        draws: whether something in it draws at random.
+        sided: names of the inputs of two sides.
+    """
+
+    def __init__(self, loss: DistillationLoss, probes: Probes) -> None:
+        self.loss = loss
+        self.probes = probes
+        (self._program,) = loss.programs
+        declarations = [step.declaration for step in self._program if step.declaration]
+        self.determined = all(d.determined for d in declarations)
+        self.draws = any(d.random for d in declarations)
+        self.sided = [d.name for d in declarations if d.role == "input" and d.result.sided]
+        self._fields = [d.name for d in declarations if d.role == "input" and not d.result.sided]
+        self._passes: dict[int, Pass] = {}
+
+    def at(self, probe: Probe) -> Pass:
+        """Return the pass on a probe."""
+        if id(probe) not in self._passes:
+            self._passes[id(probe)] = self._run(probe)
+        return self._passes[id(probe)]
+
+    def value(self, knowledge: Mapping[str, Sequence[Pair]]) -> float:
+        """Return the loss alone; what is drawn is the same every time."""
+        with torch.no_grad():
+            return float(self.total(knowledge))
+
+    def total(self, knowledge: Mapping[str, Sequence[Pair]]) -> Tensor:
+        """Return the loss, with its graph; what is drawn is the same every time."""
+        _seed()
+        return self.loss(knowledge).total
+
+    @cached_property
+    def scale(self) -> float:
+        """What an absolute tolerance is multiplied by: the loss on real features, 1 at least."""
+        return max(1.0, abs(self.at(self.probes.far).value))
+
+    def counted(self, probe: Probe) -> list[bool]:
+        """Tell for every level whether the student has something to learn there that a gradient has to show.
+
+        That is where the sides differ, no mask that the tree reads is zero all over, and the map is the finest or
+        has `LEAST_POSITIONS` positions.
+        """
+        told = []
+        for level in range(len(probe.knowledge[self.sided[0]])):
+            differing = any(_differ(*probe.knowledge[name][level]) for name in self.sided)
+            masked = any(not probe.knowledge[name][level][1].any() for name in self._fields)
+            maps = [probe.knowledge[name][level][0] for name in self.sided]
+            large = level == 0 or any(x.ndim != 4 or x[0, 0].numel() >= LEAST_POSITIONS for x in maps if len(x))
+            told.append(differing and not masked and large)
+        return told
+
+    def students(self, probe: Probe) -> list[Tensor]:
+        """Return the student's tensors that the tree reads, level by level."""
+        return [pair[0] for name in self.sided for pair in probe.knowledge[name]]
+
+    def unshared(self) -> Declaration | None:
+        """Return the first primitive that draws, and gives equal sides back unequal; None if all share their draw."""
+        _seed()
+        knowledge = self.probes.far.knowledge
+        for level in range(len(knowledge[self.sided[0]])):
+            parts = self.loss.parts_of(self._program, level)
+            values: list[Value] = []
+            for step in self._program:
+                if step.declaration is None:
+                    values.append(step.value)
+                elif step.declaration.role == "input":
+                    teacher = knowledge[step.declaration.name][level][1].detach()
+                    values.append((teacher, teacher) if step.declaration.result.sided else teacher)
+                else:
+                    equal = [_evened(values[slot]) for slot in step.arguments]
+                    values.append(apply_primitive(step.declaration, equal, parts.get(step.text)))
+                    if step.declaration.random and not step.declaration.learned and _unequal(values[-1]):
+                        return step.declaration
+        return None
+
+    def _run(self, probe: Probe) -> Pass:
+        total = self.total(probe.knowledge)
+        students = self.students(probe)
+        teachers = [pair[1] for name in self.sided for pair in probe.knowledge[name]]
+        leaves = [x for levels in probe.leaves.values() for x in levels]
+        found = _gradients(total, [*students, *teachers, *leaves])
+        ours, theirs, below = found[: len(students)], found[len(students) : -len(leaves)], found[-len(leaves) :]
+        rest = iter(below)
+        return Pass(
+            value=float(total.detach()),
+            finite=bool(total.isfinite()) and all(g is None or bool(g.isfinite().all()) for g in ours),
+            levels=_by_level(ours, len(self.sided)),
+            images=_by_image(below, probe.images),
+            leaves={name: [next(rest) for _ in levels] for name, levels in probe.leaves.items()},
+            teacher=any(g is not None for g in theirs),
+        )
+
+
+def _seed() -> None:
+    """Seed what primitives draw from; `torch.manual_seed` takes milliseconds where CUDA has not started."""
+    torch.default_generator.manual_seed(SEED)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(SEED)
+
+
+def _evened(value: Value) -> Value:
+    return (value[1], value[1]) if isinstance(value, tuple) else value
+
+
+def _unequal(value: Value) -> bool:
+    return isinstance(value, tuple) and not torch.equal(*value)
+
+
+def _differ(student: Tensor, teacher: Tensor) -> bool:
+    return bool(student.numel()) and not torch.equal(student, teacher)
+
+
+def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the gradient on each tensor, None where none can arrive; the probes' own graph stays."""
+    wanted = [x for x in tensors if x.requires_grad]
+    if not total.requires_grad or not wanted:
+        return [None] * len(tensors)
+    found = iter(torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True))
+    return [next(found) if x.requires_grad else None for x in tensors]
+
+
+def _norm(gradients: Sequence[Tensor | None]) -> float:
+    return sum(float(g.double().square().sum()) for g in gradients if g is not None) ** 0.5
+
+
+def _by_level(gradients: Sequence[Tensor | None], inputs: int) -> tuple[float, ...]:
+    levels = len(gradients) // inputs
+    return tuple(_norm(gradients[level::levels]) for level in range(levels))
+
+
+def _by_image(gradients: Sequence[Tensor | None], images: int) -> tuple[float, ...]:
+    apart = [g for g in gradients if g is not None and g.ndim == 4 and len(g) == images]
+    return tuple(_norm([g[image] for g in apart]) for image in range(images))

@@ -1,0 +1,95 @@
+"""Tells whether two formulas are the same loss: fingerprints of their gradients.
+
+A fingerprint holds, for every probe and every tensor of the student, a random projection of the gradient, all
+divided by one common norm. So two losses that differ by a positive factor have the same fingerprint; a loss and its
+square root, whose gradients on any one batch are parallel, have not.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from detkds_gp.losses.screening.evidence import Evidence
+
+WIDTH = 16
+"""Numbers that a gradient on one tensor is projected to."""
+
+TOLERANCE = 2e-5
+"""Largest difference of two equal losses on any tensor of any probe, relative to the gradient there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """What is left of a loss's gradients.
+
+    Attributes:
+        where: names of the student's tensors that the gradients reach.
+        vectors: (probes x tensors, WIDTH), float32.
+    """
+
+    where: tuple[str, ...]
+    vectors: np.ndarray
+
+    @property
+    def text(self) -> str:
+        """Write it for the store; `parse` reads it back."""
+        return f"{','.join(self.where)} {base64.b64encode(self.vectors.astype('<f4').tobytes()).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fingerprint:
+        """Read what `text` wrote."""
+        where, _, numbers = text.partition(" ")
+        flat = np.frombuffer(base64.b64decode(numbers), "<f4")
+        return cls(tuple(where.split(",")), flat.reshape(-1, WIDTH))
+
+    def same(self, other: Fingerprint) -> bool:
+        """Whether the other is of the same loss, up to a positive factor."""
+        if self.where != other.where or self.vectors.shape != other.vectors.shape:
+            return False
+        gaps = np.linalg.norm(self.vectors - other.vectors, axis=1)
+        sizes = np.minimum(np.linalg.norm(self.vectors, axis=1), np.linalg.norm(other.vectors, axis=1))
+        return bool((gaps <= TOLERANCE * sizes).all())
+
+
+class Fingerprints:
+    """Makes fingerprints; all that shall be compared must come from probes of the same images."""
+
+    def __init__(self) -> None:
+        self._projections: dict[int, Tensor] = {}
+
+    def of(self, evidence: Evidence) -> Fingerprint | None:
+        """Return the fingerprint of a tree.
+
+        None where it says nothing: the tree draws or learns, or its gradient is not finite, or zero, somewhere.
+        """
+        if not evidence.determined:
+            return None
+        passes = [evidence.at(probe) for probe in evidence.probes.points()]
+        where = [name for name in passes[0].leaves if any(_felt(p.leaves[name]) for p in passes)]
+        vectors, square = [], 0.0
+        for felt in passes:
+            for name in where:
+                for gradient in felt.leaves[name]:
+                    vectors.append(self._projected(gradient))
+                    square += 0.0 if gradient is None else float(gradient.double().square().sum())
+        if not 0 < square < float("inf"):
+            return None
+        return Fingerprint(tuple(where), (torch.stack(vectors) / square**0.5).float().cpu().numpy())
+
+    def _projected(self, gradient: Tensor | None) -> Tensor:
+        if gradient is None or not gradient.numel():
+            return torch.zeros(WIDTH, dtype=torch.float64)
+        numbers = gradient.numel()
+        if numbers not in self._projections:
+            generator = torch.Generator().manual_seed(numbers)
+            self._projections[numbers] = torch.randn(WIDTH, numbers, generator=generator)
+        return (self._projections[numbers].to(gradient.device) @ gradient.flatten().float()).double().cpu()
+
+
+def _felt(gradients: list[Tensor | None]) -> bool:
+    return any(gradient is not None and bool(gradient.any()) for gradient in gradients)

@@ -1,0 +1,117 @@
+"""Small frozen batches of knowledge on which formulas are screened and told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from detkds_gp.language import PrimitiveSet, Probs
+from detkds_gp.losses.program import Pair
+
+BATCH, OTHER, ONE = (0, 1), (2, 3, 4), (0,)
+POOL = 5
+"""Images that the probes are taken from."""
+
+NEAR = 0.1
+"""Share of the way from the teacher to the student at which the student is near."""
+
+REACH = 4.0
+"""How far beyond the teacher the student stands, in times its own distance, or in numbers if that is more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """The knowledge of one batch.
+
+    Attributes:
+        knowledge: by input name, (student, teacher) of every level; every tensor wants a gradient but fields.
+        leaves: by name, what the student's tensors were made of; their gradients tell losses apart.
+        images: of the batch.
+    """
+
+    knowledge: dict[str, list[Pair]]
+    leaves: dict[str, list[Tensor]]
+    images: int
+
+    def near(self, primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with the student close to the teacher."""
+        return self.moved(lambda gap: NEAR, primitive_set)
+
+    def beyond(self, primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with the student on the other side of the teacher, by more than 1 on average."""
+
+        def share(gap: Tensor) -> float:
+            spread = float(gap.detach().square().mean().sqrt()) if gap.numel() else 0.0
+            return -REACH * max(1.0, 1 / spread if spread else 1.0)
+
+        return self.moved(share, primitive_set)
+
+    def moved(self, share: Callable[[Tensor], float], primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with every tensor of the student moved along the line through the teacher's.
+
+        Args:
+            share: from (student - teacher) to how much of it is kept: 1 leaves the student where it is.
+            primitive_set: whose inputs the knowledge has.
+        """
+        knowledge: dict[str, list[Pair]] = {}
+        for name, levels in self.knowledge.items():
+            kind = primitive_set.declarations[name].result
+            if kind.sided:
+                levels = [(_between(s, t.detach(), share, issubclass(kind, Probs)), t) for s, t in levels]
+            knowledge[name] = levels
+        return replace(self, knowledge=knowledge)
+
+
+def _between(student: Tensor, teacher: Tensor, share: Callable[[Tensor], float], distribution: bool) -> Tensor:
+    gap = student - teacher
+    moved = teacher + share(gap) * gap
+    return moved.log_softmax(dim=1) if distribution else moved
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """The batches that checks and fingerprints are taken on.
+
+    Attributes:
+        far: a batch as the detectors give it.
+        near: the same, the student close to the teacher.
+        beyond: the same, the student well beyond the teacher.
+        other: another batch of another size.
+        one: the first image of ``far`` alone.
+        reordered: ``far`` with its images in another order.
+        doubled: ``far`` with every image twice.
+    """
+
+    far: Probe
+    near: Probe
+    beyond: Probe
+    other: Probe
+    one: Probe
+    reordered: Probe
+    doubled: Probe
+
+    @classmethod
+    def of(cls, make: Callable[[Sequence[int]], Probe], primitive_set: PrimitiveSet) -> Probes:
+        """Make the probes.
+
+        Args:
+            make: gives the knowledge of some of `POOL` images, by their indices, in that order.
+            primitive_set: whose inputs the knowledge has.
+        """
+        far = make(BATCH)
+        with torch.no_grad():
+            reordered, doubled = make(BATCH[::-1]), make(BATCH * 2)
+        near, beyond = far.near(primitive_set), far.beyond(primitive_set)
+        return cls(far, near, beyond, make(OTHER), make(ONE), reordered, doubled)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return next(t.device for levels in self.far.knowledge.values() for _, t in levels)
+
+    def points(self) -> tuple[Probe, ...]:
+        """Return the batches whose gradients make the fingerprint."""
+        return self.far, self.near, self.beyond, self.other, self.one

@@ -1,0 +1,78 @@
+"""Runs side by side, and how a formula found on one pair does on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.gain import Interval
+from detkds_gp.report.collect import complete_gain
+from detkds_gp.report.page import render
+from detkds_gp.report.run import Run
+from detkds_gp.report.verdict import Verdict, verdict
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One run among those compared.
+
+    Attributes:
+        run: as collected.
+        verdict: in words.
+        formula: of its winner, scales left out; empty without one.
+        same_data: whether its test images are the first run's, so that APs can be compared.
+    """
+
+    run: Run
+    verdict: Verdict
+    formula: str
+    same_data: bool
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How a formula did in a run.
+
+    Attributes:
+        gain: on the test split, over the student alone; None where it was not judged there.
+        over_alone: its AP on the selection split less the mean of students alone; None where it was not scored.
+        own: whether it won there.
+    """
+
+    gain: Interval | None
+    over_alone: float | None
+    own: bool
+
+
+def render_comparison(runs: Sequence[Run]) -> str:
+    """Return the page that shows runs side by side.
+
+    Raises:
+        ConfigError: fewer than two runs.
+    """
+    if len(runs) < 2:
+        raise ConfigError(f"got {len(runs)} work directory, wanted 2 or more to compare")
+    first = runs[0].fingerprint.get("data", {}).get("test")
+    beside = [
+        Beside(
+            run, verdict(run), run.winner.candidate.text if run.winner else "",
+            first is not None and run.fingerprint.get("data", {}).get("test") == first,
+        )
+        for run in runs
+    ]  # fmt: skip
+    formulas = list(dict.fromkeys(one.formula for one in beside if one.formula))
+    rows = [(formula, [transfer(formula, run) for run in runs]) for formula in formulas]
+    missing = sum(cell.over_alone is None for _, cells in rows for cell in cells)
+    return render("compare.html.j2", {}, served=False, beside=beside, rows=rows, missing=missing)
+
+
+def transfer(formula: str, run: Run) -> Transfer:
+    """Look up how a formula did in a run; only what is stored there counts."""
+    known = next((candidate for candidate in run.candidates if candidate.text == formula), None)
+    alone = run.references.alone_selection
+    over = known.ap - fmean(alone) if known is not None and known.ap is not None and alone else None
+    judged = [j for j in (run.winner, *run.champions.values()) if j is not None and j.candidate.text == formula]
+    gain = complete_gain(judged[0].test_aps, run.references.alone_test) if judged else None
+    return Transfer(gain, over, run.winner is not None and run.winner.candidate.text == formula)

@@ -1,0 +1,60 @@
+"""What `gp_search explain` left in a store and beside it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.report.run import Explanation, Judged, KnockedOut, Pictures
+from detkds_gp.store import Event
+
+FOLDER = "explain"
+
+Aps = Sequence[float | None]
+
+
+def explanation(
+    events: Sequence[Event], winner: Judged, test_aps: Callable[[str], Aps], work_dir: Path
+) -> Explanation | None:
+    """Return what explains a winner; None if nothing does.
+
+    Args:
+        events: of the run.
+        winner: on the verdict's seeds.
+        test_aps: gives a distiller's test APs by the verdict's seeds, from its text.
+        work_dir: pictures are read from its folder ``explain``.
+    """
+    told = [e.detail for e in events if e.kind == "explained" and e.detail["winner"] == winner.candidate.text]
+    if not told:
+        return None
+    rows = [_knocked_out(values, winner.test_aps, test_aps(values["distiller"])) for values in told[-1]["knock_outs"]]
+    rows.sort(key=lambda row: row.change.mean if row.change else 1.0)
+    painted = told[-1]["pictures"]
+    pictures = [_pictures(values, work_dir / FOLDER) for values in painted.get("images", ())]
+    return Explanation(tuple(rows), tuple(pictures), tuple(painted.get("classes", ())))
+
+
+def _knocked_out(values: Mapping[str, str], winner: Aps, without: Aps) -> KnockedOut:
+    pairs = [(a, b) for a, b in zip(without, winner, strict=False) if a is not None and b is not None]
+    change = None
+    if len(pairs) > 1:
+        change = paired_gain(*map(list, zip(*pairs, strict=True)))
+    elif pairs:
+        difference = pairs[0][0] - pairs[0][1]
+        change = Interval(difference, difference, difference)
+    return KnockedOut(values["kind"], values["removed"], values["left"], len(pairs), change)
+
+
+def _pictures(values: Mapping[str, Any], folder: Path) -> Pictures:
+    detections = {who: _jpeg(folder, name) for who, name in values["detections"].items()}
+    pulls = {knowledge: tuple(_jpeg(folder, n) for n in names) for knowledge, names in values["pulls"].items()}
+    return Pictures(values["name"], detections, pulls)
+
+
+def _jpeg(folder: Path, name: str) -> str:
+    """Return a picture as base64; empty if it is gone. Only files of the folder itself are read."""
+    path = folder / Path(name).name
+    return b64encode(path.read_bytes()).decode("ascii") if path.suffix == ".jpg" and path.is_file() else ""

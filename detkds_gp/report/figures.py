@@ -1,0 +1,137 @@
+"""The interactive figures, as the JSON that plotly.js draws; colours are names that the page resolves.
+
+Texts are escaped here: plotly reads markup in them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from html import escape
+from statistics import fmean
+from typing import Any, TypeAlias
+
+from detkds_gp.report.run import Candidate, Run
+
+Figure: TypeAlias = dict[str, Any]
+
+DOTS = 1500
+"""Single candidates drawn at most; lines and fronts are always whole."""
+
+MIX = "mix"
+
+
+def progress(run: Run) -> Figure:
+    """Draw the best AP so far of every niche against evaluations; ``hours`` holds the same against time."""
+    traces = [_dots(run)]
+    for number, (niche, members) in enumerate(_by_niche(run).items()):
+        steps = _best_so_far(members)
+        traces.append(
+            {
+                "name": label(niche), "mode": "lines", "x": [c.number for c, _ in steps], "y": [ap for _, ap in steps],
+                "hours": [round(c.hours, 4) for c, _ in steps], "text": [short(c.text) for c, _ in steps],
+                "line": {"shape": "hv", "width": 4 if niche == MIX else 2, "color": f"niche-{number}"},
+                "hovertemplate": f"{label(niche)}: %{{y:.4f}}<br>%{{text}}<extra></extra>",
+            }
+        )  # fmt: skip
+    return {"data": traces, "layout": {"xaxis": {"title": "evaluations"}, "yaxis": {"title": "best AP, selection"},
+            **_baseline(run)}}  # fmt: skip
+
+
+def pareto(run: Run) -> Figure:
+    """Draw AP against the operations that a loss computes at every step, with the front."""
+    found = thinned(run.ranking, DOTS)
+    front = pareto_front(run.ranking)
+    dots = {
+        "name": "candidates", "mode": "markers", "x": [c.operations for c in found], "y": [c.ap for c in found],
+        "text": [short(c.text) for c in found], "marker": {"size": 6, "color": "dot"},
+        "hovertemplate": "%{y:.4f} with %{x} operations<br>%{text}<extra></extra>",
+    }  # fmt: skip
+    line = {
+        "name": "best for their cost", "mode": "lines+markers", "x": [c.operations for c in front],
+        "y": [c.ap for c in front], "text": [short(c.text) for c in front],
+        "line": {"shape": "hv", "width": 2, "color": "accent"}, "marker": {"size": 9, "color": "accent"},
+        "hovertemplate": "%{y:.4f} with %{x} operations<br>%{text}<extra></extra>",
+    }  # fmt: skip
+    return {"data": [dots, line], "layout": {"xaxis": {"title": "operations of the loss at every step"},
+            "yaxis": {"title": "AP, selection"}, **_baseline(run)}}  # fmt: skip
+
+
+def predicted(real: Sequence[float], told: Sequence[float]) -> Figure:
+    """Draw what a model predicts of candidates that it has not seen against what they reached."""
+    pairs = list(zip(told, real, strict=True))[:DOTS]
+    ends = [min(real), max(real)]
+    return {
+        "data": [
+            {"name": "held-out candidates", "mode": "markers", "x": [round(p, 5) for p, _ in pairs],
+             "y": [r for _, r in pairs], "marker": {"size": 6, "color": "dot"},
+             "hovertemplate": "predicted %{x:.4f}, reached %{y:.4f}<extra></extra>"},
+            {"name": "as predicted", "mode": "lines", "x": ends, "y": ends, "hoverinfo": "skip",
+             "line": {"dash": "dot", "width": 1, "color": "muted"}},
+        ],
+        "layout": {"xaxis": {"title": "AP predicted"}, "yaxis": {"title": "AP reached"}},
+    }  # fmt: skip
+
+
+def pareto_front(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return those that none is better than at no higher cost, the cheapest first."""
+    front: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: (c.operations, -(c.ap or 0.0))):
+        if not front or (candidate.ap or 0.0) > (front[-1].ap or 0.0):
+            front.append(candidate)
+    return front
+
+
+def thinned(candidates: Sequence[Candidate], most: int) -> list[Candidate]:
+    """Return at most so many, spread evenly, the first always."""
+    step = max(1, -(-len(candidates) // most))
+    return list(candidates[::step])
+
+
+def label(name: str) -> str:
+    """Write a niche's name for people."""
+    return escape("all knowledge, mixed" if name == MIX else name.replace("_", " "))
+
+
+def short(text: str, letters: int = 110) -> str:
+    """Return a text that a pointer's label has room for, escaped."""
+    return escape(text if len(text) <= letters else text[: letters - 1] + "…")
+
+
+def _by_niche(run: Run) -> dict[str, list[Candidate]]:
+    niches: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in run.answered:
+        niches[candidate.birth.niche].append(candidate)
+    return dict(sorted(niches.items(), key=lambda pair: pair[0] == MIX))
+
+
+def _dots(run: Run) -> Figure:
+    found = thinned([c for c in run.answered if c.ap is not None], DOTS)
+    return {
+        "name": "single candidates", "mode": "markers", "x": [c.number for c in found], "y": [c.ap for c in found],
+        "hours": [round(c.hours, 4) for c in found], "text": [short(c.text) for c in found],
+        "marker": {"size": 4, "color": "dot"}, "hovertemplate": "%{y:.4f}<br>%{text}<extra></extra>",
+    }  # fmt: skip
+
+
+def _best_so_far(members: Sequence[Candidate]) -> list[tuple[Candidate, float]]:
+    """Return where the best changes, and the last member with it."""
+    steps: list[tuple[Candidate, float]] = []
+    for candidate in members:
+        if candidate.ap is not None and (not steps or candidate.ap > steps[-1][1]):
+            steps.append((candidate, candidate.ap))
+    if steps and members[-1] is not steps[-1][0]:
+        steps.append((members[-1], steps[-1][1]))
+    return steps
+
+
+def _baseline(run: Run) -> Figure:
+    """Return a band that students alone span, over their seeds."""
+    alone = run.references.alone_selection
+    if not alone:
+        return {}
+    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": min(alone), "y1": max(alone), "line": {"width": 0},
+            "fillcolor": "band", "layer": "below"}  # fmt: skip
+    name = {"xref": "paper", "x": 1, "xanchor": "right", "y": fmean(alone), "showarrow": False,
+            "text": f"student alone, {len(alone)} seeds", "font": {"size": 12, "color": "muted"}}  # fmt: skip
+    return {"shapes": [band], "annotations": [name]}

@@ -1,0 +1,100 @@
+"""The ancestors of a candidate, laid out by generation: oldest left, the candidate right."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from detkds_gp.report.run import Candidate
+
+SHOWN = 48
+"""Ancestors drawn at most: the nearest."""
+
+_STAGES = ("divide", "conquer")
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """One node of a genealogy.
+
+    Attributes:
+        candidate: with its score.
+        column: 0-based from the left, one for each generation in which an ancestor was born.
+        row: 0-based from the top of its column.
+        how: how it was made, in words.
+    """
+
+    candidate: Candidate
+    column: int
+    row: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Genealogy:
+    """A directed graph of ancestors.
+
+    Attributes:
+        ancestors: oldest first, the candidate itself last.
+        edges: (parent, child) as places in ``ancestors``.
+        columns: (stage, generation) of every column.
+        rows: of the longest column.
+        left_out: ancestors beyond those shown.
+    """
+
+    ancestors: tuple[Ancestor, ...]
+    edges: tuple[tuple[int, int], ...]
+    columns: tuple[tuple[str, int], ...]
+    rows: int
+    left_out: int
+
+
+def genealogy(candidate: Candidate, known: Mapping[str, Candidate], shown: int = SHOWN) -> Genealogy:
+    """Follow parents back from a candidate.
+
+    Args:
+        candidate: whose ancestors are asked for.
+        known: candidates by text.
+        shown: how many nodes to keep, the nearest first.
+    """
+    found = _nearest_first(candidate, known)
+    kept = sorted(found[:shown], key=lambda one: (*_place(one), one.birth.niche, one.text))
+    places = sorted({_place(one) for one in kept})
+    taken: dict[int, int] = defaultdict(int)
+    ancestors = []
+    for one in kept:
+        column = places.index(_place(one))
+        ancestors.append(Ancestor(one, column, taken[column], how_made(one)))
+        taken[column] += 1
+    number = {ancestor.candidate.text: index for index, ancestor in enumerate(ancestors)}
+    edges = [(number[p], number[a.candidate.text]) for a in ancestors for p in a.candidate.birth.parents if p in number]
+    columns = tuple((_STAGES[stage], generation) for stage, generation in places)
+    return Genealogy(tuple(ancestors), tuple(edges), columns, max(taken.values()), max(0, len(found) - shown))
+
+
+def how_made(candidate: Candidate) -> str:
+    """Say in words how a candidate came to be."""
+    parents, mix = len(candidate.birth.parents), candidate.birth.stage == "conquer"
+    if not parents:
+        return "grown at random, or given"
+    if candidate.birth.generation == 0 and mix:
+        return "the best formula of a knowledge" if parents == 1 else f"{parents} best formulas, mixed"
+    if parents == 1:
+        return "its parent, with other parts or weights" if mix else "a mutation of its parent"
+    return f"{parents} parents, crossed"
+
+
+def _nearest_first(candidate: Candidate, known: Mapping[str, Candidate]) -> list[Candidate]:
+    found = {candidate.text: candidate}
+    waiting = [candidate]
+    for one in waiting:
+        for parent in one.birth.parents:
+            if parent in known and parent not in found:
+                found[parent] = known[parent]
+                waiting.append(known[parent])
+    return list(found.values())
+
+
+def _place(candidate: Candidate) -> tuple[int, int]:
+    return _STAGES.index(candidate.birth.stage), candidate.birth.generation

@@ -1,0 +1,165 @@
+"""What the candidates of a run teach, how sure that is, and where nothing can be said."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import stdev
+
+from detkds_gp.gain import Interval
+from detkds_gp.language import Declaration
+from detkds_gp.report.features import LEAST, Feature, table
+from detkds_gp.report.model import Model, learn
+from detkds_gp.report.run import Candidate, Run
+from detkds_gp.report.subtrees import Frequent, frequent
+
+FEWEST = 30
+"""Scored candidates below which nothing is learnt."""
+
+MOST = 2000
+"""Candidates that a model learns from; of more, so many are drawn at random."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a feature is worth.
+
+    Attributes:
+        feature: what it is.
+        count: candidates that have it (of shape and weight: that differ from the most frequent value).
+        effect: AP for one step of it, all others held, with its 95% interval.
+        importance: the R² lost on unseen candidates without it.
+        stands: whether the interval leaves 0 out even with all features tested at once.
+    """
+
+    feature: Feature
+    count: int
+    effect: Interval
+    importance: Interval
+    stands: bool
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What was learnt.
+
+    Attributes:
+        candidates: learnt from.
+        scored: in all.
+        effects: strongest first; empty where nothing could be learnt.
+        rare: names of features that too few candidates have, or lack.
+        model: None where nothing could be learnt.
+        reached: AP of the candidates learnt from, in the order of the model's predictions.
+        trusted: whether the model predicts unseen candidates better than their mean does.
+        subtrees: of the best tenth against the rest.
+        best_tenth: how many that are.
+        sentences: what the numbers support.
+        limits: what they do not.
+    """
+
+    candidates: int
+    scored: int
+    effects: tuple[Effect, ...]
+    rare: tuple[str, ...]
+    model: Model | None
+    reached: tuple[float, ...]
+    trusted: bool
+    subtrees: tuple[Frequent, ...]
+    best_tenth: int
+    sentences: tuple[str, ...]
+    limits: tuple[str, ...]
+
+
+def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
+    """Learn from the candidates that went as far as the longest training."""
+    longest = run.ranking[0].iterations if run.ranking else 0
+    scored = [candidate for candidate in run.ranking if candidate.iterations == longest]
+    common, size = frequent(scored)
+    sample = _sampled(scored)
+    rows = table(sample, declarations)
+    if len(scored) < FEWEST or not rows.features or float(rows.ap.std()) == 0.0:
+        limits = (f"Nothing: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least.",)
+        return Guidance(0, len(scored), (), (), None, (), False, tuple(common), size, (), limits)
+    model = learn(rows.values, rows.ap, rows.alternatives())
+    shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
+    tests = len(shown)
+    effects = []
+    for column in shown:
+        feature = rows.features[column]
+        strict = model.interval(column, tests)
+        count = int((rows.values[:, column] != 0).sum())
+        stands = strict.low > 0 or strict.high < 0
+        effects.append(Effect(feature, count, model.interval(column), model.importance[column], stands))
+    effects.sort(key=lambda one: (not one.stands, -abs(one.effect.mean)))
+    trusted = model.r2.low > 0
+    return Guidance(
+        candidates=len(sample),
+        scored=len(scored),
+        effects=tuple(effects),
+        rare=tuple(feature.name for feature in rows.rare),
+        model=model,
+        reached=tuple(map(float, rows.ap)),
+        trusted=trusted,
+        subtrees=tuple(common),
+        best_tenth=size,
+        sentences=_sentences(effects) if trusted else (),
+        limits=_limits(run, model, effects, [feature.name for feature in rows.rare], trusted),
+    )
+
+
+def _sampled(scored: Sequence[Candidate]) -> list[Candidate]:
+    return list(scored) if len(scored) <= MOST else random.Random(0).sample(list(scored), MOST)
+
+
+def _sentences(effects: Sequence[Effect]) -> tuple[str, ...]:
+    """Say three things that stand with all features tested at once: knowledge, what helps, what harms."""
+    standing = [effect for effect in effects if effect.stands]
+    knowledge = [effect for effect in standing if effect.feature.group == "knowledge"]
+    parts = [effect for effect in standing if effect.feature.group != "knowledge"]
+    helps = [effect for effect in parts if effect.effect.mean > 0]
+    harms = [effect for effect in parts if effect.effect.mean < 0]
+    return (
+        _listed("The knowledge that moves the AP: {}.", "No knowledge stands out from the others.", knowledge),
+        _listed("Next, try more of {}.", "Nothing else is shown to raise the AP.", helps),
+        _listed("Try less of {}.", "Nothing else is shown to lower the AP.", harms),
+    )
+
+
+def _listed(pattern: str, otherwise: str, effects: Sequence[Effect], most: int = 3) -> str:
+    if not effects:
+        return otherwise
+    said = [
+        f"{e.feature.name} ({e.effect.mean:+.3f} [{e.effect.low:+.3f}, {e.effect.high:+.3f}] {e.feature.unit})"
+        for e in sorted(effects, key=lambda effect: -abs(effect.effect.mean))[:most]
+    ]
+    return pattern.format(", ".join(said[:-1]) + " and " + said[-1] if len(said) > 1 else said[0])
+
+
+def _limits(run: Run, model: Model, effects: Sequence[Effect], rare: Sequence[str], trusted: bool) -> tuple[str, ...]:
+    limits = []
+    if not trusted:
+        limits.append(
+            f"Nothing for sure: candidates that the model has not seen are predicted no better than by their mean "
+            f"(R² {model.r2.mean:.2f}, 95% interval {model.r2.low:.2f} to {model.r2.high:.2f}). "
+            "The effects below are what this run shows, not what the next one will."
+        )
+    unclear = [effect.feature.name for effect in effects if not effect.stands]
+    if unclear and trusted:
+        limits.append(f"Whether {_few(unclear)} help or harm: the intervals hold 0 once all features are tested.")
+    if rare:
+        limits.append(f"Anything of {_few(rare)}: fewer than {LEAST} candidates have them, or lack them.")
+    alone = run.references.alone_selection
+    if len(alone) > 2:
+        noise = stdev(alone)
+        limits.append(f"Single APs that differ by less than {2 * noise:.3f}: so much do students alone differ by seed.")
+    limits.append(
+        "Causes: evolution asks for what did well, so names that came along with good ones look good. "
+        "Knock-outs (gp_search explain) test the winner's parts one by one."
+    )
+    return tuple(limits)
+
+
+def _few(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

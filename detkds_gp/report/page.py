@@ -1,0 +1,144 @@
+"""The report as one HTML file: self-contained, no network, every text escaped."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from detkds_gp.errors import StoreError
+from detkds_gp.language import PrimitiveSet
+from detkds_gp.report import figures, search_tables
+from detkds_gp.report.features import GROUPS
+from detkds_gp.report.genealogy import genealogy
+from detkds_gp.report.guidance import Effect, Guidance, guide
+from detkds_gp.report.run import Run
+from detkds_gp.report.script import packed_plotly
+from detkds_gp.report.trees import draw, draw_tree
+from detkds_gp.report.verdict import verdict
+
+LISTED = 10
+"""Candidates of the table of the best."""
+
+
+def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -> str:
+    """Return the report of a run, finished or not.
+
+    Args:
+        run: as collected.
+        primitive_set: that it searched.
+        served: whether the page asks the server it came from for a newer one.
+
+    Raises:
+        FormulaError: if the primitive set is not the one searched.
+    """
+    known = {candidate.text: candidate for candidate in run.candidates}
+    guidance = guide(run, primitive_set.declarations)
+    drawn_figures = {"progress": figures.progress(run), "pareto": figures.pareto(run)} if run.ranking else {}
+    if guidance.model is not None:
+        drawn_figures["predicted"] = figures.predicted(guidance.reached, [float(ap) for ap in guidance.model.predicted])
+    best = run.winner.candidate if run.winner else None
+    lineage = genealogy(best, known) if best else None
+    return render(
+        "report.html.j2",
+        drawn_figures,
+        served=served,
+        run=run,
+        verdict=verdict(run),
+        drawn=draw(best, primitive_set) if best else None,
+        champions=run.champions,
+        niches=search_tables.niches(run),
+        rungs=search_tables.rungs(run),
+        losses=search_tables.losses(run),
+        best=run.ranking[:LISTED],
+        guidance=guidance,
+        effects=_by_group(guidance),
+        genealogy=lineage,
+        ancestors=[draw_tree(a.candidate, primitive_set) for a in lineage.ancestors] if lineage else [],
+        session=_last_session(run),
+        command_config=_config_path(run),
+        quoted_dir=shlex.quote(str(run.work_dir)),
+        settings=json.dumps(run.fingerprint, indent=2, ensure_ascii=False),
+    )
+
+
+def write_page(html: str, path: str | Path) -> None:
+    """Write a page whole or not at all.
+
+    Raises:
+        StoreError: the path cannot be written.
+    """
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.new")
+    try:
+        draft.write_text(html, encoding="utf-8", errors="replace")
+        draft.replace(target)
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error.strerror}; give another file with -o") from error
+
+
+def as_data(value: Any) -> Markup:
+    """Return JSON that may stand in a script element: nothing in it can end the element or begin another."""
+    text = json.dumps(value, allow_nan=False)
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)
+
+
+def render(name: str, drawn_figures: Mapping[str, figures.Figure], **values: Any) -> str:
+    """Return a page of a template.
+
+    Args:
+        name: of the template.
+        drawn_figures: what its plots draw; without any it carries no script for them.
+        values: that the template names.
+    """
+    plotly = packed_plotly() if drawn_figures else ""
+    made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return _environment().get_template(name).render(figures=drawn_figures, plotly=plotly, made=made, **values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("detkds_gp.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"data": as_data, "ap": _ap, "hours": _hours, "named": _named}
+    return environment
+
+
+def _ap(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _hours(value: float) -> str:
+    return f"{value:.1f} h" if value >= 1 else f"{60 * value:.0f} min"
+
+
+def _named(niche: str) -> str:
+    return "all, mixed" if niche == figures.MIX else niche.replace("_", " ")
+
+
+def _last_session(run: Run) -> Mapping[str, Any]:
+    starts = [event.detail for event in run.events if event.kind == "started"]
+    return starts[-1] if starts else {}
+
+
+def _config_path(run: Run) -> str:
+    """Return the config that the last session was started with; the argument's name where none was given."""
+    words = [str(word) for word in _last_session(run).get("command", ())]
+    after = words[words.index("run") + 1 :] if "run" in words else []
+    return shlex.quote(after[0]) if after and not after[0].startswith("-") else "CONFIG"
+
+
+def _by_group(guidance: Guidance) -> dict[str, list[Effect]]:
+    grouped = {group: [e for e in guidance.effects if e.feature.group == group] for group in GROUPS}
+    return {group: sorted(effects, key=lambda e: -e.effect.mean) for group, effects in grouped.items() if effects}

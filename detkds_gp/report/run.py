@@ -1,0 +1,204 @@
+"""What the store of a run says, as plain values: all that a report draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.gain import Interval
+from detkds_gp.report.outline import operations
+from detkds_gp.store import Birth, Event, Generation
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The score of a candidate after a number of iterations.
+
+    Attributes:
+        iterations: of its training.
+        ap: on the selection split; None where it failed.
+    """
+
+    iterations: int
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A distiller that the search asked for.
+
+    Attributes:
+        birth: its text and where it came from.
+        rungs: its trainings on the search's seed, the shortest first; empty while it waits.
+        failure: the name of what went wrong in the longest of them; None for a success.
+        detail: the failure in words.
+        resolved: its text with measured scales.
+        number: its place among the answered ones, from 1; 0 while it waits.
+        hours: at work until it was answered, over all sessions.
+    """
+
+    birth: Birth
+    rungs: tuple[Rung, ...] = ()
+    failure: str | None = None
+    detail: str = ""
+    resolved: str = ""
+    number: int = 0
+    hours: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """Its canonical text."""
+        return self.birth.text
+
+    @property
+    def ap(self) -> float | None:
+        """The AP of the longest training; None where it failed or is still to come."""
+        return self.rungs[-1].ap if self.rungs else None
+
+    @property
+    def iterations(self) -> int:
+        """Of the longest training."""
+        return self.rungs[-1].iterations if self.rungs else 0
+
+    @cached_property
+    def operations(self) -> int:
+        """What a training step computes for the loss."""
+        return operations(self.birth.text)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate on the verdict's seeds.
+
+    Attributes:
+        candidate: of the search.
+        test_aps: by seed; None where the training failed or is still to come; empty while none is known.
+        gain: over the student alone on the same seeds; None while a side is incomplete.
+    """
+
+    candidate: Candidate
+    test_aps: tuple[float | None, ...] = ()
+    gain: Interval | None = None
+
+
+@dataclass(frozen=True)
+class References:
+    """What candidates are compared with.
+
+    Attributes:
+        teacher_selection: the teacher's AP on the selection split; None while it is not known.
+        teacher_test: the same on the test split.
+        alone_selection: APs of students alone, by seed, at the search's longest training.
+        alone_test: APs of students alone on the verdict's seeds.
+    """
+
+    teacher_selection: float | None = None
+    teacher_test: float | None = None
+    alone_selection: tuple[float, ...] = ()
+    alone_test: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class KnockedOut:
+    """The winner without one of its parts, on the verdict's seeds.
+
+    Attributes:
+        kind: ``term`` or ``subtree``.
+        removed: the text of the part.
+        left: what stands in its place; empty for a term.
+        pairs: seeds on which both were trained.
+        change: of the test AP without the part; an interval of no width from a single pair; None without one.
+    """
+
+    kind: str
+    removed: str
+    left: str
+    pairs: int
+    change: Interval | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Test images, painted.
+
+    Attributes:
+        name: of the image's file.
+        detections: by whose they are, a JPEG as base64.
+        pulls: by knowledge, a JPEG as base64 for each level of the pyramid.
+    """
+
+    name: str
+    detections: Mapping[str, str]
+    pulls: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `gp_search explain` has added.
+
+    Attributes:
+        knock_outs: what is lost most without, first.
+        pictures: a few test images; empty where none were painted.
+        classes: the names of the objects.
+    """
+
+    knock_outs: tuple[KnockedOut, ...]
+    pictures: tuple[Pictures, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+        name: of its work directory.
+        work_dir: where the store is.
+        state: ``finished``, ``running`` or ``stopped``.
+        fingerprint: what the run is bound to; its ``config`` is the checked config.
+        references: teacher and students alone.
+        candidates: in the order of birth.
+        ranking: those with an AP, best first.
+        winner: the best of them on the verdict's seeds.
+        champions: by knowledge, its best formula on the verdict's seeds.
+        generations: counts and statistics.
+        merges: how many formulas were found to be another one in other words.
+        events: what happened to the run.
+        hours: at work.
+        training_hours: of all trainings, summed over workers.
+        explanation: of the winner; None where it was not asked for, or of another winner.
+    """
+
+    name: str
+    work_dir: Path
+    state: str
+    fingerprint: Mapping[str, Any]
+    references: References
+    candidates: tuple[Candidate, ...]
+    ranking: tuple[Candidate, ...]
+    winner: Judged | None
+    champions: Mapping[str, Judged]
+    generations: tuple[Generation, ...]
+    merges: int
+    events: tuple[Event, ...] = field(repr=False)
+    hours: float
+    training_hours: float
+    explanation: Explanation | None = None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The checked config of the run."""
+        return self.fingerprint["config"]
+
+    @property
+    def answered(self) -> list[Candidate]:
+        """The candidates with an answer, in its order."""
+        return sorted((c for c in self.candidates if c.number), key=lambda c: c.number)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Distillers generated, duplicates, rejected, trained and failed, as of the last finished generation."""
+        return self.generations[-1].counts if self.generations else {}

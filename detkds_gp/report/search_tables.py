@@ -1,0 +1,122 @@
+"""The tables of a search: generations by niche, rungs, what was rejected and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+
+from scipy.stats import spearmanr
+
+from detkds_gp.report.run import Candidate, Run
+
+_COUNTED = (("asked", "new"), ("failed", "failed"), ("duplicates", "duplicates"))
+
+
+@dataclass(frozen=True)
+class RungRow:
+    """What was trained for a number of iterations.
+
+    Attributes:
+        iterations: training steps.
+        asked: candidates.
+        scored: those with an AP.
+        best: AP; None without one.
+        middle: median AP; None without one.
+        agreement: rank correlation with the rung before, of candidates that have both; None with fewer than 5.
+    """
+
+    iterations: int
+    asked: int
+    scored: int
+    best: float | None
+    middle: float | None
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Candidates that gave no AP, for one reason.
+
+    Attributes:
+        reason: its name.
+        count: of candidates.
+        example: the formula of the first.
+        detail: what was said of it.
+    """
+
+    reason: str
+    count: int
+    example: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class NicheRow:
+    """A niche after its last finished generation.
+
+    Attributes:
+        niche: its name.
+        stage: divide or conquer.
+        asked: candidates so far.
+        failed: those without an AP.
+        duplicates: formulas made again and dropped.
+        best: AP of the survivors; None where there are none.
+        middle: their median AP.
+        spread: their standard deviation.
+    """
+
+    niche: str
+    stage: str
+    asked: int
+    failed: int
+    duplicates: int
+    best: float | None
+    middle: float | None
+    spread: float | None
+
+
+def rungs(run: Run) -> list[RungRow]:
+    """Return a row for every number of iterations that candidates were trained for, the shortest first."""
+    scores: dict[int, dict[str, float | None]] = defaultdict(dict)
+    for candidate in run.candidates:
+        for rung in candidate.rungs:
+            scores[rung.iterations][candidate.text] = rung.ap
+    rows: list[RungRow] = []
+    before: dict[str, float | None] = {}
+    for iterations, found in sorted(scores.items()):
+        aps = [ap for ap in found.values() if ap is not None]
+        best, middle = (max(aps), median(aps)) if aps else (None, None)
+        rows.append(RungRow(iterations, len(found), len(aps), best, middle, _agreement(before, found)))
+        before = found
+    return rows
+
+
+def losses(run: Run) -> list[Loss]:
+    """Return why candidates gave no AP, the most frequent reason first."""
+    reasons: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in run.candidates:
+        if candidate.failure is not None:
+            reasons[candidate.failure].append(candidate)
+    rows = [Loss(reason, len(found), found[0].text, found[0].detail) for reason, found in reasons.items()]
+    return sorted(rows, key=lambda row: (-row.count, row.reason))
+
+
+def niches(run: Run) -> list[NicheRow]:
+    """Return how every niche stands, in the order of the search."""
+    rows: dict[tuple[str, str], NicheRow] = {}
+    for generation in run.generations:
+        for record in generation.statistics["niches"]:
+            key = record["stage"], record["niche"]
+            so_far = rows.get(key, NicheRow(key[1], key[0], 0, 0, 0, None, None, None))
+            counted = (getattr(so_far, a) + record[b] for a, b in _COUNTED)
+            rows[key] = NicheRow(key[1], key[0], *counted, *map(record.get, ("best", "median", "spread")))
+    return list(rows.values())
+
+
+def _agreement(before: dict[str, float | None], after: dict[str, float | None]) -> float | None:
+    pairs = [(before[text], ap) for text, ap in after.items() if ap is not None and before.get(text) is not None]
+    if len(pairs) < 5:
+        return None
+    rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return rho if rho == rho else None
