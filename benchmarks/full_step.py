@@ -3,8 +3,10 @@
 Builds student and teacher of ``configs/coco`` without their weights, and counts a step's operations (multiply and add
 are two) and the bytes held for the backward pass, for the student alone and under PKD. Counted are two small sizes, on
 images of random pixels with COCO's mean of 7 objects; what a second stage does is constant, the rest grows with the
-area, so that two sizes give mmdet's 1333x800, here 1344x800 with its padding. Counts hold on any machine. Deformable
-convolutions are compiled and not counted. With ``--seconds`` the full size is also timed on this machine.
+area, so that two sizes give mmdet's 1333x800, here 1344x800 with its padding. Mask R-CNN is no such sum: its mask head
+runs on as many regions as are positive, so only the difference of its two counts says something. Counts hold on any
+machine. Deformable convolutions are compiled and not counted. With ``--seconds`` the full size is also timed on this
+machine.
 
     python benchmarks/full_step.py [--quick] [--pairs gfl_r101_to_r50 ...] [--seconds] [--device cuda] [--save]
 
