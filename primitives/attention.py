@@ -48,7 +48,7 @@ def channel_attention(x: Tensor, temperature: float) -> Tensor:
 def spatial_attention_map(x: Tensor, temperature: float) -> Tensor:
     """Take the spatial attention H W softmax(mean_c |x| / T) itself, to be compared.
 
-    Source: FGD (CVPR 2022), eq. 1, 3 and 8.
+    Source: FGD (CVPR 2022), eq. 1 and 3, and its attention loss.
     """
     return space_weights(x, temperature)
 
@@ -57,7 +57,7 @@ def spatial_attention_map(x: Tensor, temperature: float) -> Tensor:
 def channel_attention_map(x: Tensor, temperature: float) -> Tensor:
     """Take the channel attention C softmax(mean_hw |x| / T) itself, to be compared.
 
-    Source: FGD (CVPR 2022), eq. 2, 4 and 8.
+    Source: FGD (CVPR 2022), eq. 2 and 4, and its attention loss.
     """
     return channel_weights(x, temperature)
 

@@ -19,7 +19,7 @@ class masked_generation(nn.Module):  # noqa: N801 - the name that formulas write
 
     A position is kept with the given chance, the same in all channels; then a 3x3 convolution, a
     ReLU and another 3x3 convolution. The teacher's map stays whole. Draws from torch's global
-    generator. Source: MGD, sec. 3.2, eq. 3 and 4.
+    generator. Source: MGD, sec. 3.
     """
 
     def __init__(self, channels: int) -> None:
@@ -42,7 +42,7 @@ class global_context(nn.Module):  # noqa: N801 - the name that formulas write
 
     The map is averaged over the positions with the softmax of a 1x1 convolution as weights; a 1x1
     convolution to half the channels, layer norm, ReLU and a 1x1 convolution back give what is added,
-    nothing at first. Source: FGD, sec. 3.2, eq. 9, after GCNet (ICCV workshops 2019).
+    nothing at first. Source: FGD, sec. 3.2, after GCNet (ICCV workshops 2019).
     """
 
     def __init__(self, channels: int) -> None:

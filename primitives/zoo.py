@@ -80,7 +80,7 @@ ZOO = Zoo(
     Published(
         "fgd",
         _scaled(1e-3 * LEVELS, _fgd(1, 0.005)),
-        "FGD (CVPR 2022), eq. 1 to 9",
+        "FGD (CVPR 2022), sec. 3",
         "alpha 1e-3, beta 5e-4, gamma 1e-3, lambda 5e-6, T 0.5; times 5 levels",
         FGD_NOTE,
         stages="one",
@@ -88,7 +88,7 @@ ZOO = Zoo(
     Published(
         "fgd_anchor_free",
         _scaled(1.6e-3 * LEVELS, _fgd(0.5, 0.005)),
-        "FGD (CVPR 2022), eq. 1 to 9",
+        "FGD (CVPR 2022), sec. 3",
         "alpha 1.6e-3, beta 8e-4, gamma 8e-4, lambda 8e-6, T 0.5; times 5 levels",
         FGD_NOTE,
         stages="one",
@@ -96,7 +96,7 @@ ZOO = Zoo(
     Published(
         "fgd_two_stage",
         _scaled(5e-5 * LEVELS, _fgd(1, 0.01)),
-        "FGD (CVPR 2022), eq. 1 to 9",
+        "FGD (CVPR 2022), sec. 3",
         "alpha 5e-5, beta 2.5e-5, gamma 5e-5, lambda 5e-7, T 0.5; times 5 levels",
         FGD_NOTE,
         stages="two",
@@ -104,21 +104,21 @@ ZOO = Zoo(
     Published(
         "mgd",
         _scaled(2e-5 * LEVELS, _mgd(0.35)),
-        "MGD (ECCV 2022), eq. 3 to 5",
+        "MGD (ECCV 2022), sec. 3",
         "alpha 2e-5, 65% of the positions masked; times 5 levels",
         stages="one",
     ),
     Published(
         "mgd_two_stage",
         _scaled(5e-7 * LEVELS, _mgd(0.55)),
-        "MGD (ECCV 2022), eq. 3 to 5",
+        "MGD (ECCV 2022), sec. 3",
         "alpha 5e-7, 45% of the positions masked; times 5 levels",
         stages="two",
     ),
     Published(
         "ld",
         _scaled(0.25 * 10**2 / 17, LD),
-        "LD (CVPR 2022), eq. 3 and algorithm 1",
+        "LD (CVPR 2022), sec. 3 and algorithm 1",
         "0.25 at T = 10; times T^2, over the 17 bins that its released loss averages",
         "main and valuable region weigh alike, and levels are averaged where the release divides by all boxes at once",
     ),
@@ -134,7 +134,7 @@ ZOO = Zoo(
     Published(
         "crosskd",
         _scaled(1, CROSSKD),
-        "CrossKD (CVPR 2024), eq. 5",
+        "CrossKD (CVPR 2024), sec. 3",
         "weight 1, a mean over the locations of all levels",
         "the teacher's whole head reads the student's neck; the classification term alone, as a divergence where the "
         "paper has quality focal loss: the focusing factor has no gradient",

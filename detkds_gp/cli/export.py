@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from detkds_gp.export import Panel
 
 DEFAULT_SET = "detkds_gp.primitives:OMNI"
+DEFAULT_ZOO = "detkds_gp.primitives.zoo:ZOO"
 
 
 def export(
     sources: Annotated[
-        list[str], typer.Argument(metavar="DIR|FORMULA...", help="Work directories, formulas.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="DIR|NAME|FORMULA...", help="Work directories, names of the zoo, formulas.", show_default=False
+        ),
     ],
     to: Annotated[str, typer.Option(help="json, text, latex, dot, svg, png, python, or mmdet with --config.")] = "text",
     output: Annotated[Path | None, typer.Option("-o", help="File; default: print.", show_default=False)] = None,
@@ -76,15 +80,17 @@ def write_mmdet_config(sources: Sequence[str], config: str | None, output: Path 
 
 
 def _panels(source: str, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:
-    """Yield the ranked distillers of a work directory, or the one that a formula says."""
+    """Yield the ranked distillers of a work directory, or the one that a name of the zoo or a formula says."""
+    from detkds_gp.experiment.named import named_distiller
     from detkds_gp.export import Panel
-    from detkds_gp.language import NONE, load_primitive_set, parse_distiller
+    from detkds_gp.language import NONE, load_primitive_set, load_zoo
 
-    if os.path.isdir(source) or ("(" not in source and source != NONE):
+    zoo = load_zoo(DEFAULT_ZOO)
+    if os.path.isdir(source) or ("(" not in source and source != NONE and source not in zoo):
         yield from _ranked(Path(source), ranks, primitive_set)
         return
     grammar = load_primitive_set(primitive_set or DEFAULT_SET)
-    yield Panel(parse_distiller(source, grammar), grammar)
+    yield Panel(named_distiller(source, grammar, zoo), grammar)
 
 
 def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from detkds_gp.cli.export import DEFAULT_SET
+from detkds_gp.cli.export import DEFAULT_SET, DEFAULT_ZOO
 from detkds_gp.losses import LintReport
 
 
 def lint(
-    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
+    formula: Annotated[str, typer.Argument(help="A distiller, or a name of the zoo.", show_default=False)],
     primitive_set: Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")] = None,
     config: Annotated[
         str | None, typer.Option(help="Check on real features of this config's pair.", show_default=False)
@@ -23,9 +23,11 @@ def lint(
     cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
 ) -> None:
     """Check a formula before training: kinds and shapes, and all that a search asks of it."""
-    notes: list[str] = []
+    from detkds_gp.language import load_primitive_set, load_zoo
+
+    zoo, notes = load_zoo(DEFAULT_ZOO), list[str]()
+    formula = zoo[formula].formula if formula in zoo else formula
     if config is None:
-        from detkds_gp.language import load_primitive_set
         from detkds_gp.losses import lint as check
 
         report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))

@@ -171,11 +171,12 @@ def _where(distiller: Distiller, primitive_set: PrimitiveSet) -> str:
     if not distiller.terms:
         return "The student alone, without distillation."
     names = dict.fromkeys(node.name for term in distiller.terms for node in term.tree)
-    known = (primitive_set.declarations.get(name) for name in names)
+    known = [primitive_set.declarations.get(name) for name in names]
     inputs = [f"${d.latex}$ {_escaped(d.name)}" for d in known if d and d.role == "input"]
     unknown = [f"$c_{{{n}}}$" for n, term in enumerate(distiller.terms, 1) if term.scale is None]
     scales = f"; {', '.join(unknown)} to be measured on the pair" if unknown else ""
-    return f"where $S$ is the student, $T$ the teacher, {', '.join(inputs)}{scales}."
+    alone = [f"; {_escaped(d.name)} changes the student's side alone" for d in known if d and d.sides == "student"]
+    return f"where $S$ is the student, $T$ the teacher, {', '.join(inputs)}{''.join(alone)}{scales}."
 
 
 def _escaped(name: str) -> str:

@@ -127,3 +127,12 @@ def test_given_shapes_replace_all_sampled_ones():
     graph = to_networkx(tree, OMNI, {"relu(global)": [1, 2, 3, 4]})
     assert [shape for _, shape in graph.nodes(data="shape")] == [None, (1, 2, 3, 4), None]
     assert [shape for *_, shape in graph.edges(data="shape")] == [None, (1, 2, 3, 4)]
+
+
+def test_a_learned_primitive_is_a_family_of_its_own():
+    graph = to_networkx(parse_tree("l2_sum(global_context(masked_generation(global, 0.35)))", OMNI), OMNI)
+    rows = {row["label"]: row for _, row in graph.nodes(data=True)}
+    for name in ("global_context", "masked_generation"):
+        assert (rows[name]["role"], rows[name]["family"], rows[name]["sided"]) == ("learned", "learned", True)
+        assert rows[name]["shape"] == (2, 8, 9, 11)
+    assert rows["global"]["family"] == "knowledge"

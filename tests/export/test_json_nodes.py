@@ -104,7 +104,7 @@ def test_broken_text_gives_one_line(text):
 
 
 def test_a_name_of_another_set_is_refused():
-    with pytest.raises(FormulaError, match="unknown primitive 'weighted'"):
+    with pytest.raises(FormulaError, match="unknown primitive 'disagreement'"):
         distiller_from_json({"formula": "l2(weighted(global, disagreement(global)))"}, DETKDS)
 
 

@@ -137,3 +137,9 @@ def test_block_explains_its_letters():
         assert explained in text
     assert "$c_{2}$ to be measured" in text
     assert to_latex(parse_distiller("none", OMNI), OMNI).startswith("\\begin{align*}\n  \\mathcal{L} ={}& 0")
+
+
+def test_it_says_what_only_the_student_passes_through():
+    text = to_latex(parse_distiller("l2_sum(masked_generation(global, 0.35))", OMNI), OMNI)
+    assert text.endswith("$F$ global; masked\\_generation changes the student's side alone.\n")
+    assert "alone" not in to_latex(parse_distiller("l2_sum(global_context(global))", OMNI), OMNI)

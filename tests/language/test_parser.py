@@ -97,7 +97,7 @@ def test_a_formula_never_runs_code(text, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
-        ("l2(globl)", 3, "unknown primitive 'globl'; did you mean 'global'?"),
+        ("l2(globl)", 3, "unknown primitive 'globl'; did you mean 'global' or 'global_context'?"),
         ("l2(global", 9, "got 'the end', wanted ')'"),
         ("l2(global))", 10, "after the end of the formula"),
         ("l2()", 3, "wanted a Features"),

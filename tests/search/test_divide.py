@@ -16,6 +16,7 @@ from detkds_gp.language import (
     to_text,
 )
 from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.primitives.zoo import ZOO
 from detkds_gp.score import Score
 from detkds_gp.search import Formula, Search, SearchSettings, SeededToolbox, StageSettings
 from detkds_gp.search.divide import FormulaBreeder, divide_stage
@@ -97,6 +98,27 @@ def test_the_limits_are_for_what_is_bred_from_a_warm_start(limits):
         (term,) = candidate.distiller.terms
         assert depth(term.tree) <= limits.get("max_depth", 6)
         assert len(term.tree) <= limits.get("max_size", 40)
+
+
+@pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
+def test_published_distillers_breed(primitive_set):
+    """Also with what the grammar knows and never draws, and from trees beyond the limits."""
+    texts = tuple(entry.formula for entry in ZOO.values())
+    settings = SearchSettings(warm_start=texts)
+    breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(random.Random(3)))
+    seeds, inherited = breeder.warm_start(), set()
+    for niche in ("global", "foreground_background", "instance", "class_logits"):
+        members = [seed for seed in seeds if seed.niche == niche]
+        for seed in members:
+            seed.fitness.values = (random.Random(to_text(seed)).random(), 1.0)
+        children = [child for _ in range(150) if (child := breeder.toolbox.vary(members))]
+        assert len(children) > 30
+        for child in children:
+            text = child.distiller.text
+            assert parse_distiller(text, primitive_set).text == text
+            assert depth(child) <= settings.max_depth
+            inherited |= {name for name in primitive_set.known if f"{name}(" in text}
+    assert {"masked_generation", "global_context"} <= inherited
 
 
 def test_a_niche_deeper_than_the_limit_is_left_out_and_no_niche_is_an_error(run, analytic):

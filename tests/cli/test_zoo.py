@@ -1,0 +1,86 @@
+"""`gp_search zoo`, and searches that start from published distillers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from detkds_gp.experiment import Outcome
+from detkds_gp.primitives import DETKDS
+from detkds_gp.primitives.zoo import ZOO
+from detkds_gp.store import Store
+
+from .conftest import GpSearch
+
+
+def test_the_zoo_is_listed(gp_search: GpSearch) -> None:
+    ended = gp_search("zoo")
+    assert ended.code == 0, ended.err
+    for entry in ZOO.values():
+        assert f"{entry.name}: {entry.formula}" in ended.out
+    rows = json.loads(gp_search("zoo", "--json").out)
+    assert [row["name"] for row in rows] == list(ZOO)
+    assert all(row["reason"] == "" and row["here"] == {} for row in rows)
+
+
+def test_names_of_the_zoo_do_wherever_a_formula_does(gp_search: GpSearch) -> None:
+    assert gp_search("export", "pkd").out.strip() == ZOO["pkd"].formula
+    assert "masked_generation(global, 0.35)" in gp_search("lint", "mgd").out
+    assert gp_search("lint", "mgd").code == 0
+
+
+def test_with_a_config_it_says_what_applies_and_what_the_weights_come_to(
+    gp_search: GpSearch, tiny_config: Path
+) -> None:
+    ended = gp_search("zoo", tiny_config)
+    assert ended.code == 0, ended.err
+    assert "ld does not apply: the pair does not share 'box_bins': " in ended.out
+    assert "pkd_two_stage does not apply: its weights are for two-stage detectors" in ended.out
+    assert "foreground_background" in ended.out
+
+
+@pytest.fixture(scope="module")
+def seeded(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("seeded") / "run"
+
+
+def test_a_search_starts_from_the_zoo_and_repeats(
+    gp_search: GpSearch, tiny_config: Path, finished: Outcome, seeded: Path
+) -> None:
+    command = ("run", tiny_config, "--work-dir", seeded, "--executor", "serial", "--quiet", "--warm-start")
+    ended = gp_search(*command, "mgd", "--warm-start", "cwd")
+    assert ended.code == 0, ended.err
+    with Store.open(seeded, readonly=True) as store:
+        first = [birth.text for birth in store.births() if (birth.stage, birth.generation) == ("divide", 0)]
+        scores = len(store.scores())
+        assert store.fingerprint()["config"]["search"]["warm_start"] == [ZOO[name].formula for name in ("mgd", "cwd")]
+    for name in ("mgd", "cwd"):
+        (term,) = ZOO[name].calibrated(DETKDS).terms
+        assert term.text in first
+    assert gp_search("verify", seeded).code == 0
+    again = gp_search(*command, "mgd", "--warm-start", "cwd")
+    assert (again.code, again.out) == (0, ended.out)
+    with Store.open(seeded, readonly=True) as store:
+        assert len(store.scores()) == scores
+    other = gp_search(*command, "mgd")
+    assert other.code == 2
+    assert "warm_start" in other.err
+
+
+@pytest.mark.slow
+def test_a_search_starts_from_another_run(
+    gp_search: GpSearch, tiny_config: Path, finished: Outcome, tmp_path: Path
+) -> None:
+    file = tmp_path / "other.json"
+    shutil.copy(finished.work_dir / "distiller.json", file)
+    fast = ("search.divide.generations=0", "search.conquer.generations=0", "search.conquer.population=1")
+    command = ("run", tiny_config, "--work-dir", tmp_path / "run", "--executor", "serial", "--quiet")
+    ended = gp_search(*command, "--warm-start", file, "--cfg-options", *fast)
+    assert ended.code == 0, ended.err
+    with Store.open(tmp_path / "run", readonly=True) as store:
+        births = {birth.text for birth in store.births() if birth.stage == "divide"}
+    assert {f"1 * calibrated * {term.formula}" for term in finished.best.terms} <= births
+    assert gp_search(*command[:2], "--warm-start", "mdg").code == 2
