@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),
     "store": {"language", "score", "errors"},
-    "training": {"detectors", "losses", "settings", "errors"},
+    "training": {"detectors", "language", "losses", "settings", "errors"},
 }  # fmt: skip
 
 OPENMMLAB = ("mmdet", "mmcv", "mmengine")

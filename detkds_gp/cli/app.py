@@ -5,10 +5,8 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from ast import literal_eval
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,15 +14,17 @@ from rich.console import Console
 from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.init import init
 from detkds_gp.cli.lint import lint
+from detkds_gp.cli.options import OPTIONS_FLAG, parse_options, spread_options
 from detkds_gp.cli.report import COMMANDS as REPORTS
 from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
+from detkds_gp.cli.train import train
 from detkds_gp.cli.weights import weights
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
 
-OPTIONS_FLAG = "--cfg-options"
 INTERRUPTED = 130
 """Exit code after Ctrl-C; typer ends the program with it."""
 
@@ -109,6 +109,8 @@ def show(
 
 app.command()(export)
 app.command()(weights)
+app.command()(init)
+app.command()(train)
 app.command()(zoo)
 
 
@@ -164,49 +166,6 @@ def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-unty
     from detkds_gp.experiment.summary import opened
 
     return opened(work_dir, primitive_set)
-
-
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read ``k=v`` pairs as mmdet does: ``a.b=1``, ``a=x,y`` or ``a=[x,y]``; else a value is text.
-
-    Raises:
-        ConfigError: if a pair has no ``=``.
-    """
-    from detkds_gp.errors import ConfigError
-
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"{OPTIONS_FLAG} got {pair!r}, wanted key=value")
-        options[key] = _value(value)
-    return options
-
-
-def _value(text: str) -> object:
-    """Return a Python literal, a list of what stands between commas (formulas are left whole), or text."""
-    try:
-        return literal_eval(text)
-    except (ValueError, SyntaxError):
-        inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()") else text
-    if "(" in inner or (inner == text and "," not in text):
-        return text
-    return [_value(part.strip()) for part in inner.split(",")]
-
-
-def spread_options(arguments: Sequence[str]) -> list[str]:
-    """Repeat ``--cfg-options`` before each of its values: mmdet's users write ``--cfg-options a=1 b=2``."""
-    spread: list[str] = []
-    open_flag = False
-    for argument in arguments:
-        if argument == OPTIONS_FLAG:
-            open_flag = True
-        elif open_flag and "=" in argument and not argument.startswith("-"):
-            spread += [OPTIONS_FLAG, argument]
-        else:
-            open_flag = False
-            spread.append(argument)
-    return spread
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ def export(
             metavar="DIR|NAME|FORMULA...", help="Work directories, names of the zoo, formulas.", show_default=False
         ),
     ],
-    to: Annotated[str, typer.Option(help="json, text, latex, dot, svg or png.")] = "text",
+    to: Annotated[str, typer.Option(help="json, text, latex, dot, svg, png, python, or mmdet with --config.")] = "text",
     output: Annotated[Path | None, typer.Option("-o", help="File; default: print.", show_default=False)] = None,
     rank: Annotated[
         list[int] | None,
@@ -37,11 +37,17 @@ def export(
     theme: Annotated[str, typer.Option(help="Of a drawing: light, dark, auto (an SVG follows its reader).")] = "light",
     layout: Annotated[str, typer.Option(help="Of a drawing: layered, or graphviz if installed.")] = "layered",
     diff: Annotated[bool, typer.Option("--diff", help="Mark what two distillers do not share.")] = False,
+    config: Annotated[
+        str | None, typer.Option(help="For mmdet: the search's config, which names student, teacher and data.")
+    ] = None,
 ) -> None:
     """Write distillers as a file; drawings show several side by side."""
     from detkds_gp.errors import ConfigError
     from detkds_gp.export import Look, export_panels, write_panels
 
+    if to == "mmdet":
+        write_mmdet_config(sources, config, output)
+        return
     look = Look(theme, layout, diff)
     panels = [panel for source in sources for panel in _panels(source, rank or [], primitive_set)]
     if output is not None:
@@ -51,6 +57,26 @@ def export(
     if isinstance(rendered, bytes):
         raise ConfigError(f"{to} is binary; give a file with -o")
     print(rendered.rstrip("\n"))
+
+
+def write_mmdet_config(sources: Sequence[str], config: str | None, output: Path | None) -> None:
+    """Write a config that mmdet's own tools train; it needs student, teacher and data beside the distiller."""
+    from detkds_gp.environment import check_environment
+    from detkds_gp.errors import ConfigError
+
+    if len(sources) != 1 or config is None or output is None:
+        raise ConfigError("--to mmdet takes one distiller, --config of the search it is for, and -o FILE.py")
+    check_environment()
+    from detkds_gp.experiment import Listener, load_config
+    from detkds_gp.experiment.distiller_source import read_distiller
+    from detkds_gp.experiment.full_training import FullTraining
+    from detkds_gp.experiment.training_recipe import prepared_configs
+
+    settings = load_config(config)
+    asked = FullTraining(settings, read_distiller(sources[0], settings), output.with_suffix(""))
+    whole, _, _ = prepared_configs(asked, Listener())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    whole.dump(output)
 
 
 def _panels(source: str, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:

@@ -16,7 +16,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
 
     from .batch import ImageInput, make_batch, predict
     from .build import DetectorSpec, build_detector, detector_config
-    from .checkpoint import checkpoint_classes, load_weights, rewrite_weights, save_student
+    from .checkpoint import checkpoint_classes, load_weights, rewrite_weights, save_student, save_weights
     from .inherit import inherit, inheritable
     from .knowledge import SAID, Knowledge
     from .masks import finds_masks
@@ -35,6 +35,7 @@ __all__ = [
     "load_weights",
     "rewrite_weights",
     "save_student",
+    "save_weights",
     "ImageInput",
     "make_batch",
     "predict",

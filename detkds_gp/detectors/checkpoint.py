@@ -34,21 +34,22 @@ LOGGED = (
 """What mmengine's training checkpoints hold besides tensors and plain types: logged losses."""
 
 
-def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str]) -> None:
+def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str] | None) -> None:
     """Load a checkpoint of mmengine, a ``{"state_dict": ...}`` or a bare state dict.
 
     Args:
         detector: takes the weights; unusable after an error.
         path: the file; it is read with ``weights_only``, so it cannot run code.
         classes: the detector's class names; those the checkpoint names must be the same, in the
-            same order.
+            same order. None: whatever the checkpoint names.
 
     Raises:
         DetectorError: the file is missing, unreadable or holds other objects than weights, its
             classes differ, or its keys or shapes are not the detector's.
     """
     content = _read(Path(path))
-    _check_classes(content.get("meta"), path, classes)
+    if classes is not None:
+        _check_classes(content.get("meta"), path, classes)
     state = content["state_dict"]
     if all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
@@ -72,16 +73,20 @@ def checkpoint_classes(path: str | Path) -> tuple[str, ...] | None:
 
 
 def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
+    """Write a detector's weights as `save_weights` does."""
+    save_weights(detector.state_dict(), path, classes)
+
+
+def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: Sequence[str] | None) -> None:
     """Write weights that plain mmdet (``init_detector``) and ``load_weights`` load.
 
-    The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``;
-    it appears whole or not at all. Missing folders are made.
+    The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``, without the
+    classes where they are None; it appears whole or not at all. Missing folders are made.
     """
-    weights = {key: value.detach().cpu().clone() for key, value in detector.state_dict().items()}
-    _save({"state_dict": weights, "meta": {"dataset_meta": {"classes": tuple(classes)}}}, Path(path))
-
-
-def _save(content: Mapping[str, Any], path: Path) -> None:
+    path = Path(path)
+    weights = {key: value.detach().cpu().clone() for key, value in state.items()}
+    meta = {} if classes is None else {"dataset_meta": {"classes": tuple(classes)}}
+    content = {"state_dict": weights, "meta": meta}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -92,7 +97,7 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
 
 
 def rewrite_weights(source: Path, target: Path, *, trusted: bool = False) -> None:
-    """Write a checkpoint's weights and class names alone, as ``save_student`` does.
+    """Write a checkpoint's weights and class names alone, as ``save_weights`` does.
 
     Args:
         source: a checkpoint as ``load_weights`` reads it.
@@ -106,9 +111,7 @@ def rewrite_weights(source: Path, target: Path, *, trusted: bool = False) -> Non
     if target.exists():
         raise DetectorError(f"{target} exists, and nothing is overwritten; name another file")
     content = _read(source, trusted)
-    classes = _classes_of(content.get("meta"))
-    meta = {} if classes is None else {"dataset_meta": {"classes": classes}}
-    _save({"state_dict": dict(content["state_dict"]), "meta": meta}, target)
+    save_weights(content["state_dict"], target, _classes_of(content.get("meta")))
 
 
 @contextmanager

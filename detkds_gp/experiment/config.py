@@ -21,6 +21,7 @@ from detkds_gp.errors import ConfigError, nearest
 from detkds_gp.fitness import ProxySettings, ScreeningSettings, TeacherTraining
 from detkds_gp.search import SearchSettings
 from detkds_gp.settings import Settings
+from detkds_gp.training import FullTrainingSettings
 
 
 class DetectorSettings(Settings):
@@ -208,6 +209,7 @@ class ExperimentConfig(Settings):
         screening: what is asked of a formula before it is trained.
         search: the evolution.
         verdict: the final comparison.
+        full_training: what ``gp_search train`` changes of the student's own config.
         baseline_seeds: students without distillation that show the noise on the selection split; the first is
             the seed of the search's trainings.
         execution: where it runs.
@@ -229,6 +231,7 @@ class ExperimentConfig(Settings):
     screening: ScreeningSettings = ScreeningSettings()
     search: SearchSettings = SearchSettings()
     verdict: VerdictSettings = VerdictSettings()
+    full_training: FullTrainingSettings = FullTrainingSettings()
     baseline_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=3)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
     budget: str | None = None
@@ -254,7 +257,7 @@ class ExperimentConfig(Settings):
 
         Where it runs and where files lie does not; the files themselves are compared by their content.
         """
-        elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data"}
+        elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data", "full_training"}
         files: dict[str, Any] = {"student": {"checkpoint"}, "teacher": {"checkpoint"}}
         return self.model_dump(mode="json", exclude=files | dict.fromkeys(elsewhere, True))
 

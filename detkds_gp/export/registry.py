@@ -17,6 +17,7 @@ from detkds_gp.export.json_nodes import distiller_to_json
 from detkds_gp.export.latex import to_latex
 from detkds_gp.export.panel import Panel
 from detkds_gp.export.png import png_bytes
+from detkds_gp.export.python import to_python
 from detkds_gp.export.svg import svg_text
 from detkds_gp.export.themes import PLAIN, Look
 from detkds_gp.language import Distiller, PrimitiveSet
@@ -55,6 +56,7 @@ FORMATS: dict[str, Callable[[Panels, Look], str | bytes]] = {
     "dot": to_dot,
     "svg": _svg,
     "png": _png,
+    "python": to_python,
 }
 DRAWN = ("dot", "svg", "png")
 """The formats that show trees; a look says nothing to the others."""

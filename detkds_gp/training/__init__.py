@@ -1,7 +1,31 @@
 """Student, teacher and distillation loss in training."""
 
+from detkds_gp.training.checkpoints import STUDENT_FILE, ReadStudent, WriteStudent
 from detkds_gp.training.distilled_detector import DistilledDetector
+from detkds_gp.training.full import score_student, score_teacher, start_processes, trained, wait_for_all
 from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
+from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, training_config
+from detkds_gp.training.registered import distilled_detector
 from detkds_gp.training.settings import OptimizerSettings
 
-__all__ = ["DistilledDetector", "OptimizerSettings", "Training", "TrainingFault", "seed_all", "train"]
+__all__ = [
+    "STUDENT_FILE",
+    "DistilledDetector",
+    "FullTrainingSettings",
+    "OptimizerSettings",
+    "ReadStudent",
+    "Recipe",
+    "SplitFiles",
+    "Training",
+    "TrainingFault",
+    "WriteStudent",
+    "distilled_detector",
+    "score_student",
+    "score_teacher",
+    "seed_all",
+    "start_processes",
+    "train",
+    "trained",
+    "training_config",
+    "wait_for_all",
+]

@@ -57,6 +57,10 @@ class DistilledDetector(BaseModel):
         if teacher is not None:
             teacher.requires_grad_(False).eval()
 
+    def init_weights(self) -> None:
+        """Initialise the student, as mmengine's Runner asks; the teacher keeps its weights."""
+        self.student.init_weights()
+
     def train(self, mode: bool = True) -> DistilledDetector:
         """Switch the student; the teacher stays in eval mode."""
         super().train(mode)

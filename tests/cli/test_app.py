@@ -178,7 +178,7 @@ def test_show_of_no_run(gp_search: GpSearch, tmp_path: Path) -> None:
     assert "holds no experiment yet" in mistake(gp_search("show", tmp_path / "empty"))
 
 
-STARTS = {"json": b"{", "latex": b"\\", "dot": b"digraph", "svg": b"<", "png": b"\x89PNG"}
+STARTS = {"json": b"{", "latex": b"\\", "dot": b"digraph", "svg": b"<", "png": b"\x89PNG", "python": b'r"""'}
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -1,0 +1,39 @@
+"""`gp_search init`: a first config for one's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...", show_default=False)],
+    teacher: Annotated[str, typer.Option(help="The same.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="A folder of COCO or VOC annotations.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", help="The file to write.")] = Path("search.py"),
+    teacher_checkpoint: Annotated[
+        str | None, typer.Option(help="Default: the tool trains the teacher.", show_default=False)
+    ] = None,
+    scratch: Annotated[bool, typer.Option("--scratch", help="Start without pretrained backbones.")] = False,
+) -> None:
+    """Write a search's config: classes from the data, sizes from the machine."""
+    from detkds_gp.environment import check_environment
+    from detkds_gp.errors import ConfigError
+
+    if output.exists():
+        raise ConfigError(f"{output} is there already; give another file with -o")
+    check_environment()
+    from detkds_gp.experiment import load_config
+    from detkds_gp.experiment.starter import Pair, data_in, starter_config, this_machine
+
+    found = data_in(data, output.parent / f"{output.stem}-data")
+    pair = Pair(student, teacher, teacher_checkpoint, scratch)
+    text = starter_config(pair, found, this_machine())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text)
+    load_config(output)
+    splits = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
+    print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {splits}")
+    print(f"next: gp_search check {output}")

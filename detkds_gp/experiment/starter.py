@@ -1,0 +1,182 @@
+"""A first config for one's own data: classes from the data, sizes from the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detkds_gp.data.discover import FoundData, find_data
+from detkds_gp.data.part import WHOLE
+from detkds_gp.data.voc import convert_voc
+from detkds_gp.data.voc_layout import find_annotations
+from detkds_gp.detectors import DetectorSpec, detector_config
+
+LONGEST = {"cpu": 192, "cuda": 640}
+"""Pixels of an image's longer side in the proxy training."""
+STRIDE = 32
+COLUMNS = 100
+BATCH = 8
+SCRATCH = {
+    "model.backbone.init_cfg": None,
+    "model.backbone.frozen_stages": -1,
+    "model.backbone.norm_eval": False,
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trains.
+
+    Attributes:
+        device: ``cuda`` or ``cpu``.
+        workers: trainings side by side.
+    """
+
+    device: str
+    workers: int
+
+
+def this_machine() -> Machine:
+    """Return a GPU for each worker, or a worker for each core up to four."""
+    if torch.cuda.is_available():
+        return Machine("cuda", torch.cuda.device_count())
+    return Machine("cpu", min(4, len(os.sched_getaffinity(0))))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The detectors.
+
+    Attributes:
+        student: its mmdet config.
+        teacher: its mmdet config.
+        checkpoint: the teacher's weights; None: the tool trains it.
+        scratch: whether both start without a pretrained backbone.
+    """
+
+    student: str
+    teacher: str
+    checkpoint: str | None = None
+    scratch: bool = False
+
+
+def data_in(folder: Path, converted: Path) -> FoundData:
+    """Return the data set in a folder; one in VOC format is written to ``converted`` in COCO's first.
+
+    Raises:
+        DataError: if it is neither.
+    """
+    if folder.is_dir() and not list(folder.rglob("*.json")) and find_annotations(folder):
+        if not converted.exists():
+            convert_voc(folder, converted)
+        return find_data(converted)
+    return find_data(folder)
+
+
+def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
+    """Return the text of a config.
+
+    Raises:
+        DetectorError: if one of the detectors' configs is missing or broken.
+    """
+    student = detector_config(DetectorSpec(pair.student), data.classes)
+    detector_config(DetectorSpec(pair.teacher), data.classes)
+    iterations = max(60, min(2 * data.images // BATCH, 200 if machine.device == "cpu" else 1000))
+    moves = {"optimizer": _optimizer(student, pair), "warmup": iterations // 10}
+    groups = {
+        "data": _data(data),
+        "student": {"config": pair.student, **_scratch(pair)},
+        "teacher": {"config": pair.teacher, **_scratch(pair), **_taught(pair, iterations, moves)},
+        "proxy": {
+            "iterations": iterations,
+            "batch_size": BATCH,
+            "image_size": proxy_size(data.size, machine.device),
+            "device": machine.device,
+            **moves,
+            "decay": 0.5,
+            "calibration_iterations": iterations // 3,
+        },
+        "search": {"warm_start": ("zoo",)},
+        "full_training": _full(pair, iterations, moves),
+        "execution": {
+            "workers": machine.workers,
+            **({"gpus_per_worker": 1.0} if machine.device == "cuda" else {}),
+        },
+    }
+    title = f"{data.root.resolve().name}: {Path(pair.teacher).stem} teaches {Path(pair.student).stem}."
+    head = [f'"""{title}"""', 'primitive_set = "detkds_gp.primitives:DETKDS"']
+    return "\n\n".join([*head, *(f"{name} = {_written(values)}" for name, values in groups.items() if values)]) + "\n"
+
+
+def _data(data: FoundData) -> dict[str, Any]:
+    splits = {
+        name: {
+            "ann_file": split.ann_file,
+            "images": split.images,
+            **({} if split.part == WHOLE else {"part": split.part}),
+        }
+        for name, split in data.splits.items()
+    }
+    return {"root": str(data.root.resolve()), "classes": data.classes, **splits}
+
+
+def _scratch(pair: Pair) -> dict[str, Any]:
+    return {"overrides": SCRATCH} if pair.scratch else {}
+
+
+def _taught(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the teacher's weights, or how it is trained: eight times as long as a candidate."""
+    if pair.checkpoint:
+        return {"checkpoint": pair.checkpoint}
+    return {"train": {"iterations": 8 * iterations, **moves, "decay": 0.5}}
+
+
+def _full(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a training from scratch needs beside the student's own schedule, which fine-tunes."""
+    if not pair.scratch:
+        return {}
+    wrapper = {"_delete_": True, "type": "OptimWrapper", "optimizer": moves["optimizer"], "clip_grad": {"max_norm": 10}}
+    return {"iterations": 8 * iterations, "batch_size": BATCH, "options": {"optim_wrapper": wrapper}}
+
+
+def proxy_size(size: tuple[int, int], device: str) -> tuple[int, int]:
+    """Return (height, width) of the images in the proxy training: multiples of 32, no larger than the data's."""
+    scale = min(1.0, LONGEST[device] / max(size))
+    height, width = (max(STRIDE, ceil(side * scale / STRIDE) * STRIDE) for side in size)
+    return height, width
+
+
+def _optimizer(student: Any, pair: Pair) -> dict[str, Any]:
+    """Return the student's own optimizer at its rate for this batch; from scratch AdamW, which needs less patience."""
+    own = student.get("optim_wrapper", {}).get("optimizer")
+    if pair.scratch or own is None:
+        return {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05}
+    base = student.get("auto_scale_lr", {}).get("base_batch_size", 16)
+    return {**own.to_dict(), "lr": own["lr"] * BATCH / base}
+
+
+def _written(value: Any, indent: int = 0) -> str:
+    """Write a value as people write configs: ``dict(a=1)`` where the keys are names, broken where it is long."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        inner = ", ".join(map(_written, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if not isinstance(value, dict):
+        return repr(value)
+    named = all(str(key).isidentifier() for key in value)
+    inside = indent + 4
+    items = [f"{key}=" if named else f"{_written(key)}: " for key in value]
+    items = [head + _written(inner, inside) for head, inner in zip(items, value.values(), strict=True)]
+    opening, closing = ("dict(", ")") if named else ("{", "}")
+    line = f"{opening}{', '.join(items)}{closing}"
+    if "\n" not in line and len(line) + indent <= COLUMNS:
+        return line
+    rows = "".join(f"{' ' * inside}{item},\n" for item in items)
+    return f"{opening}\n{rows}{' ' * indent}{closing}"

@@ -1,0 +1,66 @@
+"""What every exported Python file holds beside its primitives; written into it as it stands here.
+
+So it needs torch alone, and is tested as part of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+Pair = tuple[Tensor, Tensor]
+Knowledge = Mapping[str, Sequence[Pair]]
+
+
+def over_levels(
+    term: Callable[..., Tensor],
+    knowledge: Knowledge,
+    sided: Sequence[str],
+    shared: Sequence[str],
+    parts: Sequence[nn.Module] = (),
+) -> Tensor:
+    """Return the mean of a term over the pyramid's levels, in float32; the teacher gets no gradient.
+
+    Args:
+        term: takes one level.
+        knowledge: by name, (student, teacher) of every level.
+        sided: names of which the term takes both sides.
+        shared: names of which it takes one tensor, the second.
+        parts: its learned modules, level by level; empty where it has none.
+    """
+    levels = []
+    device = knowledge[sided[0]][0][0].device.type
+    with torch.autocast(device, enabled=False):
+        for level in range(len(knowledge[sided[0]])):
+            pairs = [(s.float(), t.detach().float()) for s, t in (knowledge[name][level] for name in sided)]
+            fields = [knowledge[name][level][1].detach().float() for name in shared]
+            levels.append(term(*pairs, *fields, *parts[level : level + 1]))
+        return torch.stack(levels).mean()
+
+
+def sample(kind: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draw numbers for a test: ``boxes`` of 1 pixel at least, a ``field`` that is not negative, or ``features``."""
+    x = torch.randn(shape, generator=generator)
+    if kind == "boxes":
+        corner = 50 * x[:, :2].abs()
+        return torch.cat([corner, corner + 1 + 30 * x[:, 2:].abs()], dim=1)
+    return x.abs() if kind == "field" else x
+
+
+def sample_knowledge(samples: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, list[Pair]]:
+    """Draw one level of every input, always the same; the student's side wants a gradient."""
+    generator = torch.Generator().manual_seed(0)
+    knowledge = {}
+    for name, (kind, shape) in samples.items():
+        student, teacher = sample(kind, shape, generator), sample(kind, shape, generator)
+        knowledge[name] = [(student.requires_grad_(), teacher)]
+    return knowledge
+
+
+def fill(module: nn.Module) -> None:
+    """Give every weight a number for a test, always the same."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(torch.linspace(-0.1, 0.1, weight.numel()).view_as(weight))

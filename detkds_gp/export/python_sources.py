@@ -1,0 +1,182 @@
+"""The source of primitives, with all that they use of their own modules, as text that needs torch alone."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import symtable
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from detkds_gp.errors import UserError
+
+Definition = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
+
+
+class Sources:
+    """Collects definitions in an order in which they can be run.
+
+    What two modules call by one name and define differently gets a number behind its name.
+
+    Args:
+        reserved: names that are taken already.
+
+    Attributes:
+        imports: lines, such as ``import torch``.
+        constants: lines, in the order of their use.
+        definitions: functions and classes, each after all that it uses.
+    """
+
+    def __init__(self, reserved: tuple[str, ...] = ()) -> None:
+        self.imports: dict[str, None] = {}
+        self.constants: list[str] = []
+        self.definitions: list[str] = []
+        self._names: dict[tuple[str, str], str] = {}
+        self._texts: dict[str, str] = dict.fromkeys(reserved, "")
+
+    def add(self, function: Callable[..., Any]) -> str:
+        """Take a function or class of a module, and all that it uses; return what it is called in the text.
+
+        Raises:
+            UserError: if its source cannot be read, or needs more than torch and Python.
+        """
+        return self._take(function.__module__, function.__qualname__)
+
+    def _take(self, module: str, name: str) -> str:
+        key = (module, name)
+        if key not in self._names:
+            outline = _outline(module)
+            if name in outline.imported:
+                return self._import(*outline.imported[name])
+            if name not in outline.defined:
+                raise UserError(f"cannot export {name!r} of {module}: it is not defined at the top of the module")
+            self._define(key, outline)
+        return self._names[key]
+
+    def _import(self, module: str, name: str | None, line: str) -> str:
+        """Import what is torch's or Python's; take the source of anything else."""
+        root = module.partition(".")[0]
+        if root == "torch" or root in sys.stdlib_module_names:
+            self.imports.setdefault(line)
+            return line.split()[-1]
+        if name is None:
+            raise UserError(f"cannot export: a primitive uses the module {module!r}, wanted torch and Python alone")
+        return self._take(module, name)
+
+    def _define(self, key: tuple[str, str], outline: _Outline) -> None:
+        node = outline.defined[key[1]]
+        renamed = {used: self._take(key[0], used) for used in _used(node, outline) if used != key[1]}
+        name, count = key[1], 1
+        while True:
+            text = outline.text(node, {**renamed, key[1]: name})
+            if self._texts.get(name, text) == text:
+                break
+            count += 1
+            name = f"{key[1]}_{count}"
+        if name not in self._texts:
+            self._texts[name] = text
+            constant = isinstance(node, (ast.Assign, ast.AnnAssign))
+            (self.constants if constant else self.definitions).append(text)
+        self._names[key] = name
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """What stands at the top of a module.
+
+    Attributes:
+        lines: of its source.
+        defined: functions, classes and constants by name.
+        imported: by name: module, its name there (None for the module itself), and the import's line.
+    """
+
+    lines: list[str]
+    defined: dict[str, Definition]
+    imported: dict[str, tuple[str, str | None, str]]
+
+    def text(self, node: Definition, renamed: dict[str, str]) -> str:
+        """Return a definition without decorators, with other names where asked."""
+        start = node.lineno - 1
+        lines = self.lines[start : node.end_lineno]
+        places = [place for place in _places(node) if renamed.get(place[2], place[2]) != place[2]]
+        for line, column, name in sorted(places, reverse=True):
+            row = lines[line - 1 - start].encode()
+            kept = row[:column], row[column + len(name.encode()) :]
+            lines[line - 1 - start] = (kept[0] + renamed[name].encode() + kept[1]).decode()
+        return "\n".join(lines)
+
+
+def _places(node: Definition) -> Iterator[tuple[int, int, str]]:
+    """Yield line, column in bytes and name of every name in a definition, its own among them."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        keyword = "def " if isinstance(node, ast.FunctionDef) else "class "
+        yield node.lineno, node.col_offset + len(keyword), node.name
+    decorators = getattr(node, "decorator_list", [])
+    skipped = {id(part) for decorator in decorators for part in ast.walk(decorator)}
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and id(part) not in skipped:
+            yield part.lineno, part.col_offset, part.id
+
+
+@lru_cache(maxsize=64)
+def _outline(module: str) -> _Outline:
+    source = _source(import_module(module))
+    defined: dict[str, Definition] = {}
+    imported: dict[str, tuple[str, str | None, str]] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined[node.name] = node
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            defined[node.targets[0].id] = node
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined[node.target.id] = node
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.asname or alias.name.partition(".")[0]
+                suffix = f" as {alias.asname}" if alias.asname else ""
+                imported[name] = (alias.name, None, f"import {alias.name}{suffix}")
+        elif isinstance(node, ast.ImportFrom):
+            origin = _absolute(node, module)
+            for alias in node.names:
+                suffix = f" as {alias.asname}" if alias.asname else ""
+                line = f"from {origin} import {alias.name}{suffix}"
+                imported[alias.asname or alias.name] = (origin, alias.name, line)
+    return _Outline(source.splitlines(), defined, imported)
+
+
+def _source(module: ModuleType) -> str:
+    try:
+        return inspect.getsource(module)
+    except (OSError, TypeError) as error:
+        raise UserError(f"cannot export: the source of {module.__name__} cannot be read; keep it in a file") from error
+
+
+def _absolute(node: ast.ImportFrom, module: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parent = module.rsplit(".", node.level)[0]
+    return f"{parent}.{node.module}" if node.module else parent
+
+
+def _used(node: Definition, outline: _Outline) -> list[str]:
+    """Return the names of a module's top that a definition uses, in the order of the text."""
+    known = {**outline.defined, **outline.imported}
+    text = outline.text(node, {})
+    free = set(_global_names(symtable.symtable(text, "<primitive>", "exec")))
+    names = [name for _, _, name in sorted(_places(node)) if name in known and name in free]
+    return list(dict.fromkeys(names))
+
+
+def _global_names(table: symtable.SymbolTable) -> Iterator[str]:
+    """Yield the names that a scope and those inside it take from the module."""
+    top = table.get_type() == "module"
+    for symbol in table.get_symbols():
+        if symbol.is_global() or (top and symbol.is_referenced()):
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from _global_names(child)

@@ -1,0 +1,84 @@
+"""Hooks of mmengine's Runner: training checkpoints are the student's, and ``student.pth`` lies beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from detkds_gp.detectors import save_weights
+from detkds_gp.training.distilled_detector import DistilledDetector
+
+STUDENT, TEACHER = "student.", "teacher."
+DISTILLATION = "distillation"
+"""Key of a training checkpoint: adapters and learned primitives, by name."""
+STUDENT_FILE = "student.pth"
+
+Checkpoint = dict[str, Any]
+
+
+@HOOKS.register_module()
+class WriteStudent(Hook):
+    """Makes a checkpoint's ``state_dict`` the student's, under plain mmdet's names, and writes `STUDENT_FILE`.
+
+    What is trained beside the student goes under `DISTILLATION`; the teacher is not written. The window of logged
+    losses, which are no plain types, is left out, so that torch reads the file with ``weights_only``. Comes after all
+    hooks that change weights for saving, such as an average of them.
+    """
+
+    priority = "LOWEST"
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: Checkpoint) -> None:
+        """Take the checkpoint apart, and write the student."""
+        state = checkpoint["state_dict"]
+        own = {key.removeprefix(STUDENT): value for key, value in state.items() if key.startswith(STUDENT)}
+        beside = {key: value for key, value in state.items() if not key.startswith((STUDENT, TEACHER))}
+        checkpoint["state_dict"] = own
+        checkpoint[DISTILLATION] = beside
+        hub = checkpoint["message_hub"]
+        hub.update(log_scalars={}, runtime_info=_plain(hub["runtime_info"]))
+        classes = runner.train_dataloader.dataset.metainfo["classes"]
+        save_weights(own, Path(runner.work_dir) / STUDENT_FILE, classes)
+
+
+@HOOKS.register_module()
+class ReadStudent(Hook):
+    """Gives a loaded checkpoint the names of a `DistilledDetector`: one of ours, or one of the student alone."""
+
+    priority = "HIGHEST"
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Checkpoint) -> None:
+        """Put student, what is trained beside it, and the teacher together."""
+        if "state_dict" not in checkpoint:
+            bare = dict(checkpoint)
+            checkpoint.clear()
+            checkpoint["state_dict"] = bare
+        own = {STUDENT + key: value for key, value in checkpoint["state_dict"].items()}
+        theirs = {key: value for key, value in detector_of(runner).state_dict().items() if key.startswith(TEACHER)}
+        checkpoint["state_dict"] = own | checkpoint.get(DISTILLATION, {}) | theirs
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers as Python's, in nested values."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(one) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def detector_of(runner: Runner) -> DistilledDetector:
+    """Return the Runner's model without what distributes it.
+
+    Raises:
+        TypeError: if it is another model.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not isinstance(model, DistilledDetector):
+        raise TypeError(f"got a {type(model).__name__}, wanted model = dict(type='DistilledDetector', ...)")
+    return model

@@ -1,0 +1,103 @@
+"""Full training: mmengine's Runner on the student's own config, on one process or under torchrun."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.dist import barrier, init_dist, is_distributed, is_main_process
+from mmengine.runner import Runner
+from torch import Tensor
+
+from detkds_gp.detectors import evaluating
+from detkds_gp.training.checkpoints import detector_of
+
+LAUNCHER = "pytorch"
+LAUNCHED = "WORLD_SIZE"
+"""What ``torchrun`` sets in the environment of its processes."""
+
+_NUMBERS = itertools.count()
+
+Metrics = dict[str, float]
+"""mmdet's metrics by name, such as ``coco/bbox_mAP``, in [0, 1]."""
+
+
+def start_processes() -> bool:
+    """Bring the processes of a ``torchrun`` together; return whether this one is the first.
+
+    A GPU for each process where there are GPUs, else gloo on the CPU. Without a launcher there is one process.
+    """
+    if LAUNCHED in os.environ and not is_distributed():
+        if torch.cuda.is_available():
+            init_dist(LAUNCHER, backend="nccl")
+        else:
+            torch.distributed.init_process_group("gloo")
+    return bool(is_main_process())
+
+
+def wait_for_all() -> None:
+    """Wait until all processes are here."""
+    barrier()
+
+
+def trained(config: Config, work_dir: Path) -> Runner:
+    """Train in ``work_dir``, going on from its last checkpoint if there is one.
+
+    Returns:
+        the Runner at its end.
+    """
+    config = Config(config.to_dict())
+    config.work_dir = str(work_dir)
+    config.launcher = LAUNCHER if LAUNCHED in os.environ else "none"
+    if (work_dir / "last_checkpoint").is_file():
+        config.resume, config.load_from = True, None
+    if is_distributed() and not torch.cuda.is_available():
+        config.model_wrapper_cfg = {
+            "type": "MMDistributedDataParallel",
+            "device_ids": None,
+            "broadcast_buffers": False,
+            "find_unused_parameters": config.get("find_unused_parameters", True),
+        }
+    # Loggers and visualizers are global by name: one for each training, not each process.
+    config.experiment_name = f"{work_dir.resolve().name}_{os.getpid()}_{next(_NUMBERS)}"
+    config.setdefault("visualizer", {"type": "DetLocalVisualizer"})["name"] = config.experiment_name
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner
+
+
+def score_student(runner: Runner) -> Metrics:
+    """Score the Runner's model on the test split."""
+    return dict(runner.test())
+
+
+def score_teacher(runner: Runner) -> Metrics | None:
+    """Score the teacher on the test split as the Runner scores the student; None where there is no teacher.
+
+    Objects of classes that the data do not have are passed over.
+    """
+    model = detector_of(runner)
+    if model.teacher is None or model.pairing is None:
+        return None
+    loop = runner.test_loop
+    names = loop.dataloader.dataset.metainfo["classes"]
+    known = model.pairing.pair.classes[1] or names
+    labels = torch.tensor([names.index(name) if name in names else -1 for name in known])
+    with evaluating(model.teacher):
+        for batch in loop.dataloader:
+            samples = model.teacher.test_step(batch)
+            for sample in samples:
+                _relabel(sample, labels)
+            loop.evaluator.process(data_samples=samples, data_batch=batch)
+        return dict(loop.evaluator.evaluate(len(loop.dataloader.dataset)))
+
+
+def _relabel(sample: DetDataSample, labels: Tensor) -> None:
+    found = sample.pred_instances
+    found.labels = labels.to(found.labels.device)[found.labels]
+    sample.pred_instances = found[found.labels >= 0]

@@ -1,0 +1,210 @@
+"""How mmdet's config of a student becomes that of its full training: model, data, image size, schedule, hooks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from mmengine.config import Config, ConfigDict
+from pydantic import Field
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.settings import Settings
+
+Pixels = Annotated[int, Field(ge=32)]
+RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
+IMPORTS = "detkds_gp.training"
+CHECKPOINTS = 4
+"""How many checkpoints a training of a given number of iterations writes; the last two are kept."""
+
+
+class FullTrainingSettings(Settings):
+    """What the full training changes of the student's own mmdet config; nothing, by default.
+
+    Attributes:
+        iterations: training steps, with a warm-up and a learning rate that falls along a cosine; None: the student's
+            own schedule.
+        batch_size: images a step and process; None: the student's own.
+        image_size: (height, width) that images are resized to, keeping their ratio; None: the student's own
+            pipeline, or ``proxy.image_size`` where the tool trained the teacher on such images.
+        workers: processes that load images; None: the student's own.
+        options: dotted keys of the mmdet config and their values, merged last.
+    """
+
+    iterations: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    image_size: tuple[Pixels, Pixels] | None = None
+    workers: int | None = Field(None, ge=0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """One split as mmdet reads it.
+
+    Attributes:
+        ann_file: COCO annotations, whose categories are the classes in their order.
+        images: the folder that its image names start from.
+    """
+
+    ann_file: Path
+    images: Path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A full training.
+
+    Attributes:
+        model: of type ``DistilledDetector``.
+        classes: names in the order of the labels.
+        splits: train, selection (looked at during the training) and test (at its end).
+        settings: what is changed of the student's config.
+        seed: of the initial student, the batches and the augmentation.
+        load_from: weights that the student starts with.
+        amp: whether the student runs in mixed precision.
+    """
+
+    model: Mapping[str, Any]
+    classes: tuple[str, ...]
+    splits: Mapping[str, SplitFiles]
+    settings: FullTrainingSettings
+    seed: int = 0
+    load_from: str | None = None
+    amp: bool = False
+
+
+def training_config(student: Config, recipe: Recipe) -> Config:
+    """Return an mmdet config that `mmdet`'s ``tools/train.py`` trains.
+
+    Args:
+        student: its own whole config.
+        recipe: what makes it a distilled training.
+
+    Raises:
+        ConfigError: if the student's config has no data set to replace, or an option does not fit it.
+    """
+    config = Config(student.to_dict())
+    config.model = dict(recipe.model)
+    config.pop("data_preprocessor", None)
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "optim_wrapper"):
+        if not config.get(name):
+            raise ConfigError(f"the student's config has no {name}; give one of mmdet's whole configs")
+    _set_data(config, recipe)
+    _set_loading(config, recipe.settings)
+    if recipe.settings.image_size is not None:
+        set_image_size(config, recipe.settings.image_size)
+    if recipe.settings.iterations is not None:
+        _set_iterations(config, recipe.settings.iterations)
+    _set_hooks(config)
+    config.randomness = {"seed": recipe.seed}
+    config.load_from, config.resume = recipe.load_from, False
+    config.find_unused_parameters = True
+    if recipe.amp:
+        config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
+    try:
+        config.merge_from_dict(dict(recipe.settings.options))
+    except Exception as error:
+        raise ConfigError(f"full_training.options do not fit the student's config: {error}") from error
+    return config
+
+
+def data_sets(part: Any) -> Iterator[ConfigDict]:
+    """Yield the data sets of a data loader's config, those inside repeating and mixing ones too."""
+    if isinstance(part, dict) and "ann_file" in part:
+        yield part
+    elif isinstance(part, dict):
+        for child in part.values():
+            yield from data_sets(child)
+    elif isinstance(part, (list, tuple)):
+        for child in part:
+            yield from data_sets(child)
+
+
+def _set_data(config: Config, recipe: Recipe) -> None:
+    """Let every loader read our splits, and every evaluator compare with them."""
+    for loader, split in (("train", "train"), ("val", "selection"), ("test", "test")):
+        files = recipe.splits[split]
+        found = list(data_sets(config[f"{loader}_dataloader"]["dataset"]))
+        if not found:
+            raise ConfigError(f"the student's {loader}_dataloader reads no annotation file; give a COCO-style config")
+        for data_set in found:
+            data_set.update(
+                type="CocoDataset",
+                data_root="",
+                ann_file=str(files.ann_file),
+                data_prefix={"img": f"{files.images}{os.sep}"},
+                metainfo={"classes": recipe.classes},
+            )
+        if loader != "train":
+            own = config.get(f"{loader}_evaluator")
+            metric = own.get("metric", "bbox") if isinstance(own, dict) and own.get("type") == "CocoMetric" else "bbox"
+            config[f"{loader}_evaluator"] = {
+                "type": "CocoMetric",
+                "ann_file": str(files.ann_file),
+                "metric": metric,
+                "format_only": False,
+            }
+
+
+def _set_loading(config: Config, settings: FullTrainingSettings) -> None:
+    if settings.batch_size is not None:
+        config.train_dataloader.batch_size = settings.batch_size
+    if settings.workers is not None:
+        for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+            config[loader].num_workers = settings.workers
+            config[loader].persistent_workers = settings.workers > 0
+            if not settings.workers:
+                config[loader].pop("prefetch_factor", None)
+    if "auto_scale_lr" in config and "base_batch_size" in config.auto_scale_lr:
+        own = any(key.startswith("optim_wrapper") for key in settings.options)
+        config.auto_scale_lr.enable = not own  # the student's rate is for its own batch; a given one is meant
+
+
+def set_image_size(config: Config, size: tuple[int, int]) -> None:
+    """Resize to one size wherever a pipeline resizes."""
+    for step in _steps(config):
+        if step.get("type") in RESIZES:
+            keys = [key for key in step if key != "_scope_"]
+            for key in keys:
+                del step[key]
+            step.update(type="Resize", scale=(size[1], size[0]), keep_ratio=True)
+
+
+def _steps(config: Config) -> Iterator[ConfigDict]:
+    for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        for data_set in data_sets(config[loader]["dataset"]):
+            yield from (step for step in data_set.get("pipeline", []) if isinstance(step, dict))
+
+
+def _set_iterations(config: Config, iterations: int) -> None:
+    """Train a number of iterations instead of epochs; the rate warms up, then falls along a cosine."""
+    warmup = min(500, iterations // 10)
+    interval = max(1, iterations // CHECKPOINTS)
+    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iterations, "val_interval": iterations}
+    rise = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warmup}
+    fall = {"type": "CosineAnnealingLR", "by_epoch": False, "begin": warmup, "end": iterations}
+    config.param_scheduler = (
+        [rise, {**fall, "T_max": iterations - warmup}] if warmup else [{**fall, "T_max": iterations}]
+    )
+    config.train_dataloader.sampler = {"type": "InfiniteSampler", "shuffle": True}
+    config.train_dataloader.pop("batch_sampler", None)
+    config.setdefault("log_processor", {"type": "LogProcessor", "window_size": 50})["by_epoch"] = False
+    hooks = config.setdefault("default_hooks", {})
+    hooks["checkpoint"] = {"type": "CheckpointHook", "by_epoch": False, "interval": interval, "max_keep_ckpts": 2}
+    hooks["logger"] = {"type": "LoggerHook", "interval": max(1, min(50, iterations // 10))}
+
+
+def _set_hooks(config: Config) -> None:
+    """Add what makes checkpoints the student's, TensorBoard where it is installed, and the import of both."""
+    config.custom_hooks = [*(config.get("custom_hooks") or []), {"type": "ReadStudent"}, {"type": "WriteStudent"}]
+    own = config.get("custom_imports") or {"imports": [], "allow_failed_imports": False}
+    imports = [own["imports"]] if isinstance(own["imports"], str) else list(own["imports"])
+    config.custom_imports = {**own, "imports": [*imports, IMPORTS]}
+    if find_spec("tensorboard") is not None:
+        visualizer = config.setdefault("visualizer", {"type": "DetLocalVisualizer", "name": "visualizer"})
+        visualizer["vis_backends"] = [*visualizer.get("vis_backends", []), {"type": "TensorboardVisBackend"}]

@@ -1,0 +1,32 @@
+"""`gp_search init`, then `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import GpSearch
+
+RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
+
+
+@pytest.mark.slow
+def test_check_passes_on_what_init_writes(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    path = tmp_path / "search.py"
+    pair = ["--student", RETINANET, "--teacher", RETINANET.replace("r18", "r50")]
+    ended = gp_search("init", *pair, "--data", digits, "--scratch", "-o", path)
+    assert ended.code == 0, ended.err
+    assert f"next: gp_search check {path}" in ended.out
+    checked = gp_search("check", path)
+    assert checked.code == 0, checked.err
+    assert "student.backbone ran" in checked.out
+
+
+def test_it_writes_over_nothing(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    path = tmp_path / "search.py"
+    path.write_text("mine")
+    ended = gp_search("init", "--student", RETINANET, "--teacher", RETINANET, "--data", digits, "-o", path)
+    assert ended.code == 2
+    assert "is there already" in ended.err
+    assert path.read_text() == "mine"

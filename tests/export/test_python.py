@@ -1,0 +1,175 @@
+"""The exported Python file: computes what the engine computes, reads well, and needs torch alone."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from detkds_gp.errors import UserError
+from detkds_gp.export import Panel, export, export_panels
+from detkds_gp.language import Map, PrimitiveSet, distance, parse_distiller, transform
+from detkds_gp.language.distiller import make_term
+from detkds_gp.language.growth import grow
+from detkds_gp.losses import DistillationLoss
+from detkds_gp.losses.lint import sample_knowledge
+from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.primitives.inputs import global_
+
+ROOT = Path(__file__).resolve().parents[2]
+MIX = (
+    "2 * 0.037 * l2(unit_channel(max_pool_2(global))) + 0.5 * 3 * binary_kl(units(class_logits, 2))"
+    " + 1 * 0.2 * weighted_giou(boxes, box_score)"
+)
+LONG = "l2(weighted(weighted(global, teacher_spatial_attention(global, 0.5)), teacher_channel_attention(global, 0.5)))"
+LEARNED = "2e-5 * add(l2_sum(masked_generation(global, 0.35)), l2_sum(global_context(spatial_attention(global, 0.5))))"
+BLOCKED = """
+import sys
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("detkds_gp", "deap", "mmdet", "mmengine"):
+            raise ImportError(f"{name} is not here")
+
+sys.meta_path.insert(0, Wall())
+import runpy
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def module_of(text: str) -> Any:
+    """Return a written file as a module."""
+    module = ModuleType("exported")
+    exec(compile(text, "exported.py", "exec"), module.__dict__)
+    return module
+
+
+def grown(count: int) -> list[str]:
+    """Return formulas of random trees of every knowledge in both sets."""
+    rng = random.Random(0)
+    texts = []
+    for primitive_set in (DETKDS, OMNI):
+        for niche in primitive_set.niches:
+            terms = [
+                make_term(grow(primitive_set.niche(niche), rng, 5), primitive_set, scale=0.3) for _ in range(count)
+            ]
+            texts += [term.text for term in terms]
+    return texts
+
+
+FORMULAS = [MIX, LONG, *grown(3)]
+
+
+def knowledge_for(text: str) -> dict[str, list[tuple[Tensor, Tensor]]]:
+    torch.manual_seed(1)
+    first, second = sample_knowledge(OMNI), sample_knowledge(OMNI)
+    return {name: [*first[name], *second[name]] for name in first}
+
+
+def compared(text: str, loss: Any, own: Any) -> None:
+    """Compare values and the student's gradients on two levels of random numbers."""
+    knowledge = knowledge_for(text)
+    results = []
+    for compute in (lambda: loss(knowledge).total, lambda: own(knowledge)):
+        torch.manual_seed(7)  # of random masks
+        total = compute()
+        students = [pair[0] for name in loss.inputs for pair in knowledge[name]]
+        results.append((total, torch.autograd.grad(total, students, allow_unused=True)))
+    (wanted, gradients), (got, own_gradients) = results
+    torch.testing.assert_close(got, wanted, rtol=1e-6, atol=1e-6)
+    for a, b in zip(own_gradients, gradients, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_it_agrees_with_the_engine(text: str) -> None:
+    distiller = parse_distiller(text, OMNI)
+    module = module_of(str(export(distiller, OMNI, "python")))
+    compared(text, DistillationLoss(distiller, OMNI), module.distillation_loss)
+
+
+def test_learned_primitives_become_modules_with_the_same_result() -> None:
+    distiller = parse_distiller(LEARNED, OMNI)
+    module = module_of(str(export(distiller, OMNI, "python")))
+    knowledge = knowledge_for(LEARNED)
+    shapes = {name: [tuple(t.shape) for _, t in levels] for name, levels in knowledge.items()}
+    engine, own = DistillationLoss(distiller, OMNI).build(shapes, seed=0), module.DistillationLoss((8, 8))
+    assert sum(p.numel() for p in own.parameters()) == sum(p.numel() for p in engine.parameters())
+    module.fill(engine)
+    module.fill(own)
+    compared(LEARNED, engine, own)
+
+
+def test_every_primitive_that_grows_is_tried() -> None:
+    used = {name for text in FORMULAS for name in OMNI.declarations if f"{name}(" in text}
+    functions = {name for name, d in OMNI.declarations.items() if d.role not in ("input", "constant", "learned")}
+    assert len(used) > len(functions) / 2
+
+
+def test_files_are_formatted_and_lint_clean(tmp_path: Path) -> None:
+    for number, text in enumerate([LEARNED, *FORMULAS]):
+        written = export_panels([Panel(parse_distiller(text, OMNI), OMNI, "run, rank 1, AP 0.2")], "python")
+        (tmp_path / f"exported_{number}.py").write_text(str(written))
+    ruff = [sys.executable, "-m", "ruff"]
+    config = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    for command in (["format", "--diff"], ["check"]):
+        ended = subprocess.run([*ruff, *command, *config, tmp_path], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [MIX, LEARNED])
+def test_run_where_detkds_gp_cannot_be_imported_it_tests_itself(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "distiller.py"
+    path.write_text(str(export(parse_distiller(text, OMNI), OMNI, "python")))
+    passed = subprocess.run([sys.executable, "-c", BLOCKED, path], capture_output=True, text=True, check=False)
+    assert passed.returncode == 0, passed.stderr
+    assert passed.stdout.startswith("self-test passed: global ")
+    path.write_text(path.read_text().replace(".square()", ".abs()").replace("mse_loss", "l1_loss"))
+    failed = subprocess.run([sys.executable, "-c", BLOCKED, path], capture_output=True, text=True, check=False)
+    assert failed.returncode != 0
+    assert "self-test failed: the term on global" in failed.stderr
+
+
+def test_it_says_formula_score_and_what_it_needs() -> None:
+    text = str(export_panels([Panel(parse_distiller(MIX, OMNI), OMNI, "bccd, rank 1, AP 0.231")], "python"))
+    head = text.partition('\n"""')[0]
+    assert "2 * 0.037 * l2(unit_channel(max_pool_2(global)))" in head
+    assert r"\mathcal{L} = 2 \cdot 0.037" in head
+    assert "bccd, rank 1, AP 0.231" in head
+    assert "global: Feature map of every pyramid level." in head
+    assert "detkds_gp" not in text.partition('\n"""')[2].replace("what detkds_gp computed", "")
+
+
+@transform(Map, Map, shape="n c h w -> n c h w", latex="f(#1)")
+def counted(x: Tensor) -> Tensor:
+    """Multiply by what a package other than torch says."""
+    return x * len(pytest.__name__)
+
+
+@distance(Map, latex="d(#1)")
+def own_l2(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference, or none."""
+    return (student - teacher).square().sum() / max(student.numel(), 1)
+
+
+def test_what_cannot_be_exported_is_told() -> None:
+    own = PrimitiveSet("OWN", [global_, counted, own_l2])
+    with pytest.raises(UserError, match="uses the module 'pytest'"):
+        export(parse_distiller("own_l2(counted(global))", own), own, "python")
+    assert "def own_l2" in str(export(parse_distiller("own_l2(global)", own), own, "python"))
+    with pytest.raises(UserError, match="has no loss"):
+        export(parse_distiller("none", OMNI), OMNI, "python")
+    with pytest.raises(UserError, match="not measured"):
+        export(parse_distiller("calibrated * l2(global)", OMNI), OMNI, "python")
+    with pytest.raises(UserError, match="holds one"):
+        export_panels([Panel(parse_distiller("l2(global)", OMNI), OMNI)] * 2, "python")

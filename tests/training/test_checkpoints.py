@@ -1,0 +1,94 @@
+"""Training checkpoints: the student's own, resumable, and read by plain mmdet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from detkds_gp.experiment import load_config
+from detkds_gp.experiment.distiller_source import read_distiller
+from detkds_gp.experiment.full_training import FullTraining, run_full_training
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.training import trained
+
+FORMULA = "2 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
+OPTIONS = {"full_training.iterations": 4, "full_training.batch_size": 4, "full_training.workers": 0}
+
+PLAIN = """
+import sys
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "detkds_gp":
+            raise ImportError("detkds_gp is not here")
+
+sys.meta_path.insert(0, Wall())
+import numpy as np
+from mmdet.apis import inference_detector, init_detector
+
+folder, out = sys.argv[1:]
+detector = init_detector(f"{folder}/student.py", f"{folder}/student.pth", device="cpu")
+found = inference_detector(detector, np.full((64, 64, 3), 90, np.uint8)).pred_instances
+np.savez(out, boxes=found.bboxes.numpy(), scores=found.scores.numpy(), classes=detector.dataset_meta["classes"])
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full training of four steps."""
+    config = load_config(tiny_config, OPTIONS)
+    named = read_distiller(FORMULA, config)
+    folder = tmp_path_factory.mktemp("full") / "training"
+    run_full_training(FullTraining(config, named, folder), Listener())
+    return folder
+
+
+def test_a_checkpoint_is_the_students_and_holds_plain_types_only(folder: Path) -> None:
+    checkpoint = torch.load(folder / "iter_4.pth", weights_only=True)
+    student = torch.load(folder / "student.pth", weights_only=True)
+    assert checkpoint["state_dict"].keys() == student["state_dict"].keys()
+    assert all(torch.equal(value, student["state_dict"][key]) for key, value in checkpoint["state_dict"].items())
+    assert "backbone.conv1.weight" in student["state_dict"]
+    assert not [key for key in student["state_dict"] if key.startswith(("student", "teacher", "pairing"))]
+    assert list(checkpoint["distillation"]) == [
+        f"pairing.adapters.global.{level}.{part}" for level in range(3) for part in ("weight", "bias")
+    ]
+    assert student["meta"] == {"dataset_meta": {"classes": tuple("0123456789")}}
+
+
+def test_a_training_goes_on_with_student_adapters_and_optimizer(folder: Path, tmp_path: Path) -> None:
+    before = torch.load(folder / "iter_4.pth", weights_only=True)
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    (resumed / "last_checkpoint").write_text(str(folder / "iter_4.pth"))
+    runner = trained(Config.fromfile(folder / "config.py", import_custom_modules=False), resumed)
+    assert runner.iter == 4  # nothing is left to train: all is as it was saved
+    weights = runner.model.state_dict()
+    assert all(torch.equal(value, weights[f"student.{key}"]) for key, value in before["state_dict"].items())
+    assert all(torch.equal(value, weights[key]) for key, value in before["distillation"].items())
+    state = runner.optim_wrapper.state_dict()["state"]
+    assert state.keys() == before["optimizer"]["state"].keys()
+    momentum = [
+        (state[key]["momentum_buffer"], value["momentum_buffer"]) for key, value in before["optimizer"]["state"].items()
+    ]
+    assert all(torch.equal(a, b) for a, b in momentum)
+    assert any(b.any() for _, b in momentum)
+
+
+@pytest.mark.slow
+def test_plain_mmdet_infers_with_the_student_where_detkds_gp_cannot_be_imported(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.npz"
+    ended = subprocess.run(
+        [sys.executable, "-c", PLAIN, str(folder), str(out)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    found = np.load(out)
+    assert tuple(found["classes"]) == tuple("0123456789")
+    assert found["boxes"].shape == (len(found["scores"]), 4)
+    assert len(found["scores"]) > 0

@@ -1,0 +1,100 @@
+"""From a student's mmdet config to that of its full training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+
+from detkds_gp.detectors import DetectorSpec, detector_config
+from detkds_gp.errors import ConfigError
+from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, training_config
+from detkds_gp.training.recipe import data_sets
+
+CLASSES = ("red", "white")
+RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
+MASK_RCNN = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_ms-poly-3x_coco.py"
+SPLITS = {name: SplitFiles(Path(f"/data/{name}.json"), Path("/data/images")) for name in ("train", "selection", "test")}
+
+
+def made(config: str = RETINANET, student: Config | None = None, **settings: Any) -> Config:
+    student = student or detector_config(DetectorSpec(config), CLASSES)
+    model = {"type": "DistilledDetector", "student": student.model.to_dict()}
+    return training_config(student, Recipe(model, CLASSES, SPLITS, FullTrainingSettings(**settings)))
+
+
+@pytest.mark.parametrize("config", [RETINANET, MASK_RCNN])
+def test_every_loader_reads_our_splits(config: str) -> None:
+    found = made(config)
+    for loader, split in (("train", "train"), ("val", "selection"), ("test", "test")):
+        (one,) = data_sets(found[f"{loader}_dataloader"]["dataset"])
+        assert (one["ann_file"], one["data_root"]) == (f"/data/{split}.json", "")
+        assert one["data_prefix"] == {"img": "/data/images/"}
+        assert tuple(one["metainfo"]["classes"]) == CLASSES
+        assert one["pipeline"]
+    assert found.test_evaluator.ann_file == "/data/test.json"
+    assert found.test_evaluator.metric == ("bbox" if config == RETINANET else ["bbox", "segm"])
+
+
+def test_data_sets_inside_others_are_found() -> None:
+    student = detector_config(DetectorSpec(RETINANET), CLASSES)
+    inner = student.train_dataloader.dataset
+    student.train_dataloader.dataset = {"type": "RepeatDataset", "times": 3, "dataset": inner}
+    found = made(student=student)
+    assert found.train_dataloader.dataset.times == 3
+    assert found.train_dataloader.dataset.dataset.ann_file == "/data/train.json"
+
+
+def test_without_settings_schedule_and_pipeline_are_the_students_own() -> None:
+    student, found = detector_config(DetectorSpec(RETINANET), CLASSES), made()
+    for key in ("train_cfg", "param_scheduler", "optim_wrapper", "default_hooks"):
+        assert found[key] == student[key]
+    assert found.train_dataloader.batch_size == student.train_dataloader.batch_size
+    assert found.train_dataloader.dataset.pipeline == student.train_dataloader.dataset.pipeline
+    assert found.auto_scale_lr.enable  # its rate is for 16 images a step
+    assert found.find_unused_parameters
+    assert [hook["type"] for hook in found.custom_hooks] == ["ReadStudent", "WriteStudent"]
+
+
+def test_iterations_replace_epochs() -> None:
+    found = made(iterations=300)
+    assert found.train_cfg == {"type": "IterBasedTrainLoop", "max_iters": 300, "val_interval": 300}
+    assert [(one["begin"], one["end"], one["by_epoch"]) for one in found.param_scheduler] == [
+        (0, 30, False), (30, 300, False)
+    ]  # fmt: skip
+    assert found.train_dataloader.sampler.type == "InfiniteSampler"
+    assert found.default_hooks.checkpoint.interval == 75
+    assert not found.log_processor.by_epoch
+
+
+def test_images_are_resized_to_one_size_everywhere() -> None:
+    found = made(MASK_RCNN, image_size=(120, 160))
+    steps = [
+        step
+        for loader in ("train", "val", "test")
+        for one in data_sets(found[f"{loader}_dataloader"]["dataset"])
+        for step in one["pipeline"]
+        if "Resize" in step["type"]
+    ]
+    assert steps == [{"type": "Resize", "scale": (160, 120), "keep_ratio": True}] * 3
+
+
+def test_options_come_last_and_a_given_rate_is_meant() -> None:
+    found = made(batch_size=4, workers=0, options={"optim_wrapper.optimizer.lr": 0.5, "train_cfg.max_epochs": 3})
+    assert (found.optim_wrapper.optimizer.lr, found.train_cfg.max_epochs) == (0.5, 3)
+    assert (found.train_dataloader.batch_size, found.train_dataloader.num_workers) == (4, 0)
+    assert not found.train_dataloader.persistent_workers
+    assert not found.auto_scale_lr.enable
+
+
+def test_what_does_not_fit_is_told() -> None:
+    with pytest.raises(ConfigError, match="has no train_dataloader"):
+        made(student=Config({"model": {"type": "RetinaNet"}}))
+    student = detector_config(DetectorSpec(RETINANET), CLASSES)
+    del student.train_dataloader.dataset["ann_file"]
+    with pytest.raises(ConfigError, match="train_dataloader reads no annotation file"):
+        made(student=student)
+    with pytest.raises(ConfigError, match="options do not fit"):
+        made(options={"train_dataloader.dataset.pipeline.99": 1})
