@@ -9,6 +9,7 @@ from typing import Any
 
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, session_seconds
+from detkds_gp.experiment.halving import climbers
 from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.experiment.verdict import Verdict
@@ -40,15 +41,18 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     births, scores = store.births(), {record.trial: record.score for record in store.scores()}
     trials = {b.text: Trial(b.text, config["proxy"]["iterations"], config["baseline_seeds"][0]) for b in births}
     last = (births[-1].stage, births[-1].generation) if births else None
-    current = [b for b in births if (b.stage, b.generation) == last]
-    done = sum(trials[b.text] in scores for b in current)
-    judging = [trial for trial in scores if trial.test and trial.distiller in trials]
+    current = [b.text for b in births if (b.stage, b.generation) == last]
+    proxy, verdict = ProxySettings.model_validate(config["proxy"]), Verdict(store)
+    climbed = [Trial(t, n, config["baseline_seeds"][0]) for t in current for n in (*proxy.rungs, proxy.iterations)]
+    done = sum(trial in scores for trial in climbed)
+    judged = sum(trial in scores for finalist in verdict.finalists for trial in verdict.trials(finalist.text))
     best: dict[str, float] = {}
     for birth in births:
         score = scores.get(trials[birth.text])
         if score is not None and score.ap is not None:
             best[birth.niche] = max(best.get(birth.niche, 0.0), score.ap)
     meter = _meter(store, config, len({b.niche for b in births if b.stage == "divide"}))
+    planned = sum(climbers(len(current), proxy))
     finished = bool(store.events("finished"))
     state = "running" if writer is not None else "finished" if finished else "stopped"
     worked = [event.detail for event in store.events("worked")]
@@ -57,20 +61,26 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     return {
         "state": state,
         "process": writer,
-        "phase": "verdict" if judging else f"{last[0]} {last[1]}" if last else "teacher and students alone",
-        "done": len(judging) if judging else done,
-        "total": meter.outlook.verdict if judging else len(current) or None,
+        "phase": _phase(verdict, last),
+        "done": judged if verdict.finalists else done,
+        "total": meter.outlook.verdict if verdict.finalists else planned or None,
         "trained": sum(score.ok for score in known),
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
         "best": best,
         "elapsed_seconds": _elapsed(store, running=writer is not None),
-        "eta_seconds": _eta(meter, last, len(current) - done, len(judging), finished),
+        "eta_seconds": _eta(meter, last, planned - done, judged, finished),
         "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
         "budget": meter.budget.text if meter.budget else None,
         "spent": meter.budget.said(meter.spent()) if meter.budget else None,
         "waiting": [wish.formula for wish in inbox.wishes()],
     }
+
+
+def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
+    if verdict.finalists:
+        return "final round"
+    return f"{last[0]} {last[1]}" if last else "teacher and students alone"
 
 
 def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:

@@ -50,7 +50,7 @@ def test_status_of_a_finished_run(gp_search: GpSearch, copied: Path, finished: O
     assert (told["state"], told["process"], told["eta_seconds"]) == ("finished", None, 0.0)
     assert told["trained"] == finished.summary["counts"]["trained"]
     assert max(told["best"].values()) == finished.hall_of_fame[0].fitness.values[0]
-    assert gp_search("status", copied, "--watch").out.startswith("finished: verdict")
+    assert gp_search("status", copied, "--watch").out.startswith("finished: final round, ")
 
 
 def test_status_says_everything_in_words() -> None:
