@@ -242,6 +242,8 @@ class _Run:
             for trial in verdict.trials(finalist.text)
         ]
         self.answers.scores("final round", asked)
+        if self.summary.verdict.winner() is None:
+            self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
 
     def _write(self, best: Ranked) -> None:
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):
