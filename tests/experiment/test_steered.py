@@ -293,8 +293,11 @@ def test_what_explains_a_winner_is_charged_to_nobody(tmp_path: Path) -> None:
     assert sum(experiment.explain(1).spent for _ in range(4)) == 4
     assert trainings(tmp_path) == asked + 4
     assert read_status(tmp_path) == before
-    with Store.open(tmp_path, readonly=True) as store:
+    with Store.open(tmp_path) as store:
         assert store.costs() == costs
+        with store.extra():
+            store.record_event(EXPLAINING)
+        assert read_status(tmp_path) == before | {"process": str(os.getpid())}
     experiment.run()
     assert trainings(tmp_path) == asked + 4
     assert read_status(tmp_path)["spent"] == before["spent"]

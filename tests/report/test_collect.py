@@ -65,6 +65,11 @@ def test_an_unfinished_run_is_read(made_run, tmp_path: Path) -> None:
     made_run.make_run(tmp_path, 20, judged=False)
     run = collect(tmp_path)
     assert run.state == "stopped"
+    with Store.open(tmp_path) as store:
+        assert collect(tmp_path).state == "running"
+        with store.extra():
+            store.record_event(EXPLAINING)
+        assert collect(tmp_path).state == "stopped"
     assert run.winner is not None
     assert run.winner.gain is None
     found = verdict(run)
@@ -199,7 +204,6 @@ def test_what_explains_a_winner_is_no_cost_of_the_run(small: Path, tmp_path: Pat
     winner = before.winner.candidate.text
     with Store.open(tmp_path) as store, store.extra():
         store.record_event(EXPLAINING, winner=winner)
-        assert collect(tmp_path).state == "finished"
         plan = store.events(FINAL_PLANNED)[0].detail
         text = "1 * calibrated * l1(unit_space(global))"
         store.record_scale("l1(unit_space(global))", Scale(2.0, wall_seconds=70.0))
