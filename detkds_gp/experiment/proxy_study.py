@@ -16,14 +16,13 @@ from deap import gp
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
-from detkds_gp.experiment.final_round import with_rivals
 from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import Materials, gather, prepare
 from detkds_gp.experiment.screening import Screener
-from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.fitness import ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, make_term, parse_distiller
@@ -92,8 +91,8 @@ class _Part:
 
     def __init__(self, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> None:
         self._task = prepare(config, materials, folder, listener)
-        config = spelled_out(config, self._task.primitive_set, self._task.pair, listener)
-        self._config = with_rivals(config, self._task.primitive_set, listener.say)
+        self._given = names(config)
+        self._config = in_formulas(config, self._task, folder, listener)
         self._fingerprint = materials.fingerprint(self._config)
         self._folder = folder
         self._listener = listener
@@ -102,7 +101,7 @@ class _Part:
         """Train the sample, which is drawn if it is empty, and yield what came out."""
         config, seed, start = self._config, self._config.baseline_seeds[0], self._config.proxy.start
         with Store.open(self._folder) as store:
-            store.begin(self._fingerprint)
+            bind(store, self._fingerprint, self._given)
             worker = ProxyWorker(self._task, config.screening)
             executor = partial(make_executor, config, worker, self._task.primitive_set)
             execution = config.execution

@@ -17,6 +17,7 @@ from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Birth, Store, writer_of
+from detkds_gp.store.events import FINISHED, STARTED, WORKED, explaining
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -53,9 +54,10 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
             best[birth.niche] = max(best.get(birth.niche, 0.0), score.ap)
     meter = _meter(store, config, len({b.niche for b in births if b.stage == "divide"}))
     planned = sum(climbers(len(current), proxy))
-    finished = bool(store.events("finished"))
-    state = "running" if writer is not None else "finished" if finished else "stopped"
-    worked = [event.detail for event in store.events("worked")]
+    finished = bool(store.events(FINISHED))
+    running = writer is not None and not explaining(store.events())
+    state = "running" if running else "finished" if finished else "stopped"
+    worked = [event.detail for event in store.events(WORKED)]
     held = sum(detail["held"] for detail in worked)
     known = _last_answers(births, scores, [*proxy.rungs, proxy.iterations], config["baseline_seeds"][0])
     return {
@@ -68,7 +70,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
         "best": best,
-        "elapsed_seconds": _elapsed(store, running=writer is not None),
+        "elapsed_seconds": _elapsed(store, running),
         "eta_seconds": _eta(meter, last, planned - done, judged if verdict.finalists else None, finished),
         "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
         "budget": meter.budget.text if meter.budget else None,
@@ -93,7 +95,7 @@ def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
 
 
 def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
-    started = store.events("started")
+    started = store.events(STARTED)
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
     verdict = Verdict(store)

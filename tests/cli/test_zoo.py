@@ -100,3 +100,6 @@ def test_a_search_starts_from_another_run(
         births = {birth.text for birth in store.births() if birth.stage == "divide"}
     assert {f"1 * calibrated * {term.formula}" for term in finished.best.terms} <= births
     assert gp_search(*command[:2], "--warm-start", "mdg").code == 2
+    file.unlink()
+    again = gp_search(*command, "--warm-start", file, "--cfg-options", *fast)
+    assert (again.code, again.out) == (0, ended.out)

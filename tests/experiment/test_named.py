@@ -14,6 +14,7 @@ from detkds_gp.experiment import Listener, Outcome, load_config
 from detkds_gp.experiment.applies import check_applies, missing_knowledge, reason_against
 from detkds_gp.experiment.distiller_source import read_distiller
 from detkds_gp.experiment.named import named_distiller, named_distillers
+from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.warm_start import spelled_out, with_warm_start
 from detkds_gp.export import distiller_to_json
@@ -21,6 +22,8 @@ from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.zoo import ZOO
+from detkds_gp.store import Store
+from detkds_gp.store.events import NAMED
 
 FORMULA = "2 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
 
@@ -124,3 +127,29 @@ def test_a_warm_start_is_spelled_out_before_a_run_is_bound_to_it(
     assert spelled_out(found, task.primitive_set, task.pair, heard) == found
     with pytest.raises(ConfigError, match="did you mean 'zoo'"):
         spelled_out(with_warm_start(config, ["zo"]), task.primitive_set, task.pair, heard)
+
+
+def test_what_names_meant_at_the_first_start_stays(task: ProxyTask, tiny_config: Path, tmp_path: Path) -> None:
+    path, work_dir, heard = tmp_path / "other.json", tmp_path / "run", Heard()
+    path.write_text(json.dumps([FORMULA]))
+    rivals = {"published": "pkd", "alien": "l2(globe)", "bare": "l1(global)"}
+    config = with_warm_start(load_config(tiny_config, {"verdict.rivals": rivals}), [str(path), "cwd"])
+    first = in_formulas(config, task, work_dir, heard)
+    assert first.search.warm_start == (FORMULA, ZOO["cwd"].distiller(OMNI).text)
+    assert list(first.verdict.rivals) == ["published", "bare"]
+    with Store.open(work_dir) as store:
+        bind(store, {"config": first.identity()}, names(config))
+        bind(store, {"config": first.identity()}, names(config))
+        assert [event.detail for event in store.events(NAMED)] == [names(config)]
+
+    path.write_text(json.dumps(["1 * l1(global)"]))
+    again = in_formulas(config, task, work_dir, heard)
+    assert (again, list(again.verdict.rivals)) == (first, list(first.verdict.rivals))
+    path.unlink()
+    gone = config.model_copy(update={"zoo": "no_such_module:ZOO"})
+    assert names(in_formulas(gone, task, work_dir, heard)) == names(first)
+    assert names(in_formulas(first.model_copy(update={"zoo": gone.zoo}), task, work_dir, heard)) == names(first)
+    with pytest.raises(ConfigError, match=r"other\.json"):
+        in_formulas(with_warm_start(config, ["l2(global)"]), task, work_dir, heard)
+    with pytest.raises(ConfigError, match=r"other\.json"):
+        in_formulas(config, task, tmp_path / "another", heard)
