@@ -56,6 +56,19 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
     return Interval(mean, mean - margin, mean + margin)
 
 
+def complete_gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> Interval | None:
+    """Return `paired_gain`; None while a seed of either side is missing or failed, or with fewer than 2.
+
+    Args:
+        treated: one AP per seed; None where there is none.
+        baseline: the same of what it is compared with.
+    """
+    ours, theirs = ([ap for ap in side if ap is not None] for side in (treated, baseline))
+    if not 2 <= len(ours) == len(treated) == len(baseline) == len(theirs):
+        return None
+    return paired_gain(ours, theirs)
+
+
 def resolution(aps: Sequence[float]) -> float:
     """Return the smallest difference of two APs, each of one training, that 95% of the noise stays below.
 

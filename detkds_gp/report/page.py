@@ -28,13 +28,14 @@ LISTED = 10
 """Candidates of the table of the best."""
 
 
-def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -> str:
+def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> str:
     """Return the report of a run, finished or not.
 
     Args:
         run: as collected.
         primitive_set: that it searched.
-        served: whether the page asks the server it came from for a newer one.
+        served: the version of the store that it is drawn from, by which the page asks the server it came from for
+            a newer one; empty for a file.
 
     Raises:
         FormulaError: if the primitive set is not the one searched.
