@@ -35,7 +35,17 @@ class Interval:
         return self.low > 0
 
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{signed(self.mean)} [{signed(self.low)}, {signed(self.high)}]"
+
+
+def signed(difference: float) -> str:
+    """Write a difference of APs to three places; what rounds to nothing has no sign.
+
+    >>> signed(-0.0123), signed(-0.0001)
+    ('-0.012', '0.000')
+    """
+    text = f"{difference:+.3f}"
+    return "0.000" if text[1:] == "0.000" else text
 
 
 def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval:

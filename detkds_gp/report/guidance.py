@@ -82,7 +82,7 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
     sample = _sampled(scored)
     rows = table(sample, declarations)
     if len(scored) < FEWEST or not rows.features or float(rows.ap.std()) == 0.0:
-        few = f"Nothing: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least."
+        few = f"Which parts help: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least."
         limits = (few, *_rung_limit(run))
         return Guidance(0, len(scored), (), (), (), None, (), False, tuple(common), size, (), limits)
     model = learn(rows.values, rows.ap, rows.alternatives())
@@ -142,7 +142,7 @@ def _listed(pattern: str, otherwise: str, effects: Sequence[Effect], most: int =
     if not effects:
         return otherwise
     said = [
-        f"{e.feature.name} ({e.effect.mean:+.3f} [{e.effect.low:+.3f}, {e.effect.high:+.3f}] {e.feature.unit})"
+        f"{e.feature.name} ({e.effect} {e.feature.unit})"
         for e in sorted(effects, key=lambda effect: -abs(effect.effect.mean))[:most]
     ]
     return pattern.format(", ".join(said[:-1]) + " and " + said[-1] if len(said) > 1 else said[0])
@@ -152,7 +152,7 @@ def _limits(run: Run, model: Model, effects: Sequence[Effect], rare: Sequence[st
     limits = []
     if not trusted:
         limits.append(
-            f"Nothing for sure: candidates that the model has not seen are predicted no better than by their mean "
+            f"Anything for sure: candidates that the model has not seen are predicted no better than by their mean "
             f"(R² {model.r2.mean:.2f}, 95% interval {model.r2.low:.2f} to {model.r2.high:.2f}). "
             "The effects below are what this run shows, not what the next one will."
         )

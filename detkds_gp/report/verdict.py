@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
-from detkds_gp.gain import Interval, complete_gain
+from detkds_gp.gain import Interval, complete_gain, signed
 from detkds_gp.report.run import Run
 
 
@@ -77,15 +77,15 @@ def verdict(run: Run) -> Verdict:
     ours, alone = _known(run.winner.test_aps), _known(run.references.alone_test)
     text = (
         f"Trained with it, the student reaches AP {fmean(ours):.3f} on test images that the search never saw; "
-        f"alone it reaches {fmean(alone):.3f}. That is {gain.mean:+.3f}, with a 95% interval of "
-        f"{gain.low:+.3f} to {gain.high:+.3f} over {len(ours)} seeds kept for this comparison. {_MEANS[sort]}"
+        f"alone it reaches {fmean(alone):.3f}. That is {signed(gain.mean)}, with a 95% interval of "
+        f"{signed(gain.low)} to {signed(gain.high)} over {len(ours)} seeds kept for this comparison. {_MEANS[sort]}"
     )
     title = _TITLES[sort]
     if run.winner.is_rival:
         lead = _lead(run)
         ahead = sort == "better" and lead is not None and lead.low > 0
         title = "A published loss does better than what the search found" if ahead else _RIVAL_TITLES[sort]
-        text += _lead_text(run, lead)
+        text = f"The published loss {run.winner.role} comes first on the selection images. {text}{_lead_text(lead)}"
     return Verdict(sort, title, text, _marks(run), _gap(run, gain))
 
 
@@ -96,15 +96,11 @@ def _lead(run: Run) -> Interval | None:
     return complete_gain(run.winner.test_aps, run.best_found.test_aps)
 
 
-def _lead_text(run: Run, lead: Interval | None) -> str:
-    assert run.winner is not None
-    name = f" It is {run.winner.role}, a published loss that the search did not find."
+def _lead_text(lead: Interval | None) -> str:
     if lead is None:
-        return name
-    means = (
-        "it does better" if lead.low > 0 else "it does worse there" if lead.high < 0 else "the two cannot be told apart"
-    )
-    return f"{name} Against the best that the search found the difference is {lead}: {means}."
+        return ""
+    means = "it is better" if lead.low > 0 else "it is worse there" if lead.high < 0 else "the two cannot be told apart"
+    return f" Over the best that the search found it gains {lead} there: {means}."
 
 
 def _open_text(run: Run) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE
-from detkds_gp.report import Run, collect
+from detkds_gp.primitives import DETKDS
+from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.compare import transfer
 from detkds_gp.report.verdict import verdict
 from detkds_gp.score import Score, Trial
@@ -74,3 +75,12 @@ def test_every_finalist_was_scored_there(judge: Judge) -> None:
         assert transfer(one.candidate.text, run).gain == one.gain
     assert transfer(PUBLISHED, run).gain == paired_gain(published, ALONE)
     assert not transfer(PUBLISHED, run).missing
+
+
+def test_of_a_rival_that_wins_the_page_tells_apart_what_was_bred(judge: Judge) -> None:
+    run = judge((0.25, 0.26, 0.24, 0.25), (0.30, 0.31, 0.29, 0.31))
+    html = render_report(run, DETKDS)
+    assert "Where the best of the search comes from" in html
+    assert "300 iterations on each of 4 seeds" in html
+    rows = html[html.index("Who was compared") : html.index('id="search"')].split("<tr>")[2:]
+    assert ["PKD" in rows[0], "winner" in rows[0], "leader" in rows[1]] == [True, True, True]
