@@ -35,7 +35,17 @@ class Interval:
         return self.low > 0
 
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{signed(self.mean)} [{signed(self.low)}, {signed(self.high)}]"
+
+
+def signed(difference: float) -> str:
+    """Write a difference of APs to three places; what rounds to nothing has no sign.
+
+    >>> signed(-0.0123), signed(-0.0001)
+    ('-0.012', '0.000')
+    """
+    text = f"{difference:+.3f}"
+    return "0.000" if text[1:] == "0.000" else text
 
 
 def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval:
@@ -54,6 +64,19 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
     mean = fmean(differences)
     margin = float(stdtrit(len(differences) - 1, 0.975)) * stdev(differences) / sqrt(len(differences))
     return Interval(mean, mean - margin, mean + margin)
+
+
+def complete_gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> Interval | None:
+    """Return `paired_gain`; None while a seed of either side is missing or failed, or with fewer than 2.
+
+    Args:
+        treated: one AP per seed; None where there is none.
+        baseline: the same of what it is compared with.
+    """
+    ours, theirs = ([ap for ap in side if ap is not None] for side in (treated, baseline))
+    if not 2 <= len(ours) == len(treated) == len(baseline) == len(theirs):
+        return None
+    return paired_gain(ours, theirs)
 
 
 def resolution(aps: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.gain import Interval, complete_gain, paired_gain
 
 APS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8)
 
@@ -38,3 +38,10 @@ def test_signs_and_brackets_are_printed() -> None:
 def test_too_few_or_unpaired_values_are_refused(treated: list[float], baseline: list[float]) -> None:
     with pytest.raises(ValueError, match="wanted as many, 2 or more"):
         paired_gain(treated, baseline)
+
+
+def test_a_gain_is_complete_or_none() -> None:
+    assert complete_gain([0.5, 0.75], [0.25, 0.5]) == paired_gain([0.5, 0.75], [0.25, 0.5])
+    for treated, baseline in (([0.5, None], [0.25, 0.5]), ([0.5, 0.75], [0.25, None]), ([0.5], [0.25]), ([], [])):
+        assert complete_gain(treated, baseline) is None
+    assert complete_gain([0.5, 0.75], [0.25, 0.5, 0.5]) is None

@@ -36,8 +36,8 @@ def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -
     write_page(rendered(work_dir, primitive_set), path)
 
 
-def rendered(work_dir: Path, primitive_set: str | None = None, served: bool = False) -> str:
-    """Return the report of a work directory; raises as `write_report`."""
+def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
+    """Return the report of a work directory, for a file or served with a version; raises as `write_report`."""
     from detkds_gp.errors import FormulaError, StoreError
     from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
@@ -106,11 +106,9 @@ def dash(
     primitive_set: SetName = None,
 ) -> None:
     """Serve the report of a run to this machine alone, fresh while the search goes on; ends with Ctrl-C."""
-    from functools import partial
-
     from detkds_gp.report.dashboard import HOST, Fresh, make_server
 
-    fresh = Fresh(work_dir, partial(rendered, work_dir, primitive_set, served=True))
+    fresh = Fresh(work_dir, lambda version: rendered(work_dir, primitive_set, version))
     fresh.page()  # what is wrong with the store is said here
     with make_server(fresh, port) as server:
         print(f"http://{HOST}:{server.server_address[1]}/ shows {work_dir}; Ctrl-C ends it", flush=True)

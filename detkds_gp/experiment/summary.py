@@ -19,7 +19,7 @@ from detkds_gp.fitness import ProxySettings
 from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Store
+from detkds_gp.store import Birth, Store, standing
 
 TEACHER = Trial("teacher", 0, 0, test=True)
 """The question whose answer is the teacher's own AP."""
@@ -40,6 +40,21 @@ class Ranked:
     text: str
     birth: Birth
     score: Score
+
+    @property
+    def ap(self) -> float | None:
+        """On the selection split."""
+        return self.score.ap
+
+    @property
+    def operations(self) -> int:
+        """What a training step computes for the loss."""
+        return self.distiller.cost
+
+    @property
+    def terms(self) -> int:
+        """How many trees it adds."""
+        return len(self.distiller.terms)
 
 
 class Summary:
@@ -85,14 +100,11 @@ class Summary:
             if record is not None and record.score.ok:
                 distiller = parse_distiller(record.resolved, self.primitive_set)
                 found.append(Ranked(distiller, birth.text, birth, record.score))
-        return sorted(found, key=lambda ranked: (-(ranked.score.ap or 0.0), ranked.distiller.cost))
+        return standing.ranked(found)
 
     def champions(self, ranking: Sequence[Ranked]) -> dict[str, Ranked]:
         """Return the best formula of every knowledge, in the set's order."""
-        best: dict[str, Ranked] = {}
-        for ranked in ranking:
-            if len(ranked.distiller.terms) == 1 and ranked.birth.stage == "divide":
-                best.setdefault(ranked.birth.niche, ranked)
+        best = standing.champions(ranking)
         return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
 
     def winner(self, ranking: Sequence[Ranked]) -> Ranked | None:

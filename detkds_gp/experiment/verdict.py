@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from detkds_gp.experiment.final_round import Finalist
-from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED
+from detkds_gp.store.standing import winner
 
 
 @dataclass(frozen=True)
@@ -98,23 +98,20 @@ class Verdict:
         """Return what is known of a formula."""
         scores, alone = self._scores(finalist.text), self._scores(NONE)
         known = [score for score in scores if score is not None]
-        gains = [_gain(scores, alone, side) for side in ("test_ap", "ap")]
+        gains = [complete_gain(_aps(scores, side), _aps(alone, side)) for side in ("test_ap", "ap")]
         return Judged(
             finalist,
             self._resolved(finalist.text),
             [score.ap for score in known if score.ap is not None],
-            [score.test_ap if score else None for score in scores] if known else [],
+            _aps(scores, "test_ap") if known else [],
             *gains,
         )
 
     def winner(self) -> Finalist | None:
         """Return who has the highest mean AP on selection; None until everyone is judged."""
-        judged = [(self.judged(finalist), finalist) for finalist in self.finalists]
-        asked = [score for finalist in self.finalists for score in self._scores(finalist.text)]
-        complete = [(j, f) for j, f in judged if len(j.selection_aps) == len(self.seeds)]
-        if not complete or None in asked:
-            return None
-        return max(complete, key=lambda pair: fmean(pair[0].selection_aps))[1]
+        known = {finalist.text: finalist for finalist in self.finalists}
+        best = winner({text: self._scores(text) for text in known})
+        return None if best is None else known[best]
 
     def to_json(self) -> dict[str, Any] | None:
         """Return plain JSON values; None before the final round begins."""
@@ -138,9 +135,5 @@ class Verdict:
         return next((found for trial in self.trials(text) if (found := self._store.resolved(trial))), text)
 
 
-def _gain(scores: Sequence[Score | None], alone: Sequence[Score | None], side: str) -> Interval | None:
-    treated = [getattr(score, side) for score in scores if score is not None]
-    baseline = [getattr(score, side) for score in alone if score is not None]
-    if not treated or None in treated or None in baseline or not len(treated) == len(baseline) == len(scores):
-        return None
-    return paired_gain(treated, baseline)
+def _aps(scores: Sequence[Score | None], side: str) -> list[float | None]:
+    return [getattr(score, side) if score else None for score in scores]

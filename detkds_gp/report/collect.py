@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import StoreError
-from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.report.explanation import explanation
-from detkds_gp.report.run import RIVAL, Candidate, Judged, References, Run, Rung
+from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Event, ScoreRecord, Store, writer_of
+from detkds_gp.store import Birth, Event, ScoreRecord, Store, standing, writer_of
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, explaining
 
 TEACHER = "teacher"
@@ -40,6 +40,7 @@ class _Reading:
         self.fingerprint, self.work_dir = fingerprint, work_dir
         config = fingerprint["config"]
         self.seed = config["baseline_seeds"][0]
+        self.whole: int = config["proxy"]["iterations"]
         self.baseline_seeds: Sequence[int] = config["baseline_seeds"]
         self.records = store.scores()
         self.answers: dict[Trial, Score] = {record.trial: record.score for record in self.records}
@@ -51,17 +52,23 @@ class _Reading:
         self.verdict_seeds: Sequence[int] = ()
         self.verdict_iterations = 0
         self.finalists: dict[str, str] = {}
+        self.reduced = ""
         for event in self.events:
             if event.kind in (FINAL_PLANNED, FINAL_HELD):
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
+                self.reduced = event.detail["reduced"]
                 self.finalists = {one["text"]: one["role"] for one in event.detail.get("finalists", ())}
         self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
 
     def run(self) -> Run:
         candidates = self.candidates()
-        ranking = ranked(candidates)
-        champions = self.champions(ranking)
-        winner = self.winner(ranking)
+        ranking = standing.ranked(one for one in candidates if not one.on_a_rung)
+        champions = standing.champions(ranking)
+        found = {candidate.text: candidate for candidate in ranking}
+        finalists = {
+            text: self.judged(found.get(text) or self.rival(text), role) for text, role in self.finalists.items()
+        }
+        winner = self.winner(ranking, finalists)
         return Run(
             name=self.work_dir.resolve().name,
             work_dir=self.work_dir,
@@ -72,6 +79,8 @@ class _Reading:
             ranking=tuple(ranking),
             winner=winner,
             champions={niche: self.judged(best) for niche, best in champions.items()},
+            final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations, self.reduced),
+            finalists=tuple(finalists.values()),
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),
@@ -93,48 +102,39 @@ class _Reading:
         born = {birth.text for birth in self.births}
         trained: dict[str, list[ScoreRecord]] = defaultdict(list)
         for record in self.records:
-            if record.trial.distiller in born and record.trial.seed == self.seed and not record.trial.test:
-                trained[record.trial.distiller].append(record)
-        made = [_candidate(birth, trained[birth.text], self.clock) for birth in self.births]
+            trial = record.trial
+            asked = trial.seed == self.seed and not trial.test and trial.iterations <= self.whole
+            if asked and trial.distiller in born:
+                trained[trial.distiller].append(record)
+        made = [_candidate(birth, trained[birth.text], self.clock, self.whole) for birth in self.births]
         order = sorted((c for c in made if c.rungs), key=lambda c: c.hours)  # stable: the order of birth
         numbers = {c.text: number for number, c in enumerate(order, 1)}
         return [replace(c, number=numbers.get(c.text, 0)) for c in made]
 
-    def champions(self, ranking: Iterable[Candidate]) -> dict[str, Candidate]:
-        best: dict[str, Candidate] = {}
-        for candidate in ranking:
-            if candidate.birth.stage == "divide":
-                best.setdefault(candidate.birth.niche, candidate)
-        return best
-
     def references(self) -> References:
         teacher = next((s for trial, s in self.answers.items() if trial.distiller == TEACHER), None)
-        alone = [t for t in self.answers if t.distiller == NONE and not t.test and t.seed in self.baseline_seeds]
-        longest = max((trial.iterations for trial in alone), default=0)
-        known = [self.answers[trial].ap for trial in alone if trial.iterations == longest]
+        alone = [self.answers.get(Trial(NONE, self.whole, seed)) for seed in self.baseline_seeds]
         return References(
             teacher.ap if teacher else None,
             teacher.test_ap if teacher else None,
-            tuple(ap for ap in known if ap is not None),
+            tuple(score.ap for score in alone if score is not None and score.ap is not None),
             self.test_aps(NONE),
         )
 
-    def winner(self, ranking: Sequence[Candidate]) -> Judged | None:
-        """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
-        scores = {text: self.judging(text) for text in self.finalists}
-        complete = {text: [s.ap for s in found if s is not None and s.ap is not None] for text, found in scores.items()}
-        means = {text: fmean(aps) for text, aps in complete.items() if len(aps) == len(self.verdict_seeds)}
-        if not means or any(None in found for found in scores.values()):
-            return self.judged(ranking[0]) if ranking else None
-        best = max(means, key=lambda text: means[text])
-        known = next((candidate for candidate in ranking if candidate.text == best), None)
-        return self.judged(known or self.rival(best, means[best]))
+    def winner(self, ranking: Sequence[Candidate], finalists: Mapping[str, Judged]) -> Judged | None:
+        """Return who wins the final round; before it is over, the leader."""
+        best = standing.winner({text: self.judging(text) for text in finalists})
+        if best is not None:
+            return finalists[best]
+        return self.judged(ranking[0]) if ranking else None
 
-    def rival(self, text: str, ap: float) -> Candidate:
+    def rival(self, text: str) -> Candidate:
         """Return a finalist that the search did not find."""
+        known = [score.ap for score in self.judging(text) if score is not None and score.ap is not None]
         resolved = next((r.resolved for r in self.records if r.trial.distiller == text and r.trial.test), "")
         birth = Birth(text, RIVAL, self.finalists[text], 0, ())
-        return Candidate(birth, (Rung(self.verdict_iterations, ap),), resolved=resolved)
+        rungs = (Rung(self.verdict_iterations, fmean(known)),) if known else ()
+        return Candidate(birth, rungs, resolved=resolved)
 
     def judging(self, text: str) -> list[Score | None]:
         """Return a distiller's scores on the verdict's seeds."""
@@ -145,33 +145,22 @@ class _Reading:
         scores = self.judging(text)
         return tuple(s.test_ap if s is not None else None for s in scores) if any(scores) else ()
 
-    def judged(self, candidate: Candidate) -> Judged:
-        aps = self.test_aps(candidate.text)
-        return Judged(candidate, aps, complete_gain(aps, self.test_aps(NONE)))
+    def judged(self, candidate: Candidate, role: str = "") -> Judged:
+        aps, scores = self.test_aps(candidate.text), self.judging(candidate.text)
+        selection = tuple(s.ap if s is not None else None for s in scores) if any(scores) else ()
+        return Judged(candidate, aps, complete_gain(aps, self.test_aps(NONE)), selection, role)
 
 
-def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Sort those with an AP: the longest trained first, then by AP; fewer operations decide between equals."""
-    scored = [candidate for candidate in candidates if candidate.ap is not None]
-    return sorted(scored, key=lambda c: (-c.iterations, -(c.ap or 0.0), c.operations))
-
-
-def complete_gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> Interval | None:
-    """Return the paired gain; None unless both sides are known on every seed."""
-    ours, theirs = ([ap for ap in side if ap is not None] for side in (treated, baseline))
-    if len(ours) < 2 or len(ours) != len(treated) or len(theirs) != len(baseline) or len(ours) != len(theirs):
-        return None
-    return paired_gain(ours, theirs)
-
-
-def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: _Clock) -> Candidate:
+def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: _Clock, whole: int) -> Candidate:
     if not records:
         return Candidate(birth)
     records = sorted(records, key=lambda record: record.trial.iterations)
     rungs = tuple(Rung(record.trial.iterations, record.score.ap) for record in records)
     last = records[-1]
-    hours = clock.hours(last.finished_at)
-    return Candidate(birth, rungs, last.score.failure, last.score.detail, last.resolved, hours=hours)
+    return Candidate(
+        birth, rungs, last.score.failure, last.score.detail, last.resolved, hours=clock.hours(last.finished_at),
+        on_a_rung=last.trial.iterations < whole,
+    )  # fmt: skip
 
 
 class _Clock:

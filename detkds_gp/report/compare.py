@@ -8,7 +8,6 @@ from statistics import fmean
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.gain import Interval
-from detkds_gp.report.collect import complete_gain
 from detkds_gp.report.page import render
 from detkds_gp.report.run import Run
 from detkds_gp.report.verdict import Verdict, verdict
@@ -37,13 +36,19 @@ class Transfer:
 
     Attributes:
         gain: on the test split, over the student alone; None where it was not judged there.
-        over_alone: its AP on the selection split less the mean of students alone; None where it was not scored.
+        over_alone: its AP on the selection split less the mean of students alone; None where the search did not
+            score it.
         own: whether it won there.
     """
 
     gain: Interval | None
     over_alone: float | None
     own: bool
+
+    @property
+    def missing(self) -> bool:
+        """Whether nothing is known of it there."""
+        return self.gain is None and self.over_alone is None
 
 
 def render_comparison(runs: Sequence[Run]) -> str:
@@ -64,15 +69,15 @@ def render_comparison(runs: Sequence[Run]) -> str:
     ]  # fmt: skip
     formulas = list(dict.fromkeys(one.formula for one in beside if one.formula))
     rows = [(formula, [transfer(formula, run) for run in runs]) for formula in formulas]
-    missing = sum(cell.over_alone is None for _, cells in rows for cell in cells)
-    return render("compare.html.j2", {}, served=False, beside=beside, rows=rows, missing=missing)
+    missing = sum(cell.missing for _, cells in rows for cell in cells)
+    return render("compare.html.j2", {}, served="", beside=beside, rows=rows, missing=missing)
 
 
 def transfer(formula: str, run: Run) -> Transfer:
     """Look up how a formula did in a run; only what is stored there counts."""
-    known = next((candidate for candidate in run.candidates if candidate.text == formula), None)
+    known = next((candidate for candidate in run.ranking if candidate.text == formula), None)
     alone = run.references.alone_selection
     over = known.ap - fmean(alone) if known is not None and known.ap is not None and alone else None
-    judged = [j for j in (run.winner, *run.champions.values()) if j is not None and j.candidate.text == formula]
-    gain = complete_gain(judged[0].test_aps, run.references.alone_test) if judged else None
+    everyone = [*run.finalists, *run.champions.values(), *([run.winner] if run.winner else [])]
+    gain = next((judged.gain for judged in everyone if judged.candidate.text == formula and judged.gain), None)
     return Transfer(gain, over, run.winner is not None and run.winner.candidate.text == formula)

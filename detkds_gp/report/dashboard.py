@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,10 +21,10 @@ class Fresh:
 
     Args:
         work_dir: where the store is.
-        render: makes the page.
+        render: makes the page, from the version that it is told; the page compares it with the server's.
     """
 
-    def __init__(self, work_dir: Path, render: Callable[[], str]) -> None:
+    def __init__(self, work_dir: Path, render: Callable[[str], str]) -> None:
         self._files = [work_dir / f"store.sqlite{ending}" for ending in ("", "-wal")]
         self._render = render
         self._lock = threading.Lock()
@@ -31,15 +32,18 @@ class Fresh:
 
     def version(self) -> str:
         """Return what changes with every answer that is recorded."""
-        stats = [path.stat() for path in self._files if path.exists()]
-        return "-".join(f"{stat.st_mtime_ns}.{stat.st_size}" for stat in stats)
+        stats = []
+        for path in self._files:
+            with suppress(FileNotFoundError):  # the write-ahead log comes and goes
+                stats.append(path.stat())
+        return "-".join(f"{stat.st_mtime_ns}.{stat.st_size}" for stat in stats if stat.st_size)
 
     def page(self) -> str:
         """Return the page, as fresh as may be; raises what ``render`` raises."""
         with self._lock:
             version = self.version()
             if not self._page or (version != self._version and time.monotonic() - self._made > _LEAST_SECONDS):
-                self._page, self._version = self._render(), version
+                self._page, self._version = self._render(version), version
                 self._made = time.monotonic()
             return self._page
 

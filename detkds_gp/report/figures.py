@@ -118,7 +118,7 @@ def _best_so_far(members: Sequence[Candidate]) -> list[tuple[Candidate, float]]:
     """Return where the best changes, and the last member with it."""
     steps: list[tuple[Candidate, float]] = []
     for candidate in members:
-        if candidate.ap is not None and (not steps or candidate.ap > steps[-1][1]):
+        if candidate.ap is not None and not candidate.on_a_rung and (not steps or candidate.ap > steps[-1][1]):
             steps.append((candidate, candidate.ap))
     if steps and members[-1] is not steps[-1][0]:
         steps.append((members[-1], steps[-1][1]))

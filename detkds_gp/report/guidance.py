@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import stdev
 
-from detkds_gp.gain import Interval
+import numpy as np
+from numpy.typing import NDArray
+
+from detkds_gp.gain import Interval, resolution
 from detkds_gp.language import Declaration
 from detkds_gp.report.features import LEAST, Feature, table
 from detkds_gp.report.model import Model, learn
@@ -74,14 +76,14 @@ class Guidance:
 
 
 def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
-    """Learn from the candidates that went as far as the longest training."""
-    longest = run.ranking[0].iterations if run.ranking else 0
-    scored = [candidate for candidate in run.ranking if candidate.iterations == longest]
+    """Learn from the candidates with a whole training."""
+    scored = run.ranking
     common, size = frequent(scored)
     sample = _sampled(scored)
     rows = table(sample, declarations)
     if len(scored) < FEWEST or not rows.features or float(rows.ap.std()) == 0.0:
-        limits = (f"Nothing: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least.",)
+        few = f"Which parts help: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least."
+        limits = (few, *_rung_limit(run))
         return Guidance(0, len(scored), (), (), (), None, (), False, tuple(common), size, (), limits)
     model = learn(rows.values, rows.ap, rows.alternatives())
     shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
@@ -90,7 +92,7 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
     for column in shown:
         feature = rows.features[column]
         strict = model.interval(column, tests)
-        count = int((rows.values[:, column] != 0).sum())
+        count = _count(rows.values[:, column], feature)
         stands = strict.low > 0 or strict.high < 0
         effects.append(Effect(feature, count, model.interval(column), model.importance[column], stands))
     effects.sort(key=lambda one: (not one.stands, -abs(one.effect.mean)))
@@ -109,6 +111,13 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
         sentences=_sentences(effects) if trusted else (),
         limits=_limits(run, model, effects, [feature.name for feature in rows.rare], trusted),
     )
+
+
+def _count(values: NDArray[np.float64], feature: Feature) -> int:
+    """Return how many have a feature; of shape and weight, how many differ from the most frequent value."""
+    if feature.group not in ("shape", "weight"):
+        return int((values != 0).sum())
+    return len(values) - int(np.unique(values, return_counts=True)[1].max())
 
 
 def _sampled(scored: Sequence[Candidate]) -> list[Candidate]:
@@ -133,7 +142,7 @@ def _listed(pattern: str, otherwise: str, effects: Sequence[Effect], most: int =
     if not effects:
         return otherwise
     said = [
-        f"{e.feature.name} ({e.effect.mean:+.3f} [{e.effect.low:+.3f}, {e.effect.high:+.3f}] {e.feature.unit})"
+        f"{e.feature.name} ({e.effect} {e.feature.unit})"
         for e in sorted(effects, key=lambda effect: -abs(effect.effect.mean))[:most]
     ]
     return pattern.format(", ".join(said[:-1]) + " and " + said[-1] if len(said) > 1 else said[0])
@@ -143,7 +152,7 @@ def _limits(run: Run, model: Model, effects: Sequence[Effect], rare: Sequence[st
     limits = []
     if not trusted:
         limits.append(
-            f"Nothing for sure: candidates that the model has not seen are predicted no better than by their mean "
+            f"Anything for sure: candidates that the model has not seen are predicted no better than by their mean "
             f"(R² {model.r2.mean:.2f}, 95% interval {model.r2.low:.2f} to {model.r2.high:.2f}). "
             "The effects below are what this run shows, not what the next one will."
         )
@@ -152,15 +161,30 @@ def _limits(run: Run, model: Model, effects: Sequence[Effect], rare: Sequence[st
         limits.append(f"Whether {_few(unclear)} help or harm: the intervals hold 0 once all features are tested.")
     if rare:
         limits.append(f"Anything of {_few(rare)}: fewer than {LEAST} candidates have them, or lack them.")
+    limits.extend(_rung_limit(run))
     alone = run.references.alone_selection
-    if len(alone) > 2:
-        noise = stdev(alone)
-        limits.append(f"Single APs that differ by less than {2 * noise:.3f}: so much do students alone differ by seed.")
+    if len(alone) > 1:
+        limits.append(
+            f"Single APs that differ by less than {resolution(alone):.3f}: "
+            f"so much do two students alone differ by seed, in 95 of 100 pairs (from {len(alone)} seeds)."
+        )
     limits.append(
         "Causes: evolution asks for what did well, so names that came along with good ones look good. "
         "Knock-outs (gp_search explain) test the winner's parts one by one."
     )
     return tuple(limits)
+
+
+def _rung_limit(run: Run) -> tuple[str, ...]:
+    """Say that who was trained to the end was picked by an AP of its own."""
+    left = len(run.left_on_rungs)
+    if not left:
+        return ()
+    return (
+        f"What holds for the {left} candidates that stayed on a rung: all here is learnt from the {len(run.ranking)} "
+        "trained to the end, and those were picked by their own AP on the way. Among them a part that helps or harms "
+        "early looks weaker than it is.",
+    )
 
 
 def _few(names: Sequence[str], most: int = 6) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from detkds_gp.errors import StoreError
+from detkds_gp.gain import signed
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
 from detkds_gp.report.features import GROUPS
 from detkds_gp.report.genealogy import genealogy
 from detkds_gp.report.guidance import Effect, Guidance, guide
-from detkds_gp.report.run import Run
+from detkds_gp.report.run import Judged, Run
 from detkds_gp.report.script import packed_plotly
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
@@ -29,13 +31,14 @@ LISTED = 10
 """Candidates of the table of the best."""
 
 
-def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -> str:
+def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> str:
     """Return the report of a run, finished or not.
 
     Args:
         run: as collected.
         primitive_set: that it searched.
-        served: whether the page asks the server it came from for a newer one.
+        served: the version of the store that it is drawn from, by which the page asks the server it came from for
+            a newer one; empty for a file.
 
     Raises:
         FormulaError: if the primitive set is not the one searched.
@@ -46,7 +49,8 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -
     if guidance.model is not None:
         drawn_figures["predicted"] = figures.predicted(guidance.reached, [float(ap) for ap in guidance.model.predicted])
     best = run.winner.candidate if run.winner else None
-    lineage = genealogy(best, known) if best else None
+    bred = run.best_found if run.winner and run.winner.is_rival and run.best_found else run.winner
+    lineage = genealogy(bred.candidate, known) if bred else None
     return render(
         "report.html.j2",
         drawn_figures,
@@ -54,7 +58,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -
         run=run,
         verdict=verdict(run),
         drawn=draw(best, primitive_set) if best else None,
-        champions=run.champions,
+        judged=_judged(run),
         niches=search_tables.niches(run),
         rungs=search_tables.rungs(run),
         losses=search_tables.losses(run),
@@ -62,6 +66,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: bool = False) -
         guidance=guidance,
         effects=_by_group(guidance),
         genealogy=lineage,
+        source="the winner" if bred is run.winner else "the best of the search",
         ancestors=[draw_tree(a.candidate, primitive_set) for a in lineage.ancestors] if lineage else [],
         session=_last_session(run),
         command_config=_config_path(run),
@@ -112,7 +117,7 @@ def _environment() -> Environment:
         loader=PackageLoader("detkds_gp.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"data": as_data, "ap": _ap, "hours": _hours, "named": _named}
+    environment.filters |= {"data": as_data, "ap": _ap, "hours": _hours, "named": _named, "signed": signed}
     return environment
 
 
@@ -121,11 +126,21 @@ def _ap(value: float | None) -> str:
 
 
 def _hours(value: float) -> str:
-    return f"{value:.1f} h" if value >= 1 else f"{60 * value:.0f} min"
+    if value >= 1:
+        return f"{value:.1f} h"
+    return f"{60 * value:.0f} min" if value >= 1 / 60 else f"{3600 * value:.0f} s"
 
 
 def _named(niche: str) -> str:
     return "all, mixed" if niche == figures.MIX else niche.replace("_", " ")
+
+
+def _judged(run: Run) -> list[Judged]:
+    """Return the finalists, the best on selection first, then who is the best of a knowledge without being judged."""
+    finalists = sorted(run.finalists, key=lambda one: -(one.selection_mean or -1.0))
+    known = {one.candidate.text for one in finalists}
+    champions = [replace(one, role=f"best of {niche}") for niche, one in run.champions.items()]
+    return [*finalists, *(one for one in champions if one.candidate.text not in known)]
 
 
 def _last_session(run: Run) -> Mapping[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from detkds_gp.gain import Interval
-from detkds_gp.report.outline import operations
+from detkds_gp.report.outline import operations, outline
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
 
 RIVAL = "rival"
@@ -41,6 +42,7 @@ class Candidate:
         resolved: its text with measured scales.
         number: its place among the answered ones, from 1; 0 while it waits.
         hours: at work until it was answered, over all sessions.
+        on_a_rung: whether its longest training is not a whole one: it was stopped there, or goes on.
     """
 
     birth: Birth
@@ -50,6 +52,7 @@ class Candidate:
     resolved: str = ""
     number: int = 0
     hours: float = 0.0
+    on_a_rung: bool = False
 
     @property
     def text(self) -> str:
@@ -71,20 +74,55 @@ class Candidate:
         """What a training step computes for the loss."""
         return operations(self.birth.text)
 
+    @cached_property
+    def terms(self) -> int:
+        """How many trees it adds."""
+        return len(outline(self.birth.text))
+
 
 @dataclass(frozen=True)
 class Judged:
     """A candidate on the verdict's seeds.
 
     Attributes:
-        candidate: of the search.
+        candidate: of the search, or a rival.
         test_aps: by seed; None where the training failed or is still to come; empty while none is known.
         gain: over the student alone on the same seeds; None while a side is incomplete.
+        selection_aps: as ``test_aps``, on the selection split: by their mean the winner is chosen.
+        role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``contender``; else empty.
     """
 
     candidate: Candidate
     test_aps: tuple[float | None, ...] = ()
     gain: Interval | None = None
+    selection_aps: tuple[float | None, ...] = ()
+    role: str = ""
+
+    @property
+    def is_rival(self) -> bool:
+        """Whether the search did not find it."""
+        return self.candidate.birth.stage == RIVAL
+
+    @property
+    def selection_mean(self) -> float | None:
+        """The mean AP on selection; None while it is incomplete."""
+        known = [ap for ap in self.selection_aps if ap is not None]
+        return fmean(known) if known and len(known) == len(self.selection_aps) else None
+
+
+@dataclass(frozen=True)
+class FinalRound:
+    """How everyone is compared on test images.
+
+    Attributes:
+        seeds: that the search never uses.
+        iterations: training steps of everyone.
+        reduced: what was wished for and did not fit, in words; empty if all did.
+    """
+
+    seeds: tuple[int, ...]
+    iterations: int
+    reduced: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,9 +202,11 @@ class Run:
         fingerprint: what the run is bound to; its ``config`` is the checked config.
         references: teacher and students alone.
         candidates: in the order of birth.
-        ranking: those with an AP, best first.
-        winner: the best of them on the verdict's seeds.
+        ranking: those with an AP after a whole training, best first; who stopped at a rung is not among them.
+        winner: of the final round; before it is over, the first of the ranking.
         champions: by knowledge, its best formula on the verdict's seeds.
+        final: how the final round is held.
+        finalists: who is judged in it, in the order invited; empty before it begins.
         generations: counts and statistics.
         merges: how many formulas were found to be another one in other words.
         events: what happened to the run.
@@ -185,6 +225,8 @@ class Run:
     ranking: tuple[Candidate, ...]
     winner: Judged | None
     champions: Mapping[str, Judged]
+    final: FinalRound
+    finalists: tuple[Judged, ...]
     generations: tuple[Generation, ...]
     merges: int
     events: tuple[Event, ...] = field(repr=False)
@@ -197,6 +239,17 @@ class Run:
     def config(self) -> Mapping[str, Any]:
         """The checked config of the run."""
         return self.fingerprint["config"]
+
+    @property
+    def best_found(self) -> Judged | None:
+        """The finalist of the search with the highest mean AP on selection; None before one is judged."""
+        found = [one for one in self.finalists if not one.is_rival and one.selection_mean is not None]
+        return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
+
+    @property
+    def left_on_rungs(self) -> list[Candidate]:
+        """The candidates with an AP that were not trained to the end."""
+        return [candidate for candidate in self.candidates if candidate.on_a_rung and candidate.ap is not None]
 
     @property
     def answered(self) -> list[Candidate]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
-from detkds_gp.gain import Interval
-from detkds_gp.report.run import RIVAL, Run
+from detkds_gp.gain import Interval, complete_gain, signed
+from detkds_gp.report.run import Run
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ _TITLES = {
     "worse": "The best loss of the search harms",
     "unclear": "No difference can be told yet",
 }
+_RIVAL_TITLES = {
+    "better": "The best loss is a published one, and it helps",
+    "worse": "The best loss is a published one, and it harms",
+    "unclear": "A published loss leads, but no difference can be told yet",
+}
 _MEANS = {
     "better": "The interval lies above 0: the gain is not chance of the seeds.",
     "worse": "The interval lies below 0: train the student without it.",
@@ -72,12 +77,30 @@ def verdict(run: Run) -> Verdict:
     ours, alone = _known(run.winner.test_aps), _known(run.references.alone_test)
     text = (
         f"Trained with it, the student reaches AP {fmean(ours):.3f} on test images that the search never saw; "
-        f"alone it reaches {fmean(alone):.3f}. That is {gain.mean:+.3f}, with a 95% interval of "
-        f"{gain.low:+.3f} to {gain.high:+.3f} over {len(ours)} seeds kept for this comparison. {_MEANS[sort]}"
+        f"alone it reaches {fmean(alone):.3f}. That is {signed(gain.mean)}, with a 95% interval of "
+        f"{signed(gain.low)} to {signed(gain.high)} over {len(ours)} seeds kept for this comparison. {_MEANS[sort]}"
     )
-    rival = run.winner.candidate.birth.stage == RIVAL
-    title = "A published loss does better than what the search found" if rival and sort == "better" else _TITLES[sort]
+    title = _TITLES[sort]
+    if run.winner.is_rival:
+        lead = _lead(run)
+        ahead = sort == "better" and lead is not None and lead.low > 0
+        title = "A published loss does better than what the search found" if ahead else _RIVAL_TITLES[sort]
+        text = f"The published loss {run.winner.role} comes first on the selection images. {text}{_lead_text(lead)}"
     return Verdict(sort, title, text, _marks(run), _gap(run, gain))
+
+
+def _lead(run: Run) -> Interval | None:
+    """Return how much a rival that won does better than the best that the search found, on test images."""
+    if run.winner is None or run.best_found is None:
+        return None
+    return complete_gain(run.winner.test_aps, run.best_found.test_aps)
+
+
+def _lead_text(lead: Interval | None) -> str:
+    if lead is None:
+        return ""
+    means = "it is better" if lead.low > 0 else "it is worse there" if lead.high < 0 else "the two cannot be told apart"
+    return f" Over the best that the search found it gains {lead} there: {means}."
 
 
 def _open_text(run: Run) -> str:

@@ -6,7 +6,8 @@ import json
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from detkds_gp.experiment import Outcome
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import collect, render_report
 from detkds_gp.report.dashboard import Fresh, make_server
+from detkds_gp.store import Store
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "work_dirs" / "test-artifacts"
 """Screenshots are kept here, to be looked at."""
@@ -123,19 +125,42 @@ def test_hostile_names_are_text(chromium: Any, small: Path, tmp_path: Path, page
     photographed(chromium, "hostile", 420)
 
 
-@pytest.mark.slow
-def test_the_page_of_a_dashboard_asks_its_own_server_only(chromium: Any, small: Path) -> None:
-    fresh = Fresh(small, lambda: render_report(collect(small), DETKDS, served=True))
+@pytest.fixture
+def dashboard(small: Path, tmp_path: Path) -> Iterator[tuple[Fresh, str]]:
+    """A served report of a store that may be written, and its address."""
+    shutil.copy(small / "store.sqlite", tmp_path)
+    fresh = Fresh(tmp_path, lambda version: render_report(collect(tmp_path), DETKDS, version))
     with make_server(fresh, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        try:
-            address = f"http://127.0.0.1:{server.server_port}/"
-            opened(chromium, address)
-            found = "return fetch('/version').then(answer => answer.text())"
-            assert chromium.execute_script(found) == fresh.version()
-            assert complaints(chromium) == []
-            assert {url for url in requested(chromium) if not url.startswith(address)} == set()
-        finally:
-            server.shutdown()
-            thread.join()
+        yield fresh, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_the_page_of_a_dashboard_asks_its_own_server_only(chromium: Any, dashboard: tuple[Fresh, str]) -> None:
+    fresh, address = dashboard
+    opened(chromium, address)
+    found = "return fetch('/version').then(answer => answer.text())"
+    assert chromium.execute_script(found) == fresh.version()
+    assert complaints(chromium) == []
+    assert {url for url in requested(chromium) if not url.startswith(address)} == set()
+
+
+@pytest.mark.slow
+def test_a_dashboard_follows_a_change_right_after_loading_and_then_rests(
+    chromium: Any, dashboard: tuple[Fresh, str], tmp_path: Path
+) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    fresh, address = dashboard
+    opened(chromium, address)
+    chromium.execute_script("window.old = true")
+    with Store.open(tmp_path) as store:
+        store.record_event("worked", phase="test")
+    shown = "return !window.old && document.body.dataset.version"
+    WebDriverWait(chromium, 20).until(lambda browser: browser.execute_script(shown) == fresh.version())
+    chromium.execute_script("window.old = true")
+    time.sleep(6)
+    assert chromium.execute_script("return window.old"), "a page that is fresh is not loaded again"

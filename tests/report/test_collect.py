@@ -21,11 +21,17 @@ from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.figures import pareto_front, progress
 from detkds_gp.report.genealogy import genealogy
 from detkds_gp.report.outline import diversity, outline
+from detkds_gp.report.run import FinalRound
 from detkds_gp.report.search_tables import losses, niches, rungs
 from detkds_gp.report.verdict import verdict
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINAL_HELD, FINAL_PLANNED
+
+
+def copied(source: Path, target: Path) -> None:
+    with sqlite3.connect(source / "store.sqlite") as store, sqlite3.connect(target / "store.sqlite") as copy:
+        store.backup(copy)
 
 
 def test_a_report_says_what_show_says(finished: Outcome) -> None:
@@ -35,6 +41,15 @@ def test_a_report_says_what_show_says(finished: Outcome) -> None:
     assert run.state == "finished"
     assert run.winner is not None
     assert [candidate.text for candidate in run.ranking] == [ranked.text for ranked in ranking]
+    assert run.winner.candidate.resolved == told["best"]["formula"]
+    assert {n: j.candidate.resolved for n, j in run.champions.items()} == {
+        n: found["formula"] for n, found in told["niches"].items()
+    }
+    assert list(run.final.seeds) == told["final"]["seeds"]
+    assert (run.final.iterations, run.final.reduced) == (told["final"]["iterations"], told["final"]["reduced"])
+    assert [
+        (one.role, one.candidate.resolved, list(one.selection_aps), list(one.test_aps)) for one in run.finalists
+    ] == [(row["role"], row["formula"], row["selection_ap"], row["test_ap"]) for row in told["final"]["finalists"]]
     assert list(run.winner.test_aps) == told["best"]["test_ap"]
     assert run.winner.gain is not None
     assert run.winner.gain.to_json() == told["best"]["gain"]
@@ -43,6 +58,25 @@ def test_a_report_says_what_show_says(finished: Outcome) -> None:
     assert {n: j.candidate.ap for n, j in run.champions.items()} == {
         n: found["selection_ap"] for n, found in told["niches"].items()
     }
+
+
+def test_what_is_odd_does_not_part_a_report_from_show(small: Path, tmp_path: Path) -> None:
+    copied(small, tmp_path)
+    before = collect(small)
+    mixed = "1 * calibrated * l2(global) + 3 * calibrated * l2(class_map)"
+    with Store.open(tmp_path) as store:
+        store.record_birth(mixed, "divide", "global", 0, ())  # a warm start of two terms
+        store.record_score(Trial(mixed, 100, 0), Score(0.9), mixed.replace("calibrated", "0.5"))
+        store.record_score(Trial(before.ranking[3].text, 400, 0), Score(0.95), before.ranking[3].resolved)
+    run = collect(tmp_path)
+    with opened(tmp_path) as summary:
+        ranking = summary.ranking()
+        winner, champions = summary.winner(ranking), summary.champions(ranking)
+    assert [candidate.text for candidate in run.ranking] == [ranked.text for ranked in ranking]
+    assert run.winner is not None
+    assert winner is not None
+    assert run.winner.candidate.text == winner.text
+    assert {n: j.candidate.text for n, j in run.champions.items()} == {n: one.text for n, one in champions.items()}
 
 
 def test_an_outline_agrees_with_the_parser(run: Run) -> None:
@@ -225,23 +259,37 @@ def test_nothing_is_said_of_the_final_round_before_its_plan_is_recorded(tmp_path
     assert collect(tmp_path).references.alone_test == ()
 
 
-def copied(source: Path, target: Path) -> None:
-    with sqlite3.connect(source / "store.sqlite") as database, sqlite3.connect(target / "store.sqlite") as copy:
-        database.backup(copy)
-
-
-def test_rungs_are_told_apart_and_the_longest_decides(small: Path, tmp_path: Path) -> None:
+def test_rungs_are_told_apart_and_a_whole_training_decides(small: Path, tmp_path: Path) -> None:
     copied(small, tmp_path)
+    before = collect(small)
     with Store.open(tmp_path) as store:
-        before = collect(small)
-        climbed = before.ranking[5:15]
-        for candidate in climbed:
-            store.record_score(Trial(candidate.text, 400, 0), Score((candidate.ap or 0) / 2), candidate.resolved)
+        for candidate in before.ranking[5:15]:
+            store.record_score(Trial(candidate.text, 50, 0), Score((candidate.ap or 0) / 2), candidate.resolved)
+        stopped = "3 * calibrated * l2(global)"
+        store.record_birth(stopped, "divide", "global", 0, ())
+        store.record_score(Trial(stopped, 50, 0), Score(0.9), stopped.replace("calibrated", "0.5"))
     run = collect(tmp_path)
     first, second = rungs(run)
-    assert (first.iterations, second.iterations, second.asked) == (100, 400, 10)
+    assert (first.iterations, second.iterations, first.asked) == (50, 100, 11)
     assert second.agreement == pytest.approx(1.0)
-    assert run.ranking[0].text == climbed[0].text
+    assert [candidate.text for candidate in run.ranking] == [candidate.text for candidate in before.ranking]
+    assert [candidate.text for candidate in run.left_on_rungs] == [stopped]
+    lines = [trace for trace in progress(run)["data"] if trace["mode"] == "lines"]
+    assert max(trace["y"][-1] for trace in lines) == run.ranking[0].ap
+
+
+def test_the_comparison_is_told_as_it_was_planned(made_run, tmp_path: Path) -> None:
+    made_run.make_run(tmp_path, 20, judged=False)
+    reduced = "the final round has 3 seeds instead of 4, to fit into 30% of the training"
+    with Store.open(tmp_path) as store:
+        detail = {"seeds": [1001, 1002, 1003], "iterations": 175, "reduced": reduced, "finalists": []}
+        store.record_event("final round", **detail)
+    run = collect(tmp_path)
+    assert run.final == FinalRound((1001, 1002, 1003), 175, reduced)
+    html = render_report(run, DETKDS)
+    made = html[html.index('<section id="made">') :]
+    assert "3 seeds<small>175 iterations each" in made
+    assert reduced in made
 
 
 def test_the_gap_is_the_share_of_the_way(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -9,11 +10,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from detkds_gp.gain import resolution
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect
 from detkds_gp.report.features import table
 from detkds_gp.report.guidance import FEWEST, Guidance, guide
 from detkds_gp.report.model import learn
+from detkds_gp.report.outline import outline
 from detkds_gp.report.subtrees import share_difference
 
 
@@ -100,6 +103,30 @@ def test_newcombe_agrees_with_his_own_example() -> None:
     # Newcombe (Statistics in Medicine 17, 1998), table II, method 10: 56/70 against 48/80.
     found = share_difference(56, 70, 48, 80)
     assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+
+
+def test_candidates_left_on_a_rung_are_spoken_of(large: Run) -> None:
+    said = "candidates that stayed on a rung"
+    assert not any(said in limit for limit in guide(large, DETKDS.declarations).limits)
+    whole, left = large.ranking[:60], large.ranking[60:]
+    candidates = (*whole, *(replace(candidate, on_a_rung=True) for candidate in left))
+    for size in (60, FEWEST - 1):
+        climbed = replace(large, candidates=candidates, ranking=whole[:size])
+        limits = guide(climbed, DETKDS.declarations).limits
+        assert any(f"the {len(left)} {said}" in limit for limit in limits)
+
+
+def test_the_noise_is_that_of_the_run(learnt: Guidance, large: Run) -> None:
+    noise = resolution(large.references.alone_selection)
+    assert any(f"differ by less than {noise:.3f}" in limit for limit in learnt.limits)
+
+
+def test_of_depth_those_are_counted_that_differ_from_most(learnt: Guidance, large: Run) -> None:
+    depths = Counter(max(term.depth for term in outline(candidate.text)) for candidate in large.ranking)
+    (depth,) = [effect for effect in learnt.effects if effect.feature.name == "depth"]
+    assert depth.count == depths.total() - max(depths.values())
+    (one,) = [effect for effect in learnt.effects if effect.feature.name == "unit_channel"]
+    assert one.count == sum("unit_channel(" in candidate.text for candidate in large.ranking)
 
 
 def test_the_same_store_gives_the_same_guidance(small: Path) -> None:

@@ -23,7 +23,7 @@
     const xaxis = axis({ ...layout.xaxis, ...(plot.dataset.x === "hours" ? { title: "hours at work" } : {}) });
     const font = { family: "system-ui, sans-serif", size: 13, color: colour("ink") };
     const paper = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", font };
-    const legend = { orientation: "h", y: -0.22, font: { size: 12 } };
+    const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } };
     const margin = { l: 52, r: 12, t: 10, b: 48 };
     plot.textContent = "";
     window.Plotly.newPlot(plot, data, { ...layout, ...paper, legend, margin, xaxis, yaxis: axis(layout.yaxis) },

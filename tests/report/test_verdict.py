@@ -1,0 +1,86 @@
+"""What is said of a final round that a published loss wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from detkds_gp.gain import paired_gain
+from detkds_gp.language import NONE
+from detkds_gp.primitives import DETKDS
+from detkds_gp.report import Run, collect, render_report
+from detkds_gp.report.compare import transfer
+from detkds_gp.report.verdict import verdict
+from detkds_gp.score import Score, Trial
+from detkds_gp.store import Store
+
+ALONE = (0.20, 0.21, 0.19, 0.20)
+PUBLISHED = "9 * calibrated * l2(global)"
+Judge = Callable[..., Run]
+
+
+@pytest.fixture
+def judge(made_run: ModuleType, tmp_path: Path) -> Judge:
+    """Hold a final round of the search's leader and a published loss that wins on selection; return the run."""
+
+    def judged(found: Sequence[float], published: Sequence[float]) -> Run:
+        made_run.make_run(tmp_path, 20, judged=False)
+        leader = collect(tmp_path).ranking[0].text
+        finalists = [{"text": leader, "role": "leader"}, {"text": PUBLISHED, "role": "PKD"}]
+        with Store.open(tmp_path) as store:
+            store.record_event("final round", seeds=[7, 8, 9, 10], iterations=300, reduced="", finalists=finalists)
+            for text, ap, aps in ((NONE, 0.1, ALONE), (leader, 0.3, found), (PUBLISHED, 0.4, published)):
+                for seed, test_ap in zip((7, 8, 9, 10), aps, strict=True):
+                    store.record_score(Trial(text, 300, seed, test=True), Score(ap, test_ap), text)
+            store.record_event("finished")
+        return collect(tmp_path)
+
+    return judged
+
+
+def test_a_rival_is_better_only_where_the_interval_says_so(judge: Judge) -> None:
+    found, published = (0.25, 0.26, 0.24, 0.25), (0.30, 0.31, 0.29, 0.31)
+    told = verdict(judge(found, published))
+    assert told.title == "A published loss does better than what the search found"
+    assert str(paired_gain(published, found)) in told.text
+    assert "PKD" in told.text
+
+
+def test_a_rival_that_is_not_told_apart_is_not_called_better(judge: Judge) -> None:
+    told = verdict(judge((0.25, 0.28, 0.24, 0.25), (0.26, 0.26, 0.25, 0.25)))
+    assert told.sort == "better"
+    assert told.title == "The best loss is a published one, and it helps"
+    assert "the two cannot be told apart" in told.text
+
+
+@pytest.mark.parametrize(
+    ("published", "sort", "title"),
+    [
+        ((0.10, 0.11, 0.09, 0.10), "worse", "The best loss is a published one, and it harms"),
+        ((0.15, 0.28, 0.24, 0.15), "unclear", "A published loss leads, but no difference can be told yet"),
+    ],
+)
+def test_a_rival_that_does_not_help_is_not_the_searchs(judge: Judge, published, sort: str, title: str) -> None:
+    told = verdict(judge(ALONE, published))
+    assert (told.sort, told.title) == (sort, title)
+
+
+def test_every_finalist_was_scored_there(judge: Judge) -> None:
+    published = (0.10, 0.11, 0.09, 0.10)
+    run = judge((0.25, 0.26, 0.24, 0.25), published)
+    for one in run.finalists:
+        assert transfer(one.candidate.text, run).gain == one.gain
+    assert transfer(PUBLISHED, run).gain == paired_gain(published, ALONE)
+    assert not transfer(PUBLISHED, run).missing
+
+
+def test_of_a_rival_that_wins_the_page_tells_apart_what_was_bred(judge: Judge) -> None:
+    run = judge((0.25, 0.26, 0.24, 0.25), (0.30, 0.31, 0.29, 0.31))
+    html = render_report(run, DETKDS)
+    assert "Where the best of the search comes from" in html
+    assert "300 iterations on each of 4 seeds" in html
+    rows = html[html.index("Who was compared") : html.index('id="search"')].split("<tr>")[2:]
+    assert ["PKD" in rows[0], "winner" in rows[0], "leader" in rows[1]] == [True, True, True]
