@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +57,7 @@ def calibrate(
     if best is None:
         console.print(f"no budget reaches a tau of {threshold}: train longer, on more images or from another start")
     else:
-        chosen = " ".join(f"{key}={value}" for key, value in options(best.start, best.iterations).items())
+        chosen = shlex.join(f"{key}={value}" for key, value in options(best.start, best.iterations).items())
         console.print(f"recommended: --cfg-options {chosen}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"{folder / TABLE} holds all scores, {folder / PLOT} the plot", soft_wrap=True, highlight=False)
 

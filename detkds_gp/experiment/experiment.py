@@ -28,14 +28,15 @@ from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
 from detkds_gp.experiment.screening import Screener
-from detkds_gp.experiment.searching import Asked, Scored, run_generations
+from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steered import Steered
+from detkds_gp.experiment.steering import Decision
 from detkds_gp.experiment.summary import Ranked, Summary
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
 from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import Trial
 from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
@@ -182,9 +183,8 @@ class _Run:
         self._prepare()
         search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
-        if self.config.proxy.rungs:
-            scored = self._cleared(scored)
-        run_generations(search, self.store, self.summary.trial, scored, steered.decide, self.listener)
+        decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
+        run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
@@ -196,15 +196,15 @@ class _Run:
         self.store.record_event(FINISHED)
         return Outcome(best.distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
 
-    def _cleared(self, scored: Scored) -> Scored:
-        """Remove the trainings that wait on rungs when their generation is answered."""
+    def _clearing(self, decide: Decide) -> Decide:
+        """Remove the trainings that wait on rungs once their generation is answered; a replay leaves them alone."""
 
-        def answer(phase: str, asked: Asked) -> list[Score]:
-            scores = scored(phase, asked)
-            shutil.rmtree(self.task.rungs, ignore_errors=True)
-            return scores
+        def decided(stage: str, number: int, last: bool) -> Decision:
+            if self.store.generation(stage, number) is None:
+                shutil.rmtree(self.task.rungs, ignore_errors=True)
+            return decide(stage, number, last)
 
-        return answer
+        return decided
 
     def _planned(self, final: FinalRound) -> FinalRound:
         """Record the plan of the final round, once."""
@@ -242,6 +242,8 @@ class _Run:
             for trial in verdict.trials(finalist.text)
         ]
         self.answers.scores("final round", asked)
+        if self.summary.verdict.winner() is None:
+            self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
 
     def _write(self, best: Ranked) -> None:
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):

@@ -147,7 +147,8 @@ class Summary:
 
     def _told(self, ranked: Ranked) -> dict[str, Any]:
         judged = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche))
-        return {"selection_ap": ranked.score.ap, **judged.to_json()}
+        searched = self._store.score(self.trial(ranked.text))
+        return {"selection_ap": searched.ap if searched is not None else None, **judged.to_json()}
 
     def _counts(self) -> dict[str, int]:
         counts = {"generated": 0, "duplicates": 0, "rejected": 0, "trained": 0, "failed": 0}
