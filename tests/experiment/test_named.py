@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from detkds_gp.errors import ConfigError, FormulaError
 from detkds_gp.experiment import Listener, Outcome, load_config
 from detkds_gp.experiment.applies import check_applies, missing_knowledge, reason_against
+from detkds_gp.experiment.distiller_source import read_distiller
 from detkds_gp.experiment.named import named_distiller, named_distillers
 from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import gather, prepare
@@ -71,6 +74,18 @@ def test_a_work_directory_gives_its_winner_and_champions(finished: Outcome) -> N
     assert found[0].text == finished.best.text
     champions = [row["formula"] for row in finished.summary["niches"].values()]
     assert {d.text for d in found} == {finished.best.text, *champions}
+
+
+def test_a_work_directory_without_a_score_is_told(finished: Outcome, tmp_path: Path, tiny_config: Path) -> None:
+    started = shutil.copytree(finished.work_dir, tmp_path / "started")
+    with sqlite3.connect(started / "store.sqlite") as database:
+        database.execute("DELETE FROM scores")
+    for read in (
+        lambda: named_distillers(str(started), DETKDS, ZOO),
+        lambda: read_distiller(str(started), load_config(tiny_config)),
+    ):
+        with pytest.raises(ConfigError, match="started has no scored distiller yet; go on with its search"):
+            read()
 
 
 def test_what_does_not_apply_says_why(task: ProxyTask) -> None:
