@@ -182,6 +182,13 @@ def test_the_log_names_the_distillers_terms(folders: Path) -> None:
     assert all(step["loss_distill_global"] > 0 and step["loss_distill_class_logits"] > 0 for step in terms)
 
 
+def test_tensorboard_shows_the_distillers_terms(folders: Path) -> None:
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    (events,) = (folders / "distilled").glob("*/vis_data/events.out*")
+    found = reading.EventAccumulator(str(events)).Reload()
+    assert [event.step for event in found.Scalars("loss_distill_global")] == [1, 2, 3]
+
+
 def test_a_work_directory_is_bound_to_its_training(folders: Path, tiny_config: Path) -> None:
     config = load_config(tiny_config, SHORT)
     with pytest.raises(ConfigError, match="holds another training .formula is '1 \\* 0.5"):

@@ -20,7 +20,7 @@ from detkds_gp.language import parse_distiller
 from detkds_gp.score import Trial
 
 SEED, LENGTH = 11, 3
-FORMULA = "1 * 1 * l2(global)"
+FORMULA = "1 * 1 * l1(shared_mask(global, 0.35))"  # its mask is drawn anew in every step
 
 
 @pytest.fixture(scope="module")
