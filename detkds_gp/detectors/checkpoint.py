@@ -81,7 +81,8 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
     """Write weights that plain mmdet (``init_detector``) and ``load_weights`` load.
 
     The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``, without the
-    classes where they are None; it appears whole or not at all. Missing folders are made.
+    classes where they are None; it appears whole or not at all, and equal weights give equal bytes. Missing folders
+    are made.
     """
     path = Path(path)
     weights = {key: value.detach().cpu().clone() for key, value in state.items()}
@@ -90,7 +91,8 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        torch.save(content, unfinished)
+        with unfinished.open("wb") as file:  # given a path, torch writes its name into the file
+            torch.save(content, file)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

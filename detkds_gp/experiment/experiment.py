@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from deap import tools
 
 from detkds_gp.environment import check_environment
@@ -135,6 +136,7 @@ class Experiment:
         listener = listener or Listener()
         task, fingerprint, _ = self._gathered(listener)
         interrupt = Interrupt(self.config.execution.grace_seconds)
+        torch.set_num_threads(self.config.threads)  # pictures are of students that are trained here, like a worker's
         with interrupt.handling_signals(), Store.open(self.work_dir) as store, store.extra():
             store.begin(fingerprint)
             make = partial(self._executor, task)

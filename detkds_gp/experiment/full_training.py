@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -16,14 +15,26 @@ from mmengine.config import Config
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.distiller_source import Named
+from detkds_gp.experiment.fingerprints import file_hash, hash_of
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.training_recipe import prepared_configs
-from detkds_gp.training import score_student, score_teacher, start_processes, trained, wait_for_all
+from detkds_gp.training import (
+    first_does,
+    score_student,
+    score_teacher,
+    spent_seconds,
+    start_processes,
+    trained,
+    wait_for_all,
+)
+from detkds_gp.training.recipe import data_sets
 
 ASKED_FILE, RESULT_FILE = "training.json", "result.json"
 CONFIG_FILE, STUDENT_CONFIG = "config.py", "student.py"
 PROTOCOL = ("train_dataloader", "test_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "randomness")
 """What a student and its baseline must have in common, beside the student itself."""
+NOTHING_FOUND = 0.0
+"""The AP of a detector that finds nothing at all: mmdet's evaluator, which was asked for it, then gives no number."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,11 @@ class FullTraining:
     seed: int = 0
     amp: bool = False
 
+    @property
+    def finished(self) -> bool:
+        """Whether its result is there to be read."""
+        return (self.work_dir / RESULT_FILE).is_file()
+
 
 def run_full_training(asked: FullTraining, listener: Listener) -> dict[str, Any]:
     """Train, and score student and teacher on the test split; a stopped training goes on, a finished one is read.
@@ -59,40 +75,39 @@ def run_full_training(asked: FullTraining, listener: Listener) -> dict[str, Any]
     """
     first = start_processes()
     torch.set_num_threads(asked.config.threads)
-    result = asked.work_dir / RESULT_FILE
-    if first:
-        _begin(asked, listener)
-    wait_for_all()
+    first_does(lambda: _begin(asked, listener))
     settings = json.loads((asked.work_dir / ASKED_FILE).read_text())
-    if result.is_file():
-        return dict(json.loads(result.read_text()))
-    started = time.time()
+    if asked.finished:
+        return dict(json.loads((asked.work_dir / RESULT_FILE).read_text()))
     config = Config.fromfile(asked.work_dir / CONFIG_FILE, import_custom_modules=False)
     runner = trained(config, asked.work_dir)
+    started = time.monotonic()
     student, teacher = score_student(runner), score_teacher(runner)
     metric = f"coco/{asked.config.proxy.metric}_mAP"
     told = {
         **settings,
-        "ap": student.get(metric, 0.0),
-        "teacher_ap": None if teacher is None else teacher.get(metric, 0.0),
+        "ap": student.get(metric, NOTHING_FOUND),
+        "teacher_ap": None if teacher is None else teacher.get(metric, NOTHING_FOUND),
         "metrics": {"student": student, "teacher": teacher},
-        "hours": round((time.time() - started) / 3600, 4),
+        "hours": round((spent_seconds(runner) + time.monotonic() - started) / 3600, 4),
     }
     if first:
-        result.write_text(json.dumps(told, indent=2) + "\n")
+        (asked.work_dir / RESULT_FILE).write_text(json.dumps(told, indent=2) + "\n")
     wait_for_all()
     return told
 
 
 def _begin(asked: FullTraining, listener: Listener) -> None:
     """Write the configs of a training, or check that those in the work directory are its own."""
+    if asked.amp and not asked.finished and not torch.cuda.is_available():
+        raise ConfigError("--amp is for a GPU, and there is none here; leave it out")
     config, student, distiller = prepared_configs(asked, listener)
     settings = {
         "formula": distiller.text,
         "distiller": asked.named.name,
         "seed": asked.seed,
         "protocol": protocol(config),
-        "config": _hash(config.to_dict()),
+        "config": hash_of({key: value for key, value in config.to_dict().items() if key != "visualizer"}),
     }
     folder = asked.work_dir
     if (folder / ASKED_FILE).is_file():
@@ -111,13 +126,18 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
 
 
 def protocol(config: Config) -> str:
-    """Return a hash of all that a student and its baseline have in common."""
+    """Return a hash of all that a student and its baseline have in common; files count by what they hold."""
+    config = Config(config.to_dict())
+    for loader in ("train_dataloader", "test_dataloader"):
+        for data_set in data_sets(config[loader]["dataset"]):
+            data_set["ann_file"] = _content(data_set["ann_file"])
     shared = {key: config.get(key) for key in PROTOCOL}
-    return _hash({**shared, "student": config.model["student"], "load_from": config.load_from})
+    return hash_of({**shared, "student": config.model["student"], "load_from": _content(config.load_from)})
 
 
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def _content(path: str | None) -> str | None:
+    """Return the hash of a file; what is none, such as an address, stands for itself."""
+    return file_hash(path) if path is not None and Path(path).is_file() else path
 
 
 def baseline_of(told: Mapping[str, Any], folders: Path) -> Mapping[str, Any] | None:

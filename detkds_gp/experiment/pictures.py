@@ -18,9 +18,10 @@ from detkds_gp.detectors import ImageInput, finds_masks, make_batch, predict
 from detkds_gp.detectors.parts import pyramid
 from detkds_gp.errors import StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
-from detkds_gp.language import Distiller
+from detkds_gp.language import NONE, Distiller
 from detkds_gp.losses import DistillationLoss
-from detkds_gp.training import DistilledDetector, train
+from detkds_gp.score import Trial
+from detkds_gp.training import DistilledDetector
 
 PICTURE_TRAININGS = 2
 """Students trained for pictures: with the winner and alone."""
@@ -31,7 +32,7 @@ _COLOURS = ("#1f77c9", "#d96f0e", "#2f9e6e", "#b5128f", "#8a5bb8", "#c7791a", "#
 
 
 def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Train the winner's student and a student alone, and paint a few test images.
+    """Train the winner's student and a student alone as the final round does, and paint a few test images.
 
     Args:
         task: of the run.
@@ -46,10 +47,10 @@ def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed:
 
     Raises:
         StoreError: the folder cannot be written.
-        TrainingFault: a training failed.
+        DetectorError: a training failed.
     """
     proxy = ProxyTraining(task)
-    alone, winner = (_trained(proxy, one, iterations, seed) for one in (Distiller(), distiller))
+    alone, winner = (proxy.trained(Trial(text, iterations, seed, test=True)) for text in (NONE, distiller.text))
     images = [proxy.images["test"][index] for index in _chosen(proxy)]
     names = [task.splits["test"].images[index].path.name for index in _chosen(proxy)]
     finders = {"student alone": alone.student, "with the winner": winner.student, "teacher": proxy.teacher}
@@ -64,12 +65,6 @@ def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed:
         raise StoreError(f"cannot write in {folder}: {error.strerror}; make it writable") from error
     classes = list(task.splits["test"].classes)
     return {"classes": classes, "images": [{"name": n, **p} for n, p in zip(names, painted, strict=True)]}
-
-
-def _trained(proxy: ProxyTraining, distiller: Distiller, iterations: int, seed: int) -> DistilledDetector:
-    model = proxy.model(distiller, seed)
-    train(model, proxy.batches(seed, model), proxy.task.settings, iterations, seed)
-    return model
 
 
 def _chosen(proxy: ProxyTraining) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,6 +13,7 @@ from detkds_gp.data.digits import make_digits
 from detkds_gp.detectors import DetectorSpec, Pair, detector_config
 from detkds_gp.errors import DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
+from detkds_gp.experiment.fingerprints import file_hash, hash_of
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.wiring import check_masks, detector_specs, inheritance, wire
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
@@ -42,15 +41,16 @@ class Materials:
             ConfigError: if a checkpoint does not exist.
             DetectorError: if a detector's config is missing or broken.
         """
+        specs = detector_specs(config)
         return {
             "config": config.identity(),
             "detectors": {
-                role: _hash(detector_config(spec, self.splits["train"].classes).model.to_dict())
-                for role, spec in detector_specs(config).items()
+                role: hash_of(detector_config(spec, self.splits["train"].classes).model.to_dict())
+                for role, spec in specs.items()
             },
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
-            "checkpoints": {role: _file_hash(spec.checkpoint) for role, spec in detector_specs(config).items()},
+            "checkpoints": {role: spec.checkpoint and file_hash(spec.checkpoint) for role, spec in specs.items()},
             "versions": installed_versions(MATTERS),
         }
 
@@ -58,14 +58,6 @@ class Materials:
 def installed_versions(names: Sequence[str]) -> dict[str, str]:
     """Return the installed version of each distribution."""
     return {name: version(name) for name in names}
-
-
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _file_hash(path: str | None) -> str | None:
-    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
 def gather(config: ExperimentConfig, primitive_set: PrimitiveSet | None = None) -> Materials:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +18,7 @@ from detkds_gp.errors import ConfigError, DetectorError
 from detkds_gp.experiment.applies import missing_knowledge
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.distiller_source import Named
+from detkds_gp.experiment.fingerprints import hash_of
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import Materials, gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
@@ -26,14 +30,17 @@ if TYPE_CHECKING:
     from detkds_gp.experiment.full_training import FullTraining
 
 PREPARATION = "preparation"
-INITIAL_FILE = "initial.pth"
+SCALES_FILE = "scales.json"
+MEASURED_ON = ("student", "teacher", "proxy", "init_student_from_teacher", "baseline_seeds")
+"""The keys of the search's config that scales and initial students depend on."""
 
 
 def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, Config, Distiller]:
     """Return the mmdet config of a full training, that of its student alone, and the distiller with all scales.
 
     Trains the teacher where it has no checkpoint, and measures the scales that the distiller leaves open: as the search
-    does, on ``proxy.image_size``.
+    does, on ``proxy.image_size``. What was prepared in the work directory before is read, not made again; for a
+    finished training nothing is trained.
 
     Raises:
         UserError: a mistake in config, data, detectors or distiller, in one line.
@@ -41,10 +48,11 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     wanted = {"primitive_set": asked.named.primitive_set, "knowledge": None}
     config, folder = asked.config.model_copy(update=wanted), asked.work_dir / PREPARATION
     materials = gather(config)
-    task = replace(prepare(config, materials, folder, listener), teacher_outputs=None)
+    files = folder / _measured_on(config, materials)
+    task = replace(prepare(config, materials, files, listener), teacher_outputs=None)
     distiller = asked.named.distiller
     _check(asked.named, materials.primitive_set, task)
-    if (distiller.terms or config.init_student_from_teacher) and task.teacher.checkpoint is not None:
+    if (distiller.terms or config.init_student_from_teacher) and not asked.finished:
         _train_teacher(task, listener)
     distiller = _calibrated(distiller, task, config, listener)
     classes = materials.splits["train"].classes
@@ -55,7 +63,8 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
         splits=_split_files(config, materials, folder),
         settings=_settings(config),
         seed=asked.seed,
-        load_from=_initial(asked, task, folder),
+        load_from=_initial(asked, task),
+        metric=config.proxy.metric,
         amp=asked.amp,
     )
     whole = training_config(student, recipe)
@@ -64,6 +73,13 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     for key in ("custom_hooks", "custom_imports", "find_unused_parameters"):
         alone.pop(key, None)
     return whole, alone, distiller
+
+
+def _measured_on(config: ExperimentConfig, materials: Materials) -> str:
+    """Return the name of the folder of what is prepared: another one where it would come out differently."""
+    whole = materials.fingerprint(config)
+    identity = {key: whole["config"][key] for key in MEASURED_ON}
+    return hash_of([identity, whole["detectors"], whole["checkpoints"], whole["data"]["train"]])
 
 
 def _check(named: Named, grammar: PrimitiveSet, task: ProxyTask) -> None:
@@ -84,22 +100,33 @@ def _train_teacher(task: ProxyTask, listener: Listener) -> None:
 
 
 def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig, listener: Listener) -> Distiller:
-    """Measure what a distiller leaves open, as the search does."""
-    if not distiller.uncalibrated:
-        return distiller
-    seed, answer = config.baseline_seeds[0], ProxyWorker(task)()
+    """Measure what a distiller leaves open, as the search does, each formula once; the scales are kept in a file."""
+    path = task.files / SCALES_FILE
+    scales: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+    missing = [formula for formula in distiller.uncalibrated if formula not in scales]
+    if missing:
+        scales |= _measured(missing, task, config.baseline_seeds[0])
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+        unfinished.write_text(json.dumps(scales, indent=2) + "\n")
+        unfinished.replace(path)
+    for formula in missing:
+        listener.say(f"calibrated: {scales[formula]:g} * {formula}")
+    return distiller.with_scales({formula: scales[formula] for formula in distiller.uncalibrated})
+
+
+def _measured(formulas: Sequence[str], task: ProxyTask, seed: int) -> dict[str, float]:
+    """Measure scales on the probe student, which is trained where its file is missing."""
+    answer, start = ProxyWorker(task)(), task.start(seed)
     task.files.mkdir(parents=True, exist_ok=True)
-    if task.start(seed) is not None:
+    if start is not None and not start.exists():
         _sound(answer(StartRequest(seed)))
-    _sound(answer(ProbeRequest(seed)))
-    scales: dict[str, float] = {}
-    for formula in distiller.uncalibrated:
-        scale = _sound(answer(ScaleRequest(formula, seed)))
+    if not task.probe.exists():
+        _sound(answer(ProbeRequest(seed)))
+    scales = {formula: _sound(answer(ScaleRequest(formula, seed))) for formula in formulas}
+    for formula, scale in scales.items():
         if not scale.ok:
             raise DetectorError(f"the scale of {formula} cannot be measured: {scale.failure} ({scale.detail})")
-        scales[formula] = scale.value
-        listener.say(f"calibrated: {scale.value:g} * {formula}")
-    return distiller.with_scales(scales)
+    return {formula: scale.value for formula, scale in scales.items()}
 
 
 def _sound(answer: Any) -> Any:
@@ -154,14 +181,16 @@ def _all_but_judged(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> C
     return replace(whole, images=tuple(record for record in whole.images if record.path.resolve() not in judged))
 
 
-def _initial(asked: FullTraining, task: ProxyTask, folder: Path) -> str | None:
+def _initial(asked: FullTraining, task: ProxyTask) -> str | None:
     """Return the file of the weights that the student starts with, where it does not start anew."""
     if not asked.config.init_student_from_teacher:
         return task.student.checkpoint
+    path = task.files / f"initial-{asked.seed}.pth"
+    if path.is_file():
+        return str(path.resolve())
     seed_all(asked.seed)
     student = build_detector(task.student, task.splits["train"].classes)
     teacher = build_detector(task.teacher, task.teacher_classes)
     inherit(student, teacher, task.pair)
-    path = folder / INITIAL_FILE
     save_student(student, path, task.splits["train"].classes)
     return str(path.resolve())

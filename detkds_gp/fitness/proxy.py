@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,7 @@ from detkds_gp.fitness.taught import Taught
 from detkds_gp.fitness.teacher import train_teacher
 from detkds_gp.fitness.weights import read_weights
 from detkds_gp.language import Distiller, parse_distiller
-from detkds_gp.losses import DistillationLoss
+from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.score import Score, Trial
 from detkds_gp.training import DistilledDetector, Training, TrainingFault, seed_all
 from detkds_gp.training.loop import Batch
@@ -79,6 +79,19 @@ class ProxyTraining:
             candidate.finish(partial(waiting.put_down, trial=trial), partial(self._aps, test=trial.test))
         seconds = (time.perf_counter() - started) / len(trials)
         return [candidate.score(seconds) for candidate in candidates]
+
+    def trained(self, trial: Trial) -> DistilledDetector:
+        """Return the model that a trial scores, trained to its end.
+
+        Raises:
+            DetectorError: if it fails to train.
+            FormulaError: if the distiller's text cannot be read, or a scale is not measured.
+            StoreError: if the kept teacher outputs cannot be read.
+        """
+        training = self._training(trial, WaitingTrainings(self.task))
+        batches = self.batches(trial.seed, training.model, begin=training.iteration)
+        _advance(training, islice(batches, trial.iterations - training.iteration), f"under {trial.distiller}")
+        return training.model
 
     def _training(self, trial: Trial, waiting: WaitingTrainings) -> Training:
         model = self.model(parse_distiller(trial.distiller, self.task.primitive_set), trial.seed)
@@ -158,12 +171,7 @@ class ProxyTraining:
         """
         model = DistilledDetector(copy.deepcopy(student)).to(self.task.settings.device)
         training = Training(model, self.task.settings, iterations, seed, skipped)
-        try:
-            for batch, said in islice(self.batches(seed, model, begin=skipped - self.task.skipped), iterations):
-                training.step(batch, said)
-            training.check_weights()
-        except TrainingFault as fault:
-            raise DetectorError(f"the student alone fails to train: {fault}; lower its optimizer.lr") from None
+        _advance(training, islice(self.batches(seed, model, begin=skipped - self.task.skipped), iterations), "alone")
         return model.student
 
     def model(self, distiller: Distiller, seed: int) -> DistilledDetector:
@@ -228,6 +236,20 @@ class ProxyTraining:
             self._evaluations[split] = Evaluation(self.images[split], self.task.settings.metric)
         classes = self.task.teacher_classes if detector is self._teacher else None
         return self._evaluations[split](detector, classes)
+
+
+def _advance(training: Training, batches: Iterable[Batch], how: str) -> None:
+    """Take a step on every batch.
+
+    Raises:
+        DetectorError: if that goes wrong.
+    """
+    try:
+        for batch, said in batches:
+            training.step(batch, said)
+        training.check_weights()
+    except (TrainingFault, KnowledgeError) as fault:
+        raise DetectorError(f"the student {how} fails to train: {fault}; lower its optimizer.lr") from None
 
 
 def _within_limit(splits: dict[str, CocoSplit], settings: ProxySettings) -> dict[str, SplitImages]:

@@ -8,10 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from detkds_gp.errors import nearest
 from detkds_gp.losses.screening import CHECK_NAMES
-from detkds_gp.settings import Settings
+from detkds_gp.settings import Pixels, Settings
 from detkds_gp.training import OptimizerSettings
-
-Pixels = Annotated[int, Field(ge=32)]
 
 
 class ProxySettings(OptimizerSettings):

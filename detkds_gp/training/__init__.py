@@ -2,7 +2,15 @@
 
 from detkds_gp.training.checkpoints import STUDENT_FILE, ReadStudent, WriteStudent
 from detkds_gp.training.distilled_detector import DistilledDetector
-from detkds_gp.training.full import score_student, score_teacher, start_processes, trained, wait_for_all
+from detkds_gp.training.full import (
+    first_does,
+    score_student,
+    score_teacher,
+    spent_seconds,
+    start_processes,
+    trained,
+    wait_for_all,
+)
 from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
 from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, training_config
 from detkds_gp.training.registered import distilled_detector
@@ -20,9 +28,11 @@ __all__ = [
     "TrainingFault",
     "WriteStudent",
     "distilled_detector",
+    "first_does",
     "score_student",
     "score_teacher",
     "seed_all",
+    "spent_seconds",
     "start_processes",
     "train",
     "trained",

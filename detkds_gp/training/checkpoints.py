@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ DISTILLATION = "distillation"
 AVERAGE, AVERAGED = "ema_state_dict", "module."
 """Key of mmengine's ``EMAHook`` in a training checkpoint, and how it begins the names of weights."""
 STUDENT_FILE = "student.pth"
+SECONDS = "seconds"
+"""Key of what a training took so far, of all sessions, in mmengine's message hub."""
 
 Checkpoint = dict[str, Any]
 
@@ -31,10 +34,18 @@ class WriteStudent(Hook):
     What is trained beside the student goes under `DISTILLATION`; the teacher is not written. The window of logged
     losses, which are no plain types, is left out, so that torch reads the file with ``weights_only``. Comes after all
     hooks that change weights for saving: of a student with mmengine's ``EMAHook`` both files hold the average, as
-    mmdet's own checkpoints do, and `AVERAGE` what the training goes on with.
+    mmdet's own checkpoints do, and `AVERAGE` what the training goes on with. Counts `SECONDS`, too.
     """
 
     priority = "LOWEST"
+
+    def before_train(self, runner: Runner) -> None:
+        """Go on counting where the loaded checkpoint stopped."""
+        self._since = time.monotonic() - runner.message_hub.get_info(SECONDS, 0.0)
+
+    def after_train(self, runner: Runner) -> None:
+        """Tell what the whole training took."""
+        runner.message_hub.update_info(SECONDS, time.monotonic() - self._since)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: Checkpoint) -> None:
         """Take the checkpoint apart, and write the student."""
@@ -47,7 +58,8 @@ class WriteStudent(Hook):
             average = checkpoint[AVERAGE].items()
             checkpoint[AVERAGE] = {key: value for key, value in average if not key.startswith(AVERAGED + TEACHER)}
         hub = checkpoint["message_hub"]
-        hub.update(log_scalars={}, runtime_info=_plain(hub["runtime_info"]))
+        told = {**_plain(hub["runtime_info"]), SECONDS: time.monotonic() - self._since}
+        hub.update(log_scalars={}, runtime_info=told)
         classes = runner.train_dataloader.dataset.metainfo["classes"]
         save_weights(own, Path(runner.work_dir) / STUDENT_FILE, classes)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -15,11 +17,15 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from detkds_gp.detectors import evaluating
-from detkds_gp.training.checkpoints import detector_of
+from detkds_gp.errors import UserError
+from detkds_gp.training.checkpoints import SECONDS, detector_of
 
 LAUNCHER = "pytorch"
 LAUNCHED = "WORLD_SIZE"
 """What ``torchrun`` sets in the environment of its processes."""
+
+PATIENCE = timedelta(days=7)
+"""How long processes wait for what the first one prepares, such as a teacher."""
 
 _NUMBERS = itertools.count()
 
@@ -43,6 +49,30 @@ def start_processes() -> bool:
 def wait_for_all() -> None:
     """Wait until all processes are here."""
     barrier()
+
+
+def first_does(work: Callable[[], None]) -> None:
+    """Let the first process do something, however long it takes, while the others wait for its end.
+
+    Raises:
+        UserError: in every process, where the first one raises it.
+        RuntimeError: in the others, where the first one raises anything else.
+    """
+    if not is_distributed():
+        work()
+        return
+    group = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)  # NCCL's kills who waits for long
+    told: list[BaseException | None] = [None]
+    try:
+        if is_main_process():
+            work()
+    except BaseException as error:
+        told = [error if isinstance(error, UserError) else RuntimeError(f"the first process failed: {error!r}")]
+        raise
+    finally:
+        torch.distributed.broadcast_object_list(told, src=0, group=group)
+    if told[0] is not None:
+        raise told[0]
 
 
 def trained(config: Config, work_dir: Path) -> Runner:
@@ -69,6 +99,11 @@ def trained(config: Config, work_dir: Path) -> Runner:
     runner = Runner.from_cfg(config)
     runner.train()
     return runner
+
+
+def spent_seconds(runner: Runner) -> float:
+    """Return how long a training took at its end: all sessions, each up to its last checkpoint."""
+    return float(runner.message_hub.get_info(SECONDS))
 
 
 def score_student(runner: Runner) -> Metrics:

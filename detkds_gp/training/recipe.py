@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from pydantic import Field
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.settings import Settings
+from detkds_gp.settings import Pixels, Settings
 
-Pixels = Annotated[int, Field(ge=32)]
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
 RATE = ["optim_wrapper", "optimizer", "lr"]
 IMPORTS = "detkds_gp.training"
@@ -67,6 +66,7 @@ class Recipe:
         settings: what is changed of the student's config.
         seed: of the initial student, the batches and the augmentation.
         load_from: weights that the student starts with.
+        metric: the AP that is told of student and teacher: of boxes (``bbox``) or of masks (``segm``).
         amp: whether the student runs in mixed precision.
     """
 
@@ -76,6 +76,7 @@ class Recipe:
     settings: FullTrainingSettings
     seed: int = 0
     load_from: str | None = None
+    metric: str = "bbox"
     amp: bool = False
 
 
@@ -111,6 +112,7 @@ def training_config(student: Config, recipe: Recipe) -> Config:
         config.merge_from_dict(dict(recipe.settings.options))
     except Exception as error:
         raise ConfigError(f"full_training.options do not fit the student's config: {error}") from error
+    _check_evaluator(config.test_evaluator, recipe.metric)
     return config
 
 
@@ -142,14 +144,29 @@ def _set_data(config: Config, recipe: Recipe) -> None:
                 metainfo={"classes": recipe.classes},
             )
         if loader != "train":
-            own = config.get(f"{loader}_evaluator")
-            metric = own.get("metric", "bbox") if isinstance(own, dict) and own.get("type") == "CocoMetric" else "bbox"
+            own = compared(config.get(f"{loader}_evaluator"))
             config[f"{loader}_evaluator"] = {
                 "type": "CocoMetric",
                 "ann_file": str(files.ann_file),
-                "metric": metric,
+                "metric": own if recipe.metric in own else [*own, recipe.metric],
                 "format_only": False,
             }
+
+
+def compared(evaluator: Any) -> list[str]:
+    """Return what an evaluator's config compares, ``bbox`` and the like; nothing if it is no `CocoMetric`."""
+    if not isinstance(evaluator, dict) or evaluator.get("type") != "CocoMetric":
+        return []
+    metric = evaluator.get("metric", "bbox")
+    return [metric] if isinstance(metric, str) else list(metric)
+
+
+def _check_evaluator(evaluator: Any, metric: str) -> None:
+    if metric not in compared(evaluator):
+        raise ConfigError(
+            f"full_training.options leave a test_evaluator that gives no {metric} AP, and proxy.metric is {metric!r}; "
+            f"got {evaluator}, wanted type='CocoMetric' with {metric!r} among its metric"
+        )
 
 
 def _set_loading(config: Config, settings: FullTrainingSettings) -> None:

@@ -11,22 +11,21 @@ model = dict(
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from detkds_gp.detectors import BaseDetector, check_pair, load_weights
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import load_primitive_set, parse_distiller
 from detkds_gp.losses import DistillationLoss
-from detkds_gp.settings import Settings
+from detkds_gp.settings import Pixels, Settings
 from detkds_gp.training.distilled_detector import DistilledDetector
 
-Pixels = Annotated[int, Field(ge=32)]
 Model = dict[str, Any]
 
 

@@ -46,6 +46,12 @@ def test_a_saved_student_comes_back(student, spec, tmp_path: Path):
     assert not torch.equal(before, torch.get_rng_state())
 
 
+def test_equal_weights_give_equal_files(student, tmp_path: Path):
+    for name in ("a.pth", "b.pth"):
+        save_student(student, tmp_path / name, CLASSES)
+    assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()
+
+
 def test_a_saved_student_needs_nothing_but_torch(student, tmp_path: Path):
     save_student(student, tmp_path / "student.pth", CLASSES)
     assert torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "student.pth") == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from detkds_gp.errors import ConfigError, StoreError
+from detkds_gp.errors import ConfigError, DetectorError, StoreError
 from detkds_gp.experiment import load_config
 from detkds_gp.fitness import PackRequest, ProxyTask, ProxyTraining, ProxyWorker, StartRequest
 from detkds_gp.language import Distiller, parse_distiller
@@ -114,6 +114,25 @@ def test_trainings_from_a_half_trained_student_go_on_where_it_stopped(task: Prox
     model = proxy.model(parse("none", task), 0)
     late, early = next(proxy.batches(0, model)), next(ProxyTraining(task).batches(0, model, begin=3))
     assert [s.img_id for s in late[0]["data_samples"]] == [s.img_id for s in early[0]["data_samples"]]
+
+
+@pytest.mark.parametrize("text", FORMULAS[:3])
+def test_a_trained_model_is_the_one_that_is_scored(text: str, task: ProxyTask, tmp_path: Path) -> None:
+    half = with_settings(
+        replace(task, files=tmp_path), start="half_trained", start_iterations=3, iterations=4, rungs=(2,)
+    )
+    assert ProxyWorker(half)()(StartRequest(0)) is None
+    proxy, trial = ProxyTraining(half), Trial(text, 2, 0)
+    assert proxy(trial).ok
+    (waiting,) = half.rungs.glob("*.pt")
+    scored = torch.load(waiting, weights_only=True)["model"]
+    found = ProxyTraining(half).trained(trial).state_dict()
+    assert all(torch.equal(found[name], weight) for name, weight in scored.items())
+
+
+def test_a_model_that_cannot_be_trained_is_told(task: ProxyTask) -> None:
+    with pytest.raises(DetectorError, match=r"under 1 \* 1e39 \* l2.global. fails to train: nonfinite"):
+        ProxyTraining(task).trained(Trial("1 * 1e39 * l2(global)", 2, 0))
 
 
 def test_a_half_trained_student_that_is_missing_is_named(task: ProxyTask, tmp_path: Path) -> None:

@@ -59,3 +59,17 @@ def test_two_processes_make_the_step_of_one(formula: str, told: dict[str, Any]) 
     for name, gradient in whole["gradients"].items():
         scale = float(gradient.abs().max())
         torch.testing.assert_close(first["gradients"][name], gradient, rtol=1e-4, atol=1e-5 * max(scale, 1e-3))
+
+
+def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*torchrun, str(SCRIPT.with_name("first_process.py")), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    mistake = "ConfigError: got 1, wanted 2"
+    assert (tmp_path / "0.txt").read_text().splitlines() == [
+        "0 sees what 0 did", mistake, "ZeroDivisionError: x",
+    ]  # fmt: skip
+    assert (tmp_path / "1.txt").read_text().splitlines() == [
+        "1 sees what 0 did", mistake, "RuntimeError: the first process failed: ZeroDivisionError('x')",
+    ]  # fmt: skip

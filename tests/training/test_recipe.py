@@ -19,10 +19,10 @@ MASK_RCNN = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_ms-poly-3x_coco.py"
 SPLITS = {name: SplitFiles(Path(f"/data/{name}.json"), Path("/data/images")) for name in ("train", "selection", "test")}
 
 
-def made(config: str = RETINANET, student: Config | None = None, **settings: Any) -> Config:
+def made(config: str = RETINANET, student: Config | None = None, metric: str = "bbox", **settings: Any) -> Config:
     student = student or detector_config(DetectorSpec(config), CLASSES)
     model = {"type": "DistilledDetector", "student": student.model.to_dict()}
-    return training_config(student, Recipe(model, CLASSES, SPLITS, FullTrainingSettings(**settings)))
+    return training_config(student, Recipe(model, CLASSES, SPLITS, FullTrainingSettings(**settings), metric=metric))
 
 
 @pytest.mark.parametrize("config", [RETINANET, MASK_RCNN])
@@ -35,7 +35,21 @@ def test_every_loader_reads_our_splits(config: str) -> None:
         assert tuple(one["metainfo"]["classes"]) == CLASSES
         assert one["pipeline"]
     assert found.test_evaluator.ann_file == "/data/test.json"
-    assert found.test_evaluator.metric == ("bbox" if config == RETINANET else ["bbox", "segm"])
+    assert found.test_evaluator.metric == (["bbox"] if config == RETINANET else ["bbox", "segm"])
+
+
+@pytest.mark.parametrize("own", [{"metric": "bbox"}, {"metric": ["bbox", "proposal"]}, {"type": "VOCMetric"}])
+def test_the_evaluator_compares_what_scores(own: dict[str, Any]) -> None:
+    student = detector_config(DetectorSpec(MASK_RCNN), CLASSES)
+    student.test_evaluator = {"type": "CocoMetric", **own}
+    found = made(student=student, metric="segm").test_evaluator
+    assert found.type == "CocoMetric"
+    assert found.metric[-1] == "segm"
+
+
+def test_options_that_leave_nothing_to_score_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"gives no segm AP, and proxy.metric is 'segm'; got .*'bbox'"):
+        made(MASK_RCNN, metric="segm", options={"test_evaluator.metric": "bbox"})
 
 
 def test_data_sets_inside_others_are_found() -> None:
