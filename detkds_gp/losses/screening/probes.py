@@ -22,6 +22,10 @@ REACH = 4.0
 """How far beyond the teacher the student stands, in times its own distance, or in numbers if that is more."""
 
 
+SMALL = 0.1
+"""What both sides are multiplied by where steep functions shall not saturate."""
+
+
 @dataclass(frozen=True, eq=False)
 class Probe:
     """The knowledge of one batch.
@@ -49,6 +53,17 @@ class Probe:
 
         return self.moved(share, primitive_set)
 
+    def small(self, primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with both sides much smaller, so that exponentials and attention do not saturate."""
+        knowledge: dict[str, list[Pair]] = {}
+        for name, levels in self.knowledge.items():
+            kind = primitive_set.declarations[name].result
+            if kind.sided:
+                flat = issubclass(kind, Probs)
+                levels = [(_shrunk(s, flat), _shrunk(t.detach(), flat)) for s, t in levels]
+            knowledge[name] = levels
+        return replace(self, knowledge=knowledge)
+
     def moved(self, share: Callable[[Tensor], float], primitive_set: PrimitiveSet) -> Probe:
         """Return the batch with every tensor of the student moved along the line through the teacher's.
 
@@ -65,6 +80,10 @@ class Probe:
         return replace(self, knowledge=knowledge)
 
 
+def _shrunk(side: Tensor, distribution: bool) -> Tensor:
+    return (SMALL * side).log_softmax(dim=1) if distribution else SMALL * side
+
+
 def _between(student: Tensor, teacher: Tensor, share: Callable[[Tensor], float], distribution: bool) -> Tensor:
     gap = student - teacher
     moved = teacher + share(gap) * gap
@@ -79,6 +98,7 @@ class Probes:
         far: a batch as the detectors give it.
         near: the same, the student close to the teacher.
         beyond: the same, the student well beyond the teacher.
+        small: the same, both sides much smaller.
         other: another batch of another size.
         one: the first image of ``far`` alone.
         reordered: ``far`` with its images in another order.
@@ -88,6 +108,7 @@ class Probes:
     far: Probe
     near: Probe
     beyond: Probe
+    small: Probe
     other: Probe
     one: Probe
     reordered: Probe
@@ -104,8 +125,8 @@ class Probes:
         far = make(BATCH)
         with torch.no_grad():
             reordered, doubled = make(BATCH[::-1]), make(BATCH * 2)
-        near, beyond = far.near(primitive_set), far.beyond(primitive_set)
-        return cls(far, near, beyond, make(OTHER), make(ONE), reordered, doubled)
+        near, beyond, small = far.near(primitive_set), far.beyond(primitive_set), far.small(primitive_set)
+        return cls(far, near, beyond, small, make(OTHER), make(ONE), reordered, doubled)
 
     @property
     def device(self) -> torch.device:
@@ -114,4 +135,4 @@ class Probes:
 
     def points(self) -> tuple[Probe, ...]:
         """Return the batches whose gradients make the fingerprint."""
-        return self.far, self.near, self.beyond, self.other, self.one
+        return self.far, self.near, self.beyond, self.small, self.other, self.one
