@@ -4,8 +4,8 @@ Three ways take turns in one run, on the tiny RetinaNet pair, with the same stud
 
 - bare: a plain loop without distillation, its images in memory;
 - ours: one candidate of the proxy, global features and logits distilled, the teacher's outputs kept;
-- published: the loop of published distillers: both detectors built anew, images decoded at every step, the student run
-  once for its loss and once for its features, the teacher run at every step.
+- published: the loop of published distillers: both detectors built anew, images decoded at every step by mmdet's own
+  pipeline, the student run once for its loss and once for its features, the teacher run at every step.
 
 Each habit of the published loop is also added to the bare one alone, for the breakdown.
 
@@ -34,6 +34,8 @@ from statistics import quantiles
 from typing import Any
 
 import torch
+from mmdet.datasets import CocoDataset
+from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, build_detector, make_batch, scene_of
@@ -61,10 +63,12 @@ class Ways:
     Args:
         task: with its teacher trained and its outputs kept.
         iterations: training steps.
+        annotations: the file of the training images.
     """
 
-    def __init__(self, task: ProxyTask, iterations: int) -> None:
+    def __init__(self, task: ProxyTask, iterations: int, annotations: Path) -> None:
         self.task = task
+        self.annotations = annotations
         self.iterations = iterations
         self.proxy = ProxyTraining(task)
         write_probe(self.proxy, seed=0)
@@ -113,9 +117,28 @@ class Ways:
         return total
 
     def _batches(self, decode: bool) -> Iterator[dict[str, Any]]:
-        images = self._undecoded("train") if decode else self.proxy.images["train"]
+        images, read = self.proxy.images["train"], self._pipeline() if decode else None
         for indices, flips in plan(len(images), self.task.settings.batch_size, 0):
-            yield make_batch([images[index] for index in indices], flips)
+            if read is None:
+                yield make_batch([images[index] for index in indices], flips)
+            else:
+                yield pseudo_collate([read[index] for index in indices])
+
+    def _pipeline(self) -> CocoDataset:
+        """Return the training images as mmdet's configs read them."""
+        height, width = self.task.settings.image_size
+        return CocoDataset(
+            ann_file=str(self.annotations),
+            data_prefix={"img": str(self.task.splits["train"].images[0].path.parent)},
+            metainfo={"classes": self.task.splits["train"].classes},
+            pipeline=[
+                {"type": "LoadImageFromFile"},
+                {"type": "LoadAnnotations", "with_bbox": True},
+                {"type": "Resize", "scale": (width, height), "keep_ratio": True},
+                {"type": "RandomFlip", "prob": 0.5},
+                {"type": "PackDetInputs"},
+            ],
+        )
 
     def _decoded(self) -> Evaluation:
         return Evaluation(self._undecoded("selection"))
@@ -188,7 +211,7 @@ def main() -> None:
         config = load_config(arguments.config, {"cache_dir": str(folder), "data.digits.root": str(folder / "digits")})
         task = prepare(config, gather(config), folder, Listener())
         assert ProxyTraining(task).prepare_teacher().ok
-        found = report(measured(Ways(task, iterations), rounds), iterations)
+        found = report(measured(Ways(task, iterations, folder / "digits" / "train.json"), rounds), iterations)
     found |= {
         "device": f"{platform.processor() or platform.machine()}, 1 thread",
         "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},

@@ -1,6 +1,6 @@
 """What a run says about DetKDS's findings: agrees, disagrees or cannot say, with intervals.
 
-Reads a finished run and prints a table in Markdown for `docs/results.md`; nothing is trained.
+Reads a finished run and prints a table in Markdown; nothing is trained.
 
     python benchmarks/guidance.py WORK_DIR
 

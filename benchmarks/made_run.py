@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment import ExperimentConfig, Listener
+from detkds_gp.experiment.final_round import LENGTHENED, Finalist, FinalRound, to_json
 from detkds_gp.experiment.searching import Asked, run_generations
 from detkds_gp.experiment.steering import Decision
 from detkds_gp.language import NONE, load_primitive_set
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Search
 from detkds_gp.store import Store
+from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED
 
 KNOWLEDGE = ("global", "instance", "class_logits")
 EFFECTS = {"global": 0.06, "instance": 0.03, "unit_channel": 0.05, "l1": -0.04}
@@ -70,26 +72,31 @@ def make_run(
     dropped = [d.name for d in inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
     with Store.open(work_dir) as store:
         store.begin({"config": config.identity(), "primitive_set": grammar.fingerprint()})
-        store.record_event("started", dropped=dropped, command=["gp_search", "run", "made.py"], device="cpu", workers=2)
-        _references(store, config)
+        command = ["gp_search", "run", "made.py"]
+        store.record_event(STARTED, dropped=dropped, command=command, device="cpu", workers=2)
+        final = FinalRound(SEEDS, LENGTHENED * config.proxy.iterations, places=1)
+        store.record_event(FINAL_PLANNED, **vars(final))
+        _references(store, config, final)
         search = Search(grammar.without(*dropped), config.search, config.seed)
         run_generations(search, store, _trial(config), _scored(store), lambda *_: Decision(), Listener())
         if judged and search.best is not None:
-            _judge(store, config, search.best.distiller.text)
-            store.record_event("finished")
+            leader = Finalist(search.best.distiller.text, "leader")
+            store.record_event(FINAL_HELD, **to_json(final, [leader]))
+            _judge(store, final, leader.text)
+            store.record_event(FINISHED)
 
 
-def _references(store: Store, config: ExperimentConfig) -> None:
+def _references(store: Store, config: ExperimentConfig, final: FinalRound) -> None:
     store.record_score(Trial("teacher", 0, 0, test=True), Score(0.5, 0.5))
     for seed in config.baseline_seeds:
         store.record_score(Trial(NONE, config.proxy.iterations, seed), Score(made_ap(NONE, seed)))
-    _judge(store, config, NONE)
+    _judge(store, final, NONE)
 
 
-def _judge(store: Store, config: ExperimentConfig, text: str) -> None:
-    for seed in config.verdict.seeds:
+def _judge(store: Store, final: FinalRound, text: str) -> None:
+    for seed in final.seeds:
         ap = made_ap(text, seed)
-        store.record_score(Trial(text, config.proxy.iterations, seed, test=True), Score(ap, ap, wall_seconds=25.0))
+        store.record_score(Trial(text, final.iterations, seed, test=True), Score(ap, ap, wall_seconds=25.0))
 
 
 def _trial(config: ExperimentConfig) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAILURES = ("nonfinite", "diverged", "out_of_memory", "timeout", "shape", "worker_lost", "rejected")
+STOPPED_ON_RUNG = "rejected:rung"
+"""The failure of a candidate that is not among the best of a shorter training."""
 
 
 @dataclass(frozen=True)

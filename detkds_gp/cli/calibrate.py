@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 
 if TYPE_CHECKING:
     from detkds_gp.ranking import Agreement
@@ -28,14 +31,13 @@ def calibrate(
     ),
     threshold: Annotated[float, typer.Option(help="The least Kendall tau of a budget that is recommended.")] = 0.6,
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-calibrate.")] = None,
-    cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
     """Train a sample of formulas on several budgets; say which cheap one ranks them as the longest does."""
     from detkds_gp.environment import check_environment
 
     check_environment()
-    from detkds_gp.cli.app import parse_options
     from detkds_gp.cli.live import watching
     from detkds_gp.experiment import load_config
     from detkds_gp.experiment.proxy_study import Study, options, run_study
@@ -56,7 +58,7 @@ def calibrate(
     if best is None:
         console.print(f"no budget reaches a tau of {threshold}: train longer, on more images or from another start")
     else:
-        chosen = " ".join(f"{key}={value}" for key, value in options(best.start, best.iterations).items())
+        chosen = shlex.join(f"{key}={value}" for key, value in options(best.start, best.iterations).items())
         console.print(f"recommended: --cfg-options {chosen}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"{folder / TABLE} holds all scores, {folder / PLOT} the plot", soft_wrap=True, highlight=False)
 

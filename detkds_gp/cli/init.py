@@ -33,7 +33,11 @@ def init(
     text = starter_config(pair, found, this_machine())
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)
-    load_config(output)
+    try:
+        load_config(output)
+    except Exception:
+        output.unlink()
+        raise
     splits = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
     print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {splits}")
     print(f"next: gp_search check {output}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from detkds_gp.cli.export import DEFAULT_SET, DEFAULT_ZOO
+from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 from detkds_gp.losses import LintReport
 
 
@@ -20,17 +21,15 @@ def lint(
         str | None, typer.Option(help="Check on real features of this config's pair.", show_default=False)
     ] = None,
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>.", show_default=False)] = None,
-    cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
 ) -> None:
     """Check a formula before training: kinds and shapes, and all that a search asks of it."""
-    from detkds_gp.language import load_primitive_set, load_zoo
-
-    zoo, notes = load_zoo(DEFAULT_ZOO), list[str]()
-    formula = zoo[formula].formula if formula in zoo else formula
+    notes: list[str] = []
     if config is None:
+        from detkds_gp.language import load_primitive_set
         from detkds_gp.losses import lint as check
 
-        report = check(formula, load_primitive_set(primitive_set or DEFAULT_SET))
+        report = check(_spelled_out(formula, DEFAULT_ZOO), load_primitive_set(primitive_set or DEFAULT_SET))
     else:
         report, notes = _on_a_pair(formula, primitive_set, config, work_dir, cfg_options or [])
     print_lint(Console(), report, notes)
@@ -44,13 +43,21 @@ def _on_a_pair(
     from detkds_gp.environment import check_environment
 
     check_environment()
-    from detkds_gp.cli.app import parse_options
     from detkds_gp.experiment import load_config
     from detkds_gp.experiment.lint import lint_experiment
 
     named = {} if primitive_set is None else {"primitive_set": primitive_set}
     settings = load_config(config, parse_options(cfg_options) | named)
-    return lint_experiment(settings, formula, work_dir or Path("work_dirs") / Path(config).stem)
+    folder = work_dir or Path("work_dirs") / Path(config).stem
+    return lint_experiment(settings, _spelled_out(formula, settings.zoo), folder)
+
+
+def _spelled_out(text: str, zoo: str) -> str:
+    """Return the formula of a published distiller, or what is a formula already."""
+    from detkds_gp.language import load_zoo
+
+    published = load_zoo(zoo)
+    return published[text].formula if text in published else text
 
 
 def print_lint(console: Console, report: LintReport, notes: list[str]) -> None:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
+
 if TYPE_CHECKING:
     from detkds_gp.experiment.zoo_check import Entry
 
@@ -18,7 +20,7 @@ def zoo(
     config: Annotated[
         str | None, typer.Argument(help="Config file: its zoo, for its pair.", show_default=False)
     ] = None,
-    cfg_options: Annotated[list[str] | None, typer.Option("--cfg-options", help="Config values, k=v ...")] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
     random_weights: Annotated[bool, typer.Option(help="Load no weights; nothing is downloaded.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -31,7 +33,6 @@ def zoo(
         from detkds_gp.environment import check_environment
 
         check_environment()
-        from detkds_gp.cli.app import parse_options
         from detkds_gp.experiment import load_config
 
         entries = check_zoo(load_config(config, parse_options(cfg_options or [])), random_weights=random_weights)

@@ -15,6 +15,7 @@ from detkds_gp.experiment.steering import End
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Costs, Store
+from detkds_gp.store.events import STARTED
 
 Kind = Literal["evaluations", "wall", "gpu"]
 
@@ -115,7 +116,7 @@ class Meter:
     Args:
         budget: None never ends anything.
         outlook: what is planned.
-        store: of the run; its first event is the start.
+        store: of the run.
         workers: that train side by side.
         gpu_share: GPUs each of them holds.
     """
@@ -188,8 +189,11 @@ class Meter:
 
 
 def session_seconds(store: Store, now: Callable[[], float] = time.time) -> float:
-    """Return how long the run was at work: from each start to its last sign of life, the running one to now."""
-    starts = [event.time for event in store.events("started")]
+    """Return how long the run was at work: from each start to its last sign of life, the running one to now.
+
+    What was explained in between counts for nothing.
+    """
+    starts = [event.time for event in store.events(STARTED)]
     total = 0.0
     for start, following in zip(starts, [*starts[1:], None], strict=True):
         end = now() if following is None else store.last_activity(following)

@@ -258,8 +258,12 @@ class ExperimentConfig(Settings):
         Where it runs and where files lie does not; the files themselves are compared by their content.
         """
         elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data", "full_training"}
-        files: dict[str, Any] = {"student": {"checkpoint"}, "teacher": {"checkpoint"}}
-        return self.model_dump(mode="json", exclude=files | dict.fromkeys(elsewhere, True))
+        parts: dict[str, Any] = {
+            "student": {"checkpoint"},
+            "teacher": {"checkpoint"},
+            "proxy": {"memory_limit_mb", "teacher_memory_mb"},
+        }
+        return self.model_dump(mode="json", exclude=parts | dict.fromkeys(elsewhere, True))
 
 
 def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> ExperimentConfig:

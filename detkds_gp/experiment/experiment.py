@@ -18,29 +18,30 @@ from detkds_gp.execution import Executor
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.explain import Explaining, Explanation
-from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json, with_rivals
+from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json
 from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
 from detkds_gp.experiment.screening import Screener
-from detkds_gp.experiment.searching import Asked, Scored, run_generations
+from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steered import Steered
+from detkds_gp.experiment.steering import Decision
 from detkds_gp.experiment.summary import Ranked, Summary
-from detkds_gp.experiment.verdict import HELD, PLANNED
-from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.export import write_export
 from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import Trial
 from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
+from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, STOPPED
 
 
 @dataclass(frozen=True)
@@ -109,23 +110,24 @@ class Experiment:
             Stopped: a signal or ``gp_search stop`` asked for an end; the same call continues.
         """
         listener = listener or Listener()
+        given = names(self.config)
         task, fingerprint, dropped = self._gathered(listener)
         interrupt = Interrupt(self.config.execution.grace_seconds)
         with interrupt.handling_signals(), Store.open(self.work_dir) as store:
-            store.begin(fingerprint)
-            store.record_event("started", dropped=dropped, **provenance(self.config))
+            bind(store, fingerprint, given)
+            store.record_event(STARTED, dropped=dropped, **provenance(self.config))
             make = partial(self._executor, task)
             answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt, self._packing(task))
             try:
                 return _Run(self, store, answers, task, listener).outcome(interrupt)
             except Stopped as stopped:
-                store.record_event("stopped", reason=str(stopped))
+                store.record_event(STOPPED, reason=str(stopped))
                 raise
             finally:
                 answers.close()
 
     def explain(self, evaluations: int, listener: Listener | None = None) -> Explanation:
-        """Spend extra trainings on why the winner wins; they are stored like any other.
+        """Spend extra trainings on why the winner wins; they are stored, and no cost of the search.
 
         Raises:
             UserError: as `run`, or nothing was found that could be explained.
@@ -135,7 +137,7 @@ class Experiment:
         task, fingerprint, _ = self._gathered(listener)
         interrupt = Interrupt(self.config.execution.grace_seconds)
         torch.set_num_threads(self.config.threads)  # pictures are of students that are trained here, like a worker's
-        with interrupt.handling_signals(), Store.open(self.work_dir) as store:
+        with interrupt.handling_signals(), Store.open(self.work_dir) as store, store.extra():
             store.begin(fingerprint)
             make = partial(self._executor, task)
             answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
@@ -149,8 +151,7 @@ class Experiment:
         check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set)
         task = prepare(self.config, materials, self.work_dir, listener)
-        config = spelled_out(self.config, task.primitive_set, task.pair, listener)
-        self.config = with_rivals(config, task.primitive_set, listener.say)
+        self.config = in_formulas(self.config, task, self.work_dir, listener)
         kept = task.primitive_set.declarations
         dropped = [name for name in materials.primitive_set.declarations if name not in kept]
         return task, materials.fingerprint(self.config), dropped
@@ -184,9 +185,8 @@ class _Run:
         self._prepare()
         search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
-        if self.config.proxy.rungs:
-            scored = self._cleared(scored)
-        run_generations(search, self.store, self.summary.trial, scored, steered.decide, self.listener)
+        decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
+        run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
@@ -195,23 +195,23 @@ class _Run:
         self._judge(ranking, steered.meter.affords(final.places, len(final.seeds)), final)
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
-        self.store.record_event("finished")
+        self.store.record_event(FINISHED)
         return Outcome(best.distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
 
-    def _cleared(self, scored: Scored) -> Scored:
-        """Remove the trainings that wait on rungs when their generation is answered."""
+    def _clearing(self, decide: Decide) -> Decide:
+        """Remove the trainings that wait on rungs once their generation is answered; a replay leaves them alone."""
 
-        def answer(phase: str, asked: Asked) -> list[Score]:
-            scores = scored(phase, asked)
-            shutil.rmtree(self.task.rungs, ignore_errors=True)
-            return scores
+        def decided(stage: str, number: int, last: bool) -> Decision:
+            if self.store.generation(stage, number) is None:
+                shutil.rmtree(self.task.rungs, ignore_errors=True)
+            return decide(stage, number, last)
 
-        return answer
+        return decided
 
     def _planned(self, final: FinalRound) -> FinalRound:
         """Record the plan of the final round, once."""
-        if not self.store.events(PLANNED):
-            self.store.record_event(PLANNED, **vars(final))
+        if not self.store.events(FINAL_PLANNED):
+            self.store.record_event(FINAL_PLANNED, **vars(final))
             if final.reduced:
                 self.listener.say(final.reduced)
         return final
@@ -233,10 +233,10 @@ class _Run:
         rivals = self.config.verdict.rivals
         known = {text: parse_distiller(text, self.task.primitive_set) for text in rivals.values()}
         known |= {ranked.text: ranked.distiller for ranked in ranking}
-        if not self.store.events(HELD):
+        if not self.store.events(FINAL_HELD):
             champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
             chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)
-            self.store.record_event(HELD, **to_json(final, chosen))
+            self.store.record_event(FINAL_HELD, **to_json(final, chosen))
         verdict = self.summary.verdict
         asked = [
             (trial, known[finalist.text], "final")
@@ -244,6 +244,8 @@ class _Run:
             for trial in verdict.trials(finalist.text)
         ]
         self.answers.scores("final round", asked)
+        if self.summary.verdict.winner() is None:
+            self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
 
     def _write(self, best: Ranked) -> None:
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):

@@ -16,9 +16,9 @@ from detkds_gp.experiment.pictures import PICTURE_TRAININGS, paint_pictures
 from detkds_gp.experiment.summary import Ranked, Summary
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import Distiller, parse_distiller
-from detkds_gp.report.explanation import EXPLAINED
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
+from detkds_gp.store.events import EXPLAINED, EXPLAINING, STARTED
 
 _PAIRS = 2
 
@@ -45,7 +45,7 @@ def recorded_config(work_dir: Path) -> ExperimentConfig:
         StoreError: nothing was started there, or by a version that did not record it.
     """
     with Store.open(work_dir, readonly=True) as store:
-        starts = store.events("started")
+        starts = store.events(STARTED)
         if not starts or "config" not in starts[-1].detail:
             raise StoreError(f"{store.path} does not say its config; start it once more with gp_search run CONFIG")
         return parse_config(starts[-1].detail["config"], str(store.path))
@@ -55,7 +55,7 @@ class Explaining:
     """Explains the winner of a run.
 
     Args:
-        store: open for writing.
+        store: open for writing; the caller lets it mark what is recorded as extra.
         answers: where trainings come from.
         task: of the workers.
         work_dir: pictures are written to its folder ``explain``.
@@ -77,6 +77,7 @@ class Explaining:
         if not ranking:
             raise StoreError(f"{self._store.path} has no scored distiller to explain; let gp_search run go on first")
         best = self._summary.winner(ranking) or ranking[0]
+        self._store.record_event(EXPLAINING, winner=best.text)
         pictures = self._pictures(best, evaluations)
         spent = PICTURE_TRAININGS if pictures and not self._painted(best.text) else 0
         distiller = parse_distiller(best.text, self._task.primitive_set)

@@ -41,7 +41,7 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     """Fit the final round into its share of all planned training steps.
 
     First it gets shorter, down to the proxy's length; then it loses seeds, down to three; then places. The leader
-    of the search and the student alone are always judged.
+    of the search and the student alone are always judged, on three seeds, even where that takes more.
 
     Args:
         config: with what is wished for, from `with_rivals`.
@@ -61,8 +61,10 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     length = min(length, longest)
     seeds = next((n for n in range(len(wished.seeds), fewest, -1) if fits(length, n, places)), fewest)
     judged = next((n for n in range(places, 1, -1) if fits(length, seeds, n)), 1)
+    steps = (judged + 1) * seeds * length
     asked, got = (longest, len(wished.seeds), places), (length, seeds, judged)
-    return FinalRound(wished.seeds[:seeds], length, judged, _reduction(asked, got, wished.share))
+    share = steps / (steps + _other_iterations(config, niches))
+    return FinalRound(wished.seeds[:seeds], length, judged, _reduction(asked, got, share))
 
 
 def _other_iterations(config: ExperimentConfig, niches: int) -> int:
@@ -75,7 +77,7 @@ def _other_iterations(config: ExperimentConfig, niches: int) -> int:
 def _reduction(asked: tuple[int, int, int], got: tuple[int, int, int], share: float) -> str:
     names = ("iterations", "seeds", "formulas")
     less = [f"{a} {name} instead of {b}" for a, b, name in zip(got, asked, names, strict=True) if a < b]
-    return f"the final round has {', '.join(less)}, to fit into {share:.0%} of the training" if less else ""
+    return f"the final round has {', '.join(less)}: {share:.0%} of all training" if less else ""
 
 
 def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Callable[[str], None]) -> ExperimentConfig:

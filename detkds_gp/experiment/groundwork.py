@@ -56,8 +56,9 @@ class Groundwork:
         starts = self._starts([probe_seed, *(trial.seed for trial in alone)])
         total = len(alone) + len(starts) + 2
         self._listener.phase("teacher and students alone", total, total - len(missing) - len(starts))
-        first = missing[:1] if self._task.inherit else []  # students that inherit need the trained teacher
-        for requests in (first, starts, missing[len(first) :]):
+        # Students that inherit need the trained teacher, and all others the students that they start from.
+        first = [r for r in missing if isinstance(r, TeacherRequest)] if self._task.inherit else []
+        for requests in (first, starts, [request for request in missing if request not in first]):
             self._answer(requests)
         self._listener.say(_where_kept(self._task))
 

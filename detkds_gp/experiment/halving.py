@@ -9,10 +9,8 @@ from math import ceil
 
 from detkds_gp.experiment.searching import Asked, Scored
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial
 from detkds_gp.search import SearchSettings
-
-REJECTED = "rejected:rung"
 
 
 def survivors(count: int, keep: float) -> int:
@@ -65,7 +63,7 @@ def _better(running: Asked, scores: Sequence[Score], keep: float) -> set[Trial]:
 
 def _stopped(score: Score, rung: int, niche: str) -> Score:
     detail = f"AP {score.ap:.4f} after {rung} iterations is not among the best of {niche}"
-    return Score.failed(REJECTED, detail, score.wall_seconds)
+    return Score.failed(STOPPED_ON_RUNG, detail, score.wall_seconds)
 
 
 def planned_iterations(search: SearchSettings, proxy: ProxySettings, niches: int) -> int:

@@ -41,7 +41,7 @@ def named_distillers(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> list[D
     """Return the distillers that a text stands for: as `named_distiller`, or all of a file or work directory.
 
     Raises:
-        ConfigError: if nothing has this name, or the file cannot be read or holds no distiller.
+        ConfigError: if nothing has this name, the file cannot be read, or it or the work directory holds no distiller.
         FormulaError: if a formula is broken, or names what the set does not have.
     """
     if text in zoo or text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS):
@@ -102,12 +102,18 @@ def _within(values: Any, primitive_set: PrimitiveSet) -> Iterator[Distiller]:
 
 
 def _of_run(work_dir: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
-    """Return the winner of a work directory and the best formula of every knowledge."""
+    """Return the winner of a work directory and the best formula of every knowledge.
+
+    Raises:
+        ConfigError: if nothing in it has a score yet.
+    """
     from detkds_gp.experiment.summary import opened
 
     with opened(work_dir) as summary:
         values = summary.to_json()
     found = {d.text: d for d in _within([values["best"], *values["niches"].values()], primitive_set)}
+    if not found:
+        raise ConfigError(f"{work_dir} has no scored distiller yet; go on with its search by gp_search run")
     return list(found.values())
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, cycle
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,20 @@ from deap import gp
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.answers import Answers
-from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.final_round import with_rivals
+from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import Materials, gather, prepare
 from detkds_gp.experiment.screening import Screener
-from detkds_gp.experiment.warm_start import spelled_out
 from detkds_gp.experiment.workers import make_executor
 from detkds_gp.fitness import ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, make_term, parse_distiller
-from detkds_gp.language.growth import ramped_half_and_half
 from detkds_gp.ranking import Row, Table
 from detkds_gp.score import Trial
+from detkds_gp.search import random_formulas
 from detkds_gp.search.screening import Screen
 from detkds_gp.store import Store
 
@@ -73,16 +73,16 @@ def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: 
     Raises:
         UserError: as `Experiment.run` does.
     """
-    materials, rows = gather(config), list[Row]()
+    materials, rows, chosen = gather(config), list[Row](), list[tuple[str, Distiller]]()
     interrupt = Interrupt(config.execution.grace_seconds)
     with interrupt.handling_signals():
         for start in study.starts:
             for budgets in [study.iterations] if not config.proxy.decay else [(n,) for n in study.iterations]:
                 proxy = {"start": start, "iterations": budgets[-1], "rungs": budgets[:-1]}
-                part = config.model_copy(update={"proxy": config.proxy.model_copy(update=proxy)})
+                part = parse_config({**config.model_dump(), "proxy": {**config.proxy.model_dump(), **proxy}})
                 folder = work_dir / start / ("" if len(budgets) > 1 else str(budgets[0]))
                 listener.say(f"start {start}, {', '.join(map(str, budgets))} iterations, in {folder}")
-                rows += _Part(part, materials, folder, listener).rows(study, start, interrupt)
+                rows += _Part(part, materials, folder, listener).rows(study, chosen, interrupt)
     return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows))
 
 
@@ -91,17 +91,17 @@ class _Part:
 
     def __init__(self, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> None:
         self._task = prepare(config, materials, folder, listener)
-        config = spelled_out(config, self._task.primitive_set, self._task.pair, listener)
-        self._config = with_rivals(config, self._task.primitive_set, listener.say)
+        self._given = names(config)
+        self._config = in_formulas(config, self._task, folder, listener)
         self._fingerprint = materials.fingerprint(self._config)
         self._folder = folder
         self._listener = listener
 
-    def rows(self, study: Study, start: str, interrupt: Interrupt) -> Iterator[Row]:
-        """Train and yield what came out."""
-        config, seed = self._config, self._config.baseline_seeds[0]
+    def rows(self, study: Study, chosen: list[tuple[str, Distiller]], interrupt: Interrupt) -> Iterator[Row]:
+        """Train the sample, which is drawn if it is empty, and yield what came out."""
+        config, seed, start = self._config, self._config.baseline_seeds[0], self._config.proxy.start
         with Store.open(self._folder) as store:
-            store.begin(self._fingerprint)
+            bind(store, self._fingerprint, self._given)
             worker = ProxyWorker(self._task, config.screening)
             executor = partial(make_executor, config, worker, self._task.primitive_set)
             execution = config.execution
@@ -112,13 +112,15 @@ class _Part:
                 groundwork = Groundwork(self._task, store, answers, self._listener)
                 groundwork.lay(alone, seed)
                 groundwork.check(alone, config.require_better_teacher)
-                screener = Screener(store, self._task.primitive_set, answers.screenings)
-                chosen = list(Sampling(config, self._task.primitive_set, screener).drawn(study))
+                if not chosen:
+                    screener = Screener(store, self._task.primitive_set, answers.screenings)
+                    chosen += Sampling(config, self._task.primitive_set, screener).drawn(study)
                 for iterations in (*config.proxy.rungs, config.proxy.iterations):
                     asked = [(Trial(d.text, iterations, seed), d, niche) for niche, d in chosen]
                     scores = answers.scores(f"{start}, {iterations} iterations", asked)
                     for (niche, distiller), score in zip(chosen, scores, strict=True):
                         yield Row(distiller.text, niche, start, iterations, score.ap, score.failure, score.wall_seconds)
+                shutil.rmtree(self._task.rungs, ignore_errors=True)
             finally:
                 answers.close()
 
@@ -157,11 +159,12 @@ class Sampling:
     def _endless(self) -> Iterator[Distiller]:
         """Yield distinct single formulas, until nothing new is found any more."""
         seen, misses = set[str](), 0
-        for distiller in chain(self._published(), self._random()):
-            misses = misses + 1 if distiller.text in seen else 0
+        for distiller in chain(self._published(), random_formulas(self._set, self._search, self._rng)):
+            new = distiller is not None and distiller.text not in seen
+            misses = 0 if new else misses + 1
             if misses > ATTEMPTS:
                 return
-            if not misses:
+            if distiller is not None and new:
                 seen.add(distiller.text)
                 yield distiller
 
@@ -169,13 +172,6 @@ class Sampling:
         for text in self._known:
             for term in parse_distiller(text, self._set).terms:
                 yield self._single(term.tree)
-
-    def _random(self) -> Iterator[Distiller]:
-        lowest, highest = self._search.min_depth, self._search.max_depth
-        for niche in cycle(self._set.niches):
-            tree = ramped_half_and_half(self._set.niche(niche), self._rng, lowest, highest)
-            if len(tree) <= self._search.max_size:
-                yield self._single(tree)
 
     def _single(self, tree: gp.PrimitiveTree) -> Distiller:
         """Weigh a tree as the search weighs single formulas."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.experiment.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.score import Trial
+from detkds_gp.score import Score, Trial
 from detkds_gp.search import SearchSettings
-from detkds_gp.store import Store, writer_of
+from detkds_gp.store import Birth, Store, writer_of
+from detkds_gp.store.events import FINISHED, STARTED, WORKED, explaining
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -53,11 +54,12 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
             best[birth.niche] = max(best.get(birth.niche, 0.0), score.ap)
     meter = _meter(store, config, len({b.niche for b in births if b.stage == "divide"}))
     planned = sum(climbers(len(current), proxy))
-    finished = bool(store.events("finished"))
-    state = "running" if writer is not None else "finished" if finished else "stopped"
-    worked = [event.detail for event in store.events("worked")]
+    finished = bool(store.events(FINISHED))
+    running = writer is not None and not explaining(store.events())
+    state = "running" if running else "finished" if finished else "stopped"
+    worked = [event.detail for event in store.events(WORKED)]
     held = sum(detail["held"] for detail in worked)
-    known = [scores[trial] for trial in trials.values() if trial in scores]
+    known = _last_answers(births, scores, [*proxy.rungs, proxy.iterations], config["baseline_seeds"][0])
     return {
         "state": state,
         "process": writer,
@@ -68,13 +70,22 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
         "best": best,
-        "elapsed_seconds": _elapsed(store, running=writer is not None),
-        "eta_seconds": _eta(meter, last, planned - done, judged, finished),
+        "elapsed_seconds": _elapsed(store, running),
+        "eta_seconds": _eta(meter, last, planned - done, judged if verdict.finalists else None, finished),
         "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
         "budget": meter.budget.text if meter.budget else None,
         "spent": meter.budget.said(meter.spent()) if meter.budget else None,
         "waiting": [wish.formula for wish in inbox.wishes()],
     }
+
+
+def _last_answers(
+    births: Sequence[Birth], scores: Mapping[Trial, Score], rungs: Sequence[int], seed: int
+) -> list[Score]:
+    """Return what is known of every formula on the highest rung that it reached."""
+    told = [[scores.get(Trial(birth.text, rung, seed)) for rung in rungs] for birth in births]
+    known = [[score for score in reached if score is not None] for reached in told]
+    return [reached[-1] for reached in known if reached]
 
 
 def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
@@ -84,7 +95,7 @@ def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
 
 
 def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
-    started = store.events("started")
+    started = store.events(STARTED)
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
     verdict = Verdict(store)
@@ -103,10 +114,10 @@ def _elapsed(store: Store, running: bool) -> float:
     return session_seconds(store, lambda: moment)
 
 
-def _eta(meter: Meter, last: tuple[str, int] | None, waiting: int, judged: int, finished: bool) -> float | None:
+def _eta(meter: Meter, last: tuple[str, int] | None, waiting: int, judged: int | None, finished: bool) -> float | None:
     """Estimate the seconds to the end of all that is planned; None before the first formula is asked."""
     if finished or last is None:
         return 0.0 if finished else None
-    if judged:
+    if judged is not None:
         return meter.seconds(meter.outlook.verdict - judged, verdict=True)
     return meter.seconds(waiting) + meter.remaining_seconds(*last)

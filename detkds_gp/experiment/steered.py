@@ -14,6 +14,7 @@ from detkds_gp.experiment.steering import Decision, Steering
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.score import Score
 from detkds_gp.store import Store
+from detkds_gp.store.events import WORKED
 
 
 class Steered:
@@ -69,7 +70,7 @@ class Steered:
             scores = answers.scores(phase, asked, lambda: self._obey(interrupt))
             worked = {"busy": answers.usage.busy_seconds - busy, "held": answers.usage.held_seconds - held}
             if worked["held"]:
-                self._store.record_event("worked", phase=phase, **worked)
+                self._store.record_event(WORKED, phase=phase, **worked)
             return scores
 
         return scored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,8 +125,3 @@ class Steering:
 def is_last(search: Search, stage: str, number: int) -> bool:
     """Tell whether the settings plan no generation after this one."""
     return stage == "conquer" and number >= search.settings.conquer.generations
-
-
-def granted_texts(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the texts of all injections recorded, in order."""
-    return [text for decision in decisions for text in decision["injected"]]

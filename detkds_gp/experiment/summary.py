@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -146,7 +147,8 @@ class Summary:
 
     def _told(self, ranked: Ranked) -> dict[str, Any]:
         judged = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche))
-        return {"selection_ap": ranked.score.ap, **judged.to_json()}
+        searched = self._store.score(self.trial(ranked.text))
+        return {"selection_ap": searched.ap if searched is not None else None, **judged.to_json()}
 
     def _counts(self) -> dict[str, int]:
         counts = {"generated": 0, "duplicates": 0, "rejected": 0, "trained": 0, "failed": 0}
@@ -157,12 +159,12 @@ class Summary:
     def _wall_seconds(self) -> dict[str, float]:
         stages = {birth.text: birth.stage for birth in self._store.births()}
         seconds: dict[str, float] = defaultdict(float)
-        for record in self._store.scores():
+        for record in (record for record in self._store.scores() if not record.extra):
             kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, "baseline")
             seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
-        times = [event.time for event in self._store.events()]
-        times += [record.finished_at for record in self._store.scores()[-1:]]
-        seconds["since_start"] = max(times) - times[0] if times else 0.0
+        events = [event.time for event in self._store.events() if not event.extra]
+        last = self._store.last_activity(math.inf)
+        seconds["since_start"] = last - events[0] if events and last is not None else 0.0
         return {name: round(value, 1) for name, value in seconds.items()}
 
 

@@ -12,9 +12,7 @@ from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
-
-PLANNED, HELD = "final round planned", "final round"
-"""The events that say how the final round is held, and who is judged."""
+from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class Verdict:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._planned = next((event.detail for event in store.events(PLANNED)), None)
-        self._held = next((event.detail for event in store.events(HELD)), None)
+        self._planned = next((event.detail for event in store.events(FINAL_PLANNED)), None)
+        self._held = next((event.detail for event in store.events(FINAL_HELD)), None)
 
     @property
     def seeds(self) -> Sequence[int]:

@@ -21,6 +21,7 @@ from detkds_gp.score import Score
 from detkds_gp.search import Candidate, Search, SearchSettings
 from detkds_gp.search.screening import pass_all
 from detkds_gp.store import Birth, Store
+from detkds_gp.store.events import STARTED
 
 Place = tuple[str, int]
 
@@ -149,7 +150,7 @@ class _UnansweredError(Exception):
 
 def _dropped(store: Store, primitive_set: PrimitiveSet) -> list[str]:
     """Return the inputs that the search went without; recorded with every start."""
-    starts = store.events("started")
+    starts = store.events(STARTED)
     names = starts[-1].detail.get("dropped", ()) if starts else ()
     return [name for name in names if name in primitive_set.declarations]
 

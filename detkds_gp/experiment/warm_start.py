@@ -1,12 +1,12 @@
 """What a search starts from besides chance: formulas, published distillers, those of another run.
 
-They are turned into plain formulas before a work directory is bound to its config: replay and resume
-need neither the files nor the zoo.
+They are turned into plain formulas before a work directory is bound to its config; `naming` lets replay and
+resume do without the files and the zoo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from detkds_gp.detectors import Pair
 from detkds_gp.experiment.applies import reason_against
@@ -18,8 +18,12 @@ from detkds_gp.language import WHOLE, PrimitiveSet, Zoo, load_zoo
 
 def with_warm_start(config: ExperimentConfig, more: Sequence[str]) -> ExperimentConfig:
     """Return the config with some more of what its search starts from."""
-    texts = (*config.search.warm_start, *more)
-    return config.model_copy(update={"search": config.search.model_copy(update={"warm_start": texts})})
+    return starting_from(config, (*config.search.warm_start, *more))
+
+
+def starting_from(config: ExperimentConfig, texts: Iterable[str]) -> ExperimentConfig:
+    """Return the config whose search starts from some texts and nothing else."""
+    return config.model_copy(update={"search": config.search.model_copy(update={"warm_start": tuple(texts)})})
 
 
 def spelled_out(
@@ -49,8 +53,7 @@ def spelled_out(
             texts |= dict.fromkeys(found.text for found in named_distillers(text, primitive_set, zoo))
         else:
             texts[text] = None
-    search = config.search.model_copy(update={"warm_start": tuple(texts)})
-    return config.model_copy(update={"search": search})
+    return starting_from(config, texts)
 
 
 def _whole(zoo: Zoo, primitive_set: PrimitiveSet, pair: Pair, listener: Listener) -> Iterator[str]:

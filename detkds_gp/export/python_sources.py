@@ -52,18 +52,18 @@ class Sources:
         if key not in self._names:
             outline = _outline(module)
             if name in outline.imported:
-                return self._import(*outline.imported[name])
+                return self._import(name, *outline.imported[name])
             if name not in outline.defined:
                 raise UserError(f"cannot export {name!r} of {module}: it is not defined at the top of the module")
             self._define(key, outline)
         return self._names[key]
 
-    def _import(self, module: str, name: str | None, line: str) -> str:
-        """Import what is torch's or Python's; take the source of anything else."""
+    def _import(self, bound: str, module: str, name: str | None, lines: str) -> str:
+        """Import what is torch's or Python's as its module binds it; take the source of anything else."""
         root = module.partition(".")[0]
         if root == "torch" or root in sys.stdlib_module_names:
-            self.imports.setdefault(line)
-            return line.split()[-1]
+            self.imports.update(dict.fromkeys(lines.splitlines()))
+            return bound
         if name is None:
             raise UserError(f"cannot export: a primitive uses the module {module!r}, wanted torch and Python alone")
         return self._take(module, name)
@@ -92,7 +92,8 @@ class _Outline:
     Attributes:
         lines: of its source.
         defined: functions, classes and constants by name.
-        imported: by name: module, its name there (None for the module itself), and the import's line.
+        imported: by name: module, its name there (None for the module itself), and the lines that import it; several
+            where parts of one package are imported under the package's name.
     """
 
     lines: list[str]
@@ -139,7 +140,11 @@ def _outline(module: str) -> _Outline:
             for alias in node.names:
                 name = alias.asname or alias.name.partition(".")[0]
                 suffix = f" as {alias.asname}" if alias.asname else ""
-                imported[name] = (alias.name, None, f"import {alias.name}{suffix}")
+                line = f"import {alias.name}{suffix}"
+                before = imported.get(name)
+                if before is not None and before[1] is None and not alias.asname:
+                    line = f"{before[2]}\n{line}"
+                imported[name] = (alias.name, None, line)
         elif isinstance(node, ast.ImportFrom):
             origin = _absolute(node, module)
             for alias in node.names:

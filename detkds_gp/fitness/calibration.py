@@ -9,15 +9,16 @@ import math
 import time
 from collections.abc import Sequence
 from itertools import islice
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import SAID, Taps, scene_of
+from detkds_gp.detectors import SAID, Scene, Taps, scene_of
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.fitness.weights import read_weights, write_weights
-from detkds_gp.language import parse_distiller
+from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Scale
 from detkds_gp.training import DistilledDetector, seed_all
@@ -25,6 +26,9 @@ from detkds_gp.training.distilled_detector import Said
 
 SMALLEST = 1e-12
 """A gradient norm that counts as none."""
+
+DISTILLED_BATCHES = 2
+"""On which a tree's gradient is measured; that of the student's own loss takes more to be steady."""
 
 
 def write_start(proxy: ProxyTraining, seed: int) -> None:
@@ -61,7 +65,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
 
     Returns:
         |task gradient| / |distillation gradient|, both on the neck's maps (or on the module that the tree
-        reads) over all levels and calibration batches, rounded to 3 significant digits; or
+        reads) over all levels, each the median over its batches, rounded to 3 significant digits; or
         ``rejected:gradient``, ``nonfinite``, ``shape``.
 
     Raises:
@@ -70,23 +74,65 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     """
     started = time.perf_counter()
     model = probe_model(proxy, formula, seed)
-    task, distilled = 0.0, 0.0
-    batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
-    for iteration, (batch, teacher) in enumerate(batches):
-        seed_all(seed, iteration)
-        try:
-            squares = _gradient_squares(model, batch, teacher)
-        except KnowledgeError as error:
-            return Scale(None, "shape", str(error), time.perf_counter() - started)
-        task, distilled = task + squares[0], distilled + squares[1]
+    assert model.pairing is not None
+    try:
+        distilled = _median(_distilled_norms(proxy, model, seed))
+    except KnowledgeError as error:
+        return Scale(None, "shape", str(error), time.perf_counter() - started)
+    task = task_norm(proxy, model.pairing.heard, seed)
     seconds = time.perf_counter() - started
     if not math.isfinite(task + distilled):
         return Scale(None, "nonfinite", "the gradient on the student's features is not finite", seconds)
-    if task <= SMALLEST**2:
+    if task <= SMALLEST:
         return Scale(None, "rejected:gradient", "the task's own loss does not reach what the tree reads", seconds)
-    if distilled <= SMALLEST**2:
+    if distilled <= SMALLEST:
         return Scale(None, "rejected:gradient", "no gradient reaches the student's features", seconds)
-    return Scale(scale_of(task, distilled), wall_seconds=seconds)
+    return Scale(scale_of(task**2, distilled**2), wall_seconds=seconds)
+
+
+def task_norm(proxy: ProxyTraining, heard: Sequence[str], seed: int) -> float:
+    """Return the median norm of the gradient of the student's own loss, over the calibration batches.
+
+    Single batches are not to be trusted: a few give several times the others' gradient. A proxy measures it once for
+    all trees that are felt at the same place.
+
+    Args:
+        proxy: gives student and batches.
+        heard: what the tree needs of the student.
+        seed: whose plan gives the batches.
+    """
+    place = seed, tuple(_paths(heard))
+    if place not in proxy.task_norms:
+        model = probe_model(proxy, NONE, seed)
+        norms = []
+        for iteration, (batch, _) in enumerate(proxy.batches(seed, model)):
+            if iteration == proxy.task.settings.calibration_batches:
+                break
+            seed_all(seed, iteration)
+            losses, said, _ = _forward(model, batch, _paths(heard))
+            total, _ = model.student.parse_losses(losses)
+            norms.append(math.sqrt(squared_gradient(total, felt(said, heard))))
+        proxy.task_norms[place] = _median(norms)
+    return proxy.task_norms[place]
+
+
+def _distilled_norms(proxy: ProxyTraining, model: DistilledDetector, seed: int) -> list[float]:
+    """Return the norm of the gradient of a loss for each of the first batches; it differs little between them."""
+    assert model.pairing is not None
+    batches = min(DISTILLED_BATCHES, proxy.task.settings.calibration_batches)
+    norms = []
+    for iteration, (batch, teacher) in enumerate(islice(proxy.batches(seed, model), batches)):
+        assert teacher is not None
+        seed_all(seed, iteration)
+        _, said, scene = _forward(model, batch, model.pairing.heard)
+        terms = model.distill(said, teacher, scene)
+        loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
+        norms.append(math.sqrt(squared_gradient(loss, felt(said, model.pairing.heard))))
+    return norms
+
+
+def _median(norms: Sequence[float]) -> float:
+    return median(norms) if all(math.isfinite(norm) for norm in norms) else math.nan
 
 
 def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
@@ -102,19 +148,14 @@ def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetec
     return model
 
 
-def _gradient_squares(model: DistilledDetector, batch: dict[str, Any], teacher: Said | None) -> tuple[float, float]:
-    """Return the squared norms of task and distillation gradient where both are felt, for one batch."""
-    assert model.pairing is not None
-    assert teacher is not None
+def _forward(
+    model: DistilledDetector, batch: dict[str, Any], heard: Sequence[str]
+) -> tuple[dict[str, Any], Said, Scene]:
+    """Run the student's own loss once and return it, what the student says, and the objects of the batch."""
     data = model.student.data_preprocessor(batch, True)
-    with Taps(model.student, [*model.pairing.heard, "global"]) as taps:
+    with Taps(model.student, [*heard, "global"]) as taps:
         losses = model.student.loss(data["inputs"], data["data_samples"])
-    said = taps.knowledge()
-    task, _ = model.student.parse_losses(losses)
-    terms = model.distill(said, teacher, scene_of(data))
-    distilled = torch.stack([levels.mean() for levels in terms.values()]).sum()
-    where = felt(said, model.pairing.heard)
-    return squared_gradient(task, where), squared_gradient(distilled, where)
+    return losses, taps.knowledge(), scene_of(data)
 
 
 def felt(said: Said, heard: Sequence[str]) -> list[Tensor]:
@@ -124,8 +165,11 @@ def felt(said: Said, heard: Sequence[str]) -> list[Tensor]:
         said: the student's statements, the neck's maps among them.
         heard: those that the loss needs; a module's path among them may stand before the neck.
     """
-    paths = [name for name in heard if name not in SAID]
-    return [level for name in paths or ["global"] for level in said[name]]
+    return [level for name in _paths(heard) or ["global"] for level in said[name]]
+
+
+def _paths(heard: Sequence[str]) -> list[str]:
+    return [name for name in heard if name not in SAID]
 
 
 def squared_gradient(loss: Tensor, tensors: Sequence[Tensor]) -> float:

@@ -37,10 +37,14 @@ class ProxyTraining:
 
     Args:
         task: what to train and on what.
+
+    Attributes:
+        task_norms: by seed and place, the gradient that scales are held against, see `calibration.task_norm`.
     """
 
     def __init__(self, task: ProxyTask) -> None:
         self.task = task
+        self.task_norms: dict[tuple[int, tuple[str, ...]], float] = {}
         self.images = _within_limit(task.splits, task.settings)
         self._taught = Taught(task, lambda: self.teacher)
         self._evaluations: dict[str, Evaluation] = {}

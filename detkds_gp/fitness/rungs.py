@@ -42,14 +42,24 @@ class WaitingTrainings:
                 return
 
     def put_down(self, training: Training, trial: Trial) -> None:
-        """Keep a training that has reached a rung."""
-        if trial.iterations not in self._rungs or trial.test:
+        """Keep a training that has reached a rung, in place of what was kept of it before."""
+        if self.schedule(trial) != self._whole:
             return
-        path = self._path(trial, trial.iterations)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if trial.iterations in self._rungs:
+            self._write(self._path(trial, trial.iterations), training)
+        for rung in self._rungs:
+            if rung < trial.iterations:
+                self._path(trial, rung).unlink(missing_ok=True)
+
+    def _write(self, path: Path, training: Training) -> None:
+        """Write a file whole or not at all; on a full disk the training starts over instead."""
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        torch.save(training.state_dict(), partial)
-        os.replace(partial, path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            torch.save(training.state_dict(), partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError):
+            partial.unlink(missing_ok=True)
 
     def _path(self, trial: Trial, rung: int) -> Path:
         key = hashlib.sha256(f"{trial.seed} {trial.distiller}".encode()).hexdigest()[:24]
@@ -59,5 +69,5 @@ class WaitingTrainings:
         """Return a kept training; None where there is none that can be read: it starts over."""
         try:
             return torch.load(path, weights_only=True, map_location=self._device)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError):
+        except Exception:  # whatever a broken file makes of unpickling
             return None

@@ -34,7 +34,8 @@ class ProxySettings(OptimizerSettings):
             are mapped from the disk: processes share the pages that are in memory.
         teacher_limit_mb: for the kept teacher outputs, in MiB on disk; beyond it the teacher runs at every step.
         calibration_iterations: steps of plain training after which scales are measured.
-        calibration_batches: batches a scale is measured on.
+        calibration_batches: batches over which the gradient of the student's own loss is measured; that of a tree takes
+            the first two of them.
         device: where everything runs.
     """
 
@@ -51,7 +52,7 @@ class ProxySettings(OptimizerSettings):
     teacher_memory_mb: int = Field(512, ge=0)
     teacher_limit_mb: int = Field(8192, ge=0)
     calibration_iterations: int = Field(40, ge=0)
-    calibration_batches: int = Field(2, ge=1)
+    calibration_batches: int = Field(8, ge=1)
     device: str = "cpu"
 
     @model_validator(mode="after")

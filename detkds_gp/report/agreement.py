@@ -13,10 +13,6 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73")
 """Okabe and Ito's, told apart by everyone."""
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73")
-"""Okabe and Ito's, told apart by everyone."""
-
-
 def draw_agreement(agreements: Sequence[Agreement], path: Path) -> None:
     """Draw Kendall's tau with its interval over the cost of a training, one line a start.
 

@@ -13,15 +13,13 @@ from typing import Any
 from detkds_gp.errors import StoreError
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.language import NONE
-from detkds_gp.report.explanation import EXPLAINED, explanation, knocked_out_texts
-from detkds_gp.report.outline import outline
+from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, writer_of
+from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, explaining
 
 TEACHER = "teacher"
-FINAL_ROUND = ("final round planned", "final round")
-"""Events that say on which seeds, for how long and between whom the final round is held."""
 
 
 def collect(work_dir: str | Path) -> Run:
@@ -43,38 +41,27 @@ class _Reading:
         config = fingerprint["config"]
         self.seed = config["baseline_seeds"][0]
         self.baseline_seeds: Sequence[int] = config["baseline_seeds"]
-        self.verdict_seeds: Sequence[int] = config["verdict"]["seeds"]
-        self.verdict_iterations = config["verdict"]["iterations"] or config["proxy"]["iterations"]
         self.records = store.scores()
         self.answers: dict[Trial, Score] = {record.trial: record.score for record in self.records}
         self.births, self.events = store.births(), store.events()
-        # What explains a winner is no cost of the search.
-        knocked_out = knocked_out_texts(self.events)
-        self.own_records = [r for r in self.records if not (r.trial.test and r.trial.distiller in knocked_out)]
-        self.clock = _Clock([event for event in self.events if event.kind != EXPLAINED], self.own_records)
+        own = [record for record in self.records if not record.extra]
+        scales = [record.scale.wall_seconds for record in store.scales() if not record.extra]
+        self.training_seconds = sum([*(record.score.wall_seconds for record in own), *scales])
+        self.clock = _Clock([event for event in self.events if not event.extra], own)
+        self.verdict_seeds: Sequence[int] = ()
+        self.verdict_iterations = 0
         self.finalists: dict[str, str] = {}
         for event in self.events:
-            if event.kind in FINAL_ROUND:
+            if event.kind in (FINAL_PLANNED, FINAL_HELD):
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
                 self.finalists = {one["text"]: one["role"] for one in event.detail.get("finalists", ())}
-        self.generations, self.merges = store.generations(), store.merges()
-        scales = store.scales()
-        if knocked_out:
-            grown = {term.formula for birth in self.births for term in outline(birth.text)}
-            scales = [record for record in scales if record.tree in grown]
-        self.calibration_seconds = sum(record.scale.wall_seconds for record in scales)
+        self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
 
     def run(self) -> Run:
         candidates = self.candidates()
         ranking = ranked(candidates)
         champions = self.champions(ranking)
         winner = self.winner(ranking)
-        judged = {candidate.text for candidate in champions.values()} | {
-            *self.finalists,
-            *(c.text for c in ranking[:1]),
-        }
-        own = (*self.own_records, *(r for r in self.records if r.trial.test and r.trial.distiller in judged))
-        trained = sum(score.wall_seconds for score in {r.trial: r.score for r in own}.values())
         return Run(
             name=self.work_dir.resolve().name,
             work_dir=self.work_dir,
@@ -89,15 +76,17 @@ class _Reading:
             merges=len(self.merges),
             events=tuple(self.events),
             hours=self.clock.hours(float("inf")),
-            training_hours=(trained + self.calibration_seconds) / 3600,
+            training_hours=self.training_seconds / 3600,
+            rejections=tuple(record for record in self.screenings if not record.screening.ok),
             explanation=explanation(self.events, winner, self.test_aps, self.work_dir) if winner else None,
         )
 
     def state(self) -> str:
-        told = [event.kind for event in self.events if event.kind in ("started", "finished")]
-        if told[-1:] == ["finished"]:
+        told = [event.kind for event in self.events if event.kind in (STARTED, FINISHED)]
+        if told[-1:] == [FINISHED]:
             return "finished"
-        return "running" if writer_of(self.work_dir) is not None else "stopped"
+        running = writer_of(self.work_dir) is not None and not explaining(self.events)
+        return "running" if running else "stopped"
 
     def candidates(self) -> list[Candidate]:
         """Join births with their trainings on the search's seed."""
@@ -189,7 +178,7 @@ class _Clock:
     """Turns Unix times into hours at work: the time between two sessions does not count."""
 
     def __init__(self, events: Sequence[Event], records: Sequence[ScoreRecord]) -> None:
-        self._starts = [event.time for event in events if event.kind == "started"]
+        self._starts = [event.time for event in events if event.kind == STARTED]
         times = sorted([event.time for event in events] + [record.finished_at for record in records])
         self._before: list[float] = []
         self._ends: list[float] = []

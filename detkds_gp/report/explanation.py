@@ -10,10 +10,9 @@ from typing import Any
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.report.run import Explanation, Judged, KnockedOut, Pictures
 from detkds_gp.store import Event
+from detkds_gp.store.events import EXPLAINED
 
 FOLDER = "explain"
-EXPLAINED = "explained"
-"""The kind of the event that says what was explained."""
 
 Aps = Sequence[float | None]
 
@@ -37,11 +36,6 @@ def explanation(
     painted = told[-1]["pictures"]
     pictures = [_pictures(values, work_dir / FOLDER) for values in painted.get("images", ())]
     return Explanation(tuple(rows), tuple(pictures), tuple(painted.get("classes", ())))
-
-
-def knocked_out_texts(events: Sequence[Event]) -> set[str]:
-    """Return the texts of all distillers that were trained to explain a winner."""
-    return {values["distiller"] for e in events if e.kind == EXPLAINED for values in e.detail["knock_outs"]}
 
 
 def _knocked_out(values: Mapping[str, str], winner: Aps, without: Aps) -> KnockedOut:

@@ -75,6 +75,8 @@ def genealogy(candidate: Candidate, known: Mapping[str, Candidate], shown: int =
 
 def how_made(candidate: Candidate) -> str:
     """Say in words how a candidate came to be."""
+    if candidate.birth.stage == RIVAL:
+        return "not bred: given as a rival of the search"
     parents, mix = len(candidate.birth.parents), candidate.birth.stage == "conquer"
     if not parents:
         return "grown at random, or given"

@@ -23,6 +23,7 @@ from detkds_gp.report.run import Run
 from detkds_gp.report.script import packed_plotly
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
+from detkds_gp.store.events import STARTED
 
 LISTED = 10
 """Candidates of the table of the best."""
@@ -128,7 +129,7 @@ def _named(niche: str) -> str:
 
 
 def _last_session(run: Run) -> Mapping[str, Any]:
-    starts = [event.detail for event in run.events if event.kind == "started"]
+    starts = [event.detail for event in run.events if event.kind == STARTED]
     return starts[-1] if starts else {}
 
 

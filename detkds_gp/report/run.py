@@ -10,7 +10,7 @@ from typing import Any
 
 from detkds_gp.gain import Interval
 from detkds_gp.report.outline import operations
-from detkds_gp.store import Birth, Event, Generation
+from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
 
 RIVAL = "rival"
 """The stage of a finalist that the search did not find."""
@@ -171,7 +171,8 @@ class Run:
         merges: how many formulas were found to be another one in other words.
         events: what happened to the run.
         hours: at work.
-        training_hours: of all trainings, summed over workers.
+        training_hours: of all trainings and calibrations, summed over workers; what explains the winner left out.
+        rejections: formulas that screening did not let be trained.
         explanation: of the winner; None where it was not asked for, or of another winner.
     """
 
@@ -189,6 +190,7 @@ class Run:
     events: tuple[Event, ...] = field(repr=False)
     hours: float
     training_hours: float
+    rejections: tuple[ScreeningRecord, ...] = field(default=(), repr=False)
     explanation: Explanation | None = None
 
     @property
@@ -200,6 +202,11 @@ class Run:
     def answered(self) -> list[Candidate]:
         """The candidates with an answer, in its order."""
         return sorted((c for c in self.candidates if c.number), key=lambda c: c.number)
+
+    @cached_property
+    def finished_generations(self) -> frozenset[tuple[str, int]]:
+        """Stage and number of every generation that is answered."""
+        return frozenset((generation.stage, generation.number) for generation in self.generations)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from statistics import median
 
 from detkds_gp.report.run import Candidate, Run
+from detkds_gp.score import STOPPED_ON_RUNG
+
+_WORDS = {
+    "nonfinite": "the loss became infinite, or not a number",
+    "diverged": "the training diverged",
+    "out_of_memory": "the memory did not suffice",
+    "timeout": "the time limit was reached",
+    "shape": "tensors do not fit each other",
+    "worker_lost": "the worker process was lost",
+    STOPPED_ON_RUNG: "stopped on a rung: not among the best of its knowledge",
+}
 
 _COUNTED = (("asked", "new"), ("failed", "failed"), ("duplicates", "duplicates"))
 
@@ -34,16 +45,18 @@ class RungRow:
 
 @dataclass(frozen=True)
 class Loss:
-    """Candidates that gave no AP, for one reason.
+    """Formulas that gave no AP of a whole training, for one reason.
 
     Attributes:
         reason: its name.
-        count: of candidates.
+        words: the reason in words.
+        count: of formulas.
         example: the formula of the first.
         detail: what was said of it.
     """
 
     reason: str
+    words: str
     count: int
     example: str
     detail: str
@@ -91,13 +104,30 @@ def rungs(run: Run) -> list[RungRow]:
 
 
 def losses(run: Run) -> list[Loss]:
-    """Return why candidates gave no AP, the most frequent reason first."""
-    reasons: dict[str, list[Candidate]] = defaultdict(list)
+    """Return why formulas were not trained to the end, the most frequent reason first."""
+    reasons: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for record in run.rejections:
+        reasons[record.screening.failure or ""].append((record.tree, record.screening.detail))
     for candidate in run.candidates:
         if candidate.failure is not None:
-            reasons[candidate.failure].append(candidate)
-    rows = [Loss(reason, len(found), found[0].text, found[0].detail) for reason, found in reasons.items()]
+            reasons[candidate.failure].append((candidate.text, candidate.detail))
+        elif _stopped(run, candidate):
+            reasons[STOPPED_ON_RUNG].append(
+                (candidate.text, f"AP {candidate.ap:.4f} after {candidate.iterations} iterations")
+            )
+    rows = [Loss(reason, in_words(reason, found[0][1]), len(found), *found[0]) for reason, found in reasons.items()]
     return sorted(rows, key=lambda row: (-row.count, row.reason))
+
+
+def in_words(reason: str, detail: str) -> str:
+    """Return a reason in words; of a check, what it says of a formula without its numbers."""
+    return _WORDS.get(reason) or f"not worth a training: {detail.partition(' (')[0]}"
+
+
+def _stopped(run: Run, candidate: Candidate) -> bool:
+    """Return whether a candidate has stayed on a rung; one of a generation at work may still climb."""
+    done = (candidate.birth.stage, candidate.birth.generation) in run.finished_generations
+    return done and candidate.ap is not None and candidate.iterations < run.config["proxy"]["iterations"]
 
 
 def niches(run: Run) -> list[NicheRow]:

@@ -1,5 +1,6 @@
 """Genetic programming on DEAP: variation, divide-and-conquer selection, the ask/tell engine."""
 
+from detkds_gp.search.divide import random_formulas
 from detkds_gp.search.engine import Search, run_search
 from detkds_gp.search.individual import Candidate, Fitness, Formula, Individual, Mix
 from detkds_gp.search.screening import Finding
@@ -17,6 +18,7 @@ __all__ = [
     "SearchSettings",
     "SeededToolbox",
     "StageSettings",
+    "random_formulas",
     "run_search",
     "select_divide_and_conquer",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 from deap import gp
 
@@ -47,13 +48,32 @@ def divide_stage(primitive_set: PrimitiveSet, settings: SearchSettings, ledger: 
         FormulaError: if a warm-start formula does not fit the set.
     """
     breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
+    seeds = breeder.warm_start()
+    return Stage("divide", _niches(primitive_set, settings), settings.divide, breeder.toolbox, ledger, seeds)
+
+
+def random_formulas(
+    primitive_set: PrimitiveSet, settings: SearchSettings, rng: random.Random
+) -> Iterator[Distiller | None]:
+    """Yield formulas as the first generation draws them, niche by niche, without end; None for one beyond the limits.
+
+    Raises:
+        ConfigError: if ``max_depth`` allows no formula.
+    """
+    breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
+    for niche in cycle(_niches(primitive_set, settings)):
+        formula = breeder.fresh(niche)
+        yield None if formula is None else formula.distiller
+
+
+def _niches(primitive_set: PrimitiveSet, settings: SearchSettings) -> list[str]:
+    """Return the niches whose lowest formula keeps the limit of depth."""
     lowest = {name: primitive_set.niche(name).min_height(Loss) for name in primitive_set.niches}
     niches = [name for name in primitive_set.niches if lowest[name] <= settings.max_depth]
     if not niches:
         got = f"max_depth is {settings.max_depth}"
         raise ConfigError(f"{got}, wanted {min(lowest.values())} or more, the lowest formula")
-    seeds = breeder.warm_start()
-    return Stage("divide", niches, settings.divide, breeder.toolbox, ledger, seeds)
+    return niches
 
 
 @dataclass

@@ -18,20 +18,23 @@ class ScoreRecord:
         score: what came out.
         resolved: the distiller's text as trained, every ``calibrated`` replaced by its number.
         finished_at: Unix time in seconds.
+        extra: whether it was asked beside the search, and is no cost of it.
     """
 
     trial: Trial
     score: Score
     resolved: str
     finished_at: float
+    extra: bool = False
 
 
 @dataclass(frozen=True)
 class ScaleRecord:
-    """The calibrated scale of one tree, by the tree's text."""
+    """The calibrated scale of one tree, by the tree's text; ``extra`` as of a score."""
 
     tree: str
     scale: Scale
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,18 +88,20 @@ class Event:
 
     Attributes:
         time: Unix time in seconds.
-        kind: ``started``, ``resumed``, ``finished``, ...
+        kind: one of `detkds_gp.store.events`.
         detail: named JSON values.
+        extra: whether it belongs to what was asked beside the search.
     """
 
     time: float
     kind: str
     detail: Mapping[str, Any]
+    extra: bool = False
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was spent so far.
+    """What the search has spent so far, extra answers left out.
 
     Attributes:
         trainings: of students, answered.

@@ -23,7 +23,8 @@ from detkds_gp.store._lock import sole_writer
 from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
 
 FILE_NAME = "store.sqlite"
-_TIMES = ("finished_at",)
+_UNCOMPARED = ("finished_at", "extra")
+"""When and for what an answer was asked changes nothing of it."""
 
 
 class Store:
@@ -40,6 +41,7 @@ class Store:
         self.path = path
         self._connection = connection
         self._resources = resources
+        self._extra = False
 
     @classmethod
     def open(cls, work_dir: str | Path, readonly: bool = False) -> Store:
@@ -102,7 +104,7 @@ class Store:
 
     def record_score(self, trial: Trial, score: Score, resolved: str = "") -> None:
         """Record a trial's answer and the distiller's text as it was trained."""
-        answer = {**vars(score), "resolved": resolved, "finished_at": time.time()}
+        answer = {**vars(score), "resolved": resolved, "finished_at": time.time(), "extra": self._extra}
         self._record(tables.scores, {**vars(trial), **answer})
 
     def resolved(self, trial: Trial) -> str | None:
@@ -118,6 +120,7 @@ class Store:
                 _score(r),
                 r["resolved"],
                 r["finished_at"],
+                r["extra"],
             )
             for r in self._rows(tables.scores)
         ]
@@ -129,11 +132,11 @@ class Store:
 
     def record_scale(self, tree: str, scale: Scale) -> None:
         """Record the calibrated scale of a tree's text."""
-        self._record(tables.scales, {"tree": tree, **vars(scale)})
+        self._record(tables.scales, {"tree": tree, **vars(scale), "extra": self._extra})
 
     def scales(self) -> list[ScaleRecord]:
         """Return all scales in the order of recording."""
-        return [ScaleRecord(r["tree"], _scale(r)) for r in self._rows(tables.scales)]
+        return [ScaleRecord(r["tree"], _scale(r), r["extra"]) for r in self._rows(tables.scales)]
 
     def screening(self, tree: str) -> Screening | None:
         """Return what screening said of a tree's text; None if it was not recorded."""
@@ -203,7 +206,7 @@ class Store:
         return [json.loads(row["decision"]) for row in self._rows(tables.steering)]
 
     def costs(self) -> Costs:
-        """Return how many trainings were recorded and what they cost, summed up by SQLite."""
+        """Return how many trainings the search had and what they cost, summed up by SQLite; extra ones left out."""
         with plain_errors(self.path):
             trainings, seconds, last = self._connection.exec_driver_sql(tables.ALL_COSTS).one()
             calibration, each = self._connection.exec_driver_sql(tables.SCALE_COSTS).one()
@@ -212,9 +215,18 @@ class Store:
         return Costs(trainings, seconds + calibration, last, (mean + each, spread), verdict)
 
     def last_activity(self, before: float) -> float | None:
-        """Return the Unix time of the last answer or event before a moment; None if there is none."""
+        """Return the Unix time of the search's last answer or event before a moment; None if there is none."""
         with plain_errors(self.path):
             return self._connection.exec_driver_sql(tables.LAST_ACTIVITY, (before, before)).scalar()
+
+    @contextmanager
+    def extra(self) -> Iterator[None]:
+        """Mark the scores, scales and events recorded within: they are no cost of the search, and not its time."""
+        self._extra = True
+        try:
+            yield
+        finally:
+            self._extra = False
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -232,12 +244,13 @@ class Store:
 
     def record_event(self, kind: str, **detail: Any) -> None:
         """Record that something happened now; every call adds an event."""
-        self._record(tables.events, {"time": time.time(), "kind": kind, "detail": to_json(detail)})
+        told = {"time": time.time(), "kind": kind, "detail": to_json(detail), "extra": self._extra}
+        self._record(tables.events, told)
 
     def events(self, kind: str | None = None) -> list[Event]:
         """Return the events of one kind, or all, in the order of recording."""
         return [
-            Event(r["time"], r["kind"], json.loads(r["detail"]))
+            Event(r["time"], r["kind"], json.loads(r["detail"]), r["extra"])
             for r in self._rows(tables.events)
             if kind in (None, r["kind"])
         ]
@@ -259,7 +272,7 @@ class Store:
             with plain_errors(self.path):
                 self._connection.execute(insert(table), dict(row))
             return
-        told = {name: recorded[name] for name in row if name not in _TIMES}
+        told = {name: recorded[name] for name in row if name not in _UNCOMPARED}
         if differing := differences(told, {name: row[name] for name in told}):
             raise StoreError(
                 f"{self.path} already holds other {table.name} of {brief(key)} (recorded -> now): "

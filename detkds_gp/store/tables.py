@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint, false
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -17,6 +17,11 @@ def _table(name: str, key: int, *columns: Column[Any]) -> Table:
     order = Column("position", Integer, primary_key=True)
     unique = [UniqueConstraint(*names)] if names else []
     return Table(name, metadata, order, *columns, *unique, info={"key": names})
+
+
+def _extra() -> Column[Any]:
+    """Declare whether a row comes of what was asked beside the search, and is no cost of it."""
+    return Column("extra", Boolean, nullable=False, server_default=false())
 
 
 meta = _table(
@@ -40,6 +45,7 @@ scores = _table(
     Column("wall_seconds", Float, nullable=False),
     Column("resolved", Text, nullable=False),
     Column("finished_at", Float, nullable=False),
+    _extra(),
 )
 
 scales = _table(
@@ -50,6 +56,7 @@ scales = _table(
     Column("failure", Text),
     Column("detail", Text, nullable=False),
     Column("wall_seconds", Float, nullable=False),
+    _extra(),
 )
 
 screenings = _table(
@@ -102,16 +109,23 @@ events = _table(
     Column("time", Float, nullable=False),
     Column("kind", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    _extra(),
 )
 
-ALL_COSTS = "SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores WHERE iterations > 0"
-SCALE_COSTS = "SELECT coalesce(sum(wall_seconds), 0), coalesce(avg(wall_seconds), 0) FROM scales"
+WITH_EXTRA = (scores, scales, events)
+"""The tables in which what was asked beside the search is marked; those of schema version 3 lack the mark."""
+
+ALL_COSTS = """
+    SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores WHERE iterations > 0 AND NOT extra
+"""
+SCALE_COSTS = "SELECT coalesce(sum(wall_seconds), 0), coalesce(avg(wall_seconds), 0) FROM scales WHERE NOT extra"
 MEAN_COSTS = """
     SELECT coalesce(avg(iif(test, NULL, wall_seconds)), 0),
            coalesce(avg(iif(test, NULL, wall_seconds * wall_seconds)), 0),
-           coalesce(avg(iif(test, wall_seconds, NULL)), 0) FROM scores WHERE iterations > 0
+           coalesce(avg(iif(test, wall_seconds, NULL)), 0)
+    FROM scores WHERE iterations > 0 AND NOT extra
 """
 LAST_ACTIVITY = """
-    SELECT max(t) FROM (SELECT max(finished_at) AS t FROM scores WHERE finished_at < ?
-    UNION ALL SELECT max(time) FROM events WHERE time < ?)
+    SELECT max(t) FROM (SELECT max(finished_at) AS t FROM scores WHERE finished_at < ? AND NOT extra
+    UNION ALL SELECT max(time) FROM events WHERE time < ? AND NOT extra)
 """

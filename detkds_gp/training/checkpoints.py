@@ -18,6 +18,8 @@ from detkds_gp.training.distilled_detector import DistilledDetector
 STUDENT, TEACHER = "student.", "teacher."
 DISTILLATION = "distillation"
 """Key of a training checkpoint: adapters and learned primitives, by name."""
+AVERAGE, AVERAGED = "ema_state_dict", "module."
+"""Key of mmengine's ``EMAHook`` in a training checkpoint, and how it begins the names of weights."""
 STUDENT_FILE = "student.pth"
 SECONDS = "seconds"
 """Key of what a training took so far, of all sessions, in mmengine's message hub."""
@@ -31,7 +33,8 @@ class WriteStudent(Hook):
 
     What is trained beside the student goes under `DISTILLATION`; the teacher is not written. The window of logged
     losses, which are no plain types, is left out, so that torch reads the file with ``weights_only``. Comes after all
-    hooks that change weights for saving, such as an average of them. Counts `SECONDS`, too.
+    hooks that change weights for saving: of a student with mmengine's ``EMAHook`` both files hold the average, as
+    mmdet's own checkpoints do, and `AVERAGE` what the training goes on with. Counts `SECONDS`, too.
     """
 
     priority = "LOWEST"
@@ -51,6 +54,9 @@ class WriteStudent(Hook):
         beside = {key: value for key, value in state.items() if not key.startswith((STUDENT, TEACHER))}
         checkpoint["state_dict"] = own
         checkpoint[DISTILLATION] = beside
+        if AVERAGE in checkpoint:
+            average = checkpoint[AVERAGE].items()
+            checkpoint[AVERAGE] = {key: value for key, value in average if not key.startswith(AVERAGED + TEACHER)}
         hub = checkpoint["message_hub"]
         told = {**_plain(hub["runtime_info"]), SECONDS: time.monotonic() - self._since}
         hub.update(log_scalars={}, runtime_info=told)
@@ -73,6 +79,8 @@ class ReadStudent(Hook):
         own = {STUDENT + key: value for key, value in checkpoint["state_dict"].items()}
         theirs = {key: value for key, value in detector_of(runner).state_dict().items() if key.startswith(TEACHER)}
         checkpoint["state_dict"] = own | checkpoint.get(DISTILLATION, {}) | theirs
+        if AVERAGE in checkpoint:
+            checkpoint[AVERAGE].update({AVERAGED + key: value for key, value in theirs.items()})
 
 
 def _plain(value: Any) -> Any:

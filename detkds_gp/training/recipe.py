@@ -16,6 +16,7 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.settings import Pixels, Settings
 
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
+RATE = ["optim_wrapper", "optimizer", "lr"]
 IMPORTS = "detkds_gp.training"
 CHECKPOINTS = 4
 """How many checkpoints a training of a given number of iterations writes; the last two are kept."""
@@ -178,8 +179,20 @@ def _set_loading(config: Config, settings: FullTrainingSettings) -> None:
             if not settings.workers:
                 config[loader].pop("prefetch_factor", None)
     if "auto_scale_lr" in config and "base_batch_size" in config.auto_scale_lr:
-        own = any(key.startswith("optim_wrapper") for key in settings.options)
-        config.auto_scale_lr.enable = not own  # the student's rate is for its own batch; a given one is meant
+        # the student's rate is for its own batch; a given one is meant
+        config.auto_scale_lr.enable = not _give_a_rate(settings.options)
+
+
+def _give_a_rate(options: Mapping[str, Any]) -> bool:
+    """Tell whether options of an mmdet config say the learning rate, by its dotted key or inside a value."""
+    for key, value in options.items():
+        path = key.split(".")
+        if RATE[: len(path)] == path:
+            for name in RATE[len(path) :]:
+                value = value.get(name) if isinstance(value, Mapping) else None
+            if value is not None:
+                return True
+    return False
 
 
 def set_image_size(config: Config, size: tuple[int, int]) -> None:

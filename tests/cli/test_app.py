@@ -119,7 +119,8 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     assert all(seconds >= 0 for seconds in shown["wall_seconds"].values())
     assert [len(shown["baseline"]["test_ap"]), len(best["test_ap"])] == [2, 2]
     assert len(shown["baseline"]["selection_ap"]) == 3
-    aps = [shown["teacher"]["test_ap"], best["selection_ap"], *best["test_ap"], *shown["baseline"]["test_ap"]]
+    aps = [shown["teacher"]["test_ap"], *best["test_ap"], *shown["baseline"]["test_ap"]]
+    aps += [row["selection_ap"] for row in (best, *shown["niches"].values()) if row["selection_ap"] is not None]
     assert all(0 <= ap <= 1 for ap in aps)
     wanted = stats.ttest_rel(best["test_ap"], shown["baseline"]["test_ap"]).confidence_interval(0.95)
     assert [best["gain"]["low"], best["gain"]["high"]] == pytest.approx([wanted.low, wanted.high])

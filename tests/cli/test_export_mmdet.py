@@ -11,6 +11,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from detkds_gp.experiment import Outcome
+
 from .conftest import GpSearch
 
 FORMULA = "2 * 0.5 * l2(unit_channel(global))"
@@ -36,9 +38,40 @@ def test_mmdets_own_train_script_trains_it(gp_search: GpSearch, tiny_config: Pat
     assert "backbone.conv1.weight" in student["state_dict"]
 
 
+def test_a_rank_and_values_of_the_config_are_taken(
+    gp_search: GpSearch, tiny_config: Path, finished: Outcome, tmp_path: Path
+) -> None:
+    options = ("--cfg-options", "full_training.iterations=2", "full_training.batch_size=3")
+    for rank in (1, 2):
+        path, asked = tmp_path / f"rank_{rank}.py", (finished.work_dir, "--rank", rank)
+        ended = gp_search("export", *asked, "--to", "mmdet", "--config", tiny_config, "-o", path, *options)
+        assert ended.code == 0, ended.err
+        found = Config.fromfile(path, import_custom_modules=False)
+        assert found.model.distiller == gp_search("export", *asked).out.strip()
+        assert (found.train_cfg.max_iters, found.train_dataloader.batch_size) == (2, 3)
+    assert (
+        len({Config.fromfile(path, import_custom_modules=False).model.distiller for path in tmp_path.glob("*.py")}) == 2
+    )
+
+
+def test_what_it_would_not_heed_is_refused(gp_search: GpSearch, tiny_config: Path, tmp_path: Path) -> None:
+    whole = ("export", FORMULA, "--to", "mmdet", "--config", tiny_config, "-o", tmp_path / "x.py")
+    for arguments in (["--set", "detkds_gp.primitives:OMNI"], ["--diff"], ["--zoo", "detkds_gp.primitives.zoo:ZOO"]):
+        ended = gp_search(*whole, *arguments)
+        assert ended.code == 2
+        assert "nothing for --set, --zoo and --diff" in ended.err
+    for arguments in ([*whole[:-1], tmp_path / "distilled"], [*whole, "--rank", 1, "--rank", 2]):
+        ended = gp_search(*arguments)
+        assert ended.code == 2
+        assert "one --rank at most" in ended.err
+    assert "no store" in gp_search(*whole, "--rank", 1).err
+    assert "are for --to mmdet" in gp_search("export", FORMULA, "--config", tiny_config).err
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_says_what_it_needs(gp_search: GpSearch, tiny_config: Path, tmp_path: Path) -> None:
     for arguments in (["--config", tiny_config], ["-o", tmp_path / "x.py"], []):
         ended = gp_search("export", FORMULA, "--to", "mmdet", *arguments)
         assert ended.code == 2
-        assert "takes one distiller, --config of the search it is for, and -o FILE.py" in ended.err
+        assert "--config of the search it is for, and -o FILE.py" in ended.err
     assert not list(tmp_path.iterdir())

@@ -30,3 +30,12 @@ def test_it_writes_over_nothing(gp_search: GpSearch, digits: Path, tmp_path: Pat
     assert ended.code == 2
     assert "is there already" in ended.err
     assert path.read_text() == "mine"
+
+
+def test_what_cannot_be_read_back_is_not_left_behind(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    path = tmp_path / "search.txt"
+    for _ in range(2):
+        ended = gp_search("init", "--student", RETINANET, "--teacher", RETINANET, "--data", digits, "-o", path)
+        assert ended.code == 2
+        assert f"cannot read {path}" in ended.err
+        assert not path.exists()

@@ -32,6 +32,26 @@ def test_names_of_the_zoo_do_wherever_a_formula_does(gp_search: GpSearch) -> Non
     assert gp_search("lint", "mgd").code == 0
 
 
+OWN = """
+from detkds_gp.language import Published, Zoo
+
+MINE = Zoo(Published("ours", "1 * 2 * l2(unit_channel(global))", "unpublished", "2, a mean over levels"))
+"""
+
+
+def test_names_of_ones_own_zoo_do_too(
+    gp_search: GpSearch, tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zoo_of_ours.py").write_text(OWN)
+    (tmp_path / "search.py").write_text(f'_base_ = "{tiny_config}"\nzoo = "zoo_of_ours:MINE"\n')
+    monkeypatch.chdir(tmp_path)
+    ended = gp_search("lint", "ours", "--config", "search.py")
+    assert ended.code == 0, ended.err
+    assert "l2(unit_channel(global))" in ended.out
+    assert gp_search("export", "ours", "--zoo", "zoo_of_ours:MINE").out == "1 * 2 * l2(unit_channel(global))\n"
+    assert gp_search("export", "pkd", "--zoo", "zoo_of_ours:MINE").code == 2
+
+
 def test_with_a_config_it_says_what_applies_and_what_the_weights_come_to(
     gp_search: GpSearch, tiny_config: Path
 ) -> None:
@@ -42,15 +62,11 @@ def test_with_a_config_it_says_what_applies_and_what_the_weights_come_to(
     assert "foreground_background" in ended.out
 
 
-@pytest.fixture(scope="module")
-def seeded(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("seeded") / "run"
-
-
-def test_a_search_starts_from_the_zoo_and_repeats(
-    gp_search: GpSearch, tiny_config: Path, finished: Outcome, seeded: Path
-) -> None:
-    command = ("run", tiny_config, "--work-dir", seeded, "--executor", "serial", "--quiet", "--warm-start")
+def test_a_search_starts_from_the_zoo_and_repeats(gp_search: GpSearch, tiny_config: Path, tmp_path: Path) -> None:
+    seeded = tmp_path / "run"
+    fast = ("knowledge=['global']", "search.conquer.generations=0", "search.conquer.population=1", "verdict.rivals={}")
+    command = ("run", tiny_config, "--work-dir", seeded, "--executor", "serial", "--quiet", "--cfg-options", *fast)
+    command += ("--warm-start",)
     ended = gp_search(*command, "mgd", "--warm-start", "cwd")
     assert ended.code == 0, ended.err
     with Store.open(seeded, readonly=True) as store:
@@ -84,3 +100,6 @@ def test_a_search_starts_from_another_run(
         births = {birth.text for birth in store.births() if birth.stage == "divide"}
     assert {f"1 * calibrated * {term.formula}" for term in finished.best.terms} <= births
     assert gp_search(*command[:2], "--warm-start", "mdg").code == 2
+    file.unlink()
+    again = gp_search(*command, "--warm-start", file, "--cfg-options", *fast)
+    assert (again.code, again.out) == (0, ended.out)

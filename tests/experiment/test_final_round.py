@@ -61,8 +61,8 @@ def test_leader_and_student_are_judged_whatever_it_takes() -> None:
     final = plan_final_round(config(iterations=400, share=0.001), niches=2)
     assert (final.places, len(final.seeds), final.iterations) == (1, 3, 100)
     assert final.reduced == (
-        "the final round has 100 iterations instead of 400, 3 seeds instead of 4, 1 formulas instead of 8, "
-        "to fit into 0% of the training"
+        "the final round has 100 iterations instead of 400, 3 seeds instead of 4, 1 formulas instead of 8: "
+        "1% of all training"
     )
 
 

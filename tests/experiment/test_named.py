@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ import pytest
 from detkds_gp.errors import ConfigError, FormulaError
 from detkds_gp.experiment import Listener, Outcome, load_config
 from detkds_gp.experiment.applies import check_applies, missing_knowledge, reason_against
+from detkds_gp.experiment.distiller_source import read_distiller
 from detkds_gp.experiment.named import named_distiller, named_distillers
+from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.warm_start import spelled_out, with_warm_start
 from detkds_gp.export import distiller_to_json
@@ -18,6 +22,8 @@ from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.zoo import ZOO
+from detkds_gp.store import Store
+from detkds_gp.store.events import NAMED
 
 FORMULA = "2 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
 
@@ -70,6 +76,18 @@ def test_a_work_directory_gives_its_winner_and_champions(finished: Outcome) -> N
     assert {d.text for d in found} == {finished.best.text, *champions}
 
 
+def test_a_work_directory_without_a_score_is_told(finished: Outcome, tmp_path: Path, tiny_config: Path) -> None:
+    started = shutil.copytree(finished.work_dir, tmp_path / "started")
+    with sqlite3.connect(started / "store.sqlite") as database:
+        database.execute("DELETE FROM scores")
+    for read in (
+        lambda: named_distillers(str(started), DETKDS, ZOO),
+        lambda: read_distiller(str(started), load_config(tiny_config)),
+    ):
+        with pytest.raises(ConfigError, match="started has no scored distiller yet; go on with its search"):
+            read()
+
+
 def test_what_does_not_apply_says_why(task: ProxyTask) -> None:
     reasons = {name: reason_against(entry, OMNI, task.pair) for name, entry in ZOO.items()}
     assert reasons["ld"].startswith("the pair does not share 'box_bins': ")
@@ -109,3 +127,29 @@ def test_a_warm_start_is_spelled_out_before_a_run_is_bound_to_it(
     assert spelled_out(found, task.primitive_set, task.pair, heard) == found
     with pytest.raises(ConfigError, match="did you mean 'zoo'"):
         spelled_out(with_warm_start(config, ["zo"]), task.primitive_set, task.pair, heard)
+
+
+def test_what_names_meant_at_the_first_start_stays(task: ProxyTask, tiny_config: Path, tmp_path: Path) -> None:
+    path, work_dir, heard = tmp_path / "other.json", tmp_path / "run", Heard()
+    path.write_text(json.dumps([FORMULA]))
+    rivals = {"published": "pkd", "alien": "l2(globe)", "bare": "l1(global)"}
+    config = with_warm_start(load_config(tiny_config, {"verdict.rivals": rivals}), [str(path), "cwd"])
+    first = in_formulas(config, task, work_dir, heard)
+    assert first.search.warm_start == (FORMULA, ZOO["cwd"].distiller(OMNI).text)
+    assert list(first.verdict.rivals) == ["published", "bare"]
+    with Store.open(work_dir) as store:
+        bind(store, {"config": first.identity()}, names(config))
+        bind(store, {"config": first.identity()}, names(config))
+        assert [event.detail for event in store.events(NAMED)] == [names(config)]
+
+    path.write_text(json.dumps(["1 * l1(global)"]))
+    again = in_formulas(config, task, work_dir, heard)
+    assert (again, list(again.verdict.rivals)) == (first, list(first.verdict.rivals))
+    path.unlink()
+    gone = config.model_copy(update={"zoo": "no_such_module:ZOO"})
+    assert names(in_formulas(gone, task, work_dir, heard)) == names(first)
+    assert names(in_formulas(first.model_copy(update={"zoo": gone.zoo}), task, work_dir, heard)) == names(first)
+    with pytest.raises(ConfigError, match=r"other\.json"):
+        in_formulas(with_warm_start(config, ["l2(global)"]), task, work_dir, heard)
+    with pytest.raises(ConfigError, match=r"other\.json"):
+        in_formulas(config, task, tmp_path / "another", heard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -160,6 +161,34 @@ def counted(x: Tensor) -> Tensor:
 def own_l2(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference, or none."""
     return (student - teacher).square().sum() / max(student.numel(), 1)
+
+
+DOTTED = '''
+import importlib
+import importlib.util
+import torch
+import torch.nn.functional
+import torch.nn.functional as tnf
+
+from detkds_gp.language import Map, transform
+
+
+@transform(Map, Map, shape="n c h w -> n c h w", latex="g(#1)")
+def bent(x: torch.Tensor) -> torch.Tensor:
+    """Bend twice, by names with dots."""
+    return torch.nn.functional.relu(x) + tnf.silu(x) * bool(importlib.util.find_spec("torch"))
+'''
+
+
+def test_names_with_dots_stay_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dotted_primitives.py").write_text(DOTTED)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = PrimitiveSet("OWN", [global_, import_module("dotted_primitives").bent, own_l2])
+    distiller = parse_distiller("own_l2(bent(global))", own)
+    text = str(export(distiller, own, "python"))
+    for line in ("import importlib.util", "import torch.nn.functional", "import torch.nn.functional as tnf"):
+        assert f"\n{line}\n" in text
+    compared(distiller.text, DistillationLoss(distiller, own), module_of(text).distillation_loss)
 
 
 def test_what_cannot_be_exported_is_told() -> None:

@@ -1,24 +1,31 @@
 from __future__ import annotations
 
+import re
+import shlex
 import sqlite3
+from html import unescape
 from pathlib import Path
 from statistics import fmean
 
 import pytest
+from typer.main import get_command
 
+from detkds_gp.cli.app import app
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment import Outcome
+from detkds_gp.experiment.named import named_distillers
 from detkds_gp.experiment.summary import opened
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
-from detkds_gp.report import Run, collect
+from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.figures import pareto_front, progress
 from detkds_gp.report.genealogy import genealogy
 from detkds_gp.report.outline import diversity, outline
 from detkds_gp.report.search_tables import losses, niches, rungs
 from detkds_gp.report.verdict import verdict
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
+from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINAL_HELD, FINAL_PLANNED
 
 
 def test_a_report_says_what_show_says(finished: Outcome) -> None:
@@ -58,6 +65,11 @@ def test_an_unfinished_run_is_read(made_run, tmp_path: Path) -> None:
     made_run.make_run(tmp_path, 20, judged=False)
     run = collect(tmp_path)
     assert run.state == "stopped"
+    with Store.open(tmp_path) as store:
+        assert collect(tmp_path).state == "running"
+        with store.extra():
+            store.record_event(EXPLAINING)
+        assert collect(tmp_path).state == "stopped"
     assert run.winner is not None
     assert run.winner.gain is None
     found = verdict(run)
@@ -116,9 +128,110 @@ def test_failures_are_counted_by_reason(run: Run) -> None:
     assert sum(row.asked for row in niches(run)) == len(run.answered)
 
 
+def test_what_was_not_trained_to_the_end_is_said_in_words(small: Path, tmp_path: Path) -> None:
+    copied(small, tmp_path)
+    stopped = collect(small).ranking[-1]
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        database.execute("UPDATE scores SET iterations = 50 WHERE distiller = ?", (stopped.text,))
+    with Store.open(tmp_path) as store:
+        store.record_screening("l2(one)", Screening("rejected:zero", "the loss is not zero (0.3 where it should be)"))
+        store.record_screening("l2(two)", Screening("rejected:zero", "the loss is not zero (0.7 where it should be)"))
+        store.record_screening("l2(three)", Screening("shape", "3 and 7"))
+        store.record_screening("l2(four)", Screening(fingerprint="f"))
+    run = collect(tmp_path)
+    rows = {row.reason: row for row in losses(run)}
+    assert rows["rejected:zero"].words == "not worth a training: the loss is not zero"
+    assert (rows["rejected:zero"].count, rows["rejected:zero"].example) == (2, "l2(one)")
+    assert rows["shape"].words == "tensors do not fit each other"
+    assert rows["rejected:rung"].words == "stopped on a rung: not among the best of its knowledge"
+    assert (rows["rejected:rung"].count, rows["rejected:rung"].example) == (1, stopped.text)
+    html = render_report(run, DETKDS)
+    assert "rejected:" not in html
+    for row in rows.values():
+        assert row.words in html
+
+
+def test_a_rival_that_wins_the_final_round_is_the_winner(made_run, tmp_path: Path) -> None:
+    work_dir = tmp_path / "a run"
+    made_run.make_run(work_dir, 20, judged=False)
+    leader = collect(work_dir).ranking[0]
+    rival = "2 * calibrated * l2(standardize_channel(global))"
+    lines = {leader.text: ("leader", leader.resolved, 0.4), rival: ("PKD", rival.replace("calibrated", "0.5"), 0.45)}
+    with Store.open(work_dir) as store:
+        plan = store.events(FINAL_PLANNED)[0].detail
+        finalists = [{"text": text, "role": role} for text, (role, _, _) in lines.items()]
+        held = {name: plan[name] for name in ("seeds", "iterations", "reduced")}
+        store.record_event(FINAL_HELD, finalists=finalists, **held)
+        for text, (_, resolved, ap) in lines.items():
+            for seed in plan["seeds"]:
+                assert collect(work_dir).winner.candidate.text == leader.text
+                trial = Trial(text, plan["iterations"], seed, test=True)
+                store.record_score(trial, Score(ap, ap - 0.1 * (text == rival)), resolved)  # chosen on selection
+    run = collect(work_dir)
+    with opened(work_dir) as summary:
+        told = summary.to_json()["best"]
+    assert run.winner is not None
+    assert run.winner.candidate.text == rival
+    assert run.winner.candidate.resolved == told["formula"]
+    assert list(run.winner.test_aps) == told["test_ap"]
+    html = render_report(run, DETKDS)
+    assert "won by <b>PKD</b>, a rival" in html
+    assert named_distillers(trained_with(html), DETKDS, {})[0].text == told["formula"]
+
+
+def trained_with(html: str) -> str:
+    """Return the distiller of the command that a report gives, as the command line understands it."""
+    (line,) = re.findall("<pre>(gp_search train .*?)</pre>", html)
+    _, name, *words = shlex.split(unescape(line))
+    command = get_command(app)
+    with command.commands[name].make_context(name, words) as context:
+        assert context.params["config"] == "made.py"
+        return context.params["distiller"]
+
+
+def test_a_run_that_has_not_finished_can_be_trained_with(made_run, tmp_path: Path) -> None:
+    made_run.make_run(tmp_path, 20, judged=False)
+    run = collect(tmp_path)
+    assert run.winner is not None
+    found = named_distillers(trained_with(render_report(run, DETKDS)), DETKDS, {})
+    assert found[0].text == run.winner.candidate.resolved
+
+
+def test_what_explains_a_winner_is_no_cost_of_the_run(small: Path, tmp_path: Path) -> None:
+    copied(small, tmp_path)
+    before = collect(tmp_path)
+    assert before.winner is not None
+    winner = before.winner.candidate.text
+    with Store.open(tmp_path) as store, store.extra():
+        store.record_event(EXPLAINING, winner=winner)
+        plan = store.events(FINAL_PLANNED)[0].detail
+        text = "1 * calibrated * l1(unit_space(global))"
+        store.record_scale("l1(unit_space(global))", Scale(2.0, wall_seconds=70.0))
+        store.record_score(Trial(text, plan["iterations"], plan["seeds"][0], test=True), Score(0.3, 0.3))
+        parts = [{"kind": "term", "removed": "x", "left": "", "distiller": one} for one in (text, winner)]
+        store.record_event(EXPLAINED, winner=winner, knock_outs=parts, pictures={})
+    run = collect(tmp_path)
+    assert (run.training_hours, run.hours) == (before.training_hours, before.hours)
+    assert run.explanation is not None
+    assert [row.pairs for row in run.explanation.knock_outs] in ([4, 1], [1, 4])
+
+
+def test_nothing_is_said_of_the_final_round_before_its_plan_is_recorded(tmp_path: Path, small: Path) -> None:
+    copied(small, tmp_path)
+    assert len(collect(tmp_path).references.alone_test) == 4
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        database.execute("DELETE FROM events WHERE kind IN (?, ?)", (FINAL_PLANNED, FINAL_HELD))
+        database.execute("UPDATE scores SET iterations = 100 WHERE test AND iterations > 0")
+    assert collect(tmp_path).references.alone_test == ()
+
+
+def copied(source: Path, target: Path) -> None:
+    with sqlite3.connect(source / "store.sqlite") as database, sqlite3.connect(target / "store.sqlite") as copy:
+        database.backup(copy)
+
+
 def test_rungs_are_told_apart_and_the_longest_decides(small: Path, tmp_path: Path) -> None:
-    with sqlite3.connect(small / "store.sqlite") as source, sqlite3.connect(tmp_path / "store.sqlite") as copy:
-        source.backup(copy)
+    copied(small, tmp_path)
     with Store.open(tmp_path) as store:
         before = collect(small)
         climbed = before.ranking[5:15]
@@ -128,8 +241,7 @@ def test_rungs_are_told_apart_and_the_longest_decides(small: Path, tmp_path: Pat
     first, second = rungs(run)
     assert (first.iterations, second.iterations, second.asked) == (100, 400, 10)
     assert second.agreement == pytest.approx(1.0)
-    assert run.winner is not None
-    assert run.winner.candidate.text == climbed[0].text
+    assert run.ranking[0].text == climbed[0].text
 
 
 def test_the_gap_is_the_share_of_the_way(run: Run) -> None:

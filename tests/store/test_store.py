@@ -1,3 +1,4 @@
+import math
 import os
 import sqlite3
 import subprocess
@@ -298,7 +299,7 @@ def test_check_reads_all_and_names_what_is_wrong(tmp_path):
     assert (report.problems, report.writer) == ((), None)
     assert report.rows["scores"] == 50
     sqlite(file, "UPDATE scores SET ap = 3 WHERE position = 7")
-    sqlite(file, "INSERT INTO events VALUES (1, 1.0, 'odd', '{not json')")
+    sqlite(file, "INSERT INTO events VALUES (1, 1.0, 'odd', '{not json', 0)")
     problems = check_store(tmp_path).problems
     assert [problem.split(":")[0] for problem in problems] == ["scores", "events"]
     assert not any("\n" in problem for problem in problems)
@@ -387,8 +388,48 @@ def test_foreign_database_is_left_alone(tmp_path, readonly):
 def test_other_schema_version_is_refused(tmp_path):
     file = filled(tmp_path)
     sqlite(file, "UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(StoreError, match="schema version 99, wanted 3; use the detkds_gp that"):
+    with pytest.raises(StoreError, match="schema version 99, wanted 4; use the detkds_gp that"):
         Store.open(tmp_path)
+
+
+def test_a_store_of_the_version_before_is_read_and_brought_up(tmp_path):
+    file = filled(tmp_path)
+    for table in ("scores", "scales", "events"):
+        sqlite(file, f"ALTER TABLE {table} DROP COLUMN extra")
+    sqlite(file, "UPDATE meta SET value = '3' WHERE name = 'schema_version'")
+    before = file.read_bytes()
+    with Store.open(tmp_path, readonly=True) as store:
+        assert store.costs().trainings == len(store.scores()) == 50
+        assert store.last_activity(math.inf) == store.scores()[-1].finished_at
+        assert (store.scales(), store.events()) == ([], [])
+    assert file.read_bytes() == before
+    for trainings in (50, 50):
+        with Store.open(tmp_path) as store:
+            with store.extra():
+                store.record_score(Trial("none", 200, 0), Score(0.5))
+            assert store.costs().trainings == trainings
+            assert [record.extra for record in store.scores()] == 50 * [False] + [True]
+
+
+def test_extra_answers_are_found_like_others_and_cost_the_search_nothing(tmp_path):
+    trial = Trial("l2(x)", 100, 0, test=True)
+    with Store.open(tmp_path) as store:
+        store.record_event("started")
+        store.record_score(trial, Score(0.5, 0.5, wall_seconds=3.0))
+        store.record_scale("l2(x)", Scale(2.0, wall_seconds=1.0))
+        before, last = store.costs(), store.last_activity(math.inf)
+        with store.extra():
+            store.record_score(trial, Score(0.5, 0.5, wall_seconds=3.0))  # paid by the search already
+            store.record_score(Trial("l1(x)", 100, 0, test=True), Score(0.4, 0.4, wall_seconds=500.0))
+            store.record_scale("l1(x)", Scale(2.0, wall_seconds=70.0))
+            store.record_event("explained")
+        assert (store.costs(), store.last_activity(math.inf)) == (before, last)
+        assert store.score(Trial("l1(x)", 100, 0, test=True)).ap == 0.4
+        assert [record.extra for record in store.scores()] == [False, True]
+        assert [record.extra for record in store.scales()] == [False, True]
+        assert [event.extra for event in store.events()] == [False, True]
+        store.record_event("finished")
+        assert not store.events()[-1].extra
 
 
 def test_missing_store_and_impossible_directory(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 
 from detkds_gp.experiment import load_config
 from detkds_gp.experiment.distiller_source import read_distiller
@@ -79,6 +80,51 @@ def test_a_training_goes_on_with_student_adapters_and_optimizer(folder: Path, tm
     ]
     assert all(torch.equal(a, b) for a, b in momentum)
     assert any(b.any() for _, b in momentum)
+
+
+MOMENTUM = 0.25
+EMA = {"type": "EMAHook", "momentum": MOMENTUM, "update_buffers": True, "strict_load": True, "priority": 49}
+
+
+@pytest.fixture(scope="module")
+def averaged(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full training of four steps whose student is averaged, as RTMDet's and YOLOX's configs ask."""
+    config = load_config(tiny_config, {**OPTIONS, "student.overrides": {"custom_hooks": [EMA]}})
+    folder = tmp_path_factory.mktemp("averaged") / "training"
+    run_full_training(FullTraining(config, read_distiller(FORMULA, config), folder), Listener())
+    return folder
+
+
+def test_of_an_averaged_student_the_average_is_written_and_no_teacher(averaged: Path) -> None:
+    before, after = (torch.load(averaged / f"iter_{number}.pth", weights_only=True) for number in (3, 4))
+    assert not [key for key in after["ema_state_dict"] if "teacher" in key]
+    student, running = torch.load(averaged / "student.pth", weights_only=True)["state_dict"], after["ema_state_dict"]
+    assert student.keys() == {key.removeprefix("module.student.") for key in running if "student" in key}
+    moved = 0
+    for key, value in student.items():
+        if value.is_floating_point():
+            raw, old = running[f"module.student.{key}"], before["state_dict"][key]
+            torch.testing.assert_close(value, (1 - MOMENTUM) * old + MOMENTUM * raw)
+            moved += not torch.equal(value, raw)
+    assert moved > len(student) / 4
+    assert all(torch.equal(value, student[key]) for key, value in after["state_dict"].items())
+
+
+def test_an_averaged_training_goes_on_with_weights_and_average(averaged: Path, tmp_path: Path) -> None:
+    before = torch.load(averaged / "iter_4.pth", weights_only=True)
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    (resumed / "last_checkpoint").write_text(str(averaged / "iter_4.pth"))
+    runner = trained(Config.fromfile(averaged / "config.py", import_custom_modules=False), resumed)
+    weights = runner.model.state_dict()
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
+    average = hook.ema_model.state_dict()
+    running = before["ema_state_dict"]
+    assert all(torch.equal(value, weights[key.removeprefix("module.")]) for key, value in running.items() if "." in key)
+    assert all(torch.equal(value, average[f"module.student.{key}"]) for key, value in before["state_dict"].items())
+    teacher = [key for key in weights if key.startswith("teacher.")]
+    assert teacher
+    assert all(torch.equal(weights[key], average[f"module.{key}"]) for key in teacher)
 
 
 @pytest.mark.slow

@@ -103,6 +103,22 @@ def test_options_come_last_and_a_given_rate_is_meant() -> None:
     assert not found.auto_scale_lr.enable
 
 
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        ({"optim_wrapper.clip_grad": {"max_norm": 10}}, False),
+        ({"optim_wrapper.optimizer.weight_decay": 0.01, "optim_wrapper.paramwise_cfg": {"norm_decay_mult": 0}}, False),
+        ({"optim_wrapper": {"clip_grad": {"max_norm": 10}}}, False),
+        ({"optim_wrapper.optimizer": {"lr": 0.5}}, True),
+        ({"optim_wrapper": {"_delete_": True, "type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.5}}}, True),
+    ],
+)
+def test_the_rate_is_scaled_unless_one_is_given(options: dict[str, Any], meant: bool) -> None:
+    found = made(batch_size=4, options=options)
+    assert found.auto_scale_lr.enable is not meant
+    assert (found.optim_wrapper.optimizer.lr == 0.5) is meant
+
+
 def test_what_does_not_fit_is_told() -> None:
     with pytest.raises(ConfigError, match="has no train_dataloader"):
         made(student=Config({"model": {"type": "RetinaNet"}}))

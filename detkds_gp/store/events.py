@@ -1,0 +1,39 @@
+"""What events are called; each kind says something that nothing else in the store does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detkds_gp.store.records import Event
+
+STARTED = "started"
+"""A session of the search begins: its config, command and machine."""
+
+NAMED = "named"
+"""What a config called its warm start and its rivals before they were formulas."""
+
+WORKED = "worked"
+"""How long workers were held and busy for a phase."""
+
+STOPPED = "stopped"
+"""A session ended early, and why."""
+
+FINISHED = "finished"
+"""Everything is searched and judged."""
+
+FINAL_PLANNED = "final round planned"
+"""The seeds, the length and the places of the final round."""
+
+FINAL_HELD = "final round"
+"""Who is judged in the final round, on which seeds and for how long."""
+
+EXPLAINING = "explaining"
+"""Extra trainings for an explanation begin."""
+
+EXPLAINED = "explained"
+"""Which parts of the winner were knocked out, and which pictures were painted."""
+
+
+def explaining(events: Sequence[Event]) -> bool:
+    """Return whether the last session explains the winner and has not said that it is done."""
+    return bool(events) and events[-1].kind == EXPLAINING
