@@ -75,8 +75,11 @@ def test_a_training_continued_from_a_rung_equals_one_that_starts_over(
 ) -> None:
     climbing = with_settings(replace(task, files=tmp_path), iterations=6, rungs=(2, 4), decay=decay)
     trials = [Trial(FORMULAS[2], iterations, 0) for iterations in (2, 4, 6)]
-    climbed = [ProxyTraining(climbing)(trial) for trial in trials]  # as if each were another process
-    assert len(list(climbing.rungs.glob("*.pt"))) == 2
+    climbed, waiting = [], []
+    for trial in trials:
+        climbed.append(ProxyTraining(climbing)(trial))  # as if each were another process
+        waiting.append(sorted(path.name.split("-")[1] for path in climbing.rungs.glob("*.pt")))
+    assert waiting == [["2.pt"], ["4.pt"], []]
     over = [ProxyTraining(replace(climbing, files=tmp_path / str(n)))(trial) for n, trial in enumerate(trials)]
     assert untimed(climbed) == untimed(over)
 

@@ -78,14 +78,14 @@ def rows_formulas(leaf: str, front: tuple) -> set[str]:
 
 
 def enumerate_from_kinds() -> set[str]:
-    """Every formula the set's kinds allow, breadth first; numbers as in `paper_formulas`."""
+    """Every formula that can be grown of the set, breadth first; numbers as in `paper_formulas`."""
     numbers = {
         **ATTENTION,
         **dict.fromkeys(("softmax_space", "softmax_channel", "softmax_row", "units"), 2),
     }
     formulas = set()
     for niche in DETKDS.niches:
-        declarations = list(DETKDS.niche(niche).declarations.values())
+        declarations = [d for d in DETKDS.niche(niche).declarations.values() if d.name not in DETKDS.known]
         fields = [d.name for d in declarations if d.result is RowField]
         found = [(d.name, d.result) for d in declarations if d.role == "input"]
         for text, kind in found:
