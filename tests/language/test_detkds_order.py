@@ -129,10 +129,14 @@ def test_a_wrong_order_is_refused(early, late):
         "kl(global)",
         "kl(softmax_space(relu(global), 1))",
         "l2(softmax_space(global, 1))",
-        "add(l1(global), l2(global))",
         "l2(unit_row(channel_gram(global)))",
     ],
 )
 def test_a_slot_is_filled_once(text):
     with pytest.raises(FormulaError):
         parse_tree(text, DETKDS)
+
+
+def test_sums_of_distances_can_be_written_and_are_never_grown():
+    assert parse_tree("add(l1(global), l2(global))", DETKDS)
+    assert "add" in DETKDS.known
