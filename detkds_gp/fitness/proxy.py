@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,17 +12,16 @@ from pathlib import Path
 import torch
 
 from detkds_gp.data.coco import CocoSplit
-from detkds_gp.detectors import BaseDetector, build_detector, finds_masks, inherit, make_batch
+from detkds_gp.detectors import BaseDetector, build_detector, inherit
 from detkds_gp.errors import DetectorError
+from detkds_gp.fitness.batches import Batches
 from detkds_gp.fitness.candidate import Aps, Candidate
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import keep_teacher
-from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.rungs import WaitingTrainings
 from detkds_gp.fitness.settings import ProxySettings
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.fitness.taught import Taught
 from detkds_gp.fitness.teacher import train_teacher
 from detkds_gp.fitness.weights import read_weights
 from detkds_gp.language import Distiller, parse_distiller
@@ -39,6 +38,8 @@ class ProxyTraining:
         task: what to train and on what.
 
     Attributes:
+        images: of the splits, by name.
+        batches: of a seed's plan.
         task_norms: by seed and place, the gradient that scales are held against, see `calibration.task_norm`.
     """
 
@@ -46,7 +47,7 @@ class ProxyTraining:
         self.task = task
         self.task_norms: dict[tuple[int, tuple[str, ...]], float] = {}
         self.images = _within_limit(task.splits, task.settings)
-        self._taught = Taught(task, lambda: self.teacher)
+        self.batches = Batches(task, self.images["train"], lambda: self.teacher)
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, BaseDetector] = {}
         self._teacher: BaseDetector | None = None
@@ -205,26 +206,6 @@ class ProxyTraining:
     def _asked(self, loss: DistillationLoss | None) -> BaseDetector | None:
         """Return the teacher if a loss asks it at every step about what the student says."""
         return self.teacher if loss is not None and self.task.pair.live(loss.sources.values()) else None
-
-    def batches(self, seed: int, *models: DistilledDetector, begin: int = 0) -> Iterator[Batch]:
-        """Yield the batches of a seed's plan without end, with what the models need of the teacher.
-
-        Args:
-            seed: of the plan.
-            models: that are trained on the batches.
-            begin: how many steps of a candidate's training are passed over.
-
-        Raises:
-            StoreError: if the kept teacher outputs cannot be read.
-            DataError: if the student learns masks, and an object has none that can be drawn.
-        """
-        images, masks = self.images["train"], any(finds_masks(model.student) for model in models)
-        pairings = [model.pairing for model in models if model.pairing is not None]
-        names = list(dict.fromkeys(name for pairing in pairings for name in pairing.kept))
-        drawn = plan(len(images), self.task.settings.batch_size, seed)
-        for indices, flips in islice(drawn, self.task.skipped + begin, None):
-            batch = make_batch([images[index] for index in indices], flips, masks=masks)
-            yield batch, self._taught(indices, flips, batch, names) if pairings else None
 
     def evaluate(self, detector: BaseDetector, split: str) -> float:
         """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1], of the settings' metric.

@@ -96,9 +96,9 @@ class Training:
         with torch.autocast(self._device, torch.bfloat16, enabled=self._settings.autocast == "bfloat16"):
             losses = self.model.losses(batch, teacher)
         total, values = self.model.parse_losses(losses)
-        task = _task_loss(values)
+        summed, task = _read(total, values)
         self._first = self._first or task
-        _check(total.item(), task, self._first, self.iteration)
+        _check(summed, task, self._first, self.iteration)
         self._wrapper.update_params(total)
         self.iteration += 1
 
@@ -162,9 +162,11 @@ def train(
     training.check_weights()
 
 
-def _task_loss(values: Mapping[str, Tensor]) -> float:
-    own = (name for name in values if "loss" in name and name != "loss" and "distill" not in name)
-    return sum(values[name].item() for name in own)
+def _read(total: Tensor, values: Mapping[str, Tensor]) -> tuple[float, float]:
+    """Return the loss and the student's own part of it; a GPU is waited for once."""
+    own = [value for name, value in values.items() if "loss" in name and name != "loss" and "distill" not in name]
+    loss, *parts = torch.stack([total.detach(), *own]).tolist()
+    return loss, sum(parts)
 
 
 def _check(total: float, task: float, first: float, iteration: int) -> None:
