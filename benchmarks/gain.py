@@ -49,7 +49,8 @@ def main() -> None:
         outcome = Experiment.from_config(arguments.config, arguments.work_dir or f"{folder}/run", **options).run()
     figures = {
         "config": arguments.config,
-        **{key: outcome.summary[key] for key in ("teacher", "baseline", "best", "niches", "counts")},
+        **{key: outcome.summary[key] for key in ("teacher", "baseline", "best", "niches", "final", "counts")},
+        "screening": outcome.summary["screening"],
         "minutes": round(outcome.summary["wall_seconds"]["since_start"] / 60, 2),
         "machine": f"{platform.machine()} {platform.processor()}, {options.get('execution.workers', 2)} workers",
         "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv", "detkds_gp")},

@@ -3,9 +3,11 @@
 For each pair and each of the two grammars 2,000 random formulas, grown as the search grows them: how many are of
 known text, the same loss as another, or rejected by which check; and the milliseconds of one core that a formula takes.
 Then pairs of a formula and a mutant of it, 5,000 in all: those that are merged are compared by their full gradients
-at probes that no fingerprint has seen (other images, other distances from the teacher).
+at probes that no fingerprint has seen (other images, other distances from the teacher). Ten merged pairs of the
+quickstart's detectors are trained, beside the student alone on five seeds.
 
-    python benchmarks/screening.py [--quick] [--formulas 2000] [--pairs 5000] [--bccd FOLDER] [--iterations 60] [--save]
+    python benchmarks/screening.py [--quick] [--formulas 2000] [--pairs 5000] [--bccd FOLDER] [--iterations 60]
+        [--trained 10] [--save]
 
 BCCD is measured where its folder is found. ``--save`` writes ``benchmarks/results/screening.json``. The last line
 printed is one JSON object.
@@ -17,13 +19,16 @@ import argparse
 import json
 import platform
 import random
+import shlex
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median, quantiles, stdev
 from typing import Any
 
 import torch
@@ -32,10 +37,10 @@ from torch import Tensor
 from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
-from detkds_gp.fitness.calibration import write_probe
-from detkds_gp.language import PrimitiveSet, Term, make_term, ramped_half_and_half
+from detkds_gp.fitness.calibration import measure_scale, write_probe
+from detkds_gp.language import NONE, PrimitiveSet, Term, make_distiller, make_term, ramped_half_and_half
 from detkds_gp.losses.screening import Fingerprint, Probe, Probes, Screen
-from detkds_gp.score import Screening
+from detkds_gp.score import Screening, Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.search.divide import MUTATIONS
 
@@ -164,6 +169,49 @@ def false_merges(task: ProxyTask, screen: Screen, count: int) -> dict[str, Any]:
     return {"pairs": count, "merged": len(gaps), "false": false, "largest_gap": max(gaps or [0.0])}
 
 
+def merged_pairs(screen: Screen, grammar: PrimitiveSet, count: int) -> Iterator[tuple[Term, Term]]:
+    """Draw pairs of a formula and a mutant of it until so many are merged."""
+    losses, rng, found = Losses(screen), random.Random(2), set[str]()
+    supply = grown(grammar, rng)
+    while len(found) < count:
+        one = next(supply)
+        other = mutant(one, grammar, rng)
+        prints = [losses.screened(term).fingerprint for term in (one, other)]
+        if one.formula != other.formula and one.formula not in found and all(prints):
+            first, second = map(Fingerprint.parse, prints)
+            if first.same(second):
+                found.add(one.formula)
+                yield one, other
+
+
+def trained(count: int, options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train merged pairs of the quickstart, each at its own scale, and the student alone on five seeds."""
+    task = task_of("quickstart", "OMNI", options, folder)
+    proxy, grammar = ProxyTraining(task), task.primitive_set
+    length = task.settings.iterations
+
+    def ap(text: str, seed: int = 0) -> float:
+        score = proxy(Trial(text, length, seed))
+        if score.ap is None:
+            raise SystemExit(f"{text} fails to train: {score.failure}, {score.detail}")
+        return score.ap
+
+    def scaled(term: Term) -> str:
+        scale = measure_scale(proxy, term.formula, seed=0)
+        if scale.value is None:
+            raise SystemExit(f"{term.formula} has no scale: {scale.failure}, {scale.detail}")
+        return make_distiller([replace(term, weight=1.0, scale=scale.value)], grammar).text
+
+    alone = [ap(NONE, seed) for seed in range(5)]
+    pairs = []
+    for pair in merged_pairs(Screen(probes_of(proxy, 0), grammar), grammar, count):
+        texts = [scaled(term) for term in pair]
+        pairs.append({"pair": texts, "ap": [ap(text) for text in texts]})
+        print(f"  trained: {pairs[-1]}", flush=True)
+    apart = [abs(pair["ap"][0] - pair["ap"][1]) for pair in pairs]
+    return {"alone": alone, "spread": stdev(alone), "largest_difference": max(apart), "pairs": pairs}
+
+
 def measure(name: str, options: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for primitive_set in SETS:
@@ -182,21 +230,21 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5000)
     parser.add_argument("--bccd", type=Path, help="folder of the data set")
     parser.add_argument("--iterations", type=int, default=60, help="training of the students that speak")
+    parser.add_argument("--trained", type=int, default=10, help="merged pairs that are trained")
     parser.add_argument("--quick", action="store_true", help="a check in a minute, no measurement")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.formulas, arguments.pairs, arguments.iterations = 100, 60, 2
+        arguments.formulas, arguments.pairs, arguments.iterations, arguments.trained = 100, 60, 2, 1
     torch.set_num_threads(1)
     bccd = next((f for f in (arguments.bccd, *BCCD) if f is not None and f.is_dir()), None)
     steps = {"proxy.calibration_iterations": arguments.iterations, "teacher.train.iterations": 3 * arguments.iterations}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        results = {
-            "digits": measure(
-                "tiny/retinanet", {**steps, "data.digits.root": str(folder / "digits")}, folder, arguments
-            )
-        }
+        digits = {"data.digits.root": str(folder / "digits")}
+        results = {"digits": measure("tiny/retinanet", {**steps, **digits}, folder, arguments)}
+        scenes = {"data.digits.root": str(folder / "quickstart-digits")}
+        pairs = trained(arguments.trained, {**scenes, **(steps if arguments.quick else {})}, folder)
         if bccd is not None:
             results["bccd"] = measure("bccd", {**steps, "data.root": str(bccd)}, folder, arguments)
     merges = [result["OMNI"]["merges"] for result in results.values()]
@@ -207,7 +255,9 @@ def main() -> None:
         "iterations": arguments.iterations,
         "versions": {name: version(name) for name in ("detkds_gp", "torch", "mmdet")},
         "machine": platform.machine(),
+        "command": shlex.join(["python", *sys.argv]),
         "results": results,
+        "trained": pairs,
     }
     if arguments.save:
         RESULTS.write_text(json.dumps(report, indent=1) + "\n")
