@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment import ExperimentConfig, Listener
+from detkds_gp.experiment.answers import Asked
 from detkds_gp.experiment.final_round import LENGTHENED, Finalist, FinalRound, to_json
-from detkds_gp.experiment.searching import Asked, run_generations
+from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steering import Decision
 from detkds_gp.language import NONE, load_primitive_set
 from detkds_gp.score import Score, Trial

@@ -18,6 +18,12 @@ from detkds_gp.language import Distiller
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 
+Asked = Sequence[tuple[Trial, Distiller, str]]
+"""Questions: the trial, its distiller, its niche."""
+
+Scored = Callable[[str, Asked], list[Score]]
+"""Answers the questions of a phase, in the order asked."""
+
 _SHOWN = 16
 """Waiting distillers that a listener is told of."""
 
@@ -69,7 +75,7 @@ class Answers:
     def scores(
         self,
         name: str,
-        asked: Sequence[tuple[Trial, Distiller, str]],
+        asked: Asked,
         heard: Callable[[], None] = lambda: None,
     ) -> list[Score]:
         """Return the score of every trial, in the order asked.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.halving import climbers
+from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.steering import End
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.search import SearchSettings

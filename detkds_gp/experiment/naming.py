@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.final_round import with_rivals
 from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.rivals import with_rivals
 from detkds_gp.experiment.warm_start import spelled_out, starting_from
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.store import FILE_NAME, Store

@@ -9,8 +9,8 @@ from typing import Any
 
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, session_seconds
-from detkds_gp.experiment.halving import climbers
 from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.screening import screening_counts
 from detkds_gp.experiment.verdict import Verdict
 from detkds_gp.fitness import ProxySettings

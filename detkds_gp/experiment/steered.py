@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.answers import Answers, Asked, Scored
 from detkds_gp.experiment.budget import Budget, Meter, Outlook, check_budget
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.inbox import Inbox
 from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.searching import Asked, Scored
 from detkds_gp.experiment.steering import Decision, Steering
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.score import Score

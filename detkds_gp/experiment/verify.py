@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.experiment.answers import Asked
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
 from detkds_gp.experiment.screening import Screener, UnheardError, unheard
-from detkds_gp.experiment.searching import Asked
 from detkds_gp.experiment.steering import recorded_decision
 from detkds_gp.experiment.summary import Summary, opened
 from detkds_gp.fitness import ScreeningSettings

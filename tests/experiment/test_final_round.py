@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
-from detkds_gp.experiment.final_round import finalists, plan_final_round, with_rivals
-from detkds_gp.language import parse_distiller
-from detkds_gp.primitives import DETKDS
+from detkds_gp.experiment.final_round import finalists, plan_final_round
 
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 
@@ -22,7 +20,7 @@ def config(**verdict: Any) -> ExperimentConfig:
             "teacher": {"config": RETINANET, "train": {"iterations": 700}},
             "data": {"digits": {"root": "digits"}},
             "proxy": {"iterations": 100},
-            "search": {"divide": sizes, "conquer": {**sizes, "population": 20, "generations": 1}, "divide_weight": 2.0},
+            "search": {"divide": sizes, "conquer": {**sizes, "population": 20, "generations": 1}},
             "verdict": verdict,
         }
     )
@@ -68,25 +66,6 @@ def test_leader_and_student_are_judged_whatever_it_takes() -> None:
 
 def test_a_verdict_shorter_than_the_proxy_stays_as_it_is() -> None:
     assert plan_final_round(config(iterations=50), 2).iterations == 50
-
-
-def test_rivals_take_the_weight_at_which_formulas_are_compared() -> None:
-    said: list[str] = []
-    asked = {"zoo": "pkd", "bare": "l2(global)", "weighed": "7 * l1(global)", "alien": "l2(globe)"}
-    found = with_rivals(config(rivals=asked), DETKDS, said.append).verdict.rivals
-    assert found == {
-        "zoo": "2 * calibrated * l2(standardize_channel(global))",
-        "bare": "2 * calibrated * l2(global)",
-        "weighed": parse_distiller("7 * l1(global)", DETKDS).text,
-    }
-    assert len(said) == 1
-    assert said[0].startswith("no rival: alien (")
-
-
-def test_the_default_rivals_are_formulas_of_the_shipped_set() -> None:
-    said: list[str] = []
-    assert list(with_rivals(config(), DETKDS, said.append).verdict.rivals) == ["mimic", "PKD", "CWD", "logits"]
-    assert said == []
 
 
 def test_everyone_is_judged_once_in_the_order_of_importance() -> None:
