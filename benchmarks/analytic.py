@@ -24,8 +24,7 @@ import numpy as np
 
 from detkds_gp.execution import Executor
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
-from detkds_gp.experiment.packing import ALONE, Packing
-from detkds_gp.experiment.workers import make_executor
+from detkds_gp.experiment.answers import ALONE, Packing, make_executor
 from detkds_gp.fitness import ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint

@@ -10,7 +10,7 @@ from typing import Any
 
 from detkds_gp.experiment import ExperimentConfig, Listener
 from detkds_gp.experiment.answers import Asked
-from detkds_gp.experiment.final_round import LENGTHENED, Finalist, FinalRound, to_json
+from detkds_gp.experiment.results.final_round import LENGTHENED, Finalist, FinalRound, to_json
 from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steering import Decision
 from detkds_gp.language import NONE, load_primitive_set

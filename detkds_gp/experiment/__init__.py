@@ -3,6 +3,6 @@
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.experiment import Experiment, Outcome
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.summary import Summary
+from detkds_gp.experiment.results import Summary
 
 __all__ = ["Experiment", "ExperimentConfig", "Listener", "Outcome", "Summary", "load_config"]

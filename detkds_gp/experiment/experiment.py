@@ -15,25 +15,19 @@ from deap import tools
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.execution import Executor
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.answers import Answers, Interrupt, Packing, Screener, Stopped, make_executor, pack_size
 from detkds_gp.experiment.config import ExperimentConfig, load_config
-from detkds_gp.experiment.explain import Explaining, Explanation
-from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json
+from detkds_gp.experiment.explanation import Explaining, Explanation
 from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.halving import climbing
-from detkds_gp.experiment.inbox import Inbox
-from detkds_gp.experiment.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
-from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.screening import Screener
+from detkds_gp.experiment.results import Ranked, Summary
+from detkds_gp.experiment.results.final_round import FinalRound, finalists, plan_final_round, to_json
 from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steered import Steered
-from detkds_gp.experiment.steering import Decision
-from detkds_gp.experiment.summary import Ranked, Summary
-from detkds_gp.experiment.workers import make_executor
+from detkds_gp.experiment.steering import Decision, Inbox, Steered
 from detkds_gp.export import write_export
 from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller

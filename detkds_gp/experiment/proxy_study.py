@@ -14,16 +14,12 @@ from typing import Any
 from deap import gp
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.answers import Answers, Interrupt, Packing, Screener, make_executor, pack_size
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.groundwork import Groundwork
-from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
-from detkds_gp.experiment.packing import Packing, pack_size
 from detkds_gp.experiment.prepare import Materials, gather, prepare
-from detkds_gp.experiment.screening import Screener
-from detkds_gp.experiment.workers import make_executor
 from detkds_gp.fitness import ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, make_term, parse_distiller
 from detkds_gp.ranking import Row, Table
