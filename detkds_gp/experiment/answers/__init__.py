@@ -2,12 +2,11 @@
 
 from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
 from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
-from detkds_gp.experiment.answers.packing import ALONE, Packing, pack_size
+from detkds_gp.experiment.answers.packing import Packing, pack_size
 from detkds_gp.experiment.answers.screening import Screener, UnheardError, screening_counts, unheard
 from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
-    "ALONE",
     "Answers",
     "Asked",
     "Interrupt",

@@ -5,7 +5,7 @@ Files and other runs change, and the zoo may go: what they meant when the work d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def in_formulas(config: ExperimentConfig, task: ProxyTask, work_dir: Path, liste
     return config.model_copy(update={"verdict": config.verdict.model_copy(update={"rivals": rivals})})
 
 
-def bind(store: Store, fingerprint: dict[str, Any], given: dict[str, Any]) -> None:
+def bind(store: Store, fingerprint: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Bind a store to a search, or compare, and record by which names its formulas were called.
 
     Raises:

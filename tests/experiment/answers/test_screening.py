@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.execution import SerialExecutor
 from detkds_gp.experiment.answers import Screener, UnheardError, screening_counts, unheard
 from detkds_gp.experiment.config import parse_config
 from detkds_gp.experiment.verify import verify
@@ -116,7 +115,6 @@ def run(work_dir: Path, **options: Any) -> Any:
     experiment = analytic.make_experiment(
         work_dir, analytic.Analytic(0.0), **{"execution": {"executor": "serial"}, **options}
     )
-    experiment._executor = lambda task: SerialExecutor(experiment.worker)
     return experiment.run()
 
 

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.execution import SerialExecutor
 from detkds_gp.experiment import Listener
 from detkds_gp.experiment.answers import Stopped
 from detkds_gp.experiment.steering import Inbox, read_status
@@ -60,7 +59,6 @@ class Hooked(Listener):
 
 def run(work_dir: Path, listener: Listener | None = None, seconds: float = 0.0, **options: Any) -> Any:
     experiment = analytic.make_experiment(work_dir, analytic.Analytic(seconds), **{"execution": SERIAL, **options})
-    experiment._executor = lambda task: SerialExecutor(experiment.worker)
     return experiment.run(listener)
 
 
@@ -284,7 +282,6 @@ def test_the_grace_period_ends_and_a_second_signal_ends_at_once(tmp_path: Path) 
 
 def test_what_explains_a_winner_is_charged_to_nobody(tmp_path: Path) -> None:
     experiment = analytic.make_experiment(tmp_path, analytic.Analytic(0.0), execution=SERIAL, budget="400")
-    experiment._executor = lambda task: SerialExecutor(experiment.worker)
     experiment.run()
     before, asked = read_status(tmp_path), trainings(tmp_path)
     with Store.open(tmp_path, readonly=True) as store:
