@@ -1,4 +1,4 @@
-"""Config, run loop and verdict: what ties the rooms together."""
+"""Config, run loop and verdict: what ties the rooms together; read `experiment.py` first."""
 
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.experiment import Experiment, Outcome

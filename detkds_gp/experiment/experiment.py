@@ -20,8 +20,7 @@ from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.results import Ranked, Summary
-from detkds_gp.experiment.results.final_round import FinalRound, finalists, plan_final_round, to_json
+from detkds_gp.experiment.results import FinalRound, Ranked, Summary, finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steering import Decision, Inbox, Steered
 from detkds_gp.experiment.workplace import Workplace
@@ -195,7 +194,7 @@ class _Run:
         if not self.store.events(FINAL_HELD):
             champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
             chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)
-            self.store.record_event(FINAL_HELD, **to_json(final, chosen))
+            self.store.record_event(FINAL_HELD, **final.to_json(chosen))
         verdict = self.summary.verdict
         asked = [
             (trial, known[finalist.text], "final")

@@ -34,6 +34,15 @@ class FinalRound:
         """The trainings of formulas; the student alone comes on top."""
         return self.places * len(self.seeds)
 
+    def to_json(self, chosen: Sequence[Finalist]) -> dict[str, Any]:
+        """Return what is recorded when it begins: how it is held, and who is judged."""
+        return {
+            "seeds": list(self.seeds),
+            "iterations": self.iterations,
+            "reduced": self.reduced,
+            "finalists": [vars(finalist) for finalist in chosen],
+        }
+
 
 def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     """Fit the final round into its share of all planned training steps.
@@ -117,13 +126,3 @@ def finalists(
     for finalist in invited():
         chosen.setdefault(finalist.text, finalist)
     return list(chosen.values())[:places]
-
-
-def to_json(final: FinalRound, chosen: Sequence[Finalist]) -> dict[str, Any]:
-    """Return what is recorded of a final round."""
-    return {
-        "seeds": list(final.seeds),
-        "iterations": final.iterations,
-        "reduced": final.reduced,
-        "finalists": [vars(finalist) for finalist in chosen],
-    }
