@@ -4,4 +4,4 @@ from detkds_gp.experiment.results.final_round import FinalRound, finalists, plan
 from detkds_gp.experiment.results.summary import TEACHER, Ranked, Summary, opened
 from detkds_gp.experiment.results.verdict import Verdict
 
-__all__ = ["FinalRound", "Ranked", "Summary", "TEACHER", "Verdict", "opened", "finalists", "plan_final_round"]
+__all__ = ["TEACHER", "FinalRound", "Ranked", "Summary", "Verdict", "finalists", "opened", "plan_final_round"]
