@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from detkds_gp.execution import Executor
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
-from detkds_gp.experiment.packing import ALONE, Packing
-from detkds_gp.experiment.workers import make_executor
+from detkds_gp.experiment.answers.packing import ALONE
+from detkds_gp.experiment.naming import names
+from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.fitness import ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
@@ -124,21 +124,17 @@ class AnalyticExperiment(Experiment):
 
     worker: Analytic
 
-    def _gathered(self, listener: Listener) -> Any:
+    def _workplace(self, listener: Listener) -> tuple[Workplace, list[str]]:
         dropped = [
             name
             for name, d in DETKDS.declarations.items()
             if d.role == "input" and d.result.sided and d.niche not in KNOWLEDGE
         ]
         here = Path(__file__)
+        task: Any = Task(DETKDS.without(*dropped), here, here)
         fingerprint = {"config": self.config.identity(), "primitive_set": DETKDS.fingerprint()}
-        return Task(DETKDS.without(*dropped), here, here), fingerprint, dropped
-
-    def _packing(self, task: Any) -> Packing:
-        return ALONE
-
-    def _executor(self, task: Any) -> Executor:
-        return make_executor(self.config, self.worker, task.primitive_set)
+        called = names(self.config)
+        return Workplace(self.config, self.work_dir, task, self.worker, ALONE, fingerprint, called, listener), dropped
 
 
 def make_experiment(work_dir: Path, worker: Analytic, generations: int = 3, **options: Any) -> AnalyticExperiment:

@@ -26,9 +26,9 @@ from typing import Any
 
 from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.halving import survivors
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.proxy_study import Study, run_study
+from detkds_gp.experiment.rungs import survivors
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.ranking import Table
 from detkds_gp.score import Trial

@@ -27,8 +27,8 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener, load_config
-from detkds_gp.experiment.applies import reason_against
 from detkds_gp.experiment.full_training import share_of_gap
+from detkds_gp.experiment.naming import reason_against
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE, load_primitive_set, load_zoo

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.summary import opened
+from detkds_gp.experiment.results import opened
 from detkds_gp.report import collect
 from detkds_gp.report.guidance import Guidance, guide
 

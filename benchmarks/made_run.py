@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.final_round import LENGTHENED, Finalist, FinalRound, to_json
-from detkds_gp.experiment.searching import Asked, run_generations
+from detkds_gp.experiment.answers import Asked
+from detkds_gp.experiment.results.final_round import LENGTHENED, Finalist, FinalRound
+from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steering import Decision
 from detkds_gp.language import NONE, load_primitive_set
 from detkds_gp.score import Score, Trial
@@ -81,7 +82,7 @@ def make_run(
         run_generations(search, store, _trial(config), _scored(store), lambda *_: Decision(), Listener())
         if judged and search.best is not None:
             leader = Finalist(search.best.distiller.text, "leader")
-            store.record_event(FINAL_HELD, **to_json(final, [leader]))
+            store.record_event(FINAL_HELD, **final.to_json([leader]))
             _judge(store, final, leader.text)
             store.record_event(FINISHED)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from detkds_gp.data.coco import load_split
 from detkds_gp.errors import UserError
 from detkds_gp.experiment import ExperimentConfig, load_config
-from detkds_gp.experiment.budget import Budget
-from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.experiment.steering import Inbox
+from detkds_gp.experiment.steering.budget import Budget
 from detkds_gp.language import distiller_from_json, parse_distiller
 from detkds_gp.primitives import OMNI
 

@@ -63,7 +63,7 @@ def run(
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.tables import print_result
     from detkds_gp.experiment import Experiment, load_config
-    from detkds_gp.experiment.warm_start import with_warm_start
+    from detkds_gp.experiment.naming import with_warm_start
 
     given = {"execution.executor": executor, "execution.workers": workers, "budget": budget}
     options = parse_options(cfg_options or []) | {key: value for key, value in given.items() if value is not None}
@@ -145,7 +145,7 @@ def check(
     from detkds_gp.cli.pair_tables import print_pair
     from detkds_gp.cli.tables import print_json
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.check import check_experiment, missing_knowledge
+    from detkds_gp.experiment.checks import check_experiment, missing_knowledge
 
     settings = load_config(config, parse_options(cfg_options or []))
     report = check_experiment(settings, random_weights=random_weights)
@@ -163,7 +163,7 @@ def check(
 
 
 def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-untyped-def]
-    from detkds_gp.experiment.summary import opened
+    from detkds_gp.experiment.results import opened
 
     return opened(work_dir, primitive_set)
 

@@ -109,9 +109,8 @@ def write_mmdet_config(source: str, config: str | None, options: Mapping[str, An
         raise ConfigError(MMDET_TAKES)
     check_environment()
     from detkds_gp.experiment import Listener, load_config
-    from detkds_gp.experiment.distiller_source import read_distiller
-    from detkds_gp.experiment.full_training import FullTraining
-    from detkds_gp.experiment.training_recipe import prepared_configs
+    from detkds_gp.experiment.full_training import FullTraining, prepared_configs
+    from detkds_gp.experiment.naming import read_distiller
 
     settings = load_config(config, options)
     asked = FullTraining(settings, read_distiller(source, settings), output.with_suffix(""))
@@ -122,7 +121,7 @@ def write_mmdet_config(source: str, config: str | None, options: Mapping[str, An
 
 def _panels(source: str, ranks: Sequence[int], names: Grammar) -> Iterator[Panel]:
     """Yield the ranked distillers of a work directory, or the one that a name of the zoo or a formula says."""
-    from detkds_gp.experiment.named import named_distiller
+    from detkds_gp.experiment.naming import named_distiller
     from detkds_gp.export import Panel
     from detkds_gp.language import NONE, load_primitive_set, load_zoo
 
@@ -136,7 +135,7 @@ def _panels(source: str, ranks: Sequence[int], names: Grammar) -> Iterator[Panel
 
 def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:
     from detkds_gp.errors import ConfigError
-    from detkds_gp.experiment.summary import opened
+    from detkds_gp.experiment.results import opened
     from detkds_gp.export import Panel
 
     with opened(work_dir, primitive_set) as summary:

@@ -26,7 +26,7 @@ def init(
         raise ConfigError(f"{output} is there already; give another file with -o")
     check_environment()
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.starter import Pair, data_in, starter_config, this_machine
+    from detkds_gp.experiment.config.starter import Pair, data_in, starter_config, this_machine
 
     found = data_in(data, output.parent / f"{output.stem}-data")
     pair = Pair(student, teacher, teacher_checkpoint, scratch)

@@ -44,7 +44,7 @@ def _on_a_pair(
 
     check_environment()
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.lint import lint_experiment
+    from detkds_gp.experiment.checks import lint_experiment
 
     named = {} if primitive_set is None else {"primitive_set": primitive_set}
     settings = load_config(config, parse_options(cfg_options) | named)

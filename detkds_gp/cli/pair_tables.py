@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.check import Offer, PairReport
+from detkds_gp.experiment.checks import Offer, PairReport
 
 
 def print_pair(console: Console, report: PairReport) -> None:

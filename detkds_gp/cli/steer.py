@@ -24,7 +24,7 @@ def status(
 ) -> None:
     """Show how a run stands, while it goes on."""
     from detkds_gp.cli.tables import print_json
-    from detkds_gp.experiment.status import read_status
+    from detkds_gp.experiment.steering import read_status
 
     while True:
         told = read_status(work_dir)
@@ -70,7 +70,7 @@ def stop(
 ) -> None:
     """Stop a run in order: what is at work is finished, and the same command continues."""
     from detkds_gp.errors import StoreError
-    from detkds_gp.experiment.inbox import Inbox
+    from detkds_gp.experiment.steering import Inbox
     from detkds_gp.store import writer_of
 
     writer = writer_of(work_dir)
@@ -87,8 +87,8 @@ def inject(
     primitive_set: SetName = None,
 ) -> None:
     """Let a formula join the next generation of a run."""
-    from detkds_gp.experiment.inbox import Inbox
-    from detkds_gp.experiment.summary import opened
+    from detkds_gp.experiment.results import opened
+    from detkds_gp.experiment.steering import Inbox
     from detkds_gp.language import parse_distiller
     from detkds_gp.store import writer_of
 

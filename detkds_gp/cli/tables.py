@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.summary import Ranked
+from detkds_gp.experiment.results import Ranked
 from detkds_gp.gain import paired_gain
 
 

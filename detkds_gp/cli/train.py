@@ -33,8 +33,8 @@ def train(
     from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.training_table import print_training
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.distiller_source import read_distiller
     from detkds_gp.experiment.full_training import FullTraining, baseline_of, run_full_training
+    from detkds_gp.experiment.naming import read_distiller
     from detkds_gp.training import start_processes
 
     options = parse_options(cfg_options or [])

@@ -13,7 +13,7 @@ from rich.table import Table
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 
 if TYPE_CHECKING:
-    from detkds_gp.experiment.zoo_check import Entry
+    from detkds_gp.experiment.checks import Entry
 
 
 def zoo(
@@ -26,7 +26,7 @@ def zoo(
 ) -> None:
     """List published distillers; with a config, which apply to its pair and what their weights come to."""
     from detkds_gp.cli.tables import print_json
-    from detkds_gp.experiment.zoo_check import check_zoo, list_zoo
+    from detkds_gp.experiment.checks import check_zoo, list_zoo
 
     entries = list_zoo()
     if config is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +13,19 @@ from deap import tools
 
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import DetectorError, UserError
-from detkds_gp.execution import Executor
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped
 from detkds_gp.experiment.config import ExperimentConfig, load_config
-from detkds_gp.experiment.explain import Explaining, Explanation
-from detkds_gp.experiment.final_round import FinalRound, finalists, plan_final_round, to_json
-from detkds_gp.experiment.groundwork import Groundwork
+from detkds_gp.experiment.explanation import Explaining, Explanation
 from detkds_gp.experiment.halving import climbing
-from detkds_gp.experiment.inbox import Inbox
-from detkds_gp.experiment.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.naming import bind, in_formulas, names
-from detkds_gp.experiment.packing import Packing, pack_size
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.screening import Screener
+from detkds_gp.experiment.results import FinalRound, Ranked, Summary, finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steered import Steered
-from detkds_gp.experiment.steering import Decision
-from detkds_gp.experiment.summary import Ranked, Summary
-from detkds_gp.experiment.workers import make_executor
+from detkds_gp.experiment.steering import Decision, Inbox, Steered
+from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.export import write_export
-from detkds_gp.fitness import ProxyTask, ProxyWorker
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.score import Trial
 from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
@@ -109,22 +97,15 @@ class Experiment:
             UserError: a mistake in config, data, detectors or work directory, in one line.
             Stopped: a signal or ``gp_search stop`` asked for an end; the same call continues.
         """
-        listener = listener or Listener()
-        given = names(self.config)
-        task, fingerprint, dropped = self._gathered(listener)
+        workplace, dropped = self._workplace(listener or Listener())
         interrupt = Interrupt(self.config.execution.grace_seconds)
-        with interrupt.handling_signals(), Store.open(self.work_dir) as store:
-            bind(store, fingerprint, given)
-            store.record_event(STARTED, dropped=dropped, **provenance(self.config))
-            make = partial(self._executor, task)
-            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt, self._packing(task))
+        with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
+            store.record_event(STARTED, dropped=dropped, **provenance(workplace.config))
             try:
-                return _Run(self, store, answers, task, listener).outcome(interrupt)
+                return _Run(workplace, store, answers).outcome(interrupt)
             except Stopped as stopped:
                 store.record_event(STOPPED, reason=str(stopped))
                 raise
-            finally:
-                answers.close()
 
     def explain(self, evaluations: int, listener: Listener | None = None) -> Explanation:
         """Spend extra trainings on why the winner wins; they are stored, and no cost of the search.
@@ -133,56 +114,40 @@ class Experiment:
             UserError: as `run`, or nothing was found that could be explained.
             Stopped: a signal asked for an end; the same call continues.
         """
-        listener = listener or Listener()
-        task, fingerprint, _ = self._gathered(listener)
+        workplace, _ = self._workplace(listener or Listener())
         interrupt = Interrupt(self.config.execution.grace_seconds)
         torch.set_num_threads(self.config.threads)  # pictures are of students that are trained here, like a worker's
-        with interrupt.handling_signals(), Store.open(self.work_dir) as store, store.extra():
-            store.begin(fingerprint)
-            make = partial(self._executor, task)
-            answers = Answers(store, make, listener, self.config.baseline_seeds[0], interrupt)
-            try:
-                return Explaining(store, answers, task, self.work_dir, listener).explain(evaluations)
-            finally:
-                answers.close()
+        with interrupt.handling_signals(), workplace.open(interrupt, extra=True) as (store, answers):
+            explaining = Explaining(store, answers, workplace.task, self.work_dir, workplace.listener)
+            return explaining.explain(evaluations)
 
-    def _gathered(self, listener: Listener) -> tuple[ProxyTask, dict[str, Any], list[str]]:
-        """Return the task of the workers, what the work directory is bound to, and the inputs left out."""
+    def _workplace(self, listener: Listener) -> tuple[Workplace, list[str]]:
+        """Return where candidates are trained, and the inputs of the grammar that are left out."""
         check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set)
-        task = prepare(self.config, materials, self.work_dir, listener)
-        self.config = in_formulas(self.config, task, self.work_dir, listener)
-        kept = task.primitive_set.declarations
-        dropped = [name for name in materials.primitive_set.declarations if name not in kept]
-        return task, materials.fingerprint(self.config), dropped
-
-    def _packing(self, task: ProxyTask) -> Packing:
-        execution = self.config.execution
-        return Packing(execution.pack or pack_size(task, execution.workers), execution.workers)
-
-    def _executor(self, task: ProxyTask) -> Executor:
-        return make_executor(self.config, ProxyWorker(task, self.config.screening), task.primitive_set)
+        workplace = Workplace.prepared(self.config, materials, self.work_dir, listener)
+        kept = workplace.task.primitive_set.declarations
+        return workplace, [name for name in materials.primitive_set.declarations if name not in kept]
 
 
 class _Run:
-    """One run of an experiment, with its rooms open."""
+    """One run of an experiment, with its workplace open."""
 
-    def __init__(
-        self, experiment: Experiment, store: Store, answers: Answers, task: ProxyTask, listener: Listener
-    ) -> None:
-        self.config = experiment.config
-        self.work_dir = experiment.work_dir
+    def __init__(self, workplace: Workplace, store: Store, answers: Answers) -> None:
+        self.workplace = workplace
+        self.config = workplace.config
+        self.work_dir = workplace.folder
+        self.task = workplace.task
+        self.listener = workplace.listener
         self.store = store
         self.answers = answers
-        self.task = task
-        self.listener = listener
-        self.summary = Summary(store, task.primitive_set)
+        self.summary = Summary(store, workplace.task.primitive_set)
 
     def outcome(self, interrupt: Interrupt) -> Outcome:
         grammar = self.task.primitive_set
         final = self._planned(plan_final_round(self.config, len(grammar.niches)))
         steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
-        self._prepare()
+        self.workplace.lay_groundwork(self.store, self.answers, self.summary.verdict.trials(NONE))
         search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
         decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
@@ -221,13 +186,6 @@ class _Run:
             return pass_all
         return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
 
-    def _prepare(self) -> None:
-        seeds = self.config.baseline_seeds
-        trials = [Trial(NONE, self.config.proxy.iterations, seed) for seed in seeds]
-        groundwork = Groundwork(self.task, self.store, self.answers, self.listener)
-        groundwork.lay([*trials, *self.summary.verdict.trials(NONE)], seeds[0])
-        groundwork.check(trials, self.config.require_better_teacher)
-
     def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
         """Hold the final round; who is judged is recorded once."""
         rivals = self.config.verdict.rivals
@@ -236,7 +194,7 @@ class _Run:
         if not self.store.events(FINAL_HELD):
             champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
             chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)
-            self.store.record_event(FINAL_HELD, **to_json(final, chosen))
+            self.store.record_event(FINAL_HELD, **final.to_json(chosen))
         verdict = self.summary.verdict
         asked = [
             (trial, known[finalist.text], "final")

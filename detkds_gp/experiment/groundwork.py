@@ -8,7 +8,7 @@ from pathlib import Path
 from detkds_gp.errors import DetectorError
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.summary import TEACHER
+from detkds_gp.experiment.results import TEACHER
 from detkds_gp.fitness import ProbeRequest, ProxyTask, Request, StartRequest, TeacherRequest
 from detkds_gp.gain import resolution
 from detkds_gp.language import NONE

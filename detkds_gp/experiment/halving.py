@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
 
-from detkds_gp.experiment.searching import Asked, Scored
+from detkds_gp.experiment.answers import Asked, Scored
+from detkds_gp.experiment.rungs import survivors
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial
-from detkds_gp.search import SearchSettings
-
-
-def survivors(count: int, keep: float) -> int:
-    """Return how many of some candidates on a rung train on; one does at least."""
-    return max(1, ceil(count * keep - 1e-9)) if count else 0
 
 
 def climbing(settings: ProxySettings, scored: Scored) -> Scored:
@@ -64,29 +58,3 @@ def _better(running: Asked, scores: Sequence[Score], keep: float) -> set[Trial]:
 def _stopped(score: Score, rung: int, niche: str) -> Score:
     detail = f"AP {score.ap:.4f} after {rung} iterations is not among the best of {niche}"
     return Score.failed(STOPPED_ON_RUNG, detail, score.wall_seconds)
-
-
-def planned_iterations(search: SearchSettings, proxy: ProxySettings, niches: int) -> int:
-    """Return the training steps that a search plans.
-
-    Args:
-        search: sizes of its generations.
-        proxy: length of a training, and its rungs.
-        niches: knowledges that are searched.
-    """
-    steps = [*proxy.rungs, proxy.iterations]
-    total = 0
-    for sizes, groups in ((search.divide, niches), (search.conquer, 1)):
-        for size in (sizes.population, *[sizes.offspring] * sizes.generations):
-            counts = climbers(size, proxy)
-            lengths = [later - earlier for earlier, later in zip([0, *steps], steps, strict=False)]
-            total += groups * sum(count * length for count, length in zip(counts, lengths, strict=True))
-    return total
-
-
-def climbers(count: int, proxy: ProxySettings) -> list[int]:
-    """Return how many of some candidates of one niche are trained to each rung, the whole training last."""
-    counts = [count]
-    for _ in proxy.rungs:
-        counts.append(survivors(counts[-1], proxy.keep))
-    return counts

@@ -6,7 +6,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,16 @@ from typing import Any
 from deap import gp
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.answers import Interrupt, Screener
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
-from detkds_gp.experiment.groundwork import Groundwork
-from detkds_gp.experiment.interrupt import Interrupt
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.naming import bind, in_formulas, names
-from detkds_gp.experiment.packing import Packing, pack_size
-from detkds_gp.experiment.prepare import Materials, gather, prepare
-from detkds_gp.experiment.screening import Screener
-from detkds_gp.experiment.workers import make_executor
-from detkds_gp.fitness import ProxyWorker
+from detkds_gp.experiment.prepare import gather
+from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, make_term, parse_distiller
 from detkds_gp.ranking import Row, Table
 from detkds_gp.score import Trial
 from detkds_gp.search import random_formulas
 from detkds_gp.search.screening import Screen
-from detkds_gp.store import Store
 
 ATTEMPTS = 100
 
@@ -82,47 +74,27 @@ def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: 
                 part = parse_config({**config.model_dump(), "proxy": {**config.proxy.model_dump(), **proxy}})
                 folder = work_dir / start / ("" if len(budgets) > 1 else str(budgets[0]))
                 listener.say(f"start {start}, {', '.join(map(str, budgets))} iterations, in {folder}")
-                rows += _Part(part, materials, folder, listener).rows(study, chosen, interrupt)
+                workplace = Workplace.prepared(part, materials, folder, listener)
+                rows += _rows(workplace, study, chosen, interrupt)
     return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows))
 
 
-class _Part:
-    """The trainings from one start, on budgets that continue each other."""
-
-    def __init__(self, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> None:
-        self._task = prepare(config, materials, folder, listener)
-        self._given = names(config)
-        self._config = in_formulas(config, self._task, folder, listener)
-        self._fingerprint = materials.fingerprint(self._config)
-        self._folder = folder
-        self._listener = listener
-
-    def rows(self, study: Study, chosen: list[tuple[str, Distiller]], interrupt: Interrupt) -> Iterator[Row]:
-        """Train the sample, which is drawn if it is empty, and yield what came out."""
-        config, seed, start = self._config, self._config.baseline_seeds[0], self._config.proxy.start
-        with Store.open(self._folder) as store:
-            bind(store, self._fingerprint, self._given)
-            worker = ProxyWorker(self._task, config.screening)
-            executor = partial(make_executor, config, worker, self._task.primitive_set)
-            execution = config.execution
-            packing = Packing(execution.pack or pack_size(self._task, execution.workers), execution.workers)
-            answers = Answers(store, executor, self._listener, seed, interrupt, packing)
-            try:
-                alone = [Trial(NONE, config.proxy.iterations, s) for s in config.baseline_seeds]
-                groundwork = Groundwork(self._task, store, answers, self._listener)
-                groundwork.lay(alone, seed)
-                groundwork.check(alone, config.require_better_teacher)
-                if not chosen:
-                    screener = Screener(store, self._task.primitive_set, answers.screenings)
-                    chosen += Sampling(config, self._task.primitive_set, screener).drawn(study)
-                for iterations in (*config.proxy.rungs, config.proxy.iterations):
-                    asked = [(Trial(d.text, iterations, seed), d, niche) for niche, d in chosen]
-                    scores = answers.scores(f"{start}, {iterations} iterations", asked)
-                    for (niche, distiller), score in zip(chosen, scores, strict=True):
-                        yield Row(distiller.text, niche, start, iterations, score.ap, score.failure, score.wall_seconds)
-                shutil.rmtree(self._task.rungs, ignore_errors=True)
-            finally:
-                answers.close()
+def _rows(
+    workplace: Workplace, study: Study, chosen: list[tuple[str, Distiller]], interrupt: Interrupt
+) -> Iterator[Row]:
+    """Train the sample, which is drawn if it is empty, on budgets that continue each other; yield what came out."""
+    config, grammar = workplace.config, workplace.task.primitive_set
+    seed, start = config.baseline_seeds[0], config.proxy.start
+    with workplace.open(interrupt) as (store, answers):
+        workplace.lay_groundwork(store, answers)
+        if not chosen:
+            chosen += Sampling(config, grammar, Screener(store, grammar, answers.screenings)).drawn(study)
+        for iterations in (*config.proxy.rungs, config.proxy.iterations):
+            asked = [(Trial(d.text, iterations, seed), d, niche) for niche, d in chosen]
+            scores = answers.scores(f"{start}, {iterations} iterations", asked)
+            for (niche, distiller), score in zip(chosen, scores, strict=True):
+                yield Row(distiller.text, niche, start, iterations, score.ap, score.failure, score.wall_seconds)
+        shutil.rmtree(workplace.task.rungs, ignore_errors=True)
 
 
 class Sampling:

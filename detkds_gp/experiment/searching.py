@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from detkds_gp.experiment.answers import Scored
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.steering import Decision, is_last
-from detkds_gp.language import Distiller
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import Trial
 from detkds_gp.search import Candidate, Search
 from detkds_gp.store import Store
 
-Asked = Sequence[tuple[Trial, Distiller, str]]
-Scored = Callable[[str, Asked], list[Score]]
 Decide = Callable[[str, int, bool], Decision]
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.experiment.answers import Asked, Screener, UnheardError, unheard
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
-from detkds_gp.experiment.screening import Screener, UnheardError, unheard
-from detkds_gp.experiment.searching import Asked
+from detkds_gp.experiment.results import Summary, opened
 from detkds_gp.experiment.steering import recorded_decision
-from detkds_gp.experiment.summary import Summary, opened
 from detkds_gp.fitness import ScreeningSettings
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.score import Score

@@ -9,7 +9,7 @@ from typing import Any
 
 from detkds_gp.cli.steer import status_lines
 from detkds_gp.experiment import Outcome
-from detkds_gp.experiment.inbox import Inbox
+from detkds_gp.experiment.steering import Inbox
 from detkds_gp.store import Store
 
 GpSearch = Callable[..., Any]

@@ -3,14 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
-from detkds_gp.experiment.halving import climbers, climbing, planned_iterations, survivors
+from detkds_gp.experiment.halving import climbing
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score, Trial
-from detkds_gp.search import SearchSettings
 
 RUNGS = ProxySettings(iterations=80, rungs=(20, 40), keep=0.5)
 
@@ -79,17 +76,3 @@ def test_when_all_fail_nothing_trains_on() -> None:
 def test_without_rungs_nothing_is_wrapped() -> None:
     recorder = Recorder({})
     assert climbing(ProxySettings(), recorder) is recorder
-
-
-@pytest.mark.parametrize(("count", "keep", "left"), [(0, 0.5, 0), (1, 0.1, 1), (4, 0.5, 2), (5, 0.5, 3), (10, 0.3, 3)])
-def test_survivors(count: int, keep: float, left: int) -> None:
-    assert survivors(count, keep) == left
-
-
-def test_planned_iterations_are_those_that_are_asked() -> None:
-    settings = SearchSettings.model_validate(
-        {"divide": {"population": 5, "offspring": 3, "generations": 2}, "conquer": {"population": 4, "generations": 0}}
-    )
-    assert climbers(5, RUNGS) == [5, 3, 2]
-    # 5 to 20, 3 on to 40, 2 on to 80: 100 + 60 + 80; 3, 2, 1: 60 + 40 + 40; 4, 2, 1: 80 + 40 + 40
-    assert planned_iterations(settings, RUNGS, niches=2) == 2 * (240 + 2 * 140) + 160

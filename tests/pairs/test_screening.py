@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from detkds_gp.experiment.check import simplest_formula
+from detkds_gp.experiment.checks.check import simplest_formula
 from detkds_gp.fitness import ProxyTraining, probes_of
 from detkds_gp.losses.screening import Screen
 

@@ -13,8 +13,8 @@ from typer.main import get_command
 from detkds_gp.cli.app import app
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment import Outcome
-from detkds_gp.experiment.named import named_distillers
-from detkds_gp.experiment.summary import opened
+from detkds_gp.experiment.naming.named import named_distillers
+from detkds_gp.experiment.results import opened
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report

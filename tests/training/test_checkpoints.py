@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook
 
 from detkds_gp.experiment import load_config
-from detkds_gp.experiment.distiller_source import read_distiller
 from detkds_gp.experiment.full_training import FullTraining, run_full_training
 from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import read_distiller
 from detkds_gp.training import trained
 
 FORMULA = "2 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"

@@ -1,0 +1,22 @@
+"""Answers to what a run asks: from the store where they are recorded, else from workers."""
+
+from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
+from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
+from detkds_gp.experiment.answers.packing import Packing, pack_size
+from detkds_gp.experiment.answers.screening import Screener, UnheardError, screening_counts, unheard
+from detkds_gp.experiment.answers.workers import make_executor
+
+__all__ = [
+    "Answers",
+    "Asked",
+    "Interrupt",
+    "Packing",
+    "Scored",
+    "Screener",
+    "Stopped",
+    "UnheardError",
+    "make_executor",
+    "pack_size",
+    "screening_counts",
+    "unheard",
+]

@@ -1,0 +1,242 @@
+"""Answers to requests: from the store where they are recorded, else from workers, recorded before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from typing import Any
+
+from detkds_gp.errors import UserError
+from detkds_gp.execution import Executor, Fault, Usage
+from detkds_gp.experiment.answers.forecast import Forecast
+from detkds_gp.experiment.answers.interrupt import Interrupt
+from detkds_gp.experiment.answers.packing import ALONE, Packing
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
+from detkds_gp.language import Distiller
+from detkds_gp.score import Scale, Score, Screening, Trial
+from detkds_gp.store import Store
+
+Asked = Sequence[tuple[Trial, Distiller, str]]
+"""Questions: the trial, its distiller, its niche."""
+
+Scored = Callable[[str, Asked], list[Score]]
+"""Answers the questions of a phase, in the order asked."""
+
+_SHOWN = 16
+"""Waiting distillers that a listener is told of."""
+
+
+class EvaluatorError(RuntimeError):
+    """A worker raised what neither a formula nor the user should cause: a fault of ours."""
+
+
+class LostTrainingError(UserError):
+    """A training that the search cannot do without ended twice without an answer."""
+
+
+class Answers:
+    """Asks the store first and the workers for what is missing.
+
+    Args:
+        store: open for writing.
+        executor: makes workers when the first answer is missing.
+        listener: hears every score.
+        seed: of the search's trainings; scales are measured, and formulas screened, with it.
+        interrupt: when it asks for an end, no further task is begun.
+        packing: which candidates a worker trains side by side.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Callable[[], Executor],
+        listener: Listener,
+        seed: int,
+        interrupt: Interrupt | None = None,
+        packing: Packing = ALONE,
+    ) -> None:
+        self._store = store
+        self._make = executor
+        self._executor: Executor | None = None
+        self._listener = listener
+        self._seed = seed
+        self._interrupt = interrupt or Interrupt(0.0)
+        self._packing = packing
+        self._forecast = Forecast()
+
+    def close(self) -> None:
+        """Stop the workers."""
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+
+    def scores(
+        self,
+        name: str,
+        asked: Asked,
+        heard: Callable[[], None] = lambda: None,
+    ) -> list[Score]:
+        """Return the score of every trial, in the order asked.
+
+        Args:
+            name: of the phase, for the listener.
+            asked: trial, its distiller (scales may be missing: they are measured first), niche.
+            heard: called after each new answer is recorded.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
+        self._listener.phase(name, len(asked), len(known))
+        self._listener.asked([(niche, trial.distiller) for trial, _, niche in asked])
+        missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
+        for trial, distiller, _ in asked:
+            if trial in known:
+                self._forecast.learn(trial, distiller, known[trial])
+        niches = {trial: niche for trial, _, niche in asked}
+        for trial, score, resolved in self._evaluated(missing):
+            self._store.record_score(trial, score, resolved)
+            known[trial] = score
+            self._listener.answered(niches[trial], score)
+            heard()
+        for trial, distiller in missing:
+            self._forecast.learn(trial, distiller, known[trial])
+        return [known[trial] for trial, _, _ in asked]
+
+    def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
+        """Return what workers say of formulas before they are trained; the caller records it.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        asked = [ScreenRequest(formula, self._seed) for formula in formulas]
+        return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
+
+    def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
+        """Yield (request, answer) of preparations as they come; no time limit holds for them.
+
+        Raises:
+            LostTrainingError: if memory ran out or the worker was killed, twice.
+            UserError: if a worker met what the user can mend.
+            EvaluatorError: if a worker raised anything else.
+        """
+        for index, answer in self._run(requests, _raise, limited=False):
+            yield requests[index], answer
+
+    def _evaluated(self, missing: Sequence[tuple[Trial, Distiller]]) -> Iterator[tuple[Trial, Score, str]]:
+        """Measure scales, then train, the longest first; a tree without a scale fails without training."""
+        missing = sorted(missing, key=lambda pair: -self._forecast.seconds(*pair))
+        scales = self._scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
+        trials: list[Trial] = []
+        requests: list[Trial] = []
+        for trial, distiller in missing:
+            failed = next((scales[f] for f in distiller.uncalibrated if not scales[f].ok), None)
+            if failed is not None:
+                yield trial, Score.failed(failed.failure or "", failed.detail, failed.wall_seconds), ""
+                continue
+            resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
+            trials.append(trial)
+            requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
+        waiting = dict.fromkeys(trials)
+        self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+        packs = self._packing(requests)
+        for number, answer in self._run([_request([requests[i] for i in pack]) for pack in packs], _failed_score):
+            scores = answer if isinstance(answer, list) else [answer]
+            for index in packs[number]:
+                del waiting[trials[index]]
+            self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+            for index, score in zip(packs[number], scores, strict=True):
+                yield trials[index], score, requests[index].distiller
+
+    def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
+        known: dict[str, Scale] = {}
+        missing: list[str] = []
+        for formula in dict.fromkeys(formulas):
+            scale = self._store.scale(formula)
+            if scale is None:
+                missing.append(formula)
+            else:
+                known[formula] = scale
+        for index, scale in self._run([ScaleRequest(formula, self._seed) for formula in missing], _failed_scale):
+            self._store.record_scale(missing[index], scale)
+            known[missing[index]] = scale
+        return known
+
+    def _run(
+        self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone."""
+        if not requests:
+            return
+        self._interrupt.check()
+        if self._executor is None:
+            self._executor = self._make()
+        executor, again, answered = self._executor, [], 0
+        # Preparations may take hours: a request to stop abandons them at once.
+        with self._interrupt.graceful(executor.drain) if limited else nullcontext():
+            for index, answer in executor.run(requests, limited=limited, patience=max(map(_size, requests))):
+                answered += 1
+                if isinstance(_sound(answer), Fault):
+                    again.append(index)
+                else:
+                    yield index, answer
+            if answered < len(requests):
+                self._interrupt.check()
+            for index in sorted(again):
+                yield index, self._alone(executor, requests[index], fail, limited)
+            self._interrupt.check()
+
+    def _alone(self, executor: Executor, request: Request, fail: Callable[[Fault], Any], limited: bool) -> Any:
+        """Try once more what hit a limit; the candidates of a pack one by one."""
+        if isinstance(request, PackRequest):
+            return [self._alone(executor, trial, fail, limited) for trial in request.trials]
+        self._interrupt.check()
+        for _, answer in executor.run([request], limited=limited):
+            return fail(answer) if isinstance(_sound(answer), Fault) else answer
+        self._interrupt.check()
+        raise EvaluatorError(f"no answer to {request}")
+
+    @property
+    def usage(self) -> Usage:
+        """Return how well the workers were used so far."""
+        return self._executor.usage if self._executor is not None else Usage()
+
+
+def _request(trials: Sequence[Trial]) -> Request:
+    return trials[0] if len(trials) == 1 else PackRequest(tuple(trials))
+
+
+def _size(request: Request) -> int:
+    return len(request.trials) if isinstance(request, PackRequest) else 1
+
+
+def _sound(answer: Any) -> Any:
+    """Pass an answer or the fault of a limit through; raise what stops the run."""
+    if isinstance(answer, UserError):
+        raise answer
+    if isinstance(answer, Fault) and answer.kind == "error":
+        raise EvaluatorError(answer.detail)
+    return answer
+
+
+def _raise(fault: Fault) -> None:
+    remedy = "free some memory or use fewer workers, then start again: what is finished is kept"
+    raise LostTrainingError(f"a preparing training was lost twice: {fault.kind} ({fault.detail}); {remedy}")
+
+
+def _failed_score(fault: Fault) -> Score:
+    return Score.failed(fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_scale(fault: Fault) -> Scale:
+    return Scale(None, fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_screening(fault: Fault) -> Screening:
+    return Screening(fault.kind, fault.detail, wall_seconds=fault.wall_seconds)

@@ -1,0 +1,16 @@
+"""What is looked at before anything is trained: a pair, a step, a formula, the zoo."""
+
+from detkds_gp.experiment.checks.check import Offer, PairReport, check_experiment, missing_knowledge
+from detkds_gp.experiment.checks.lint import lint_experiment
+from detkds_gp.experiment.checks.zoo_check import Entry, check_zoo, list_zoo
+
+__all__ = [
+    "Entry",
+    "Offer",
+    "PairReport",
+    "check_experiment",
+    "check_zoo",
+    "lint_experiment",
+    "list_zoo",
+    "missing_knowledge",
+]

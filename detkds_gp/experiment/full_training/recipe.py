@@ -1,0 +1,195 @@
+"""From the config of a search to the mmdet config of a full training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from detkds_gp.data.coco import CocoSplit, load_split
+from detkds_gp.data.mmdet_files import mmdet_annotations
+from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
+from detkds_gp.errors import ConfigError, DetectorError
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.fingerprints import hash_of
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import Named, missing_knowledge
+from detkds_gp.experiment.prepare import Materials, gather, prepare
+from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
+from detkds_gp.fitness.teacher import train_teacher
+from detkds_gp.language import Distiller, PrimitiveSet
+from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, TrainingFault, seed_all, training_config
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.full_training.training import FullTraining
+
+PREPARATION = "preparation"
+SCALES_FILE = "scales.json"
+MEASURED_ON = ("student", "teacher", "proxy", "init_student_from_teacher", "baseline_seeds")
+"""The keys of the search's config that scales and initial students depend on."""
+
+
+def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, Config, Distiller]:
+    """Return the mmdet config of a full training, that of its student alone, and the distiller with all scales.
+
+    Trains the teacher where it has no checkpoint, and measures the scales that the distiller leaves open: as the search
+    does, on ``proxy.image_size``. What was prepared in the work directory before is read, not made again; for a
+    finished training nothing is trained.
+
+    Raises:
+        UserError: a mistake in config, data, detectors or distiller, in one line.
+    """
+    wanted = {"primitive_set": asked.named.primitive_set, "knowledge": None}
+    config, folder = asked.config.model_copy(update=wanted), asked.work_dir / PREPARATION
+    materials = gather(config)
+    files = folder / _measured_on(config, materials)
+    task = replace(prepare(config, materials, files, listener), teacher_outputs=None)
+    distiller = asked.named.distiller
+    _check(asked.named, materials.primitive_set, task)
+    if (distiller.terms or config.init_student_from_teacher) and not asked.finished:
+        _train_teacher(task, listener)
+    distiller = _calibrated(distiller, task, config, listener)
+    classes = materials.splits["train"].classes
+    student = detector_config(task.student, classes)
+    recipe = Recipe(
+        model=_model(asked, task, student, distiller),
+        classes=classes,
+        splits=_split_files(config, materials, folder),
+        settings=_settings(config),
+        seed=asked.seed,
+        load_from=_initial(asked, task),
+        metric=config.proxy.metric,
+        amp=asked.amp,
+    )
+    whole = training_config(student, recipe)
+    alone = Config(whole.to_dict())
+    alone.model = whole.model["student"]
+    for key in ("custom_hooks", "custom_imports", "find_unused_parameters"):
+        alone.pop(key, None)
+    return whole, alone, distiller
+
+
+def _measured_on(config: ExperimentConfig, materials: Materials) -> str:
+    """Return the name of the folder of what is prepared: another one where it would come out differently."""
+    whole = materials.fingerprint(config)
+    identity = {key: whole["config"][key] for key in MEASURED_ON}
+    return hash_of([identity, whole["detectors"], whole["checkpoints"], whole["data"]["train"]])
+
+
+def _check(named: Named, grammar: PrimitiveSet, task: ProxyTask) -> None:
+    reason = missing_knowledge(named.distiller, grammar, task.pair)
+    if reason:
+        raise ConfigError(f"{named.name!r} does not apply: {reason}; gp_search check says what the pair shares")
+
+
+def _train_teacher(task: ProxyTask, listener: Listener) -> None:
+    if Path(task.teacher.checkpoint or "").is_file():
+        return
+    listener.say(f"training the teacher, {task.teacher_training.iterations} iterations")
+    images = SplitImages(task.splits["train"], task.settings.image_size, task.settings.memory_limit_mb * 2**20)
+    try:
+        train_teacher(task.teacher, images, task.teacher_training, task.settings.device)
+    except TrainingFault as fault:
+        raise DetectorError(f"the teacher fails to train: {fault}; lower teacher.train.optimizer.lr") from None
+
+
+def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig, listener: Listener) -> Distiller:
+    """Measure what a distiller leaves open, as the search does, each formula once; the scales are kept in a file."""
+    path = task.files / SCALES_FILE
+    scales: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+    missing = [formula for formula in distiller.uncalibrated if formula not in scales]
+    if missing:
+        scales |= _measured(missing, task, config.baseline_seeds[0])
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+        unfinished.write_text(json.dumps(scales, indent=2) + "\n")
+        unfinished.replace(path)
+    for formula in missing:
+        listener.say(f"calibrated: {scales[formula]:g} * {formula}")
+    return distiller.with_scales({formula: scales[formula] for formula in distiller.uncalibrated})
+
+
+def _measured(formulas: Sequence[str], task: ProxyTask, seed: int) -> dict[str, float]:
+    """Measure scales on the probe student, which is trained where its file is missing."""
+    answer, start = ProxyWorker(task)(), task.start(seed)
+    task.files.mkdir(parents=True, exist_ok=True)
+    if start is not None and not start.exists():
+        _sound(answer(StartRequest(seed)))
+    if not task.probe.exists():
+        _sound(answer(ProbeRequest(seed)))
+    scales = {formula: _sound(answer(ScaleRequest(formula, seed))) for formula in formulas}
+    for formula, scale in scales.items():
+        if not scale.ok:
+            raise DetectorError(f"the scale of {formula} cannot be measured: {scale.failure} ({scale.detail})")
+    return {formula: scale.value for formula, scale in scales.items()}
+
+
+def _sound(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Distiller) -> dict[str, Any]:
+    """Return the config of the registered model."""
+    alone = student.model.to_dict()
+    if not distiller.terms:
+        return {"type": "DistilledDetector", "student": alone, "distiller": distiller.text}
+    teacher = detector_config(task.teacher, task.teacher_classes).model.to_dict()
+    padding = alone.get("data_preprocessor", {}).get("pad_size_divisor")
+    if padding is not None and "data_preprocessor" in teacher:
+        teacher["data_preprocessor"]["pad_size_divisor"] = padding  # both see maps of one size
+    teacher["init_cfg"] = {"type": "Pretrained", "checkpoint": task.teacher.checkpoint}
+    return {
+        "type": "DistilledDetector",
+        "student": alone,
+        "teacher": teacher,
+        "distiller": distiller.text,
+        "primitive_set": asked.named.primitive_set,
+        "classes": task.splits["train"].classes,
+        "teacher_classes": task.teacher_classes,
+        "image_size": task.settings.image_size,
+        "seed": asked.seed,
+    }
+
+
+def _settings(config: ExperimentConfig) -> FullTrainingSettings:
+    """Return the settings, with the image size of a teacher that the tool trained itself."""
+    settings = config.full_training
+    if settings.image_size is None and config.teacher.checkpoint is None:
+        return settings.model_copy(update={"image_size": config.proxy.image_size})
+    return settings
+
+
+def _split_files(config: ExperimentConfig, materials: Materials, folder: Path) -> dict[str, SplitFiles]:
+    splits = {**materials.splits, "train": _all_but_judged(config, materials.splits)}
+    return {
+        name: SplitFiles(mmdet_annotations(split, folder), split.image_dir.resolve()) for name, split in splits.items()
+    }
+
+
+def _all_but_judged(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> CocoSplit:
+    """Return all images of the training file, whatever part the search takes, that no other split has."""
+    train = config.data.splits()["train"]
+    whole = load_split(train.ann_file, train.images, splits["train"].classes)
+    judged = {record.path.resolve() for name in ("selection", "test") for record in splits[name].images}
+    return replace(whole, images=tuple(record for record in whole.images if record.path.resolve() not in judged))
+
+
+def _initial(asked: FullTraining, task: ProxyTask) -> str | None:
+    """Return the file of the weights that the student starts with, where it does not start anew."""
+    if not asked.config.init_student_from_teacher:
+        return task.student.checkpoint
+    path = task.files / f"initial-{asked.seed}.pth"
+    if path.is_file():
+        return str(path.resolve())
+    seed_all(asked.seed)
+    student = build_detector(task.student, task.splits["train"].classes)
+    teacher = build_detector(task.teacher, task.teacher_classes)
+    inherit(student, teacher, task.pair)
+    save_student(student, path, task.splits["train"].classes)
+    return str(path.resolve())

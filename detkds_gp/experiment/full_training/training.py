@@ -1,0 +1,154 @@
+"""Full training: the real student on all the data under one distiller, and what it gained."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.fingerprints import file_hash, hash_of
+from detkds_gp.experiment.full_training.recipe import prepared_configs
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import Named
+from detkds_gp.training import (
+    first_does,
+    score_student,
+    score_teacher,
+    spent_seconds,
+    start_processes,
+    trained,
+    wait_for_all,
+)
+from detkds_gp.training.recipe import data_sets
+
+ASKED_FILE, RESULT_FILE = "training.json", "result.json"
+CONFIG_FILE, STUDENT_CONFIG = "config.py", "student.py"
+PROTOCOL = ("train_dataloader", "test_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "randomness")
+"""What a student and its baseline must have in common, beside the student itself."""
+NOTHING_FOUND = 0.0
+"""The AP of a detector that finds nothing at all: mmdet's evaluator, which was asked for it, then gives no number."""
+
+
+@dataclass(frozen=True)
+class FullTraining:
+    """One full training, asked for.
+
+    Attributes:
+        config: the search's: student, teacher, data.
+        named: what is added to the student's loss.
+        work_dir: where everything is written.
+        seed: of the initial student, the batches and the augmentation.
+        amp: whether the student runs in mixed precision.
+    """
+
+    config: ExperimentConfig
+    named: Named
+    work_dir: Path
+    seed: int = 0
+    amp: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether its result is there to be read."""
+        return (self.work_dir / RESULT_FILE).is_file()
+
+
+def run_full_training(asked: FullTraining, listener: Listener) -> dict[str, Any]:
+    """Train, and score student and teacher on the test split; a stopped training goes on, a finished one is read.
+
+    ``work_dir`` then holds ``config.py`` (for mmdet's own tools too), mmengine's checkpoints and logs, ``student.pth``
+    with ``student.py`` (plain mmdet reads both) and ``result.json``.
+
+    Returns:
+        the content of ``result.json``: plain JSON values, APs in [0, 1].
+
+    Raises:
+        UserError: a mistake in config, data, detectors, distiller or work directory, in one line.
+    """
+    first = start_processes()
+    torch.set_num_threads(asked.config.threads)
+    first_does(lambda: _begin(asked, listener))
+    settings = json.loads((asked.work_dir / ASKED_FILE).read_text())
+    if asked.finished:
+        return dict(json.loads((asked.work_dir / RESULT_FILE).read_text()))
+    config = Config.fromfile(asked.work_dir / CONFIG_FILE, import_custom_modules=False)
+    runner = trained(config, asked.work_dir)
+    started = time.monotonic()
+    student, teacher = score_student(runner), score_teacher(runner)
+    metric = f"coco/{asked.config.proxy.metric}_mAP"
+    told = {
+        **settings,
+        "ap": student.get(metric, NOTHING_FOUND),
+        "teacher_ap": None if teacher is None else teacher.get(metric, NOTHING_FOUND),
+        "metrics": {"student": student, "teacher": teacher},
+        "hours": round((spent_seconds(runner) + time.monotonic() - started) / 3600, 4),
+    }
+    if first:
+        (asked.work_dir / RESULT_FILE).write_text(json.dumps(told, indent=2) + "\n")
+    wait_for_all()
+    return told
+
+
+def _begin(asked: FullTraining, listener: Listener) -> None:
+    """Write the configs of a training, or check that those in the work directory are its own."""
+    if asked.amp and not asked.finished and not torch.cuda.is_available():
+        raise ConfigError("--amp is for a GPU, and there is none here; leave it out")
+    config, student, distiller = prepared_configs(asked, listener)
+    settings = {
+        "formula": distiller.text,
+        "distiller": asked.named.name,
+        "seed": asked.seed,
+        "protocol": protocol(config),
+        "config": hash_of({key: value for key, value in config.to_dict().items() if key != "visualizer"}),
+    }
+    folder = asked.work_dir
+    if (folder / ASKED_FILE).is_file():
+        found = json.loads((folder / ASKED_FILE).read_text())
+        if found != settings:
+            changed = next(key for key in settings if found.get(key) != settings[key])
+            raise ConfigError(
+                f"{folder} holds another training ({changed} is {found.get(changed)!r}, asked for "
+                f"{settings[changed]!r}); give another --work-dir"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    config.dump(folder / CONFIG_FILE)
+    student.dump(folder / STUDENT_CONFIG)
+    (folder / ASKED_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def protocol(config: Config) -> str:
+    """Return a hash of all that a student and its baseline have in common; files count by what they hold."""
+    config = Config(config.to_dict())
+    for loader in ("train_dataloader", "test_dataloader"):
+        for data_set in data_sets(config[loader]["dataset"]):
+            data_set["ann_file"] = _content(data_set["ann_file"])
+    shared = {key: config.get(key) for key in PROTOCOL}
+    return hash_of({**shared, "student": config.model["student"], "load_from": _content(config.load_from)})
+
+
+def _content(path: str | None) -> str | None:
+    """Return the hash of a file; what is none, such as an address, stands for itself."""
+    return file_hash(path) if path is not None and Path(path).is_file() else path
+
+
+def baseline_of(told: Mapping[str, Any], folders: Path) -> Mapping[str, Any] | None:
+    """Return the result of the same training without distillation, if one lies among some work directories."""
+    for path in sorted(folders.glob(f"*/{RESULT_FILE}")):
+        found = json.loads(path.read_text())
+        if found["formula"] == "none" and found["protocol"] == told["protocol"]:
+            return dict(found)
+    return None
+
+
+def share_of_gap(ap: float, baseline: float, teacher: float) -> float | None:
+    """Return how much of the gap between the student alone and the teacher is closed; None if there is no gap."""
+    return None if teacher <= baseline else (ap - baseline) / (teacher - baseline)

@@ -1,0 +1,19 @@
+"""What users write for a distiller, the formula that it stands for, and whether a pair can be trained with it."""
+
+from detkds_gp.experiment.naming.applies import missing_knowledge, reason_against
+from detkds_gp.experiment.naming.binding import bind, in_formulas, names
+from detkds_gp.experiment.naming.distiller_source import Named, read_distiller
+from detkds_gp.experiment.naming.named import named_distiller
+from detkds_gp.experiment.naming.warm_start import with_warm_start
+
+__all__ = [
+    "Named",
+    "bind",
+    "in_formulas",
+    "missing_knowledge",
+    "named_distiller",
+    "names",
+    "read_distiller",
+    "reason_against",
+    "with_warm_start",
+]

@@ -1,0 +1,129 @@
+"""What a user may write for a distiller: a published one's name, a file, or its formula."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.errors import ConfigError, FormulaError, nearest
+from detkds_gp.language import NONE, WHOLE, Distiller, PrimitiveSet, Zoo, distiller_from_json, parse_distiller
+
+FORMULA_MARKS = "(*+"
+"""A text with one of these is a formula; names and paths have none."""
+
+
+def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distiller:
+    """Return the distiller that a text stands for.
+
+    Args:
+        text: ``none``; the name of a published distiller (with its paper's weights); a file that holds
+            one distiller, such as a run's ``distiller.json``; or a formula.
+        primitive_set: whose primitives formulas name.
+        zoo: the published distillers.
+
+    Raises:
+        ConfigError: if nothing has this name, the file cannot be read, or it holds several distillers.
+        FormulaError: if the formula is broken, or names what the set does not have.
+    """
+    if text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS):
+        return parse_distiller(text, primitive_set)
+    if text in zoo:
+        return published(text, primitive_set, zoo)
+    found = read_distillers(_file(text, zoo), primitive_set)
+    if len(found) != 1:
+        raise ConfigError(f"{text} holds {len(found)} distillers, wanted one; give the formula of one of them")
+    return found[0]
+
+
+def named_distillers(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> list[Distiller]:
+    """Return the distillers that a text stands for: as `named_distiller`, or all of a file or work directory.
+
+    Raises:
+        ConfigError: if nothing has this name, the file cannot be read, or it or the work directory holds no distiller.
+        FormulaError: if a formula is broken, or names what the set does not have.
+    """
+    if text in zoo or text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS):
+        return [named_distiller(text, primitive_set, zoo)]
+    path = _file(text, zoo)
+    return _of_run(path, primitive_set) if path.is_dir() else read_distillers(path, primitive_set)
+
+
+def published(name: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distiller:
+    """Return a published distiller with its paper's weights.
+
+    Raises:
+        FormulaError: if the set does not have what it names.
+    """
+    try:
+        return zoo[name].distiller(primitive_set)
+    except FormulaError as error:
+        raise FormulaError(f"{name!r} cannot be written with the primitives of {primitive_set.name}: {error}") from None
+
+
+def read_distillers(path: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
+    """Read the distillers of a JSON file, each once, in the order they stand.
+
+    Args:
+        path: what ``gp_search export --to json`` or ``gp_search show --json`` wrote, ``distiller.json``, or a list
+            of formulas.
+        primitive_set: whose primitives they name.
+
+    Raises:
+        ConfigError: if the file cannot be read or holds no distiller.
+        FormulaError: if a formula is broken, or names what the set does not have.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read {path}: {error}; give the JSON of distillers") from None
+    found = {distiller.text: distiller for distiller in _within(values, primitive_set)}
+    if not found:
+        raise ConfigError(f"{path} holds no distiller, wanted what gp_search export --to json or show --json writes")
+    return list(found.values())
+
+
+def _within(values: Any, primitive_set: PrimitiveSet) -> Iterator[Distiller]:
+    """Yield the distillers that JSON values hold: objects with a ``formula``, and formulas in a list."""
+    if isinstance(values, Mapping):
+        if isinstance(values.get("formula"), str):
+            yield distiller_from_json(values, primitive_set)
+            return
+        for value in values.values():
+            if isinstance(value, Mapping | list):
+                yield from _within(value, primitive_set)
+    elif isinstance(values, Sequence):
+        for value in values:
+            if isinstance(value, str):
+                yield parse_distiller(value, primitive_set)
+            elif isinstance(value, Mapping):
+                yield from _within(value, primitive_set)
+
+
+def _of_run(work_dir: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
+    """Return the winner of a work directory and the best formula of every knowledge.
+
+    Raises:
+        ConfigError: if nothing in it has a score yet.
+    """
+    from detkds_gp.experiment.results import opened
+
+    with opened(work_dir) as summary:
+        values = summary.to_json()
+    found = {d.text: d for d in _within([values["best"], *values["niches"].values()], primitive_set)}
+    if not found:
+        raise ConfigError(f"{work_dir} has no scored distiller yet; go on with its search by gp_search run")
+    return list(found.values())
+
+
+def _file(text: str, zoo: Zoo) -> Path:
+    """Return the path that a text is.
+
+    Raises:
+        ConfigError: if there is none, with the nearest names of the zoo.
+    """
+    if not Path(text).exists():
+        wanted = "neither the name of a published distiller, nor a file, nor a formula"
+        raise ConfigError(f"got {text!r}, {wanted}{nearest(text, [*zoo, WHOLE, NONE])}")
+    return Path(text)

@@ -1,0 +1,207 @@
+"""What a work directory has found, read from its store alone."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from detkds_gp.errors import FormulaError, StoreError
+from detkds_gp.experiment.answers import screening_counts
+from detkds_gp.experiment.results.final_round import Finalist
+from detkds_gp.experiment.results.verdict import Verdict
+from detkds_gp.fitness import ProxySettings
+from detkds_gp.gain import resolution
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
+from detkds_gp.score import Score, Trial
+from detkds_gp.store import Birth, Store, standing
+
+TEACHER = Trial("teacher", 0, 0, test=True)
+"""The question whose answer is the teacher's own AP."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A distiller of the search with its score.
+
+    Attributes:
+        distiller: with its scales.
+        text: as the search calls it, scales left out.
+        birth: where it came from.
+        score: on the selection split.
+    """
+
+    distiller: Distiller
+    text: str
+    birth: Birth
+    score: Score
+
+    @property
+    def ap(self) -> float | None:
+        """On the selection split."""
+        return self.score.ap
+
+    @property
+    def operations(self) -> int:
+        """What a training step computes for the loss."""
+        return self.distiller.cost
+
+    @property
+    def terms(self) -> int:
+        """How many trees it adds."""
+        return len(self.distiller.terms)
+
+
+class Summary:
+    """Reads a store.
+
+    Args:
+        store: of a started experiment.
+        primitive_set: its grammar.
+
+    Raises:
+        StoreError: if nothing was started there.
+    """
+
+    def __init__(self, store: Store, primitive_set: PrimitiveSet) -> None:
+        fingerprint = store.fingerprint()
+        if fingerprint is None:
+            raise _nothing(store)
+        self._store = store
+        self.primitive_set = primitive_set
+        self.config: Mapping[str, Any] = fingerprint["config"]
+        self.proxy = ProxySettings.model_validate(self.config["proxy"])
+        self.baseline_seeds: Sequence[int] = self.config["baseline_seeds"]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the final round says so far."""
+        return Verdict(self._store)
+
+    def trial(self, text: str) -> Trial:
+        """Return the search's question about a distiller."""
+        return Trial(text, self.proxy.iterations, self.baseline_seeds[0])
+
+    def ranking(self) -> list[Ranked]:
+        """Return every scored distiller of the search, best first; equal APs by cost, then by age.
+
+        Raises:
+            FormulaError: if the primitive set is not the one searched.
+        """
+        resolved = {r.trial: r for r in self._store.scores() if not r.trial.test}
+        found = []
+        for birth in self._store.births():
+            record = resolved.get(self.trial(birth.text))
+            if record is not None and record.score.ok:
+                distiller = parse_distiller(record.resolved, self.primitive_set)
+                found.append(Ranked(distiller, birth.text, birth, record.score))
+        return standing.ranked(found)
+
+    def champions(self, ranking: Sequence[Ranked]) -> dict[str, Ranked]:
+        """Return the best formula of every knowledge, in the set's order."""
+        best = standing.champions(ranking)
+        return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
+
+    def winner(self, ranking: Sequence[Ranked]) -> Ranked | None:
+        """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
+        name = self.verdict.winner()
+        if name is None:
+            return ranking[0] if ranking else None
+        found = next((ranked for ranked in ranking if ranked.text == name.text), None)
+        return found or self._rival(name)
+
+    def _rival(self, finalist: Finalist) -> Ranked:
+        judged = self.verdict.judged(finalist)
+        distiller = parse_distiller(judged.formula, self.primitive_set)
+        known = self._store.score(self.trial(finalist.text)) or Score(fmean(judged.selection_aps))
+        return Ranked(distiller, finalist.text, Birth(finalist.text, "rival", finalist.role, 0, ()), known)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract of ``gp_search show --json``; what is not known yet is null or empty.
+
+        APs are in [0, 1]; a training of the verdict that failed has null in its seed's place.
+        """
+        ranking = self.ranking()
+        teacher = self._store.score(TEACHER)
+        baseline = [self._store.score(Trial(NONE, self.proxy.iterations, seed)) for seed in self.baseline_seeds]
+        alone = [score.ap for score in baseline if score is not None and score.ap is not None]
+        verdict, winner = self.verdict, self.winner(ranking)
+        return {
+            "teacher": {
+                "test_ap": teacher.test_ap if teacher else None,
+                "selection_ap": teacher.ap if teacher else None,
+            },
+            "baseline": {
+                "test_ap": verdict.alone.test_aps,
+                "selection_ap": alone,
+                "resolution": resolution(alone) if len(alone) > 1 else None,
+            },
+            "best": {**winner.distiller.to_json(), **self._told(winner)} if winner else None,
+            "niches": {
+                niche: {"formula": ranked.distiller.text, **self._told(ranked)}
+                for niche, ranked in self.champions(ranking).items()
+            },
+            "final": verdict.to_json(),
+            "counts": self._counts(),
+            "screening": screening_counts(self._store),
+            "wall_seconds": self._wall_seconds(),
+        }
+
+    def rejections(self) -> dict[str, str]:
+        """Return by formula why screening did not let it be trained, the last one first."""
+        records = reversed(self._store.screenings())
+        return {r.tree: f"{r.screening.failure}: {r.screening.detail}" for r in records if not r.screening.ok}
+
+    def _told(self, ranked: Ranked) -> dict[str, Any]:
+        judged = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche))
+        searched = self._store.score(self.trial(ranked.text))
+        return {"selection_ap": searched.ap if searched is not None else None, **judged.to_json()}
+
+    def _counts(self) -> dict[str, int]:
+        counts = {"generated": 0, "duplicates": 0, "rejected": 0, "trained": 0, "failed": 0}
+        for generation in self._store.generations():
+            counts |= {name: generation.counts[name] for name in counts}
+        return counts
+
+    def _wall_seconds(self) -> dict[str, float]:
+        stages = {birth.text: birth.stage for birth in self._store.births()}
+        seconds: dict[str, float] = defaultdict(float)
+        for record in (record for record in self._store.scores() if not record.extra):
+            kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, "baseline")
+            seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
+        events = [event.time for event in self._store.events() if not event.extra]
+        last = self._store.last_activity(math.inf)
+        seconds["since_start"] = last - events[0] if events and last is not None else 0.0
+        return {name: round(value, 1) for name, value in seconds.items()}
+
+
+@contextmanager
+def opened(work_dir: Path, primitive_set: str | None = None) -> Iterator[Summary]:
+    """Open a work directory for reading; the grammar is the recorded one unless another is named.
+
+    Raises:
+        StoreError: if there is no readable store, nothing was started there, or with another grammar.
+        DeclarationError: if the grammar cannot be loaded.
+    """
+    with Store.open(work_dir, readonly=True) as store:
+        recorded = store.fingerprint()
+        if recorded is None:
+            raise _nothing(store)
+        reference = primitive_set or recorded["config"]["primitive_set"]
+        grammar = load_primitive_set(reference)
+        try:
+            yield Summary(store, grammar)
+        except FormulaError as error:
+            if grammar.fingerprint() == recorded["primitive_set"]:
+                raise
+            got = f"{store.path} was searched with another set than {reference} ({error})"
+            raise StoreError(f"{got}; name it with --set module:NAME") from error
+
+
+def _nothing(store: Store) -> StoreError:
+    return StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")

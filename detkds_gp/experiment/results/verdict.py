@@ -1,0 +1,139 @@
+"""What the final round says, read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from detkds_gp.experiment.results.final_round import Finalist
+from detkds_gp.gain import Interval, complete_gain
+from detkds_gp.language import NONE
+from detkds_gp.score import Score, Trial
+from detkds_gp.store import Store
+from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED
+from detkds_gp.store.standing import winner
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the final round says of one formula.
+
+    Attributes:
+        finalist: who.
+        formula: its text with the scales it was trained with; as the store calls it while nothing is known.
+        selection_aps: on the selection split, one AP for each seed that succeeded.
+        test_aps: on the test split by seed, None where a training failed; empty while none is known.
+        gain: of AP on test over the student alone, None until both are complete.
+        selection_gain: the same on selection, by which the winner was chosen.
+    """
+
+    finalist: Finalist
+    formula: str
+    selection_aps: list[float]
+    test_aps: list[float | None]
+    gain: Interval | None = None
+    selection_gain: Interval | None = None
+
+    @property
+    def optimism(self) -> float | None:
+        """How much more the formula gains where the winner is chosen than on the test split."""
+        if self.gain is None or self.selection_gain is None:
+            return None
+        return self.selection_gain.mean - self.gain.mean
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "test_ap": self.test_aps,
+            "gain": self.gain.to_json() if self.gain else None,
+            "selection_gain": self.selection_gain.to_json() if self.selection_gain else None,
+            "optimism": self.optimism,
+        }
+
+
+class Verdict:
+    """Reads the final round of a store, as far as it has come.
+
+    Args:
+        store: of a started experiment.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._planned = next((event.detail for event in store.events(FINAL_PLANNED)), None)
+        self._held = next((event.detail for event in store.events(FINAL_HELD)), None)
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """The seeds that everyone is trained on; empty before the plan is recorded."""
+        return (self._held or self._planned or {"seeds": ()})["seeds"]
+
+    @property
+    def iterations(self) -> int:
+        """The training steps of everyone; 0 before the plan is recorded."""
+        return (self._held or self._planned or {"iterations": 0})["iterations"]
+
+    @property
+    def places(self) -> int:
+        """How many formulas are judged, or planned to be."""
+        return len(self.finalists) if self._held else (self._planned or {"places": 0})["places"]
+
+    @property
+    def finalists(self) -> list[Finalist]:
+        """Who is judged, the leader of the search first; empty before the final round begins."""
+        return [Finalist(**values) for values in (self._held or {"finalists": ()})["finalists"]]
+
+    @property
+    def alone(self) -> Judged:
+        """The student alone."""
+        return self.judged(Finalist(NONE, "student alone"))
+
+    def trials(self, text: str) -> list[Trial]:
+        """Return the questions about a distiller, one for each seed."""
+        plan = self._held or self._planned
+        return [Trial(text, plan["iterations"], seed, test=True) for seed in plan["seeds"]] if plan else []
+
+    def judged(self, finalist: Finalist) -> Judged:
+        """Return what is known of a formula."""
+        scores, alone = self._scores(finalist.text), self._scores(NONE)
+        known = [score for score in scores if score is not None]
+        gains = [complete_gain(_aps(scores, side), _aps(alone, side)) for side in ("test_ap", "ap")]
+        return Judged(
+            finalist,
+            self._resolved(finalist.text),
+            [score.ap for score in known if score.ap is not None],
+            _aps(scores, "test_ap") if known else [],
+            *gains,
+        )
+
+    def winner(self) -> Finalist | None:
+        """Return who has the highest mean AP on selection; None until everyone is judged."""
+        known = {finalist.text: finalist for finalist in self.finalists}
+        best = winner({text: self._scores(text) for text in known})
+        return None if best is None else known[best]
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return plain JSON values; None before the final round begins."""
+        if self._held is None:
+            return None
+        table = [self.judged(finalist) for finalist in self.finalists]
+        return {
+            "seeds": self._held["seeds"],
+            "iterations": self._held["iterations"],
+            "reduced": self._held["reduced"],
+            "finalists": [
+                {"role": j.finalist.role, "formula": j.formula, "selection_ap": j.selection_aps, **j.to_json()}
+                for j in table
+            ],
+        }
+
+    def _scores(self, text: str) -> list[Score | None]:
+        return [self._store.score(trial) for trial in self.trials(text)]
+
+    def _resolved(self, text: str) -> str:
+        return next((found for trial in self.trials(text) if (found := self._store.resolved(trial))), text)
+
+
+def _aps(scores: Sequence[Score | None], side: str) -> list[float | None]:
+    return [getattr(score, side) if score else None for score in scores]

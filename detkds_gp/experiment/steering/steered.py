@@ -1,0 +1,86 @@
+"""What watches over a run: budget, wishes of other processes, the use of the workers."""
+
+from __future__ import annotations
+
+from detkds_gp.experiment.answers import Answers, Asked, Interrupt, Scored
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.results import FinalRound
+from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook, check_budget
+from detkds_gp.experiment.steering.decisions import Decision, Steering
+from detkds_gp.experiment.steering.inbox import Inbox
+from detkds_gp.language import PrimitiveSet
+from detkds_gp.score import Score
+from detkds_gp.store import Store
+from detkds_gp.store.events import WORKED
+
+
+class Steered:
+    """The outside of a run, as the search loop needs it.
+
+    Args:
+        config: of the experiment.
+        store: open for writing.
+        primitive_set: the grammar of the search.
+        inbox: of the work directory; a wish to stop that was left for an earlier run is forgotten.
+        listener: hears of decisions and of the time left.
+        final: the final round that is planned.
+
+    Raises:
+        ConfigError: the budget cannot be read, or holds no search.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        store: Store,
+        primitive_set: PrimitiveSet,
+        inbox: Inbox,
+        listener: Listener,
+        final: FinalRound,
+    ) -> None:
+        budget = None if config.budget is None else Budget.parse(config.budget)
+        niches, seeds = len(primitive_set.niches), len(final.seeds)
+        outlook = Outlook(config.search, config.proxy, niches, final.trainings, config.verdict.share)
+        check_budget(budget, outlook, len(config.baseline_seeds) + seeds, seeds)
+        workers = 1 if config.execution.executor == "serial" else config.execution.workers
+        self.meter = Meter(budget, outlook, store, workers, config.execution.gpus_per_worker or 1.0)
+        self._steering = Steering(store, inbox, primitive_set, self.meter.ends, listener.say)
+        self._inbox = inbox
+        self._store = store
+        self._listener = listener
+        inbox.forget_stop()
+
+    def decide(self, stage: str, number: int, last: bool) -> Decision:
+        """Decide with a generation, and say how much time is left."""
+        replayed = self._store.generation(stage, number) is not None
+        decision = self._steering.decide(stage, number, last)
+        if not replayed:
+            self._listener.say(self._outlook(stage, number))
+            self._listener.outlook(self.meter.remaining_seconds(stage, number))
+        return decision
+
+    def watched(self, answers: Answers, interrupt: Interrupt) -> Scored:
+        """Return the answering of generations; it records how busy workers were and obeys ``gp_search stop``."""
+
+        def scored(phase: str, asked: Asked) -> list[Score]:
+            busy, held = answers.usage.busy_seconds, answers.usage.held_seconds
+            scores = answers.scores(phase, asked, lambda: self._obey(interrupt))
+            worked = {"busy": answers.usage.busy_seconds - busy, "held": answers.usage.held_seconds - held}
+            if worked["held"]:
+                self._store.record_event(WORKED, phase=phase, **worked)
+            return scores
+
+        return scored
+
+    def _obey(self, interrupt: Interrupt) -> None:
+        if self._inbox.stop_wish() == "pause":
+            self._inbox.forget_stop()
+            interrupt.request()
+
+    def _outlook(self, stage: str, number: int) -> str:
+        minutes = self.meter.remaining_seconds(stage, number) / 60
+        said = f"{stage} {number} is done; all that is planned takes {minutes:.0f} min more"
+        if (budget := self.meter.budget) is not None:
+            said += f"; {budget.said(self.meter.spent())} of {budget.text} spent"
+        return said

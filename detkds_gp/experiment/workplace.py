@@ -1,0 +1,105 @@
+"""Where candidates of a config are trained: task, store and answers, put together at one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.execution import Factory
+from detkds_gp.experiment.answers import Answers, Interrupt, Packing, make_executor, pack_size
+from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.groundwork import Groundwork
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.naming import bind, in_formulas, names
+from detkds_gp.experiment.prepare import Materials, prepare
+from detkds_gp.fitness import ProxyTask, ProxyWorker
+from detkds_gp.language import NONE
+from detkds_gp.score import Trial
+from detkds_gp.store import Store
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A work directory with all that trainings in it need; nothing is open yet.
+
+    Attributes:
+        config: its warm start and its rivals are formulas.
+        folder: where everything is written.
+        task: of the workers.
+        worker: builds the evaluator in each worker.
+        packing: which candidates a worker trains side by side.
+        fingerprint: what the folder's store is bound to.
+        called: the names that stood for the config's formulas.
+        listener: hears what happens.
+    """
+
+    config: ExperimentConfig
+    folder: Path
+    task: ProxyTask
+    worker: Factory
+    packing: Packing
+    fingerprint: Mapping[str, Any]
+    called: Mapping[str, Any]
+    listener: Listener
+
+    @classmethod
+    def prepared(cls, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> Workplace:
+        """Check the pair of a config and spell out its names; nothing is trained and no store is made.
+
+        Raises:
+            UserError: a mistake in config, data or detectors, in one line.
+        """
+        task = prepare(config, materials, folder, listener)
+        spelled = in_formulas(config, task, folder, listener)
+        execution = config.execution
+        return cls(
+            config=spelled,
+            folder=folder,
+            task=task,
+            worker=ProxyWorker(task, config.screening),
+            packing=Packing(execution.pack or pack_size(task, execution.workers), execution.workers),
+            fingerprint=materials.fingerprint(spelled),
+            called=names(config),
+            listener=listener,
+        )
+
+    @contextmanager
+    def open(self, interrupt: Interrupt, *, extra: bool = False) -> Iterator[tuple[Store, Answers]]:
+        """Bind the folder's store, or compare, and give it with the answers that it and the workers have.
+
+        Args:
+            interrupt: ends the asking in order.
+            extra: what is recorded within is no cost of a search.
+
+        Raises:
+            StoreError: the store cannot be written, or is bound to another search.
+        """
+        make = partial(make_executor, self.config, self.worker, self.task.primitive_set)
+        with Store.open(self.folder) as store, store.extra() if extra else nullcontext():
+            bind(store, self.fingerprint, self.called)
+            answers = Answers(store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing)
+            try:
+                yield store, answers
+            finally:
+                answers.close()
+
+    def lay_groundwork(self, store: Store, answers: Answers, more: Sequence[Trial] = ()) -> None:
+        """Train the teacher and the students without distillation, and say what they reach.
+
+        Args:
+            store: from `open`.
+            answers: from `open`.
+            more: questions about students without distillation, besides those of ``baseline_seeds``.
+
+        Raises:
+            DetectorError: if one of them fails to train, or the teacher is not better and has to be.
+        """
+        config = self.config
+        alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
+        groundwork = Groundwork(self.task, store, answers, self.listener)
+        groundwork.lay([*alone, *more], config.baseline_seeds[0])
+        groundwork.check(alone, config.require_better_teacher)

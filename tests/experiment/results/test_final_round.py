@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from detkds_gp.experiment.config import ExperimentConfig, parse_config
+from detkds_gp.experiment.results.final_round import finalists, plan_final_round
+
+RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
+
+
+def config(**verdict: Any) -> ExperimentConfig:
+    """A search of 400 trainings of 100 iterations, beside them 3 of the student and 700 steps of the teacher."""
+    sizes = {"population": 20, "offspring": 20, "generations": 8}
+    return parse_config(
+        {
+            "student": {"config": RETINANET},
+            "teacher": {"config": RETINANET, "train": {"iterations": 700}},
+            "data": {"digits": {"root": "digits"}},
+            "proxy": {"iterations": 100},
+            "search": {"divide": sizes, "conquer": {**sizes, "population": 20, "generations": 1}},
+            "verdict": verdict,
+        }
+    )
+
+
+OTHERS = (2 * 180 + 40) * 100 + 300 + 700  # steps of everything but the final round
+
+
+def test_what_is_wished_for_is_planned_where_it_fits() -> None:
+    final = plan_final_round(config(iterations=400, finalists=3), niches=2)
+    assert (len(final.seeds), final.iterations, final.places, final.reduced) == (4, 400, 9, "")
+    assert final.trainings == 36
+
+
+@pytest.mark.parametrize("share", [0.4, 0.3, 0.2, 0.1, 0.05])
+def test_the_final_round_stays_within_its_share(share: float) -> None:
+    wished = config(iterations=400, share=share, seeds=tuple(range(1000, 1008)))
+    final = plan_final_round(wished, niches=2)
+    steps = (final.places + 1) * len(final.seeds) * final.iterations
+    assert steps / (steps + OTHERS) <= share
+    assert final.iterations >= 100
+    assert len(final.seeds) >= 3
+
+
+def test_it_gets_shorter_before_it_loses_seeds_and_loses_these_before_formulas() -> None:
+    plans = [plan_final_round(config(iterations=400, share=share / 100), 2) for share in range(50, 2, -1)]
+    for earlier, later in pairwise(plans):
+        assert later.iterations <= earlier.iterations
+        if len(later.seeds) < 4:
+            assert later.iterations == 100
+        if later.places < 8:
+            assert len(later.seeds) == 3
+
+
+def test_leader_and_student_are_judged_whatever_it_takes() -> None:
+    final = plan_final_round(config(iterations=400, share=0.001), niches=2)
+    assert (final.places, len(final.seeds), final.iterations) == (1, 3, 100)
+    assert final.reduced == (
+        "the final round has 100 iterations instead of 400, 3 seeds instead of 4, 1 formulas instead of 8: "
+        "1% of all training"
+    )
+
+
+def test_a_verdict_shorter_than_the_proxy_stays_as_it_is() -> None:
+    assert plan_final_round(config(iterations=50), 2).iterations == 50
+
+
+def test_everyone_is_judged_once_in_the_order_of_importance() -> None:
+    rivals = {"mimic": "M", "PKD": "P"}
+    champions = {"global": "A", "class_logits": "C"}
+    ranking = ["A", "B", "M", "C"]
+    chosen = finalists(ranking, champions, rivals, places=9)
+    assert [(f.role, f.text) for f in chosen] == [
+        ("leader", "A"),
+        ("best of class_logits", "C"),
+        ("mimic", "M"),
+        ("PKD", "P"),
+        ("contender", "B"),
+    ]
+    assert [f.role for f in finalists(ranking, champions, rivals, places=2)] == ["leader", "best of class_logits"]

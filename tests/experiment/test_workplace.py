@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from detkds_gp.errors import StoreError
+from detkds_gp.experiment import ExperimentConfig, Listener, load_config
+from detkds_gp.experiment.answers import Interrupt
+from detkds_gp.experiment.naming import with_warm_start
+from detkds_gp.experiment.prepare import Materials, gather
+from detkds_gp.experiment.workplace import Workplace
+from detkds_gp.language import parse_distiller
+from detkds_gp.score import Trial
+from detkds_gp.store import Store
+from detkds_gp.store.events import NAMED
+
+FORMULA = "l2(global)"
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: Path) -> ExperimentConfig:
+    return with_warm_start(load_config(tiny_config), ["mimic"])
+
+
+@pytest.fixture(scope="module")
+def materials(config: ExperimentConfig) -> Materials:
+    return gather(config)
+
+
+def test_it_holds_formulas_and_remembers_their_names(
+    config: ExperimentConfig, materials: Materials, tmp_path: Path
+) -> None:
+    workplace = Workplace.prepared(config, materials, tmp_path / "run", Listener())
+    (text,) = workplace.config.search.warm_start
+    assert parse_distiller(text, materials.primitive_set).text == text
+    assert not (tmp_path / "run").exists()
+    with workplace.open(Interrupt(0.0)) as (store, _):
+        (event,) = store.events(NAMED)
+    assert event.detail["warm_start"] == ["mimic"]
+    again = Workplace.prepared(config, materials, tmp_path / "run", Listener())
+    assert again.config == workplace.config
+
+
+def test_a_folder_belongs_to_one_search(config: ExperimentConfig, materials: Materials, tmp_path: Path) -> None:
+    with Workplace.prepared(config, materials, tmp_path, Listener()).open(Interrupt(0.0)):
+        pass
+    other = config.model_copy(update={"seed": 1})
+    with (
+        pytest.raises(StoreError, match="seed"),
+        Workplace.prepared(other, materials, tmp_path, Listener()).open(Interrupt(0.0)),
+    ):
+        pytest.fail("it opened the store of another search")
+
+
+def test_what_is_extra_is_marked_and_a_failure_lets_go_of_the_store(
+    config: ExperimentConfig, materials: Materials, tmp_path: Path
+) -> None:
+    workplace = Workplace.prepared(config, materials, tmp_path, Listener())
+    distiller = parse_distiller("1 * 2 * l2(global)", materials.primitive_set)
+    trial = Trial(distiller.text, 2, 0)
+
+    def fail_after_a_training() -> None:
+        with workplace.open(Interrupt(0.0), extra=True) as (store, answers):
+            workplace.lay_groundwork(store, answers)
+            answers.scores("extra", [(trial, distiller, "global")])
+            raise KeyError("a fault")
+
+    with pytest.raises(KeyError, match="a fault"):
+        fail_after_a_training()
+    with Store.open(tmp_path) as store:
+        assert store.score(trial) is not None
+        assert all(record.extra for record in store.scores())
+        assert store.costs().trainings == 0
