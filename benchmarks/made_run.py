@@ -1,4 +1,7 @@
-"""Stores of any size for reports: the real search and store, trainings replaced by a rule with known effects."""
+"""Stores of any size for reports: the real search and store; screening, calibration and training replaced by a rule.
+
+A store has every row that a real run writes: births, screenings with fingerprints, scales, scores, generations, events.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.answers import Asked
+from detkds_gp.experiment.answers import Asked, Scored
 from detkds_gp.experiment.results.final_round import LENGTHENED, Finalist, FinalRound
 from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steering import Decision
-from detkds_gp.language import NONE, load_primitive_set
-from detkds_gp.score import Score, Trial
-from detkds_gp.search import Search
+from detkds_gp.language import NONE, PrimitiveSet, load_primitive_set
+from detkds_gp.losses.screening import Fingerprint
+from detkds_gp.score import Scale, Score, Screening, Trial
+from detkds_gp.search import Finding, Search
+from detkds_gp.search.screening import Screen
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED
 
@@ -35,18 +42,29 @@ def made_ap(text: str, seed: int = 0) -> float:
 
 
 def made_score(text: str, seed: int = 0) -> Score:
-    """Score a distiller; one in twenty fails."""
-    chance = int(hashlib.sha256(text.encode()).hexdigest()[:4], 16) / 16**4
-    if chance < 0.02:
+    """Score a distiller; one in fifty fails."""
+    if _chance(text) < 0.02:
         return Score.failed("nonfinite", "loss became nan at iteration 12", 1.0)
-    if chance < 0.05:
-        return Score.failed("rejected:gradient", "no gradient reaches the student", 0.0)
     return Score(made_ap(text, seed), wall_seconds=20.0)
 
 
+def made_screening(formula: str) -> Screening:
+    """Screen a formula; three in a hundred are rejected, no two are the same loss."""
+    if _chance(formula) < 0.03:
+        return Screening("rejected:gradient", "no gradient reaches the student", wall_seconds=0.01)
+    numbers = np.random.default_rng(list(hashlib.sha256(formula.encode()).digest())).standard_normal((10, 16))
+    fingerprint = Fingerprint(tuple(f"neck.{level}" for level in range(5)), numbers.astype(np.float32))
+    return Screening(fingerprint=fingerprint.text, wall_seconds=0.01)
+
+
+def _chance(text: str) -> float:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:4], 16) / 16**4
+
+
 def make_run(
-    work_dir: Path, evaluations: int, judged: bool = True, warm_start: Sequence[str] = (), **options: Any
-) -> None:
+    work_dir: Path, evaluations: int, judged: bool = True, warm_start: Sequence[str] = (), champions: int = 3,
+    **options: Any,
+) -> None:  # fmt: skip
     """Write the store of a run of about so many evaluations.
 
     Args:
@@ -54,6 +72,7 @@ def make_run(
         evaluations: of the search; at least 10.
         judged: whether the verdict is in, and the run finished.
         warm_start: formulas that join the first generation.
+        champions: of every knowledge, that mixes choose from; three make 15,000 mixes.
         options: values of the config.
     """
     niches = len(KNOWLEDGE)
@@ -64,13 +83,12 @@ def make_run(
         {
             "student": {"config": "student.py"}, "teacher": {"config": "teacher.py"},
             "data": {key: {"ann_file": "none.json", "images": "none"} for key in ("train", "selection", "test")},
-            "search": {"divide": stage, "conquer": stage, "champions": 3, "warm_start": warm_start},
+            "search": {"divide": stage, "conquer": stage, "champions": champions, "warm_start": warm_start},
             "verdict": {"seeds": SEEDS}, **options,
         }
     )  # fmt: skip
     grammar = load_primitive_set(config.primitive_set)
-    inputs = [d for d in grammar.declarations.values() if d.role == "input"]
-    dropped = [d.name for d in inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
+    dropped = _other_inputs(grammar)
     with Store.open(work_dir) as store:
         store.begin({"config": config.identity(), "primitive_set": grammar.fingerprint()})
         command = ["gp_search", "run", "made.py"]
@@ -78,13 +96,18 @@ def make_run(
         final = FinalRound(SEEDS, LENGTHENED * config.proxy.iterations, places=1)
         store.record_event(FINAL_PLANNED, **vars(final))
         _references(store, config, final)
-        search = Search(grammar.without(*dropped), config.search, config.seed)
+        search = Search(grammar.without(*dropped), config.search, config.seed, screen=_screened(store))
         run_generations(search, store, _trial(config), _scored(store), lambda *_: Decision(), Listener())
         if judged and search.best is not None:
             leader = Finalist(search.best.distiller.text, "leader")
             store.record_event(FINAL_HELD, **final.to_json([leader]))
             _judge(store, final, leader.text)
             store.record_event(FINISHED)
+
+
+def _other_inputs(grammar: PrimitiveSet) -> list[str]:
+    inputs = [d for d in grammar.declarations.values() if d.role == "input"]
+    return [d.name for d in inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
 
 
 def _references(store: Store, config: ExperimentConfig, final: FinalRound) -> None:
@@ -104,13 +127,26 @@ def _trial(config: ExperimentConfig) -> Any:
     return lambda text: Trial(text, config.proxy.iterations, config.baseline_seeds[0])
 
 
-def _scored(store: Store) -> Any:
-    def scored(phase: str, asked: Asked) -> Sequence[Score]:
+def _screened(store: Store) -> Screen:
+    def screened(formulas: Sequence[str]) -> Sequence[Finding]:
+        found = [made_screening(formula) for formula in formulas]
+        with store.together():
+            for formula, screening in zip(formulas, found, strict=True):
+                store.record_screening(formula, screening)
+        return [Finding(None if one.failure is None else Score.failed(one.failure, one.detail, 0.01)) for one in found]
+
+    return screened
+
+
+def _scored(store: Store) -> Scored:
+    def scored(phase: str, asked: Asked) -> list[Score]:
         scores = [made_score(trial.distiller) for trial, _, _ in asked]
         with store.together():
             for (trial, distiller, _), score in zip(asked, scores, strict=True):
-                resolved = distiller.with_scales(dict.fromkeys(distiller.uncalibrated, 0.5)).text
-                store.record_score(trial, score, resolved)
+                scales = dict.fromkeys(distiller.uncalibrated, 0.5)
+                for formula, scale in scales.items():
+                    store.record_scale(formula, Scale(scale, wall_seconds=0.1))
+                store.record_score(trial, score, distiller.with_scales(scales).text)
         return scores
 
     return scored

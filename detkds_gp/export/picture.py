@@ -14,21 +14,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from detkds_gp.errors import UserError
 from detkds_gp.export.drawing import compose
 from detkds_gp.export.graph import Formula
 from detkds_gp.export.latex import aligned
 from detkds_gp.export.panel import Panel
-from detkds_gp.export.png import to_figure
 from detkds_gp.export.registry import DRAWN, write_panels
 from detkds_gp.export.shapes import Shapes
 from detkds_gp.export.svg import svg_text
 from detkds_gp.export.themes import FOLLOWING, Look
 from detkds_gp.language import Distiller, PrimitiveSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Picture:
@@ -79,6 +79,8 @@ class Picture:
 
     def figure(self) -> Figure:
         """Return the drawing as a matplotlib figure, e.g. to save it as PDF; raises as `svg`."""
+        from detkds_gp.export.png import to_figure
+
         return to_figure(compose(self.panels, self.look), self.look.theme)
 
     def save(self, path: str | Path) -> None:

@@ -16,7 +16,6 @@ from detkds_gp.export.drawing import compose
 from detkds_gp.export.json_nodes import distiller_to_json
 from detkds_gp.export.latex import to_latex
 from detkds_gp.export.panel import Panel
-from detkds_gp.export.png import png_bytes
 from detkds_gp.export.python import to_python
 from detkds_gp.export.svg import svg_text
 from detkds_gp.export.themes import PLAIN, Look
@@ -46,6 +45,8 @@ def _svg(panels: Panels, look: Look) -> str:
 
 
 def _png(panels: Panels, look: Look) -> bytes:
+    from detkds_gp.export.png import png_bytes  # matplotlib's figures take half a second to import
+
     return png_bytes(compose(panels, look), look.theme)
 
 

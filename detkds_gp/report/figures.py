@@ -18,6 +18,9 @@ Figure: TypeAlias = dict[str, Any]
 DOTS = 1500
 """Single candidates drawn at most; lines and fronts are always whole."""
 
+WHOLE = 12
+"""Operations up to which every number has a tick."""
+
 MIX = "mix"
 
 
@@ -53,7 +56,8 @@ def pareto(run: Run) -> Figure:
         "line": {"shape": "hv", "width": 2, "color": "accent"}, "marker": {"size": 9, "color": "accent"},
         "hovertemplate": "%{y:.4f} with %{x} operations<br>%{text}<extra></extra>",
     }  # fmt: skip
-    return {"data": [dots, line], "layout": {"xaxis": {"title": "operations of the loss at every step"},
+    whole = {"dtick": 1} if found and max(c.operations for c in found) <= WHOLE else {}
+    return {"data": [dots, line], "layout": {"xaxis": {"title": "operations of the loss at every step", **whole},
             "yaxis": {"title": "AP, selection"}, **_baseline(run)}}  # fmt: skip
 
 

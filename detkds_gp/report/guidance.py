@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detkds_gp.gain import Interval, resolution
 from detkds_gp.language import Declaration
-from detkds_gp.report.features import LEAST, Feature, table
+from detkds_gp.report.features import LEAST, Feature, Table, table
 from detkds_gp.report.model import Model, learn
 from detkds_gp.report.run import Candidate, Run
 from detkds_gp.report.subtrees import Frequent, frequent
@@ -40,6 +40,11 @@ class Effect:
     effect: Interval
     importance: Interval
     stands: bool
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether its interval leaves 0 out."""
+        return self.effect.low > 0 or self.effect.high < 0
 
 
 @dataclass(frozen=True)
@@ -86,16 +91,7 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
         limits = (few, *_rung_limit(run))
         return Guidance(0, len(scored), (), (), (), None, (), False, tuple(common), size, (), limits)
     model = learn(rows.values, rows.ap, rows.alternatives())
-    shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
-    tests = len(shown)
-    effects = []
-    for column in shown:
-        feature = rows.features[column]
-        strict = model.interval(column, tests)
-        count = _count(rows.values[:, column], feature)
-        stands = strict.low > 0 or strict.high < 0
-        effects.append(Effect(feature, count, model.interval(column), model.importance[column], stands))
-    effects.sort(key=lambda one: (not one.stands, -abs(one.effect.mean)))
+    effects = _effects(rows, model)
     trusted = model.r2.low > 0
     return Guidance(
         candidates=len(sample),
@@ -111,6 +107,18 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
         sentences=_sentences(effects) if trusted else (),
         limits=_limits(run, model, effects, [feature.name for feature in rows.rare], trusted),
     )
+
+
+def _effects(rows: Table, model: Model) -> list[Effect]:
+    """Return what is known of every feature that is not rare, the strongest first of those that stand."""
+    shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
+    effects = []
+    for column in shown:
+        feature, strict = rows.features[column], model.interval(column, tests=len(shown))
+        count = _count(rows.values[:, column], feature)
+        stands = strict.low > 0 or strict.high < 0
+        effects.append(Effect(feature, count, model.interval(column), model.importance[column], stands))
+    return sorted(effects, key=lambda one: (not one.stands, -abs(one.effect.mean)))
 
 
 def _count(values: NDArray[np.float64], feature: Feature) -> int:

@@ -1,6 +1,7 @@
 """What features are worth: effects by ridge regression, importance by a random forest, held to unseen candidates.
 
-scikit-learn is imported when it is asked: it takes seconds, and small runs have nothing to learn from.
+scikit-learn and scipy's statistics are imported when they are asked: they take seconds, and small runs have nothing to
+learn from.
 """
 
 from __future__ import annotations
@@ -65,7 +66,6 @@ def learn(values: Array, ap: Array, alternatives: Sequence[Sequence[int]] = (), 
         alternatives: groups of columns of which every formula has one.
         seed: of folds, trees and resamples: the same table gives the same model.
     """
-    from scipy.stats import spearmanr
     from sklearn.linear_model import RidgeCV
 
     rng = np.random.default_rng(seed)
@@ -75,11 +75,18 @@ def learn(values: Array, ap: Array, alternatives: Sequence[Sequence[int]] = (), 
     against = _against(values, alternatives)
     draws = [against @ _ridge(values, ap, drawn, alpha) for drawn in counts]
     predicted, importance = _forest(values, ap, rng, seed)
-    rank = float(spearmanr(predicted, ap).statistic)
     return Model(
         against @ _ridge(values, ap, everyone, alpha), np.array(draws), importance, predicted,
-        _r2_interval(ap, predicted, rng), rank if rank == rank else 0.0,
+        _r2_interval(ap, predicted, rng), rank_correlation(predicted, ap) or 0.0,
     )  # fmt: skip
+
+
+def rank_correlation(one: Sequence[float] | Array, other: Sequence[float] | Array) -> float | None:
+    """Return Spearman's rank correlation; None where a side has one value only."""
+    from scipy.stats import spearmanr
+
+    rho = float(spearmanr(one, other).statistic)
+    return rho if rho == rho else None
 
 
 def _ridge(values: Array, ap: Array, counts: Array, alpha: float) -> Array:

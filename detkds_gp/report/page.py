@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
@@ -15,12 +15,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from detkds_gp.errors import StoreError
-from detkds_gp.gain import signed
+from detkds_gp.gain import Interval, signed
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
 from detkds_gp.report.features import GROUPS
 from detkds_gp.report.genealogy import genealogy
-from detkds_gp.report.guidance import Effect, Guidance, guide
+from detkds_gp.report.guidance import Effect, guide
 from detkds_gp.report.run import Judged, Run
 from detkds_gp.report.script import packed_plotly
 from detkds_gp.report.trees import draw, draw_tree
@@ -64,9 +64,10 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         losses=search_tables.losses(run),
         best=run.ranking[:LISTED],
         guidance=guidance,
-        effects=_by_group(guidance),
+        effects=_by_group(effect for effect in guidance.effects if effect.is_clear),
+        unclear=_by_group(effect for effect in guidance.effects if not effect.is_clear),
         genealogy=lineage,
-        source="the winner" if bred is run.winner else "the best of the search",
+        source=run.winner_name if bred is run.winner else "the best of the search",
         ancestors=[draw_tree(a.candidate, primitive_set) for a in lineage.ancestors] if lineage else [],
         session=_last_session(run),
         command_config=_config_path(run),
@@ -117,7 +118,9 @@ def _environment() -> Environment:
         loader=PackageLoader("detkds_gp.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"data": as_data, "ap": _ap, "hours": _hours, "named": _named, "signed": signed}
+    environment.filters |= {
+        "data": as_data, "ap": _ap, "hours": _hours, "named": _named, "signed": signed, "reach": _reach,
+    }  # fmt: skip
     return environment
 
 
@@ -129,6 +132,12 @@ def _hours(value: float) -> str:
     if value >= 1:
         return f"{value:.1f} h"
     return f"{60 * value:.0f} min" if value >= 1 / 60 else f"{3600 * value:.0f} s"
+
+
+def _reach(intervals: Iterable[Interval | None]) -> tuple[float, float]:
+    """Return the ends of a scale that shows 0 and every interval."""
+    known = [found for found in intervals if found is not None]
+    return min([0.0, *(found.low for found in known)]), max([0.0, *(found.high for found in known)])
 
 
 def _named(niche: str) -> str:
@@ -155,6 +164,7 @@ def _config_path(run: Run) -> str:
     return shlex.quote(after[0]) if after and not after[0].startswith("-") else "CONFIG"
 
 
-def _by_group(guidance: Guidance) -> dict[str, list[Effect]]:
-    grouped = {group: [e for e in guidance.effects if e.feature.group == group] for group in GROUPS}
-    return {group: sorted(effects, key=lambda e: -e.effect.mean) for group, effects in grouped.items() if effects}
+def _by_group(effects: Iterable[Effect]) -> dict[str, list[Effect]]:
+    best_first = sorted(effects, key=lambda e: -e.effect.mean)
+    grouped = {group: [e for e in best_first if e.feature.group == group] for group in GROUPS}
+    return {group: found for group, found in grouped.items() if found}

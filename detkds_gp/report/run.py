@@ -247,6 +247,12 @@ class Run:
         return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
 
     @property
+    def winner_name(self) -> str:
+        """What the winner is called: before it is judged it only leads."""
+        judged = self.winner is not None and self.winner.gain is not None
+        return "the winner" if judged or self.state == "finished" else "the best so far"
+
+    @property
     def left_on_rungs(self) -> list[Candidate]:
         """The candidates with an AP that were not trained to the end."""
         return [candidate for candidate in self.candidates if candidate.on_a_rung and candidate.ap is not None]

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
+from detkds_gp.report.model import rank_correlation
 from detkds_gp.report.run import Candidate, Run
 from detkds_gp.score import STOPPED_ON_RUNG
 
@@ -143,10 +144,7 @@ def niches(run: Run) -> list[NicheRow]:
 
 
 def _agreement(before: dict[str, float | None], after: dict[str, float | None]) -> float | None:
-    pairs = [(before[text], ap) for text, ap in after.items() if ap is not None and before.get(text) is not None]
+    pairs = [(old, ap) for text, ap in after.items() if ap is not None and (old := before.get(text)) is not None]
     if len(pairs) < 5:
         return None
-    from scipy.stats import spearmanr  # takes a second, and most runs have one rung
-
-    rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
-    return rho if rho == rho else None
+    return rank_correlation([one for one, _ in pairs], [other for _, other in pairs])

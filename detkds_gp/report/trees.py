@@ -19,12 +19,14 @@ class TermInWords:
 
     Attributes:
         knowledge: what both detectors know.
-        weight: relative to a calibrated strength.
+        weight: relative to its scale.
+        scale: at which it pulls the student as hard as the student's own loss; None until it is measured.
         steps: what is done, innermost first: (name, effect).
     """
 
     knowledge: str
     weight: float
+    scale: float | None
     steps: tuple[tuple[str, str], ...]
 
 
@@ -80,4 +82,5 @@ def draw_tree(candidate: Candidate, primitive_set: PrimitiveSet) -> Markup:
 def _in_words(term: Term, primitive_set: PrimitiveSet) -> TermInWords:
     known = primitive_set.declarations
     names = dict.fromkeys(node.name for node in reversed(term.tree) if node.name in known)
-    return TermInWords(term.knowledge, term.weight, tuple((name, known[name].doc) for name in names))
+    steps = tuple((name, known[name].doc.replace("`", "")) for name in names)
+    return TermInWords(term.knowledge, term.weight, term.scale, steps)

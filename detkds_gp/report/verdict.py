@@ -106,7 +106,8 @@ def _lead_text(lead: Interval | None) -> str:
 def _open_text(run: Run) -> str:
     assert run.winner is not None
     best = (
-        f"The best of {len(run.ranking)} scored candidates has AP {run.winner.candidate.ap:.3f} on the selection split"
+        f"The best of {len(run.ranking)} scored candidates has AP {run.winner.candidate.ap:.3f} on the selection "
+        "images, by which candidates are chosen"
     )
     if alone := run.references.alone_selection:
         best += f"; the student alone has {min(alone):.3f} to {max(alone):.3f}"
@@ -135,7 +136,7 @@ def _marks(run: Run) -> tuple[Mark, ...]:
     found: list[tuple[str, str, tuple[float, ...]]] = [
         ("student alone", "alone", tuple(_known(references.alone_test)) if test else references.alone_selection),
         (
-            "with the winner",
+            f"with {run.winner_name}",
             "winner",
             tuple(_known(run.winner.test_aps)) if test else (run.winner.candidate.ap or 0.0,),
         ),

@@ -30,6 +30,8 @@ HOSTILE = (
 
 DRAWN = "return [...document.querySelectorAll('.plot')].map(p => (p.data || []).map(t => t.x.length))"
 
+CUT = "return [...document.querySelectorAll('.stacked')].filter(t => t.scrollWidth > t.parentNode.clientWidth).length"
+
 
 def opened(browser: Any, page: Path | str, width: int = 1400) -> None:
     """Open a page and wait until its figures are drawn."""
@@ -80,6 +82,7 @@ def test_a_real_run_is_shown_without_complaint_or_network(
     assert all(any(figure) for figure in figures)
     overflow = chromium.execute_script("return document.documentElement.scrollWidth - innerWidth")
     assert overflow <= 0, "the page must not scroll sideways"
+    assert chromium.execute_script(CUT) == 0, "formulas and their numbers must be read without scrolling"
     photographed(chromium, "report", width)
 
 

@@ -111,6 +111,16 @@ def test_an_unfinished_run_is_read(made_run, tmp_path: Path) -> None:
     assert "same command continues" in found.text
 
 
+def test_what_is_not_judged_yet_is_not_called_the_winner(made_run, tmp_path: Path, run: Run) -> None:
+    made_run.make_run(tmp_path, 20, judged=False)
+    html = render_report(collect(tmp_path), DETKDS)
+    assert "The best so far" in html
+    assert "The winner" not in html
+    assert "Where the best so far comes from" in html
+    assert "with the best so far" in {mark.name for mark in verdict(collect(tmp_path)).marks}
+    assert "with the winner" in {mark.name for mark in verdict(run).marks}
+
+
 def test_nothing_started_is_said(tmp_path: Path) -> None:
     with Store.open(tmp_path):
         pass
