@@ -4,6 +4,7 @@ from detkds_gp.training.checkpoints import STUDENT_FILE, ReadStudent, WriteStude
 from detkds_gp.training.distilled_detector import DistilledDetector
 from detkds_gp.training.full import (
     first_does,
+    process_count,
     score_student,
     score_teacher,
     spent_seconds,
@@ -29,6 +30,7 @@ __all__ = [
     "WriteStudent",
     "distilled_detector",
     "first_does",
+    "process_count",
     "score_student",
     "score_teacher",
     "seed_all",
