@@ -1,6 +1,6 @@
 """Student, teacher and distillation loss in training."""
 
-from detkds_gp.training.checkpoints import STUDENT_FILE, ReadStudent, WriteStudent
+from detkds_gp.training.checkpoints import STUDENT_FILE, AverageLosses, ReadStudent, WriteStudent
 from detkds_gp.training.distilled_detector import DistilledDetector
 from detkds_gp.training.full import (
     first_does,
@@ -19,6 +19,7 @@ from detkds_gp.training.settings import OptimizerSettings
 
 __all__ = [
     "STUDENT_FILE",
+    "AverageLosses",
     "DistilledDetector",
     "FullTrainingSettings",
     "OptimizerSettings",
