@@ -1,134 +1,111 @@
 """What full training gains: student, every published distiller, the searched one and the teacher, on the test split.
 
 For each family a search first finds a distiller on the selection split; then the student is trained in full by
-mmdet's own schedule and pipeline alone, under every published distiller that applies to the pair, and under the found
-one, on the same seeds. Gains over the student alone are paired, with 95% intervals.
+mmdet's own pipeline alone, under every published distiller that applies to the pair, and under the found one, on the
+same seeds. Gains over the student alone are paired, with 95% intervals.
 
-    python benchmarks/full_training.py --data DIR [--quick] [--families retinanet fcos] [--iterations 300]
-        [--seeds 3] [--distillers pkd cwd ...] [--work-dir work_dirs/full_training] [--save]
+    python benchmarks/full_training.py --data DIR [--quick] [--families retinanet gfl] [--iterations 300] [--seeds 3]
+        [--distillers pkd cwd ...] [--workers 2] [--work-dir work_dirs/full_training] [--save]
+    python benchmarks/full_training.py --table
 
-DIR holds BCCD in COCO format: train.json, val.json, test.json, images. What is finished in the work directory is not
-trained again, so a stopped benchmark goes on. With ``--save`` each family is written to
-``benchmarks/results/full_training.json`` when it is done. The last line printed is one JSON object.
+DIR holds BCCD in COCO format: train.json, val.json, test.json, images. ``--workers`` trainings run at a time, each in
+a process of one thread. What is finished in the work directory is not trained again, so a stopped benchmark goes on.
+With ``--save`` each family is written to ``benchmarks/results/full_training.json`` when it is done; ``--table`` trains
+nothing and prints that file as Markdown. Else the last line printed is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shlex
 import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from narrow_bccd import FAMILIES, search_config
+
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener, load_config
 from detkds_gp.experiment.full_training import share_of_gap
 from detkds_gp.experiment.naming import reason_against
 from detkds_gp.experiment.prepare import gather, prepare
-from detkds_gp.gain import paired_gain
+from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE, load_primitive_set, load_zoo
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "full_training.json"
 FOUND = "searched"
-ADAMW = {"type": "AdamW", "lr": 1e-3, "weight_decay": 0.05}
-RETINANET = {
-    "config": "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py",
-    "head": {"model.bbox_head.stacked_convs": 2},
-}
-FCOS = {
-    "config": "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
-    "head": {"model.bbox_head.stacked_convs": 2, "model.bbox_head.norm_cfg": {"type": "GN", "num_groups": 8}},
-}
-GFL = {
-    "config": "mmdet::gfl/gfl_r50_fpn_1x_coco.py",
-    "head": {"model.bbox_head.stacked_convs": 2, "model.bbox_head.norm_cfg": {"type": "GN", "num_groups": 8}},
-}
-FAMILIES = {"retinanet": RETINANET, "fcos": FCOS, "gfl": GFL}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+TRAIN = [sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
 
 
-def narrow(family: dict[str, Any], base: int, channels: int) -> dict[str, Any]:
-    """Return a detector narrow enough for a CPU, to be trained from scratch, as in ``configs/bccd.py``."""
-    overrides = {
-        "model.backbone.depth": 18,
-        "model.backbone.base_channels": base,
-        "model.backbone.stem_channels": base,
-        "model.backbone.frozen_stages": -1,
-        "model.backbone.norm_eval": False,
-        "model.backbone.norm_cfg.requires_grad": True,
-        "model.backbone.init_cfg": None,
-        "model.neck.in_channels": [base, 2 * base, 4 * base, 8 * base],
-        "model.neck.out_channels": channels,
-        "model.neck.norm_cfg": {"type": "BN"},
-        "model.bbox_head.in_channels": channels,
-        "model.bbox_head.feat_channels": channels,
-        "model.test_cfg.nms_pre": 300,
-        **family["head"],
-    }
-    return {"config": family["config"], "overrides": overrides}
+@dataclass(frozen=True)
+class Job:
+    """One full training.
+
+    Attributes:
+        name: of the row of the table it belongs to.
+        source: the distiller, as ``gp_search train`` takes it.
+        seed: of the student, the batches and the augmentation.
+        config: the search's config file.
+    """
+
+    name: str
+    source: str
+    seed: int
+    config: Path
+
+    def result(self) -> dict[str, Any]:
+        """Train in a process of its own, and return what it tells, or the last line of its log as ``failed``."""
+        work_dir = self.config.parent / f"{self.name}-{self.seed}"
+        if not (work_dir / "result.json").is_file():
+            command = [*TRAIN, str(self.config), "--distiller", self.source]
+            command += ["--work-dir", str(work_dir), "--seed", str(self.seed)]
+            log = work_dir.with_name(f"{work_dir.name}.log")
+            with log.open("w") as out:
+                environment = {**os.environ, **ONE_THREAD}
+                ended = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
+            if ended.returncode:
+                lines = log.read_text().strip().splitlines() or [f"exit status {ended.returncode}"]
+                return {"failed": lines[-1][:300]}
+        return dict(json.loads((work_dir / "result.json").read_text()))
 
 
-def config_file(name: str, arguments: argparse.Namespace, folder: Path) -> Path:
-    """Write the config of a family: the search, and what the full training changes of the student's own config."""
-    quick, family = arguments.quick, FAMILIES[name]
-    student, teacher = (
-        narrow(family, *((8, 32) if quick else (16, 64))),
-        narrow(family, *((12, 48) if quick else (32, 96))),
-    )
-    wrapper = {"_delete_": True, "type": "OptimWrapper", "optimizer": ADAMW, "clip_grad": {"max_norm": 10}}
-    values = {
-        "primitive_set": "detkds_gp.primitives:DETKDS",
-        "knowledge": ("global", "class_logits") if quick else None,
-        "data": {
-            "root": str(Path(arguments.data).resolve()),
-            **{
-                split: {"ann_file": f"{file}.json", "images": "images"} | ({"part": (0.0, 0.1)} if quick else {})
-                for split, file in (("train", "train"), ("selection", "val"), ("test", "test"))
-            },
-        },
-        "student": student,
-        "teacher": {
-            **teacher,
-            "train": {"iterations": 4 if quick else 700, "optimizer": ADAMW, "warmup": 50, "decay": 0.5},
-        },
-        "proxy": {
-            "iterations": 2 if quick else 60,
-            "image_size": (64, 64) if quick else (120, 160),
-            "optimizer": ADAMW,
-            "warmup": 10,
-            "decay": 0.5,
-            "calibration_iterations": 1 if quick else 20,
-        },
-        "search": {
-            "divide": {"population": 2 if quick else 4, "offspring": 2, "generations": 0 if quick else 2},
-            "conquer": {
-                "population": 2 if quick else 6,
-                "offspring": 2 if quick else 6,
-                "generations": 0 if quick else 2,
-            },
-            "champions": 1,
-            "divide_weight": 2.0,
-            "warm_start": () if quick else ("zoo",),
-        },
-        "verdict": {"seeds": (1001, 1002) if quick else (1001, 1002, 1003, 1004)},
-        "full_training": {
-            "iterations": arguments.iterations,
-            "batch_size": 8,
-            "workers": 0 if quick else 1,
-            "options": {"optim_wrapper": wrapper, "val_evaluator.metric": "bbox"},
-        },
-        "cache_dir": str(folder / "cache"),
-        "require_better_teacher": not quick,
-    }
+def measure(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Search, train everything on every seed, and return the table of a family."""
+    values = search_config(name, arguments.data, arguments.iterations, arguments.workers, quick=arguments.quick)
     path = folder / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=2) + "\n")
-    return path
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**values, "cache_dir": str(folder / "cache")}, indent=2) + "\n")
+    config = load_config(path)
+    against = applicable(config, folder / "check")
+    outcome = Experiment(config, folder / "search").run()
+    sources = {NONE: NONE, **{entry: entry for entry, reason in against.items() if not reason}}
+    sources[FOUND] = str(folder / "search" / "distiller.json")
+    if arguments.distillers is not None:
+        sources = {key: value for key, value in sources.items() if key in (NONE, FOUND, *arguments.distillers)}
+    results = train_all(sources, path, arguments.seeds, arguments.workers)
+    alone, teacher = aps_of(results[NONE]), teacher_of(results)
+    return {
+        "iterations": arguments.iterations,
+        "seeds": arguments.seeds,
+        "teacher": teacher,
+        "student": alone,
+        "distillers": {key: row(found, alone, teacher) for key, found in results.items() if key != NONE},
+        "not_applicable": {key: reason for key, reason in against.items() if reason},
+        "search_hours": round(outcome.summary["wall_seconds"]["since_start"] / 3600, 3),
+        "training_hours": round(sum(r.get("hours", 0.0) for found in results.values() for r in found), 3),
+        "device": f"{config.proxy.device}, {arguments.workers} trainings at a time of 1 thread each",
+        "machine": f"{platform.machine()} {platform.processor()}, {os.cpu_count()} cores",
+        "versions": {one: version(one) for one in ("torch", "mmdet", "mmcv", "mmengine", "detkds_gp")},
+        "command": shlex.join(["python", *sys.argv]),
+    }
 
 
 def applicable(config: ExperimentConfig, folder: Path) -> dict[str, str]:
@@ -139,105 +116,107 @@ def applicable(config: ExperimentConfig, folder: Path) -> dict[str, str]:
     return {name: reason_against(entry, everything, task.pair) for name, entry in load_zoo(config.zoo).items()}
 
 
-def searched(path: Path, folder: Path) -> tuple[str, float]:
-    """Search, or read the search that is finished; return the file of its distiller and the hours it took."""
-    outcome = Experiment(load_config(path), folder / "search").run()
-    seconds = outcome.summary["wall_seconds"]["since_start"]
-    return str(folder / "search" / "distiller.json"), seconds / 3600
+def train_all(sources: dict[str, str], config: Path, seeds: int, workers: int) -> dict[str, list[dict[str, Any]]]:
+    """Train seed by seed, so that a stopped benchmark has whole comparisons; return the results of every row."""
+    jobs = [Job(name, source, seed, config) for seed in range(seeds) for name, source in sources.items()]
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in sources}
+    with ThreadPoolExecutor(workers) as pool:
+        for job, told in zip(jobs, pool.map(Job.result, jobs), strict=True):
+            results[job.name].append(told)
+            print(config.stem, job.name, job.seed, told.get("ap", told.get("failed")), flush=True)
+    return results
 
 
-def trained(path: Path, name: str, source: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Train in a process of its own, and return its result; a finished training is only read."""
-    work_dir = folder / f"{name}-{seed}"
-    if not (work_dir / "result.json").is_file():
-        command = [sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train", str(path)]
-        command += ["--distiller", source, "--work-dir", str(work_dir), "--seed", str(seed)]
-        log = folder / f"{name}-{seed}.log"
-        with log.open("w") as out:
-            ended = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
-        if ended.returncode:
-            return {"failed": log.read_text().strip().splitlines()[-1][:300]}
-    return dict(json.loads((work_dir / "result.json").read_text()))
+def aps_of(results: list[dict[str, Any]]) -> list[float | None]:
+    return [result.get("ap") for result in results]
 
 
-def measure(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Search, train everything on every seed, and return the table of a family."""
-    path = config_file(name, arguments, folder)
-    config = load_config(path)
-    against = applicable(config, folder / "check")
-    found, search_hours = searched(path, folder)
-    sources = {NONE: NONE, **{entry: entry for entry, reason in against.items() if not reason}, FOUND: found}
-    if arguments.distillers is not None:
-        sources = {key: value for key, value in sources.items() if key in (NONE, FOUND, *arguments.distillers)}
-    results: dict[str, list[dict[str, Any]]] = {key: [] for key in sources}
-    for seed in range(arguments.seeds):  # seed by seed, so that a stopped benchmark has whole comparisons
-        for key, source in sources.items():
-            results[key].append(trained(path, key, source, seed, folder))
-            print(name, key, seed, results[key][-1].get("ap", results[key][-1].get("failed")), flush=True)
-    alone = [result["ap"] for result in results[NONE]]
-    teacher = [r["teacher_ap"] for one in results.values() for r in one if r.get("teacher_ap") is not None]
-    rows = {key: _row(found_results, alone, fmean(teacher)) for key, found_results in results.items() if key != NONE}
-    return {
-        "iterations": arguments.iterations,
-        "seeds": arguments.seeds,
-        "teacher": round(fmean(teacher), 4),
-        "student": alone,
-        "distillers": rows,
-        "not_applicable": {key: reason for key, reason in against.items() if reason},
-        "search_hours": round(search_hours, 3),
-        "training_hours": round(sum(r.get("hours", 0.0) for one in results.values() for r in one), 3),
-    }
+def teacher_of(results: dict[str, list[dict[str, Any]]]) -> float | None:
+    found = [r["teacher_ap"] for one in results.values() for r in one if r.get("teacher_ap") is not None]
+    return round(fmean(found), 4) if found else None
 
 
-def _row(results: list[dict[str, Any]], alone: list[float], teacher: float) -> dict[str, Any]:
+def row(results: list[dict[str, Any]], alone: list[float | None], teacher: float | None) -> dict[str, Any]:
+    """Return a distiller's APs and, where all its trainings and the student's own succeeded, its gain."""
+    aps = aps_of(results)
+    told: dict[str, Any] = {"ap": aps, "formula": next((r["formula"] for r in results if "formula" in r), None)}
     failed = [result["failed"] for result in results if "failed" in result]
     if failed:
-        return {"failed": failed[0]}
-    aps = [result["ap"] for result in results]
-    share = share_of_gap(fmean(aps), fmean(alone), teacher)
-    return {
-        "formula": results[0]["formula"],
-        "ap": aps,
-        "gain": paired_gain(aps, alone).to_json(),
-        "share_of_gap": None if share is None else round(share, 3),
-    }
+        told["failed"] = failed[0]
+    gain = complete_gain(aps, alone)
+    if gain is not None and teacher is not None:
+        share = share_of_gap(fmean(aps), fmean(alone), teacher)
+        told |= {"gain": gain.to_json(), "share_of_gap": None if share is None else round(share, 3)}
+    return told
+
+
+def table(name: str, figures: dict[str, Any]) -> str:
+    """Return a family as a Markdown table: student, published distillers by mean AP, the searched one, teacher."""
+    alone = figures["student"]
+    lines = [
+        f"**{name}**: AP on the test split, mean of {figures['seeds']} seeds, {figures['iterations']} iterations",
+        "",
+        "| distiller | AP | gain over the student alone, 95% interval | share of the gap |",
+        "|---|---|---|---|",
+        f"| none: the student alone | {mean_of(alone)} | | |",
+    ]
+    rows = figures["distillers"]
+    published = sorted((key for key in rows if key != FOUND), key=lambda key: mean_of(rows[key]["ap"]), reverse=True)
+    lines += [table_row(f"`{key}`", rows[key]) for key in published]
+    lines += [table_row("**searched**", rows[FOUND])] if FOUND in rows else []
+    teacher = figures["teacher"]
+    return "\n".join([*lines, f"| the teacher | {'' if teacher is None else f'{teacher:.3f}'} | | |"])
+
+
+def table_row(name: str, told: dict[str, Any]) -> str:
+    if told.get("gain") is None:
+        return f"| {name} | {mean_of(told['ap'])} | {told.get('failed', '')} | |"
+    gain, share = Interval(**told["gain"]), told["share_of_gap"]
+    text = f"**{gain}**" if gain.low > 0 or gain.high < 0 else f"{gain}"
+    return f"| {name} | {mean_of(told['ap'])} | {text} | {'' if share is None else f'{share:.0%}'} |"
+
+
+def mean_of(aps: list[float | None]) -> str:
+    found = [ap for ap in aps if ap is not None]
+    return f"{fmean(found):.3f}" if found else ""
+
+
+def save(name: str, figures: dict[str, Any]) -> None:
+    """Write a family's figures beside those of the others."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({**known, name: figures}, indent=2) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="data/bccd", help="BCCD in COCO format")
+    parser.add_argument("--data", type=Path, default=Path("data/bccd"), help="BCCD in COCO format")
     parser.add_argument("--families", nargs="*", default=["retinanet", "gfl"], choices=FAMILIES)
     parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--distillers", nargs="*", help="of the zoo; default: all that apply")
+    parser.add_argument("--workers", type=int, default=2, help="trainings at a time")
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/full_training"))
     parser.add_argument("--quick", action="store_true", help="check that it works; measures nothing")
     parser.add_argument("--save", action="store_true", help="write to benchmarks/results")
+    parser.add_argument("--table", action="store_true", help="print what benchmarks/results holds, as Markdown")
     arguments = parser.parse_args()
+    if arguments.table:
+        print("\n\n".join(table(name, figures) for name, figures in json.loads(RESULTS.read_text()).items()))
+        return
+    if arguments.quick and arguments.save:
+        parser.error("--quick measures nothing; leave out --save")
     if arguments.quick:
         arguments.iterations, arguments.seeds = 2, 2
         arguments.distillers = arguments.distillers or ["pkd"]
         arguments.families = arguments.families[:1]
-    figures: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for name in arguments.families:
-        started = time.time()
-        figures[name] = measure(name, arguments, arguments.work_dir / name)
-        figures[name]["hours"] = round((time.time() - started) / 3600, 3)
+        measured[name] = measure(name, arguments, arguments.work_dir / name)
+        print(table(name, measured[name]), flush=True)
         if arguments.save:
-            _saved(name, figures[name])
-    print(json.dumps(figures))
-
-
-def _saved(name: str, figures: dict[str, Any]) -> None:
-    """Write a family's table beside those of the others."""
-    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    made = {
-        "machine": f"{platform.machine()} {platform.processor()}",
-        "versions": {one: version(one) for one in ("torch", "mmdet", "mmcv", "mmengine", "detkds_gp")},
-        "command": shlex.join(["python", *sys.argv]),
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**known, name: {**figures, **made}}, indent=2) + "\n")
+            save(name, measured[name])
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ class global_context(nn.Module):  # noqa: N801 - the name that formulas write
         super().__init__()
         inner = max(channels // 2, 1)
         self.attend = nn.Conv2d(channels, 1, 1)
+        nn.init.kaiming_normal_(self.attend.weight)
         self.narrow = nn.Linear(channels, inner)
         self.norm = nn.LayerNorm(inner)
         self.widen = nn.Linear(inner, channels)

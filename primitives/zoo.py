@@ -1,8 +1,10 @@
 """Published distillers, each a formula: to train with, to start a search from, to compare with.
 
 Papers add the losses of the pyramid levels up, a formula takes their mean: the scale in front of a
-tree is the paper's weight times the five levels of its detectors (four where DetKDS uses four). Where
-a paper takes a mean that ours does not, or the other way round, the scale carries that factor too.
+tree is the paper's weight times the five levels of its detectors (four where DetKDS takes the means
+of four). Where a paper takes a mean that ours does not, or the other way round, the scale carries
+that factor too. FGD, MGD and CrossKD were read beside the configs of their releases (yzd-v/FGD
+c03a6cf, yzd-v/MGD 2c9da0b, jbwang1997/CrossKD 87e156a), which the published APs come from.
 """
 
 from detkds_gp.language import Published, Zoo
@@ -28,15 +30,15 @@ def _mgd(kept: float) -> str:
     return f"l2_sum(masked_generation(global, {kept}))"
 
 
-def _fgd(attention: float, context: float) -> str:
+def _fgd(attention: float, context: float, temperature: float = 0.5) -> str:
     """Write FGD's tree relative to its foreground term."""
     focal = [
-        f"l2_sum(weighted(weighted(weighted(global, {mask}), "
-        "teacher_spatial_attention(global, 0.5)), teacher_channel_attention(global, 0.5)))"
+        f"l2_sum(weighted(weighted(weighted(global, {mask}), teacher_spatial_attention(global, {temperature})), "
+        f"teacher_channel_attention(global, {temperature})))"
         for mask in ("foreground_mask", "background_mask")
     ]
-    maps = "add(l1_sum(spatial_attention_map(global, 0.5)), l1_sum(channel_attention_map(global, 0.5)))"
-    rest = f"add(scaled({maps}, {attention}), scaled(l2_sum(global_context(global)), {context}))"
+    both = ", ".join(f"l1_sum({kind}_attention_map(global, {temperature}))" for kind in ("spatial", "channel"))
+    rest = f"add(scaled(add({both}), {attention}), scaled(l2_sum(global_context(global)), {context}))"
     return f"add({focal[0]}, add(scaled({focal[1]}, 0.5), {rest}))"
 
 
@@ -45,7 +47,9 @@ def _both(tree: str) -> str:
     return f"add({tree.format('foreground')}, scaled({tree.format('background')}, 0.5))"
 
 
-FGD_NOTE = "the bottleneck of its context block has half the channels; L1 of its attention maps is a sum per image"
+CONTEXT_NOTE = "both sides' context blocks start alike, the release draws them apart"
+NORM_NOTE = "the neck's output, where the release takes RepPoints' maps before their group norm"
+P6_NOTE = "P6 counts too, which the release leaves out"
 CHANNEL_NOTE = "unit vectors of the channels in place of a norm over the batch, which mixes images"
 MASKED_NOTE = "maps are multiplied by the root of FGD's masks, not by the masks"
 
@@ -79,40 +83,50 @@ ZOO = Zoo(
     ),
     Published(
         "fgd",
-        _scaled(1e-3 * LEVELS, _fgd(1, 0.005)),
+        _scaled(1e-3 * LEVELS, _fgd(0.5, 0.005)),
         "FGD (CVPR 2022), sec. 3",
-        "alpha 1e-3, beta 5e-4, gamma 1e-3, lambda 5e-6, T 0.5; times 5 levels",
-        FGD_NOTE,
+        "RetinaNet, GFL and SOLO: alpha 1e-3, beta 5e-4, gamma 5e-4, lambda 5e-6, T 0.5; times 5 levels",
+        CONTEXT_NOTE,
         stages="one",
     ),
     Published(
         "fgd_anchor_free",
         _scaled(1.6e-3 * LEVELS, _fgd(0.5, 0.005)),
         "FGD (CVPR 2022), sec. 3",
-        "alpha 1.6e-3, beta 8e-4, gamma 8e-4, lambda 8e-6, T 0.5; times 5 levels",
-        FGD_NOTE,
+        "RepPoints: alpha 1.6e-3, beta 8e-4, gamma 8e-4, lambda 8e-6, T 0.5; times 5 levels",
+        f"{CONTEXT_NOTE}; {NORM_NOTE}",
+        stages="one",
+    ),
+    Published(
+        "fgd_fcos",
+        _scaled(1.6e-3 * LEVELS, _fgd(0.5, 0.005, 0.8)),
+        "FGD (CVPR 2022), sec. 3",
+        "FCOS: alpha 1.6e-3, beta 8e-4, gamma 8e-4, lambda 8e-6, T 0.8; times 5 levels",
+        CONTEXT_NOTE,
         stages="one",
     ),
     Published(
         "fgd_two_stage",
         _scaled(5e-5 * LEVELS, _fgd(1, 0.01)),
         "FGD (CVPR 2022), sec. 3",
-        "alpha 5e-5, beta 2.5e-5, gamma 5e-5, lambda 5e-7, T 0.5; times 5 levels",
-        FGD_NOTE,
+        "Faster and Mask R-CNN: alpha 5e-5, beta 2.5e-5, gamma 5e-5, lambda 5e-7, T 0.5; times 5 levels",
+        f"{CONTEXT_NOTE}; {P6_NOTE}",
         stages="two",
     ),
     Published(
         "mgd",
         _scaled(2e-5 * LEVELS, _mgd(0.35)),
         "MGD (ECCV 2022), sec. 3",
-        "alpha 2e-5, 65% of the positions masked; times 5 levels",
+        "RetinaNet, RepPoints and SOLO: alpha 2e-5, 65% of the positions masked; times 5 levels",
+        NORM_NOTE,
         stages="one",
     ),
     Published(
         "mgd_two_stage",
         _scaled(5e-7 * LEVELS, _mgd(0.55)),
         "MGD (ECCV 2022), sec. 3",
-        "alpha 5e-7, 45% of the positions masked; times 5 levels",
+        "Faster and Mask R-CNN: alpha 5e-7, 45% of the positions masked; times 5 levels",
+        P6_NOTE,
         stages="two",
     ),
     Published(
@@ -135,9 +149,11 @@ ZOO = Zoo(
         "crosskd",
         _scaled(1, CROSSKD),
         "CrossKD (CVPR 2024), sec. 3",
-        "weight 1, a mean over the locations of all levels",
-        "the teacher's whole head reads the student's neck; the classification term alone, as a divergence where the "
-        "paper has quality focal loss: the focusing factor has no gradient",
+        "weight 1 for classification (FCOS: 0.4)",
+        "a mean over a level's locations and over levels, where the release divides the sum of all by the positive "
+        "boxes; the teacher's whole head reads the student's neck, not its last convolution the student's third; "
+        "without its box and centerness terms; a divergence where the paper has a cross entropy: it differs by the "
+        "teacher's own entropy",
         stages="one",
     ),
     Published(
@@ -199,10 +215,10 @@ ZOO = Zoo(
     ),
     Published(
         "detkds_cascade",
-        _scaled(5e-7 * 4, "l1_sum(masked_generation(global, 0.55))"),
+        _scaled(5e-7 * LEVELS, "l1_sum(masked_generation(global, 0.55))"),
         "DetKDS (ICML 2024), Cascade Mask R-CNN X101 to Faster R-CNN R50",
-        "MGD's 5e-7 with an l1 distance, 45% of the positions masked; times the 4 levels it takes",
-        "a sum per image as in MGD, which the weight was made for",
+        "MGD's 5e-7 with an l1 distance, 45% of the positions masked; times 5 levels",
+        f"a sum per image as in MGD, which the weight was made for; {P6_NOTE}",
         stages="two",
     ),
 )

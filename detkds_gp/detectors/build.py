@@ -109,7 +109,8 @@ def _read(name: str) -> Config:
     if not path.is_file():
         raise DetectorError(f"got config {name!r}, but there is no such file{_near(name)}")
     try:
-        return Config.fromfile(path, import_custom_modules=False)
+        with quiet():  # mmengine asks pkg_resources for the packages of base configs, which warns each time
+            return Config.fromfile(path, import_custom_modules=False)
     except Exception as error:
         raise DetectorError(f"cannot read the config {name}: {_words(error)}; mend the file") from error
 

@@ -1,9 +1,10 @@
 """Student, teacher and distillation loss in training."""
 
-from detkds_gp.training.checkpoints import STUDENT_FILE, ReadStudent, WriteStudent
+from detkds_gp.training.checkpoints import STUDENT_FILE, AverageLosses, ReadStudent, WriteStudent
 from detkds_gp.training.distilled_detector import DistilledDetector
 from detkds_gp.training.full import (
     first_does,
+    process_count,
     score_student,
     score_teacher,
     spent_seconds,
@@ -18,6 +19,7 @@ from detkds_gp.training.settings import OptimizerSettings
 
 __all__ = [
     "STUDENT_FILE",
+    "AverageLosses",
     "DistilledDetector",
     "FullTrainingSettings",
     "OptimizerSettings",
@@ -29,6 +31,7 @@ __all__ = [
     "WriteStudent",
     "distilled_detector",
     "first_does",
+    "process_count",
     "score_student",
     "score_teacher",
     "seed_all",

@@ -1,4 +1,4 @@
-"""Hooks of mmengine's Runner: training checkpoints are the student's, and ``student.pth`` lies beside them."""
+"""Hooks of the Runner: checkpoints are the student's, ``student.pth`` is written, losses are of the whole batch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.dist import all_reduce_dict
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch import Tensor
 
 from detkds_gp.detectors import save_weights
 from detkds_gp.training.distilled_detector import DistilledDetector
@@ -81,6 +83,22 @@ class ReadStudent(Hook):
         checkpoint["state_dict"] = own | checkpoint.get(DISTILLATION, {}) | theirs
         if AVERAGE in checkpoint:
             checkpoint[AVERAGE].update({AVERAGED + key: value for key, value in theirs.items()})
+
+
+@HOOKS.register_module()
+class AverageLosses(Hook):
+    """Makes the losses that are logged those of the global batch: the mean over all processes, the same in each."""
+
+    priority = "HIGHEST"
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Tensor] | None = None
+    ) -> None:
+        """Replace a step's own losses before mmengine's hooks read them; every process must come here."""
+        if outputs is not None:
+            told = {name: value.detach().float() for name, value in outputs.items()}
+            all_reduce_dict(told, op="mean")
+            outputs.update(told)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.dist import barrier, init_dist, is_distributed, is_main_process
+from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is_main_process
 from mmengine.runner import Runner
 from torch import Tensor
 
@@ -44,6 +44,11 @@ def start_processes() -> bool:
         else:
             torch.distributed.init_process_group("gloo")
     return bool(is_main_process())
+
+
+def process_count() -> int:
+    """Return how many processes train together."""
+    return int(get_world_size())
 
 
 def wait_for_all() -> None:

@@ -230,8 +230,9 @@ def _set_iterations(config: Config, iterations: int) -> None:
 
 
 def _set_hooks(config: Config) -> None:
-    """Add what makes checkpoints the student's, TensorBoard where it is installed, and the import of both."""
-    config.custom_hooks = [*(config.get("custom_hooks") or []), {"type": "ReadStudent"}, {"type": "WriteStudent"}]
+    """Add what makes checkpoints the student's and losses the batch's, TensorBoard where it is, and the import."""
+    own_hooks = [{"type": name} for name in ("ReadStudent", "WriteStudent", "AverageLosses")]
+    config.custom_hooks = [*(config.get("custom_hooks") or []), *own_hooks]
     own = config.get("custom_imports") or {"imports": [], "allow_failed_imports": False}
     imports = [own["imports"]] if isinstance(own["imports"], str) else list(own["imports"])
     config.custom_imports = {**own, "imports": [*imports, IMPORTS]}

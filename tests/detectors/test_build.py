@@ -61,6 +61,13 @@ def test_building_is_quiet(spec, capfd, recwarn):
     assert not recwarn.list
 
 
+def test_reading_a_config_upon_mmdets_warns_of_nothing(tmp_path: Path, recwarn):
+    own = tmp_path / "own.py"
+    own.write_text('_base_ = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"\n')
+    assert detector_config(DetectorSpec(str(own)), ("a", "b")).model.bbox_head.num_classes == 2
+    assert not [str(warning.message) for warning in recwarn.list]
+
+
 def test_custom_imports_are_honoured(tmp_path: Path, monkeypatch, spec):
     (tmp_path / "a_users_neck.py").write_text(
         "from mmdet.models.necks import FPN\n"

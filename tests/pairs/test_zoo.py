@@ -19,7 +19,7 @@ from .conftest import FAMILIES, UNLIKE
 ProxyOf = Callable[..., ProxyTraining]
 ANY = {"mimic", "cwd"}
 ONE_STAGE = ANY | {
-    "pkd", "fgd", "fgd_anchor_free", "mgd", "bckd", "crosskd",
+    "pkd", "fgd", "fgd_anchor_free", "fgd_fcos", "mgd", "bckd", "crosskd",
     "detkds_retinanet_r101", "detkds_retinanet_x101", "detkds_fcos", "detkds_gfl",
 }  # fmt: skip
 TWO_STAGE = ANY | {"pkd_two_stage", "fgd_two_stage", "mgd_two_stage", "detkds_faster_rcnn", "detkds_cascade"}

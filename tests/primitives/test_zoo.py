@@ -1,6 +1,9 @@
 """The zoo against its papers: every distiller computed here anew, in float64, with the papers' sums and weights.
 
-Levels are added up as the papers do, so that the mean over levels has to be carried by the weight. The values
+Levels are added up as the papers do, so that the mean over levels has to be carried by the weight. The constants of
+FGD, MGD and CrossKD are those of the configs that their authors released: FGD's gamma there is half of what its loss
+class has by default, and FCOS has a temperature of its own. Their two-stage configs take P2 to P5; the sums here, over
+P2 to P6, weigh those four as released. The values
 expected of PKD, CWD and MGD were also compared by hand with mmrazor's `PKDLoss`, `ChannelWiseDivergence` and
 `MGDLoss` on the maps below: CWD and MGD agree to rounding; mmrazor's PKD divides by the unbiased deviation, so
 that its loss is (n - 1) / n of the paper's 1 - r for n numbers a channel.
@@ -89,11 +92,13 @@ def cwd(levels: Pairs, loss: DistillationLoss) -> Tensor:
     return total
 
 
-def fgd(alpha: float, beta: float, gamma: float, lambda_: float) -> Callable[[Pairs, DistillationLoss], Tensor]:
+def fgd(
+    alpha: float, beta: float, gamma: float, lambda_: float, temperature: float = 0.5
+) -> Callable[[Pairs, DistillationLoss], Tensor]:
     def attention(x: Tensor) -> tuple[Tensor, Tensor]:
         h, w = x.shape[1:]
-        space = (x.abs().mean(0) / 0.5).exp()
-        channel = (x.abs().mean((1, 2)) / 0.5).exp()
+        space = (x.abs().mean(0) / temperature).exp()
+        channel = (x.abs().mean((1, 2)) / temperature).exp()
         return h * w * space / space.sum(), C * channel / channel.sum()
 
     def context(x: Tensor, part: torch.nn.Module) -> Tensor:
@@ -200,7 +205,7 @@ FOREGROUND = {"foreground": 40, "background": 50}
 def knowledge(name: str) -> dict[str, Pairs]:
     """Draw what a distiller takes, with as many levels as its paper has."""
     inputs = DistillationLoss(ZOO[name].distiller(OMNI), OMNI).inputs
-    count = 4 if name in ("detkds_faster_rcnn", "detkds_cascade") else 5
+    count = 4 if name == "detkds_faster_rcnn" else 5
     made: dict[str, Pairs] = {}
     for source in inputs:
         if source == "global":
@@ -229,8 +234,9 @@ def expected(name: str, given: dict[str, Pairs], loss: DistillationLoss) -> Tens
     """Compute a distiller as its paper says."""
     on_maps = {
         "mimic": mimic, "pkd": pkd(10), "pkd_two_stage": pkd(6), "cwd": cwd,
-        "fgd": fgd(1e-3, 5e-4, 1e-3, 5e-6),
+        "fgd": fgd(1e-3, 5e-4, 5e-4, 5e-6),
         "fgd_anchor_free": fgd(1.6e-3, 8e-4, 8e-4, 8e-6),
+        "fgd_fcos": fgd(1.6e-3, 8e-4, 8e-4, 8e-6, 0.8),
         "fgd_two_stage": fgd(5e-5, 2.5e-5, 5e-5, 5e-7),
         "mgd": mgd(2e-5, 0.65), "mgd_two_stage": mgd(5e-7, 0.45),
         "detkds_cascade": detkds_cascade,
@@ -321,6 +327,31 @@ def test_values_and_gradients_are_the_papers(name: str) -> None:
         wanted = torch.cat([s.grad.flatten() for s, _ in exact[source]])
         assert wanted.any()
         assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max(), source
+
+
+@pytest.mark.parametrize("name", ["fgd_two_stage", "mgd_two_stage", "detkds_cascade"])
+def test_without_p6_the_levels_of_two_stages_weigh_as_released(name: str) -> None:
+    given = knowledge(name)
+    loss = DistillationLoss(ZOO[name].distiller(OMNI), OMNI).build(shapes_of(given), seed=5)
+    torch.manual_seed(9)
+    levels = loss(given).levels["global"] / len(GRIDS)
+    taken = {source: pairs[:4] for source, pairs in doubled(given).items()}
+    torch.manual_seed(9)
+    assert levels[:4].sum().item() == pytest.approx(expected(name, taken, loss).item(), rel=1e-5)
+    assert levels[4] > 0
+
+
+def test_a_context_block_starts_as_released() -> None:
+    """He's normal draw of the attending convolution, and a last convolution of zeros."""
+    shapes = {"global": [(1, 1024, 2, 2)]}
+    loss = DistillationLoss("1 * 1 * l2(global_context(global))", OMNI).build(shapes, seed=0)
+    ((level,),) = loss.parts.values()
+    for side in ("student", "teacher"):
+        weights = level[side].attend.weight
+        assert weights.std().item() == pytest.approx((2 / 1024) ** 0.5, rel=0.1)
+        assert weights.abs().max() > 3 * (2 / 1024) ** 0.5  # a uniform draw of that deviation ends at 1.73
+        assert not level[side].widen.weight.any()
+        assert level[side].narrow.weight.shape == (512, 1024)
 
 
 @pytest.mark.parametrize("primitive_set", [DETKDS, OMNI], ids=lambda s: s.name)

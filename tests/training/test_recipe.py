@@ -69,7 +69,7 @@ def test_without_settings_schedule_and_pipeline_are_the_students_own() -> None:
     assert found.train_dataloader.dataset.pipeline == student.train_dataloader.dataset.pipeline
     assert found.auto_scale_lr.enable  # its rate is for 16 images a step
     assert found.find_unused_parameters
-    assert [hook["type"] for hook in found.custom_hooks] == ["ReadStudent", "WriteStudent"]
+    assert [hook["type"] for hook in found.custom_hooks] == ["ReadStudent", "WriteStudent", "AverageLosses"]
 
 
 def test_iterations_replace_epochs() -> None:

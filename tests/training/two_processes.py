@@ -1,56 +1,103 @@
-"""One distillation step under ``torchrun``, or in one process on the whole batch: losses and gradients to a file."""
+"""One distillation step under ``torchrun``, or in one process on the whole batch: what each process sees, to a file."""
 
 from __future__ import annotations
 
+import copy
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
 from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import build_optim_wrapper
+from torch import Tensor, nn
 
 from detkds_gp.detectors import build_detector, check_pair, make_batch
-from detkds_gp.experiment import load_config
+from detkds_gp.experiment import ExperimentConfig, load_config
+from detkds_gp.experiment.naming import named_distiller
 from detkds_gp.experiment.prepare import load_data
 from detkds_gp.fitness import SplitImages
-from detkds_gp.language import load_primitive_set
+from detkds_gp.language import load_primitive_set, load_zoo
 from detkds_gp.losses import DistillationLoss
-from detkds_gp.training import DistilledDetector, seed_all, start_processes
+from detkds_gp.training import AverageLosses, DistilledDetector, seed_all, start_processes
+
+OPTIMIZER = {"optimizer": {"type": "SGD", "lr": 0.1}}
+IMAGES = 4
 
 
-def main(config_path: str, out: str, *formulas: str) -> None:
+def main(out: str, *configs: str) -> None:
+    """Take one step under every distiller of every config: ``[path, options, names]`` as JSON."""
     torch.set_num_threads(1)
     start_processes()
     spread = torch.distributed.is_initialized()
     rank, processes = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if spread else (0, 1)
-    config = load_config(config_path)
-    images = SplitImages(load_data(config.data)["train"], config.proxy.image_size, 0)
-    share = 4 // processes
-    batch = make_batch([images[index] for index in range(rank * share, (rank + 1) * share)])
-    told = {formula: step(formula, config, images.split.classes, batch, spread) for formula in formulas}
+    share = IMAGES // processes
+    told: dict[str, Any] = {}
+    for path, options, names in map(json.loads, configs):
+        config = load_config(path, options)
+        images = SplitImages(load_data(config.data)["train"], config.proxy.image_size, 0)
+        batch = make_batch([images[index] for index in range(rank * share, (rank + 1) * share)])
+        for name, model in models(config, images.split.classes, names):
+            told[f"{Path(path).stem} {name}"] = step(model, batch, spread)
     torch.save(told, Path(out) / f"{processes}-{rank}.pt")
     if spread:
         torch.distributed.destroy_process_group()
 
 
-def step(formula, config, classes, batch, spread):  # type: ignore[no-untyped-def]
-    """Return the distillation loss of this process's share, and its gradient as the optimizer would see it."""
-    grammar = load_primitive_set("detkds_gp.primitives:OMNI")
+def models(config: ExperimentConfig, classes: tuple[str, ...], names: Sequence[str]):  # type: ignore[no-untyped-def]
+    """Yield a fresh student with its teacher under every distiller, as every process of a training makes it."""
+    grammar, zoo = load_primitive_set("detkds_gp.primitives:OMNI"), load_zoo(config.zoo)
     seed_all(0)
     student, teacher = (build_detector(side.spec(), classes) for side in (config.student, config.teacher))
     pair = check_pair(student, teacher, config.proxy.image_size)
-    loss = DistillationLoss(formula, grammar)
-    model = DistilledDetector(student, loss, pair, teacher, torch.Generator().manual_seed(0)).train()
-    for module in student.modules():  # batch norm's own statistics would differ between a half and a whole batch
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.eval()
+    for name in names:
+        loss = DistillationLoss(named_distiller(name, grammar, zoo), grammar)
+        own, generator = copy.deepcopy(student), torch.Generator().manual_seed(0)
+        model = DistilledDetector(own, loss, pair, teacher, generator).train()
+        for module in own.modules():  # batch norm's own statistics would differ between a half and a whole batch
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        yield name, model
+
+
+def step(model: DistilledDetector, batch: dict[str, Any], spread: bool) -> dict[str, Any]:
+    """Return what this process says of its share, and what the optimizer makes of all shares."""
+    made = {name: value.detach().clone() for name, value in model.named_parameters() if not is_detectors(name)}
+    own, local = gradients(model, model, batch)
     run = MMDistributedDataParallel(model, device_ids=None, find_unused_parameters=True) if spread else model
+    again, averaged = gradients(run, model, batch)
+    assert torch.equal(own, again)
+    seed_all(1)
+    logged = run.train_step(batch, build_optim_wrapper(run, OPTIMIZER))
+    AverageLosses().after_train_iter(None, 0, outputs=logged)  # type: ignore[arg-type]
+    return {
+        "loss": own,
+        "logged": torch.stack([value for name, value in logged.items() if "distill" in name]),
+        "local": local,
+        "averaged": averaged,
+        "made": made,
+        "after": {name: value.detach() for name, value in model.named_parameters() if not name.startswith("teacher.")},
+    }
+
+
+def gradients(run: nn.Module, model: DistilledDetector, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the distiller's terms, and their gradient alone; the random draws of a formula are the same each time."""
+    model.zero_grad()
     seed_all(1)
     losses = run(**batch, mode="loss")
     terms = torch.stack([value.mean() for name, value in losses.items() if "distill" in name])
     terms.sum().backward()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    return {"loss": terms.detach(), "gradients": gradients}
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return terms.detach(), found
+
+
+def is_detectors(name: str) -> bool:
+    """Tell whether a weight is the student's or the teacher's, neither an adapter's nor a learned primitive's."""
+    return name.startswith(("student.", "teacher."))
 
 
 if __name__ == "__main__":

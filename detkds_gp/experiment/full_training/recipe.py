@@ -14,15 +14,15 @@ from mmengine.config import Config
 from detkds_gp.data.coco import CocoSplit, load_split
 from detkds_gp.data.mmdet_files import mmdet_annotations
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
-from detkds_gp.errors import ConfigError, DetectorError
+from detkds_gp.errors import DetectorError
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.fingerprints import hash_of
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.naming import Named, missing_knowledge
+from detkds_gp.experiment.naming import check_applies
 from detkds_gp.experiment.prepare import Materials, gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
 from detkds_gp.fitness.teacher import train_teacher
-from detkds_gp.language import Distiller, PrimitiveSet
+from detkds_gp.language import Distiller, load_zoo
 from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, TrainingFault, seed_all, training_config
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     files = folder / _measured_on(config, materials)
     task = replace(prepare(config, materials, files, listener), teacher_outputs=None)
     distiller = asked.named.distiller
-    _check(asked.named, materials.primitive_set, task)
+    check_applies(asked.named.name, distiller, materials.primitive_set, load_zoo(config.zoo), task.pair)
     if (distiller.terms or config.init_student_from_teacher) and not asked.finished:
         _train_teacher(task, listener)
     distiller = _calibrated(distiller, task, config, listener)
@@ -79,12 +79,6 @@ def _measured_on(config: ExperimentConfig, materials: Materials) -> str:
     whole = materials.fingerprint(config)
     identity = {key: whole["config"][key] for key in MEASURED_ON}
     return hash_of([identity, whole["detectors"], whole["checkpoints"], whole["data"]["train"]])
-
-
-def _check(named: Named, grammar: PrimitiveSet, task: ProxyTask) -> None:
-    reason = missing_knowledge(named.distiller, grammar, task.pair)
-    if reason:
-        raise ConfigError(f"{named.name!r} does not apply: {reason}; gp_search check says what the pair shares")
 
 
 def _train_teacher(task: ProxyTask, listener: Listener) -> None:

@@ -20,6 +20,7 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import Named
 from detkds_gp.training import (
     first_does,
+    process_count,
     score_student,
     score_teacher,
     spent_seconds,
@@ -31,8 +32,16 @@ from detkds_gp.training.recipe import data_sets
 
 ASKED_FILE, RESULT_FILE = "training.json", "result.json"
 CONFIG_FILE, STUDENT_CONFIG = "config.py", "student.py"
-PROTOCOL = ("train_dataloader", "test_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "randomness")
-"""What a student and its baseline must have in common, beside the student itself."""
+PROTOCOL = (
+    "train_dataloader",
+    "test_dataloader",
+    "train_cfg",
+    "optim_wrapper",
+    "param_scheduler",
+    "auto_scale_lr",
+    "randomness",
+)
+"""What a student and its baseline must have in common, beside the student itself and the number of processes."""
 NOTHING_FOUND = 0.0
 """The AP of a detector that finds nothing at all: mmdet's evaluator, which was asked for it, then gives no number."""
 
@@ -106,7 +115,9 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
         "formula": distiller.text,
         "distiller": asked.named.name,
         "seed": asked.seed,
-        "protocol": protocol(config),
+        "processes": process_count(),
+        "scaled_learning_rate": bool(config.get("auto_scale_lr", {}).get("enable", False)),
+        "protocol": protocol(config, process_count()),
         "config": hash_of({key: value for key, value in config.to_dict().items() if key != "visualizer"}),
     }
     folder = asked.work_dir
@@ -125,14 +136,18 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
     (folder / ASKED_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def protocol(config: Config) -> str:
-    """Return a hash of all that a student and its baseline have in common; files count by what they hold."""
+def protocol(config: Config, processes: int) -> str:
+    """Return a hash of all that a student and its baseline have in common; files count by what they hold.
+
+    The number of processes makes the global batch, and with ``auto_scale_lr`` the learning rate.
+    """
     config = Config(config.to_dict())
     for loader in ("train_dataloader", "test_dataloader"):
         for data_set in data_sets(config[loader]["dataset"]):
             data_set["ann_file"] = _content(data_set["ann_file"])
     shared = {key: config.get(key) for key in PROTOCOL}
-    return hash_of({**shared, "student": config.model["student"], "load_from": _content(config.load_from)})
+    whole = {**shared, "student": config.model["student"], "load_from": _content(config.load_from)}
+    return hash_of({**whole, "processes": processes})
 
 
 def _content(path: str | None) -> str | None:

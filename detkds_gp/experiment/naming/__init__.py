@@ -1,6 +1,6 @@
 """What users write for a distiller, the formula that it stands for, and whether a pair can be trained with it."""
 
-from detkds_gp.experiment.naming.applies import missing_knowledge, reason_against
+from detkds_gp.experiment.naming.applies import check_applies, reason_against
 from detkds_gp.experiment.naming.binding import bind, in_formulas, names
 from detkds_gp.experiment.naming.distiller_source import Named, read_distiller
 from detkds_gp.experiment.naming.named import named_distiller
@@ -9,8 +9,8 @@ from detkds_gp.experiment.naming.warm_start import with_warm_start
 __all__ = [
     "Named",
     "bind",
+    "check_applies",
     "in_formulas",
-    "missing_knowledge",
     "named_distiller",
     "names",
     "read_distiller",

@@ -29,7 +29,7 @@ HALF_TRAINED = {"proxy.start": "half_trained", "proxy.start_iterations": 2}
 TEXT = "1 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
 FAMILIES = {
     "retinanet": "pkd",
-    "fcos": "fgd_anchor_free",
+    "fcos": "fgd_fcos",
     "atss": "mgd",
     "gfl": "ld",
     "reppoints": "crosskd",
@@ -115,11 +115,35 @@ def test_a_baseline_has_the_protocol_of_its_siblings_where_each_has_files_of_its
     distilled, alone = (prepared_configs(one, Listener())[0] for one in asked)
     assert distilled.load_from != alone.load_from
     assert distilled.train_dataloader.dataset.ann_file != alone.train_dataloader.dataset.ann_file
-    assert protocol(distilled) == protocol(alone)
+    assert protocol(distilled, 1) == protocol(alone, 1)
     for key in ("train_dataloader.dataset.ann_file", "load_from"):
         other = Config(alone.to_dict())
         other.merge_from_dict({key: alone.test_dataloader.dataset.ann_file})
-        assert protocol(other) != protocol(alone)
+        assert protocol(other, 1) != protocol(alone, 1)
+
+
+def test_what_other_processes_or_another_rate_trained_is_another_training(folders: Path, tiny_config: Path) -> None:
+    config = Config.fromfile(folders / "none" / "config.py")
+    assert config.auto_scale_lr.enable
+    other = Config(config.to_dict())
+    other.auto_scale_lr.enable = False
+    assert len({protocol(config, 1), protocol(config, 2), protocol(other, 1)}) == 3
+    told = json.loads((folders / "distilled" / "result.json").read_text())
+    assert (told["processes"], told["scaled_learning_rate"]) == (1, True)
+    assert told["protocol"] == protocol(config, 1)
+    by_two = {**told, "protocol": protocol(config, 2)}
+    assert baseline_of(by_two, folders) is None
+
+
+@pytest.mark.parametrize(("key", "found"), [("processes", 2), ("scaled_learning_rate", False)])
+def test_a_training_of_other_processes_is_not_gone_on_with(
+    key: str, found: object, folders: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folders / "none", tmp_path / "none")
+    asked = tmp_path / "none" / "training.json"
+    asked.write_text(json.dumps({**json.loads(asked.read_text()), key: found}))  # as two processes would have left it
+    with pytest.raises(ConfigError, match=f"holds another training .{key} is {found}, asked for"):
+        trained(load_config(tiny_config, SHORT), "none", tmp_path / "none")
 
 
 def test_hours_are_those_of_all_sessions(folders: Path, tiny_config: Path, tmp_path: Path) -> None:
@@ -205,7 +229,7 @@ def test_a_work_directory_is_bound_to_its_training(folders: Path, tiny_config: P
 
 def test_what_does_not_fit_is_told_before_anything_is_trained(tiny_config: Path, tmp_path: Path) -> None:
     config = load_config(tiny_config, SHORT)
-    with pytest.raises(ConfigError, match="'ld' does not apply: the pair does not share 'box_bins'"):
+    with pytest.raises(ConfigError, match="'ld' does not apply: the pair does not share 'box_bins'.*of the zoo, mimic"):
         trained(config, "ld", tmp_path / "x")
     with pytest.raises(FormulaError, match="did you mean 'global'"):
         read_distiller("l2(globl)", config)

@@ -94,8 +94,8 @@ def test_what_does_not_apply_says_why(task: ProxyTask) -> None:
     assert reasons["pkd_two_stage"] == "its weights are for two-stage detectors"
     free = {name for name, reason in reasons.items() if not reason}
     assert free == {
-        "mimic", "pkd", "cwd", "fgd", "fgd_anchor_free", "mgd", "bckd", "crosskd", "detkds_retinanet_r101",
-        "detkds_retinanet_x101", "detkds_fcos", "detkds_gfl",
+        "mimic", "pkd", "cwd", "fgd", "fgd_anchor_free", "fgd_fcos", "mgd", "bckd", "crosskd",
+        "detkds_retinanet_r101", "detkds_retinanet_x101", "detkds_fcos", "detkds_gfl",
     }  # fmt: skip
     assert missing_knowledge(ZOO["cwd"].distiller(OMNI), OMNI, task.pair) == ""
     check_applies("cwd", ZOO["cwd"].distiller(OMNI), OMNI, ZOO, task.pair)
