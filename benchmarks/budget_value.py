@@ -145,7 +145,7 @@ def main() -> None:
     config = load_config(arguments.config, {"proxy.decay": 0.0, "search.warm_start": (), "verdict.rivals": {}})
     whole = config.proxy.iterations
     rung = whole // 2
-    study = Study(formulas, rejected, iterations=(rung, whole), starts=("config",))
+    study = Study(formulas, rejected, iterations=(rung, whole), starts=("config",), repeats=0)
     table = run_study(config, study, arguments.work_dir, Listener())
     stream = recorded(arguments.work_dir / "config", table, rung, whole)
     budget = 0.25 * sum(drawn.low[1] + drawn.high[1] for drawn in stream)

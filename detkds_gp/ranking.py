@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +26,7 @@ class Row:
         niche: its knowledge.
         start: where the student started.
         iterations: its budget.
+        seed: of its plan and its initial weights.
         ap: on the selection split; None for a failure.
         failure: its name.
         wall_seconds: what it cost, from the budget before it on.
@@ -35,6 +36,7 @@ class Row:
     niche: str
     start: str
     iterations: int
+    seed: int
     ap: float | None
     failure: str | None
     wall_seconds: float
@@ -42,7 +44,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a budget ranks formulas against the longest budget of the first start.
+    """How a budget ranks formulas against the truth: the longest budget of the first start, on other seeds.
+
+    What the longest budget itself reaches is the most that any can be asked for: it is bound by luck alone.
 
     Attributes:
         start: of the trainings.
@@ -54,6 +58,7 @@ class Agreement:
         formulas: ranked on both; failures are left out.
         seconds: mean cost of a training, with the evaluations on the way.
         better: share of the formulas above the student alone.
+        repeats: other seeds that the truth is the mean of; 0 if it is the longest training itself.
     """
 
     start: str
@@ -65,6 +70,7 @@ class Agreement:
     formulas: int
     seconds: float
     better: float
+    repeats: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Table:
 
     Attributes:
         metric: the AP that scores.
-        seed: of all trainings.
+        seed: of the trainings that rank; others are repeats of the longest of the first start.
         rows: the trainings, starts in their order, budgets rising.
     """
 
@@ -83,18 +89,27 @@ class Table:
 
     def aps(self, start: str, iterations: int) -> dict[str, float]:
         """Return the AP of every formula that was trained with success."""
-        return {
-            row.formula: row.ap
-            for row in self.rows
-            if (row.start, row.iterations) == (start, iterations) and row.ap is not None
-        }
+        return {r.formula: r.ap for r in self._ranking(start) if r.iterations == iterations and r.ap is not None}
+
+    def truth(self, start: str, iterations: int) -> tuple[dict[str, float], int]:
+        """Return the mean AP of every formula over the other seeds, and their number; without any, the APs."""
+        seeds = {row.seed for row in self.rows} - {self.seed}
+        if not seeds:
+            return self.aps(start, iterations), 0
+        found: dict[str, list[float]] = {}
+        for row in self.rows:
+            if (row.start, row.iterations) == (start, iterations) and row.seed != self.seed and row.ap is not None:
+                found.setdefault(row.formula, []).append(row.ap)
+        return {formula: fmean(aps) for formula, aps in found.items() if len(aps) == len(seeds)}, len(seeds)
+
+    def _ranking(self, start: str) -> Iterator[Row]:
+        return (row for row in self.rows if row.start == start and row.seed == self.seed)
 
     def seconds(self, start: str, iterations: int, continued: bool) -> float:
         """Return the mean cost of a budget; continued ones cost what all before them do."""
         sums: dict[str, float] = {}
-        for row in self.rows:
-            counts = row.iterations <= iterations if continued else row.iterations == iterations
-            if row.start == start and counts:
+        for row in self._ranking(start):
+            if row.iterations == iterations or (continued and row.iterations < iterations):
                 sums[row.formula] = sums.get(row.formula, 0.0) + row.wall_seconds
         return fmean(sums.values())
 
@@ -106,7 +121,7 @@ class Table:
         """
         places = list(dict.fromkeys((row.start, row.iterations) for row in self.rows))
         longest = max(iterations for _, iterations in places)
-        truth = self.aps(places[0][0], longest)
+        truth, repeats = self.truth(places[0][0], longest)
         found = []
         for start, iterations in places:
             aps = self.aps(start, iterations)
@@ -115,7 +130,7 @@ class Table:
             alone = aps.get("none", 1.0)
             better = fmean([ap > alone for text, ap in aps.items() if text != "none"] or [False])
             seconds = self.seconds(start, iterations, continued)
-            found.append(Agreement(start, iterations, tau, low, high, own, count, seconds, better))
+            found.append(Agreement(start, iterations, tau, low, high, own, count, seconds, better, repeats))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -166,7 +181,21 @@ def bootstrapped_tau(found: Mapping[str, float], truth: Mapping[str, float]) -> 
     return float(kendalltau(a, b).statistic), float(low), float(high), len(shared)
 
 
+def ceiling(agreements: Sequence[Agreement]) -> Agreement:
+    """Return how the longest budget of the first start agrees with itself on other seeds."""
+    return max((a for a in agreements if a.start == agreements[0].start), key=lambda a: a.iterations)
+
+
 def recommended(agreements: Sequence[Agreement], threshold: float) -> Agreement | None:
-    """Return the cheapest budget whose tau reaches a threshold; None if none does."""
-    good = [agreement for agreement in agreements if agreement.tau >= threshold]
-    return min(good, key=lambda agreement: agreement.seconds) if good else None
+    """Return the cheapest budget whose tau is close to what can be asked for.
+
+    Args:
+        agreements: of a table.
+        threshold: the least share of the ceiling's tau.
+
+    Returns:
+        None if the longest training itself ranks no better than luck.
+    """
+    most = ceiling(agreements)
+    good = [a for a in agreements if a.tau >= threshold * most.tau]
+    return min(good, key=lambda a: a.seconds) if most.low > 0 else None

@@ -9,30 +9,31 @@ import pytest
 from scipy.stats import kendalltau
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.ranking import Row, Table, bootstrapped_tau, recommended
+from detkds_gp.ranking import Row, Table, bootstrapped_tau, ceiling, recommended
 
 FORMULAS = [f"f{n}" for n in range(20)]
 
 
-def table(noise: dict[tuple[str, int], float]) -> Table:
+def table(noise: dict[tuple[str, int, int], float]) -> Table:
     """A table in which every budget ranks as the truth does, but for its noise."""
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.2, 0.4, len(FORMULAS))
     rows = [
-        Row(text, "global", start, iterations, float(np.clip(ap + rng.normal(0, sd), 0, 1)), None, float(iterations))
-        for (start, iterations), sd in noise.items()
+        Row(text, "global", start, iterations, seed, float(np.clip(ap + rng.normal(0, sd), 0, 1)), None, iterations)
+        for (start, iterations, seed), sd in noise.items()
         for text, ap in zip(FORMULAS, truth, strict=True)
     ]
-    rows += [Row("none", "none", start, iterations, 0.3, None, float(iterations)) for start, iterations in noise]
+    rows += [Row("none", "none", start, iterations, seed, 0.3, None, iterations) for start, iterations, seed in noise]
     return Table("bbox", 0, tuple(rows))
 
 
 NOISE = {
-    ("config", 10): 0.5,
-    ("config", 20): 0.02,
-    ("config", 40): 0.0,
-    ("half_trained", 10): 0.01,
-    ("half_trained", 40): 0.0,
+    ("config", 10, 0): 0.5,
+    ("config", 20, 0): 0.02,
+    ("config", 40, 0): 0.0,
+    ("config", 40, 1): 0.0,
+    ("half_trained", 10, 0): 0.01,
+    ("half_trained", 40, 0): 0.0,
 }
 
 
@@ -65,7 +66,7 @@ def test_too_few_formulas_have_no_ranking() -> None:
 
 def test_budgets_are_held_against_the_longest_of_the_first_start() -> None:
     found = {(a.start, a.iterations): a for a in table(NOISE).agreements(continued=True)}
-    assert list(found) == list(NOISE)
+    assert list(found) == [(start, iterations) for start, iterations, seed in NOISE if seed == 0]
     assert found["config", 40].tau == 1.0
     assert found["config", 10].tau < found["config", 20].tau < 1
     assert found["half_trained", 40].tau == pytest.approx(1.0)
@@ -86,12 +87,28 @@ def test_the_cheapest_good_budget_is_recommended() -> None:
     best = recommended(agreements, 0.7)
     assert best is not None
     assert (best.start, best.iterations) == ("half_trained", 10)
-    assert recommended(agreements, 1.1) is None
+    assert recommended(agreements, 0.99) is not best
+
+
+def test_nothing_is_recommended_where_the_longest_training_ranks_by_luck() -> None:
+    noisy = NOISE | {("config", 40, 1): 100.0}
+    agreements = table(noisy).agreements(continued=True)
+    assert ceiling(agreements).low < 0
+    assert recommended(agreements, 0.1) is None
+
+
+def test_the_truth_is_the_mean_of_the_other_seeds() -> None:
+    several = table({("config", 10, 0): 0.0, ("config", 40, 0): 0.1, ("config", 40, 1): 0.1, ("config", 40, 2): 0.1})
+    truth, repeats = several.truth("config", 40)
+    rows = {(r.formula, r.seed): r.ap for r in several.rows if r.iterations == 40}
+    assert repeats == 2
+    assert truth["f3"] == pytest.approx((rows["f3", 1] + rows["f3", 2]) / 2)
+    assert several.agreements(continued=False)[0].tau > ceiling(several.agreements(continued=False)).tau
 
 
 def test_failures_are_not_ranked() -> None:
     whole = table(NOISE)
-    broken = Row("f0", "global", "config", 10, None, "diverged", 1.0)
+    broken = Row("f0", "global", "config", 10, 0, None, "diverged", 1.0)
     rows = [broken if (r.formula, r.start, r.iterations) == ("f0", "config", 10) else r for r in whole.rows]
     first = Table("bbox", 0, tuple(rows)).agreements(continued=True)[0]
     assert first.formulas == 20

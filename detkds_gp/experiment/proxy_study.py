@@ -34,14 +34,17 @@ class Study:
     Attributes:
         formulas: how many that pass the screening; the student alone comes on top.
         rejected: how many beside them that do not pass it: they show what the screening is worth.
-        iterations: the budgets, rising; the last one of the first start is the truth that all are held against.
+        iterations: the budgets, rising.
         starts: values of ``proxy.start``.
+        repeats: other seeds on which the longest budget of the first start is trained: the truth that all are held
+            against, and what luck leaves of it.
     """
 
     formulas: int = 40
     rejected: int = 0
     iterations: tuple[int, ...] = (50, 100, 200, 400)
     starts: tuple[str, ...] = ("config", "half_trained")
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if list(self.iterations) != sorted(set(self.iterations)) or len(self.iterations) < 2:
@@ -84,16 +87,19 @@ def _rows(
 ) -> Iterator[Row]:
     """Train the sample, which is drawn if it is empty, on budgets that continue each other; yield what came out."""
     config, grammar = workplace.config, workplace.task.primitive_set
-    seed, start = config.baseline_seeds[0], config.proxy.start
+    seed, start, longest = config.baseline_seeds[0], config.proxy.start, config.proxy.iterations
+    true = (start, longest) == (study.starts[0], study.iterations[-1])
+    repeated = [Trial(NONE, longest, seed + n) for n in range(1, study.repeats + 1) if true]
     with workplace.open(interrupt) as (store, answers):
-        workplace.lay_groundwork(store, answers)
+        workplace.lay_groundwork(store, answers, repeated)
         if not chosen:
             chosen += Sampling(config, grammar, Screener(store, grammar, answers.screenings)).drawn(study)
-        for iterations in (*config.proxy.rungs, config.proxy.iterations):
-            asked = [(Trial(d.text, iterations, seed), d, niche) for niche, d in chosen]
-            scores = answers.scores(f"{start}, {iterations} iterations", asked)
+        plans = [(seed, iterations) for iterations in (*config.proxy.rungs, longest)]
+        for plan, iterations in plans + [(trial.seed, longest) for trial in repeated]:
+            asked = [(Trial(d.text, iterations, plan), d, niche) for niche, d in chosen]
+            scores = answers.scores(f"{start}, {iterations} iterations, seed {plan}", asked)
             for (niche, distiller), score in zip(chosen, scores, strict=True):
-                yield Row(distiller.text, niche, start, iterations, score.ap, score.failure, score.wall_seconds)
+                yield Row(distiller.text, niche, start, iterations, plan, score.ap, score.failure, score.wall_seconds)
         shutil.rmtree(workplace.task.rungs, ignore_errors=True)
 
 

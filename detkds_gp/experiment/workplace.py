@@ -101,5 +101,5 @@ class Workplace:
         config = self.config
         alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
         groundwork = Groundwork(self.task, store, answers, self.listener)
-        groundwork.lay([*alone, *more], config.baseline_seeds[0])
+        groundwork.lay(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
         groundwork.check(alone, config.require_better_teacher)

@@ -67,7 +67,8 @@ def test_a_study_of_real_trainings(decay: float, tiny_config: Path, tmp_path: Pa
     config = load_config(tiny_config, {"proxy.decay": decay, "proxy.start_iterations": 2})
     study = Study(5, iterations=(1, 2), starts=("config", "half_trained"))
     table = run_study(config, study, tmp_path, Listener())
-    assert len(table.rows) == 2 * 2 * 6
+    assert len(table.rows) == 2 * 2 * 6 + 6
+    assert {(row.start, row.iterations) for row in table.rows if row.seed == 1} == {("config", 2)}
     assert {row.formula for row in table.rows if row.start == "config"} >= {"none"}
     again = run_study(config, study, tmp_path, Listener())  # nothing is trained again
     assert again == table
