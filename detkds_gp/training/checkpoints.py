@@ -1,4 +1,4 @@
-"""Hooks of mmengine's Runner: checkpoints are the student's, ``student.pth`` is written, losses are the whole batch's."""
+"""Hooks of mmengine's Runner: checkpoints are the student's, ``student.pth`` is written, losses are the batch's."""
 
 from __future__ import annotations
 
