@@ -9,7 +9,8 @@ same seeds. Gains over the student alone are paired, with 95% intervals.
     python benchmarks/full_training.py --table
 
 DIR holds BCCD in COCO format: train.json, val.json, test.json, images. ``--workers`` trainings run at a time, each in
-a process of one thread. What is finished in the work directory is not trained again, so a stopped benchmark goes on.
+a process of one thread. What is finished in the work directory is not trained again, so a stopped benchmark goes on;
+a SIGTERM lets trainings at work finish.
 With ``--save`` each family is written to ``benchmarks/results/full_training.json`` when it is done; ``--table`` trains
 nothing and prints that file as Markdown. Else the last line printed is one JSON object.
 """
@@ -21,6 +22,7 @@ import json
 import os
 import platform
 import shlex
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -121,9 +123,13 @@ def train_all(sources: dict[str, str], config: Path, seeds: int, workers: int) -
     jobs = [Job(name, source, seed, config) for seed in range(seeds) for name, source in sources.items()]
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in sources}
     with ThreadPoolExecutor(workers) as pool:
-        for job, told in zip(jobs, pool.map(Job.result, jobs), strict=True):
-            results[job.name].append(told)
-            print(config.stem, job.name, job.seed, told.get("ap", told.get("failed")), flush=True)
+        try:
+            for job, told in zip(jobs, pool.map(Job.result, jobs), strict=True):
+                results[job.name].append(told)
+                print(config.stem, job.name, job.seed, told.get("ap", told.get("failed")), flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what is at work ends, nothing new begins
+            raise
     return results
 
 
@@ -201,6 +207,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write to benchmarks/results")
     parser.add_argument("--table", action="store_true", help="print what benchmarks/results holds, as Markdown")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if arguments.table:
         print("\n\n".join(table(name, figures) for name, figures in json.loads(RESULTS.read_text()).items()))
         return

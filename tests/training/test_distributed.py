@@ -61,7 +61,7 @@ def told(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     ):
         configs = [json.dumps([str(path), options, names]) for path, options, names in asked]
         command = [*launcher, str(SCRIPT), str(out), *configs]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
         assert ended.returncode == 0, ended.stderr[-3000:]
     return {path.stem: torch.load(path, weights_only=True) for path in out.glob("*.pt")}
 
@@ -132,7 +132,7 @@ def test_a_training_of_two_processes_is_told_from_one_of_one(tiny_config: Path, 
     command = [*TORCHRUN, "--no-python", sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
     command += [str(tiny_config), "--distiller", "mgd", "--work-dir", str(tmp_path / "mgd"), "--cfg-options"]
     command += [f"{key}={value}" for key, value in short.items()]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert json.loads((tmp_path / "mgd" / "result.json").read_text())["processes"] == 2
     config = load_config(tiny_config, short)
