@@ -21,19 +21,23 @@ DOTS = 1500
 WHOLE = 12
 """Operations up to which every number has a tick."""
 
+COLOURS = 9
+"""Colours of niches that the page has."""
+
 MIX = "mix"
 
 
 def progress(run: Run) -> Figure:
     """Draw the best AP so far of every niche against evaluations; ``hours`` holds the same against time."""
     traces = [_dots(run)]
-    for number, (niche, members) in enumerate(_by_niche(run).items()):
+    numbers = niche_numbers(run)
+    for niche, members in _by_niche(run).items():
         steps = _best_so_far(members)
         traces.append(
             {
                 "name": label(niche), "mode": "lines", "x": [c.number for c, _ in steps], "y": [ap for _, ap in steps],
                 "hours": [round(c.hours, 4) for c, _ in steps], "text": [short(c.text) for c, _ in steps],
-                "line": {"shape": "hv", "width": 4 if niche == MIX else 2, "color": f"niche-{number}"},
+                "line": {"shape": "hv", "width": 4 if niche == MIX else 2, "color": f"niche-{numbers[niche]}"},
                 "hovertemplate": f"{label(niche)}: %{{y:.4f}}<br>%{{text}}<extra></extra>",
             }
         )  # fmt: skip
@@ -90,6 +94,11 @@ def thinned(candidates: Sequence[Candidate], most: int) -> list[Candidate]:
     """Return at most so many, spread evenly, the first always."""
     step = max(1, -(-len(candidates) // most))
     return list(candidates[::step])
+
+
+def niche_numbers(run: Run) -> dict[str, int]:
+    """Return the number of every niche's colour, the mixes' last: the same in all pictures of a page."""
+    return {niche: number % COLOURS for number, niche in enumerate(_by_niche(run))}
 
 
 def label(name: str) -> str:

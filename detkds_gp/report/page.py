@@ -68,6 +68,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         unclear=_by_group(effect for effect in guidance.effects if not effect.is_clear),
         genealogy=lineage,
         source=run.winner_name if bred is run.winner else "the best of the search",
+        colours=figures.niche_numbers(run),
         ancestors=[draw_tree(a.candidate, primitive_set) for a in lineage.ancestors] if lineage else [],
         session=_last_session(run),
         command_config=_config_path(run),

@@ -257,7 +257,7 @@ class Run:
         """The candidates with an AP that were not trained to the end."""
         return [candidate for candidate in self.candidates if candidate.on_a_rung and candidate.ap is not None]
 
-    @property
+    @cached_property
     def answered(self) -> list[Candidate]:
         """The candidates with an answer, in its order."""
         return sorted((c for c in self.candidates if c.number), key=lambda c: c.number)
