@@ -122,11 +122,11 @@ class _Reading:
         )
 
     def winner(self, ranking: Sequence[Candidate], finalists: Mapping[str, Judged]) -> Judged | None:
-        """Return who wins the final round; before it is over, the leader."""
+        """Return who wins the final round; before it is over, the leader, of whom no gain is told yet."""
         best = standing.winner({text: self.judging(text) for text in finalists})
         if best is not None:
             return finalists[best]
-        return self.judged(ranking[0]) if ranking else None
+        return replace(self.judged(ranking[0]), gain=None) if ranking else None
 
     def rival(self, text: str) -> Candidate:
         """Return a finalist that the search did not find."""
