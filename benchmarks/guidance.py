@@ -2,9 +2,9 @@
 
 Reads a finished run and prints a table in Markdown; nothing is trained.
 
-    python benchmarks/guidance.py WORK_DIR
+    python benchmarks/guidance.py WORK_DIR [--save]
 
-The last line printed is one JSON object.
+``--save`` writes ``benchmarks/results/guidance-<name of WORK_DIR>.json``. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from detkds_gp.experiment.results import opened
 from detkds_gp.report import collect
 from detkds_gp.report.guidance import Guidance, guide
 
+RESULTS = Path(__file__).parent / "results"
 ORDER = ("global", "instance", "foreground background", "localization", "class logits")
 NORMS = ("unit_channel", "unit_space", "unit_row", "standardize_channel", "standardize_row")
 SIMPLE = ("l1", "l2", "smooth_l1")
@@ -73,6 +74,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work_dir", type=Path)
+    parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     with opened(arguments.work_dir) as summary:
         guidance = guide(collect(arguments.work_dir), summary.primitive_set.declarations)
@@ -80,7 +82,12 @@ def main() -> None:
     rows = [answered(claim, guidance, len(asked)) for claim in asked]
     print(markdown(rows))
     r2 = guidance.model.r2.to_json() if guidance.model else None
-    print(json.dumps({"candidates": guidance.candidates, "held_out_r2": r2, "claims": rows}))
+    told = {"candidates": guidance.candidates, "held_out_r2": r2, "claims": rows, "sentences": guidance.sentences}
+    if arguments.save:
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"guidance-{arguments.work_dir.resolve().name}.json"
+        path.write_text(json.dumps(told, indent=2) + "\n")
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
