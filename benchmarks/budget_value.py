@@ -101,7 +101,7 @@ def replayed(stream: Sequence[Drawn], means: int, seconds: float) -> tuple[float
 
 
 def compare(stream: list[Drawn], orders: int, seconds: float) -> dict[str, Any]:
-    """Replay all means on the same random orders; gains are paired with nothing."""
+    """Replay all means on the same random orders; gains are paired with the row without any of them."""
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in MEANS}
     for order in range(orders):
         shuffled = random.Random(order).sample(stream, len(stream))

@@ -46,7 +46,7 @@ class Row:
 class Agreement:
     """How a budget ranks formulas against the truth: the longest budget of the first start, on other seeds.
 
-    What the longest budget itself reaches is the most that any can be asked for: it is bound by luck alone.
+    What the longest budget itself reaches is bound by luck alone: a cheaper one that comes near it is as good.
 
     Attributes:
         start: of the trainings.
@@ -54,7 +54,7 @@ class Agreement:
         tau: Kendall's tau-b, in [-1, 1].
         low: lower end of its 95% bootstrap interval.
         high: upper end.
-        own_tau: tau against the longest budget of the same start.
+        own_tau: tau against the longest budget of the same start and seed, with which it shares its luck.
         formulas: ranked on both; failures are left out.
         seconds: mean cost of a training, with the evaluations on the way.
         better: share of the formulas above the student alone.
@@ -187,15 +187,15 @@ def ceiling(agreements: Sequence[Agreement]) -> Agreement:
 
 
 def recommended(agreements: Sequence[Agreement], threshold: float) -> Agreement | None:
-    """Return the cheapest budget whose tau is close to what can be asked for.
+    """Return the cheapest budget whose tau comes near that of the longest training.
 
     Args:
         agreements: of a table.
-        threshold: the least share of the ceiling's tau.
+        threshold: the least share of the ceiling's tau, in [0, 1].
 
     Returns:
-        None if the longest training itself ranks no better than luck.
+        None if the longest training itself does not rank formulas alike on two seeds.
     """
     most = ceiling(agreements)
     good = [a for a in agreements if a.tau >= threshold * most.tau]
-    return min(good, key=lambda a: a.seconds) if most.low > 0 else None
+    return min(good, key=lambda a: a.seconds, default=None) if most.low > 0 else None

@@ -145,7 +145,7 @@ def check(
     from detkds_gp.cli.pair_tables import print_pair
     from detkds_gp.cli.tables import print_json
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.checks import check_experiment, missing_knowledge
+    from detkds_gp.experiment.checks import check_experiment, knowledge_not_shared
 
     settings = load_config(config, parse_options(cfg_options or []))
     report = check_experiment(settings, random_weights=random_weights)
@@ -153,7 +153,7 @@ def check(
         print_json(report.to_json())
     else:
         print_pair(Console(), report)
-    missing = missing_knowledge(settings, report)
+    missing = knowledge_not_shared(settings, report)
     for niche, reason in missing.items():
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             f"error: the config asks for {niche!r}: {reason}; leave it out of 'knowledge'", markup=False

@@ -30,7 +30,9 @@ def calibrate(
         "config,half_trained"
     ),
     repeats: Annotated[int, typer.Option(help="Other seeds of the last budget; their mean is the truth.", min=1)] = 1,
-    threshold: Annotated[float, typer.Option(help="Recommend from this share of the last budget's own tau on.")] = 0.8,
+    threshold: Annotated[
+        float, typer.Option(help="Recommend from this share of the last budget's own tau on.", min=0, max=1)
+    ] = 0.8,
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-calibrate.")] = None,
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
@@ -58,8 +60,7 @@ def calibrate(
     best = recommended(agreements, threshold)
     if best is None:
         console.print(
-            "the longest training ranks formulas on one seed as on others by luck: train longer, with proxy.decay, or "
-            "on more images"
+            "even the longest training does not rank formulas alike on two seeds: train longer or on more images"
         )
     else:
         chosen = shlex.join(f"{key}={value}" for key, value in options(best.start, best.iterations).items())
@@ -83,12 +84,19 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     most = ceiling(agreements)
     others = "another seed" if most.repeats == 1 else f"the mean of {most.repeats} other seeds"
     table = Table(title=f"ranking of formulas against {most.iterations} iterations from start {most.start!r}, {others}")
-    for column in ("start", "iterations", "Kendall tau [95% interval]", "tau to own longest", "better", "seconds"):
+    for column in (
+        "start",
+        "iterations",
+        "Kendall tau [95% interval]",
+        "to own longest, same seed",
+        "better",
+        "seconds",
+    ):
         table.add_column(column, justify="left" if column == "start" else "right")
     for a in agreements:
         tau = f"{a.tau:+.2f} \\[{a.low:+.2f}, {a.high:+.2f}]"
         table.add_row(a.start, str(a.iterations), tau, f"{a.own_tau:+.2f}", f"{a.better:.0%}", f"{a.seconds:.1f}")
     console.print(table)
     counts = {a.formulas for a in agreements}
-    console.print(f"what {most.iterations} iterations from {most.start!r} reach is the most that luck lets any reach")
+    console.print(f"{most.iterations} iterations from {most.start!r} agree so with themselves: near that is as good")
     console.print(f"{min(counts)} to {max(counts)} formulas ranked; better: share above the student alone")

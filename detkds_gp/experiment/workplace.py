@@ -80,7 +80,10 @@ class Workplace:
         """
         make = partial(make_executor, self.config, self.worker, self.task.primitive_set)
         with Store.open(self.folder) as store, store.extra() if extra else nullcontext():
-            bind(store, self.fingerprint, self.called)
+            if extra:
+                store.begin(self.fingerprint)
+            else:
+                bind(store, self.fingerprint, self.called)
             answers = Answers(store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing)
             try:
                 yield store, answers

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -16,21 +18,28 @@ from detkds_gp.fitness.taught import Taught
 from detkds_gp.training import DistilledDetector
 from detkds_gp.training.loop import Batch
 
+Drawn = tuple[list[int], list[bool], dict[str, Any]]
+"""Indices of the images, which are mirrored, and the batch of `make_batch`."""
+
 
 class Batches:
-    """Gives all candidates of a seed the same batches; for a GPU each is made while it is busy with the one before.
+    """Gives all candidates of a seed the same batches.
 
     Args:
         task: whose plan they follow.
         images: to train on.
         teacher: gives the teacher, when it has to be asked.
+        prefetch: make each batch in a thread while the one before is trained on; worth it where a GPU trains.
     """
 
-    def __init__(self, task: ProxyTask, images: SplitImages, teacher: Callable[[], BaseDetector]) -> None:
+    def __init__(
+        self, task: ProxyTask, images: SplitImages, teacher: Callable[[], BaseDetector], *, prefetch: bool
+    ) -> None:
         self._task = task
         self._images = images
         self._taught = Taught(task, teacher)
-        self._on_gpu = torch.device(task.settings.device).type != "cpu"
+        self._prefetch = prefetch
+        self._on_gpu = torch.device(task.settings.device).type == "cuda"
 
     def __call__(self, seed: int, *models: DistilledDetector, begin: int = 0) -> Iterator[Batch]:
         """Return the batches without end, with what the models need of the teacher.
@@ -44,17 +53,23 @@ class Batches:
             StoreError: if the kept teacher outputs cannot be read.
             DataError: if the student learns masks, and an object has none that can be drawn.
         """
-        drawn = self._drawn(seed, models, begin)
-        return ahead(drawn) if self._on_gpu else drawn
-
-    def _drawn(self, seed: int, models: Sequence[DistilledDetector], begin: int) -> Iterator[Batch]:
-        images, settings = self._images, self._task.settings
-        masks = any(finds_masks(model.student) for model in models)
+        drawn = self._drawn(seed, any(finds_masks(model.student) for model in models), begin)
         pairings = [model.pairing for model in models if model.pairing is not None]
-        names = list(dict.fromkeys(name for pairing in pairings for name in pairing.kept))
+        names = list(dict.fromkeys(name for pairing in pairings for name in pairing.kept)) if pairings else None
+        told = partial(self._told, names)
+        if self._prefetch and self._task.teacher_outputs is None:
+            return map(told, ahead(drawn))  # a step may ask the very same teacher: never two threads at once
+        return ahead(map(told, drawn)) if self._prefetch else map(told, drawn)
+
+    def _told(self, names: Sequence[str] | None, drawn: Drawn) -> Batch:
+        indices, flips, batch = drawn
+        return batch, self._taught(indices, flips, batch, names) if names is not None else None
+
+    def _drawn(self, seed: int, masks: bool, begin: int) -> Iterator[Drawn]:
+        images, settings = self._images, self._task.settings
         drawn = plan(len(images), settings.batch_size, seed)
         for indices, flips in islice(drawn, self._task.skipped + begin, None):
             batch = make_batch([images[index] for index in indices], flips, masks=masks)
             if self._on_gpu:
                 batch["inputs"] = [uploaded(image, settings.device) for image in batch["inputs"]]
-            yield batch, self._taught(indices, flips, batch, names) if pairings else None
+            yield indices, flips, batch

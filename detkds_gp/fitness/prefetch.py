@@ -19,11 +19,14 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
     """
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
         following = pool.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = pool.submit(next, items, None)
-            yield item
+        try:
+            while (item := following.result()) is not None:
+                following = pool.submit(next, items, None)
+                yield item
+        finally:
+            del following  # an error that it holds would keep this frame, and all models below it, alive
 
 
 def uploaded(image: Tensor, device: str) -> Tensor:
-    """Return an image on a GPU, copied through pinned memory without waiting for the copy."""
+    """Return an image on a CUDA device, copied through pinned memory without waiting for the copy."""
     return image.pin_memory().to(device, non_blocking=True)

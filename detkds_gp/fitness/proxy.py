@@ -47,7 +47,8 @@ class ProxyTraining:
         self.task = task
         self.task_norms: dict[tuple[int, tuple[str, ...]], float] = {}
         self.images = _within_limit(task.splits, task.settings)
-        self.batches = Batches(task, self.images["train"], lambda: self.teacher)
+        on_gpu = torch.device(task.settings.device).type == "cuda"
+        self.batches = Batches(task, self.images["train"], lambda: self.teacher, prefetch=on_gpu)
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, BaseDetector] = {}
         self._teacher: BaseDetector | None = None

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -59,6 +60,11 @@ class _Reading:
                 self.reduced = event.detail["reduced"]
                 self.finalists = {one["text"]: one["role"] for one in event.detail.get("finalists", ())}
         self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
+
+    @cached_property
+    def won_by(self) -> str | None:
+        """The winner's text; None until everyone in the final round is judged: no gain is told before."""
+        return standing.winner({text: self.judging(text) for text in self.finalists})
 
     def run(self) -> Run:
         candidates = self.candidates()
@@ -122,11 +128,10 @@ class _Reading:
         )
 
     def winner(self, ranking: Sequence[Candidate], finalists: Mapping[str, Judged]) -> Judged | None:
-        """Return who wins the final round; before it is over, the leader, of whom no gain is told yet."""
-        best = standing.winner({text: self.judging(text) for text in finalists})
-        if best is not None:
-            return finalists[best]
-        return replace(self.judged(ranking[0]), gain=None) if ranking else None
+        """Return who wins the final round; before it is over, the leader."""
+        if self.won_by is not None:
+            return finalists[self.won_by]
+        return self.judged(ranking[0]) if ranking else None
 
     def rival(self, text: str) -> Candidate:
         """Return a finalist that the search did not find."""
@@ -148,7 +153,8 @@ class _Reading:
     def judged(self, candidate: Candidate, role: str = "") -> Judged:
         aps, scores = self.test_aps(candidate.text), self.judging(candidate.text)
         selection = tuple(s.ap if s is not None else None for s in scores) if any(scores) else ()
-        return Judged(candidate, aps, complete_gain(aps, self.test_aps(NONE)), selection, role)
+        gain = complete_gain(aps, self.test_aps(NONE)) if self.won_by is not None else None
+        return Judged(candidate, aps, gain, selection, role)
 
 
 def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: _Clock, whole: int) -> Candidate:

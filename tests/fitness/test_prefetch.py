@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
 
 import pytest
-import torch
 
-from detkds_gp.fitness import ProxyTraining
+from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.batches import Batches
 from detkds_gp.fitness.prefetch import ahead
+from detkds_gp.score import Trial
 
 
 def test_the_next_item_is_made_while_one_is_at_use() -> None:
@@ -43,7 +46,38 @@ def test_closing_ends_the_thread() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
-def test_batches_made_ahead_are_the_batches(proxy: ProxyTraining) -> None:
-    plain, early = proxy.batches(0), ahead(proxy.batches(0))
-    for (batch, _), (same, _) in islice(zip(plain, early, strict=False), 3):
-        assert all(torch.equal(a, b) for a, b in zip(batch["inputs"], same["inputs"], strict=True))
+def test_an_error_keeps_nothing_alive() -> None:
+    class Model:
+        """Stands for what a failed training holds."""
+
+    def items(model: Model) -> Iterator[int]:
+        yield 1
+        raise MemoryError(model)
+
+    def take() -> weakref.ref[Model]:
+        model = Model()
+        with pytest.raises(MemoryError):
+            list(ahead(items(model)))
+        return weakref.ref(model)
+
+    gc.disable()
+    try:
+        assert take()() is None
+    finally:
+        gc.enable()
+
+
+ASKED = "1 * 1 * weighted_binary_kl(units(cross_logits, 1))"
+"""Asks the teacher's head at every step, whether its outputs are kept or not."""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_student_trained_on_batches_made_ahead_is_the_same(kept: bool, task: ProxyTask) -> None:
+    task = task if kept else replace(task, teacher_outputs=None)
+    scores = []
+    for prefetch in (False, True):
+        proxy = ProxyTraining(task)
+        proxy.batches = Batches(task, proxy.images["train"], lambda proxy=proxy: proxy.teacher, prefetch=prefetch)
+        scores += [replace(score, wall_seconds=0.0) for score in proxy.together([Trial(ASKED, 4, 0)])]
+    assert scores[0].ok
+    assert scores[0] == scores[1]

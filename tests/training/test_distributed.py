@@ -10,6 +10,7 @@ it need not be: PKD standardizes over its half, a mean over objects weighs halve
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,9 @@ LEARNED = tuple(step for step in STEPS if step.split(" ")[1].startswith(("fgd", 
 
 pytestmark = pytest.mark.slow
 
+ON_CPU = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+"""Two processes of gloo, also where there is a GPU."""
+
 
 @pytest.fixture(scope="module")
 def told(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
@@ -61,7 +65,7 @@ def told(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     ):
         configs = [json.dumps([str(path), options, names]) for path, options, names in asked]
         command = [*launcher, str(SCRIPT), str(out), *configs]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=1200)
         assert ended.returncode == 0, ended.stderr[-3000:]
     return {path.stem: torch.load(path, weights_only=True) for path in out.glob("*.pt")}
 
@@ -132,7 +136,7 @@ def test_a_training_of_two_processes_is_told_from_one_of_one(tiny_config: Path, 
     command = [*TORCHRUN, "--no-python", sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
     command += [str(tiny_config), "--distiller", "mgd", "--work-dir", str(tmp_path / "mgd"), "--cfg-options"]
     command += [f"{key}={value}" for key, value in short.items()]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=1200)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert json.loads((tmp_path / "mgd" / "result.json").read_text())["processes"] == 2
     config = load_config(tiny_config, short)
@@ -143,7 +147,7 @@ def test_a_training_of_two_processes_is_told_from_one_of_one(tiny_config: Path, 
 def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(tmp_path: Path) -> None:
 
     command = [*TORCHRUN, str(SCRIPT.with_name("first_process.py")), str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=120)
     assert ended.returncode == 0, ended.stderr[-3000:]
     mistake = "ConfigError: got 1, wanted 2"
     assert (tmp_path / "0.txt").read_text().splitlines() == [

@@ -1,6 +1,6 @@
 """What is looked at before anything is trained: a pair, a step, a formula, the zoo."""
 
-from detkds_gp.experiment.checks.check import Offer, PairReport, check_experiment, missing_knowledge
+from detkds_gp.experiment.checks.check import Offer, PairReport, check_experiment, knowledge_not_shared
 from detkds_gp.experiment.checks.lint import lint_experiment
 from detkds_gp.experiment.checks.zoo_check import Entry, check_zoo, list_zoo
 
@@ -12,5 +12,5 @@ __all__ = [
     "check_zoo",
     "lint_experiment",
     "list_zoo",
-    "missing_knowledge",
+    "knowledge_not_shared",
 ]

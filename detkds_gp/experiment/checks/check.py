@@ -98,7 +98,7 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
     return PairReport(tuple(offers), alone, taught, ap, said)
 
 
-def missing_knowledge(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
+def knowledge_not_shared(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
     """Return the knowledge that the config asks for and the pair does not have, and why."""
     have = {offer.knowledge for offer in report.offers if not offer.reason}
     reasons = {offer.knowledge: offer.reason for offer in report.offers if offer.reason and offer.knowledge}

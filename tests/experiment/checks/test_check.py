@@ -12,7 +12,7 @@ import torch
 from detkds_gp.detectors import build_detector, save_student
 from detkds_gp.errors import DeclarationError, DetectorError
 from detkds_gp.experiment import load_config
-from detkds_gp.experiment.checks import PairReport, check_experiment, missing_knowledge
+from detkds_gp.experiment.checks import PairReport, check_experiment, knowledge_not_shared
 from detkds_gp.experiment.prepare import load_data
 from detkds_gp.fitness import Evaluation, SplitImages
 
@@ -54,14 +54,14 @@ def test_a_step_is_counted_and_costs_more_with_distillation(report: PairReport) 
 
 def test_knowledge_asked_for_and_not_there_is_told(tiny_config: Path, report: PairReport) -> None:
     config = load_config(tiny_config, {"knowledge": ("global", "proposals")})
-    missing = missing_knowledge(config, report)
+    missing = knowledge_not_shared(config, report)
     assert missing == {"proposals": "the student's RetinaNet has no region proposal network"}
 
 
 def test_knowledge_without_a_plain_distance_is_there_all_the_same(tiny_config: Path, report: PairReport) -> None:
     """A set may weigh all its distances: the input is shared, though no simplest formula shows its scale."""
     bare = replace(report, offers=tuple(replace(offer, formula="", scale=None) for offer in report.offers))
-    assert missing_knowledge(load_config(tiny_config), bare) == {}
+    assert knowledge_not_shared(load_config(tiny_config), bare) == {}
 
 
 def test_aps_of_given_checkpoints_are_those_of_the_selection_split(tiny_config: Path, tmp_path: Path) -> None:
