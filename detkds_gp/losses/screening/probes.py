@@ -21,6 +21,8 @@ NEAR = 0.1
 REACH = 4.0
 """How far beyond the teacher the student stands, in times its own distance, or in numbers if that is more."""
 
+AWAY = 3.0
+"""How far away from the teacher the student stands, in times its own distance."""
 
 SMALL = 0.1
 """What both sides are multiplied by where steep functions shall not saturate."""
@@ -52,6 +54,10 @@ class Probe:
             return -REACH * max(1.0, 1 / spread if spread else 1.0)
 
         return self.moved(share, primitive_set)
+
+    def away(self, primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with the student further from the teacher than it is."""
+        return self.moved(lambda gap: AWAY, primitive_set)
 
     def small(self, primitive_set: PrimitiveSet) -> Probe:
         """Return the batch with both sides much smaller, so that exponentials and attention do not saturate."""
@@ -98,6 +104,7 @@ class Probes:
         far: a batch as the detectors give it.
         near: the same, the student close to the teacher.
         beyond: the same, the student well beyond the teacher.
+        away: the same, the student further from the teacher.
         small: the same, both sides much smaller.
         other: another batch of another size.
         one: the first image of ``far`` alone.
@@ -108,6 +115,7 @@ class Probes:
     far: Probe
     near: Probe
     beyond: Probe
+    away: Probe
     small: Probe
     other: Probe
     one: Probe
@@ -125,8 +133,9 @@ class Probes:
         far = make(BATCH)
         with torch.no_grad():
             reordered, doubled = make(BATCH[::-1]), make(BATCH * 2)
-        near, beyond, small = far.near(primitive_set), far.beyond(primitive_set), far.small(primitive_set)
-        return cls(far, near, beyond, small, make(OTHER), make(ONE), reordered, doubled)
+        near, beyond = far.near(primitive_set), far.beyond(primitive_set)
+        away, small = far.away(primitive_set), far.small(primitive_set)
+        return cls(far, near, beyond, away, small, make(OTHER), make(ONE), reordered, doubled)
 
     @property
     def device(self) -> torch.device:
@@ -135,4 +144,4 @@ class Probes:
 
     def points(self) -> tuple[Probe, ...]:
         """Return the batches whose gradients make the fingerprint."""
-        return self.far, self.near, self.beyond, self.small, self.other, self.one
+        return self.far, self.near, self.beyond, self.away, self.small, self.other, self.one
