@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median, quantiles, stdev
+from statistics import median, quantiles
 from typing import Any
 
 import torch
@@ -209,7 +209,12 @@ def trained(count: int, options: dict[str, Any], folder: Path) -> dict[str, Any]
         pairs.append({"pair": texts, "ap": [ap(text) for text in texts]})
         print(f"  trained: {pairs[-1]}", flush=True)
     apart = [abs(pair["ap"][0] - pair["ap"][1]) for pair in pairs]
-    return {"alone": alone, "spread": stdev(alone), "largest_difference": max(apart, default=0.0), "pairs": pairs}
+    return {
+        "alone": alone,
+        "range": max(alone) - min(alone),
+        "largest_difference": max(apart, default=0.0),
+        "pairs": pairs,
+    }
 
 
 def measure(name: str, options: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -22,31 +22,9 @@ def print_json(value: Any) -> None:
 
 
 def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -> None:
-    """Print teacher, baseline, best of each knowledge and the winner, with the gain on the test split."""
-    table = Table(title="AP (COCO, 0.50:0.95)")
-    for column in ("", "selection", "test", "gain on test [95% interval]"):
-        table.add_column(column, justify="left" if not column else "right")
-    baseline = summary["baseline"]
-    table.add_row("teacher", _ap([summary["teacher"]["selection_ap"]]), _ap([summary["teacher"]["test_ap"]]), "")
-    table.add_row("student alone", _ap(baseline["selection_ap"]), _ap(baseline["test_ap"]), "")
-    for niche, found in summary["niches"].items():
-        table.add_row(
-            f"best of {niche}",
-            _ap([found["selection_ap"]]),
-            _ap(found["test_ap"]),
-            _gain(found["test_ap"], baseline["test_ap"]),
-        )
+    """Print the final round, or how the search stands before it, and what may be said of the winner."""
     best, final = summary["best"], summary["final"]
-    if best is not None:
-        table.add_row(
-            "[bold]winner[/bold]",
-            _ap([best["selection_ap"]]),
-            _ap(best["test_ap"]),
-            _gain(best["test_ap"], baseline["test_ap"]),
-        )
-    console.print(table)
-    if final is not None:
-        _print_final(console, final, baseline)
+    console.print(_search_table(summary) if final is None else _final_table(summary))
     if best is not None:
         console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(best["gain"]), highlight=False)
@@ -56,6 +34,41 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _search_table(summary: Mapping[str, Any]) -> Table:
+    """Return the best of every knowledge on the selection split, which is all that a search knows."""
+    table = _table("AP (COCO, 0.50:0.95) so far", ("", "selection"))
+    table.add_row("teacher", _ap([summary["teacher"]["selection_ap"]]))
+    table.add_row("student alone", _ap(summary["baseline"]["selection_ap"]))
+    for niche, found in summary["niches"].items():
+        table.add_row(f"best of {niche}", _ap([found["selection_ap"]]))
+    if summary["best"] is not None:
+        table.add_row("leader", _ap([summary["best"]["selection_ap"]]))
+    return table
+
+
+def _final_table(summary: Mapping[str, Any]) -> Table:
+    """Return everyone who was judged, the best on selection first."""
+    final, teacher = summary["final"], summary["teacher"]
+    title = f"AP (COCO, 0.50:0.95) in the final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
+    table = _table(title, ("", "selection", "test", "gain on test [95% interval]"))
+    table.caption = final["reduced"] or None
+    table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
+    table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
+    for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):
+        won = summary["best"] is not None and row["formula"] == summary["best"]["formula"]
+        role = f"[bold]winner[/bold] ({row['role']})" if won else row["role"]
+        gain = _gain(row["test_ap"], final["alone"]["test_ap"])
+        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    return table
 
 
 def screening_line(told: Mapping[str, Any]) -> str:
@@ -68,19 +81,6 @@ def print_rejections(console: Console, rejections: Mapping[str, str], most: int)
     """List formulas that were not trained, and why."""
     for formula, why in list(rejections.items())[:most]:
         console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False, emoji=False)
-
-
-def _print_final(console: Console, final: Mapping[str, Any], baseline: Mapping[str, Any]) -> None:
-    """Print everyone who was judged, the best on selection first."""
-    title = f"final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
-    table = Table(title=title, caption=final["reduced"] or None)
-    for column in ("", "selection", "test", "gain on test [95% interval]"):
-        table.add_column(column, justify="left" if not column else "right")
-    rows = sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0]))
-    for row in rows:
-        gain = _gain(row["test_ap"], baseline["test_ap"])
-        table.add_row(row["role"], _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)
-    console.print(table)
 
 
 def verdict(gain: Mapping[str, float] | None) -> str:

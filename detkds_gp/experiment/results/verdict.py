@@ -122,6 +122,7 @@ class Verdict:
             "seeds": self._held["seeds"],
             "iterations": self._held["iterations"],
             "reduced": self._held["reduced"],
+            "alone": {"selection_ap": self.alone.selection_aps, "test_ap": self.alone.test_aps},
             "finalists": [
                 {"role": j.finalist.role, "formula": j.formula, "selection_ap": j.selection_aps, **j.to_json()}
                 for j in table

@@ -21,8 +21,8 @@ NEAR = 0.1
 REACH = 4.0
 """How far beyond the teacher the student stands, in times its own distance, or in numbers if that is more."""
 
-AWAY = 3.0
-"""How far away from the teacher the student stands, in times its own distance."""
+AWAY = 2.0
+"""How far away from the teacher the student stands, in times its own distance: where attention begins to underflow."""
 
 SMALL = 0.1
 """What both sides are multiplied by where steep functions shall not saturate."""
