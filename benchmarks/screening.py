@@ -185,7 +185,10 @@ def merged_pairs(screen: Screen, grammar: PrimitiveSet, count: int) -> Iterator[
 
 
 def trained(count: int, options: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Train merged pairs of the quickstart, each at its own scale, and the student alone on five seeds."""
+    """Train merged pairs of the quickstart, each at its own scale, and the student alone on five seeds.
+
+    A sum of two equal trees has a scale of its own, rounded by itself: such pairs part by luck, as two seeds do.
+    """
     task = task_of("quickstart", "OMNI", options, folder)
     proxy, grammar = ProxyTraining(task), task.primitive_set
     length = task.settings.iterations

@@ -105,7 +105,8 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     assert set(best) == {"formula", "terms", "selection_ap", *gained}
     assert best["optimism"] == pytest.approx(best["selection_gain"]["mean"] - best["gain"]["mean"])
     final = shown["final"]
-    assert set(final) == {"seeds", "iterations", "reduced", "finalists"}
+    assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists"}
+    assert final["alone"]["test_ap"] == shown["baseline"]["test_ap"]
     assert all(set(row) == {"role", "formula", "selection_ap", *gained} for row in final["finalists"])
     assert [row["role"] for row in final["finalists"]][:1] == ["leader"]
     assert {"mimic", "PKD", "CWD", "logits"} <= {row["role"] for row in final["finalists"]}
