@@ -162,10 +162,14 @@ def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict
 
 
 def _through_the_door(declaration: Declaration, pair: Pair) -> Pair | Tensor:
-    """Check the shapes, cast to float32, detach the teacher; a shared field has one side."""
+    """Check the shapes, cast to float32 what is less, detach the teacher; a shared field has one side."""
     student, teacher = pair
     if student.shape != teacher.shape:
         shapes = f"student {tuple(student.shape)}, teacher {tuple(teacher.shape)}"
         raise KnowledgeError(f"{declaration.name!r}: {shapes}, wanted equal shapes")
-    shared = teacher.detach().float()
-    return (student.float(), shared) if declaration.result.sided else shared
+    shared = _widened(teacher.detach())
+    return (_widened(student), shared) if declaration.result.sided else shared
+
+
+def _widened(side: Tensor) -> Tensor:
+    return side if side.dtype == torch.float64 else side.float()
