@@ -166,7 +166,7 @@ def main() -> None:
     }
     if arguments.save:
         RESULTS.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-        (RESULTS.parent / "table.json").write_text(json.dumps(table.to_json()) + "\n", encoding="utf-8")
+        (RESULTS.parent / "budget_value_scores.json").write_text(json.dumps(table.to_json()) + "\n", encoding="utf-8")
     print(json.dumps(told))
 
 
