@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from detkds_gp.experiment.results import Ranked
-from detkds_gp.gain import paired_gain
+from detkds_gp.gain import Interval
 
 
 def print_json(value: Any) -> None:
@@ -26,7 +26,8 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     best, final = summary["best"], summary["final"]
     console.print(_search_table(summary) if final is None else _final_table(summary))
     if best is not None:
-        console.print(f"winner: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
+        name = "best so far" if best["gain"] is None else "winner"
+        console.print(f"{name}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(best["gain"]), highlight=False)
         if best["optimism"] is not None:
             said = f"its gain is {best['optimism']:+.3f} AP larger on selection, where it was chosen, than on test"
@@ -57,9 +58,9 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
     table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
     for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):
-        won = summary["best"] is not None and row["formula"] == summary["best"]["formula"]
+        won = row["gain"] is not None and row["formula"] == summary["best"]["formula"]
         role = f"[bold]winner[/bold] ({row['role']})" if won else row["role"]
-        gain = _gain(row["test_ap"], final["alone"]["test_ap"])
+        gain = "" if row["gain"] is None else escape(str(Interval(**row["gain"])))
         table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)
     return table
 
@@ -97,13 +98,6 @@ def verdict(gain: Mapping[str, float] | None) -> str:
 def _ap(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     return f"{fmean(known):.3f}" if known else ""
-
-
-def _gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> str:
-    pairs = [(a, b) for a, b in zip(treated, baseline, strict=False) if a is not None and b is not None]
-    if len(pairs) < 2 or len(pairs) < max(len(treated), len(baseline)):
-        return ""
-    return escape(str(paired_gain(*zip(*pairs, strict=True))))
 
 
 def print_ranking(console: Console, ranking: Sequence[Ranked]) -> None:

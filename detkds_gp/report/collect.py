@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from detkds_gp.errors import StoreError
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.report.explanation import explanation
@@ -30,10 +29,7 @@ def collect(work_dir: str | Path) -> Run:
         StoreError: there is no readable store, or nothing was started there.
     """
     with Store.open(work_dir, readonly=True) as store:
-        fingerprint = store.fingerprint()
-        if fingerprint is None:
-            raise StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")
-        return _Reading(store, fingerprint, Path(work_dir)).run()
+        return _Reading(store, store.bound_to(), Path(work_dir)).run()
 
 
 class _Reading:

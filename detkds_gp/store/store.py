@@ -91,6 +91,17 @@ class Store:
         row = self._find(tables.meta, {"name": "fingerprint"})
         return None if row is None else json.loads(row["value"])
 
+    def bound_to(self) -> dict[str, Any]:
+        """Return what ``begin`` recorded.
+
+        Raises:
+            StoreError: nothing was started here.
+        """
+        fingerprint = self.fingerprint()
+        if fingerprint is None:
+            raise StoreError(f"{self.path} holds no experiment yet; start one with gp_search run")
+        return fingerprint
+
     def integrity(self) -> list[str]:
         """Return what SQLite finds wrong with the pages and indices of the file; empty if nothing."""
         with plain_errors(self.path):

@@ -18,6 +18,7 @@ from detkds_gp.export import FORMATS
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.store import Store
+from detkds_gp.store.events import FINAL_HELD
 
 GpSearch = Callable[..., Any]
 FORMULA = "2 * 0.5 * l2(unit_channel(global)) + 1 * calibrated * kl(softmax_row(class_logits, 2))"
@@ -140,6 +141,18 @@ def test_show_prints_the_table_and_the_ranking(gp_search: GpSearch, finished: Ou
     assert [row[0] for row in ranked] == ["1", "2"]
     assert ranked[0][2] == finished.summary["final"]["finalists"][0]["formula"]
     assert float(ranked[0][1]) >= float(ranked[1][1])
+
+
+def test_no_gain_is_told_before_everyone_is_judged(gp_search: GpSearch, copied: Path) -> None:
+    with Store.open(copied, readonly=True) as store:
+        last = store.events(FINAL_HELD)[0].detail["finalists"][-1]["text"]
+    forget(copied, f"test AND distiller = '{last}'")
+    shown = json.loads(gp_search("show", copied, "--json").out)
+    assert len(shown["best"]["test_ap"]) == 2
+    assert all(row["gain"] is None for row in (shown["best"], *shown["final"]["finalists"]))
+    told = gp_search("show", copied).out
+    assert "no verdict" in told
+    assert "winner" not in told
 
 
 def test_show_of_a_run_without_its_verdict(gp_search: GpSearch, copied: Path, finished: Outcome) -> None:

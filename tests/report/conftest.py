@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,19 +10,15 @@ import pytest
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report, write_page
 
+from ..scripts import benchmark
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def made_run() -> ModuleType:
     """`benchmarks/made_run.py`: runs whose APs follow a rule with known effects."""
-    spec = importlib.util.spec_from_file_location("made_run", ROOT / "benchmarks" / "made_run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["made_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("made_run")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
+from mmengine.runner import Runner
 
 from detkds_gp.experiment import load_config
 from detkds_gp.experiment.full_training import FullTraining, run_full_training
@@ -63,12 +64,17 @@ def test_a_checkpoint_is_the_students_and_holds_plain_types_only(folder: Path) -
     assert student["meta"] == {"dataset_meta": {"classes": tuple("0123456789")}}
 
 
+def resumed(folder: Path, tmp_path: Path) -> Runner:
+    """Go on with a training from its last checkpoint, in another folder."""
+    elsewhere = tmp_path / "resumed"
+    elsewhere.mkdir()
+    (elsewhere / "last_checkpoint").write_text(str(folder / "iter_4.pth"))
+    return trained(Config.fromfile(folder / "config.py", import_custom_modules=False), elsewhere)
+
+
 def test_a_training_goes_on_with_student_adapters_and_optimizer(folder: Path, tmp_path: Path) -> None:
     before = torch.load(folder / "iter_4.pth", weights_only=True)
-    resumed = tmp_path / "resumed"
-    resumed.mkdir()
-    (resumed / "last_checkpoint").write_text(str(folder / "iter_4.pth"))
-    runner = trained(Config.fromfile(folder / "config.py", import_custom_modules=False), resumed)
+    runner = resumed(folder, tmp_path)
     assert runner.iter == 4  # nothing is left to train: all is as it was saved
     weights = runner.model.state_dict()
     assert all(torch.equal(value, weights[f"student.{key}"]) for key, value in before["state_dict"].items())
@@ -112,10 +118,7 @@ def test_of_an_averaged_student_the_average_is_written_and_no_teacher(averaged: 
 
 def test_an_averaged_training_goes_on_with_weights_and_average(averaged: Path, tmp_path: Path) -> None:
     before = torch.load(averaged / "iter_4.pth", weights_only=True)
-    resumed = tmp_path / "resumed"
-    resumed.mkdir()
-    (resumed / "last_checkpoint").write_text(str(averaged / "iter_4.pth"))
-    runner = trained(Config.fromfile(averaged / "config.py", import_custom_modules=False), resumed)
+    runner = resumed(averaged, tmp_path)
     weights = runner.model.state_dict()
     (hook,) = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
     average = hook.ema_model.state_dict()

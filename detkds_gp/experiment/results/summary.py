@@ -69,12 +69,9 @@ class Summary:
     """
 
     def __init__(self, store: Store, primitive_set: PrimitiveSet) -> None:
-        fingerprint = store.fingerprint()
-        if fingerprint is None:
-            raise _nothing(store)
         self._store = store
         self.primitive_set = primitive_set
-        self.config: Mapping[str, Any] = fingerprint["config"]
+        self.config: Mapping[str, Any] = store.bound_to()["config"]
         self.proxy = ProxySettings.model_validate(self.config["proxy"])
         self.baseline_seeds: Sequence[int] = self.config["baseline_seeds"]
 
@@ -189,9 +186,7 @@ def opened(work_dir: Path, primitive_set: str | None = None) -> Iterator[Summary
         DeclarationError: if the grammar cannot be loaded.
     """
     with Store.open(work_dir, readonly=True) as store:
-        recorded = store.fingerprint()
-        if recorded is None:
-            raise _nothing(store)
+        recorded = store.bound_to()
         reference = primitive_set or recorded["config"]["primitive_set"]
         grammar = load_primitive_set(reference)
         try:
@@ -201,7 +196,3 @@ def opened(work_dir: Path, primitive_set: str | None = None) -> Iterator[Summary
                 raise
             got = f"{store.path} was searched with another set than {reference} ({error})"
             raise StoreError(f"{got}; name it with --set module:NAME") from error
-
-
-def _nothing(store: Store) -> StoreError:
-    return StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from detkds_gp.experiment.results.final_round import Finalist
@@ -24,7 +25,7 @@ class Judged:
         formula: its text with the scales it was trained with; as the store calls it while nothing is known.
         selection_aps: on the selection split, one AP for each seed that succeeded.
         test_aps: on the test split by seed, None where a training failed; empty while none is known.
-        gain: of AP on test over the student alone, None until both are complete.
+        gain: of AP on test over the student alone, None until everyone is judged, or where a training failed.
         selection_gain: the same on selection, by which the winner was chosen.
     """
 
@@ -89,6 +90,11 @@ class Verdict:
         """The student alone."""
         return self.judged(Finalist(NONE, "student alone"))
 
+    @cached_property
+    def _over(self) -> bool:
+        """Whether everyone is judged: no gain is told before."""
+        return self.winner() is not None
+
     def trials(self, text: str) -> list[Trial]:
         """Return the questions about a distiller, one for each seed."""
         plan = self._held or self._planned
@@ -98,7 +104,8 @@ class Verdict:
         """Return what is known of a formula."""
         scores, alone = self._scores(finalist.text), self._scores(NONE)
         known = [score for score in scores if score is not None]
-        gains = [complete_gain(_aps(scores, side), _aps(alone, side)) for side in ("test_ap", "ap")]
+        sides = ("test_ap", "ap")
+        gains = [complete_gain(_aps(scores, side), _aps(alone, side)) if self._over else None for side in sides]
         return Judged(
             finalist,
             self._resolved(finalist.text),

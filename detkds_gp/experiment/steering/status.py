@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.errors import StoreError
 from detkds_gp.experiment.answers import screening_counts
 from detkds_gp.experiment.results import Verdict
 from detkds_gp.experiment.rungs import climbers
@@ -32,10 +31,7 @@ def read_status(work_dir: Path) -> dict[str, Any]:
         StoreError: there is no readable store, or nothing was started there.
     """
     with Store.open(work_dir, readonly=True) as store:
-        fingerprint = store.fingerprint()
-        if fingerprint is None:
-            raise StoreError(f"{store.path} holds no experiment yet; start one with gp_search run")
-        return _status(store, fingerprint["config"], writer_of(work_dir), Inbox(work_dir))
+        return _status(store, store.bound_to()["config"], writer_of(work_dir), Inbox(work_dir))
 
 
 def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: Inbox) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,19 +20,9 @@ from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Screening
 from detkds_gp.store import Merge, Store
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks/analytic.py"
+from ...scripts import benchmark
 
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("analytic", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["analytic"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-analytic = load()
+analytic = benchmark("analytic")
 
 
 def pointing(angle: float) -> Screening:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -12,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,20 +25,12 @@ from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, STARTED, explaining
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks/analytic.py"
+from ...scripts import BENCHMARKS, benchmark
+
 SERIAL = {"executor": "serial"}
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("analytic", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["analytic"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-analytic = load()
+analytic = benchmark("analytic")
 
 
 class Hooked(Listener):
@@ -233,7 +223,7 @@ def test_a_store_that_was_meddled_with_is_found_out(change: str, told: str, tmp_
 
 
 def started(work_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), str(work_dir), *arguments]
+    command = [sys.executable, str(BENCHMARKS / "analytic.py"), str(work_dir), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, **pipes)
 
