@@ -35,7 +35,7 @@ def train(
     from detkds_gp.experiment import load_config
     from detkds_gp.experiment.full_training import FullTraining, baseline_of, run_full_training
     from detkds_gp.experiment.naming import read_distiller
-    from detkds_gp.training import start_processes
+    from detkds_gp.training import processes
 
     options = parse_options(cfg_options or [])
     if iterations is not None:
@@ -43,6 +43,7 @@ def train(
     settings = load_config(config, options)
     named = read_distiller(distiller, settings)
     folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-train" / f"{named.name}-{seed}"
-    told = run_full_training(FullTraining(settings, named, folder, seed, amp), PlainListener(Console()))
-    if start_processes():
-        print_training(Console(), told, baseline_of(told, folder.parent), folder)
+    with processes() as first:
+        told = run_full_training(FullTraining(settings, named, folder, seed, amp), PlainListener(Console()))
+        if first:
+            print_training(Console(), told, baseline_of(told, folder.parent), folder)

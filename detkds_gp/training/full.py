@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,17 +35,26 @@ Metrics = dict[str, float]
 """mmdet's metrics by name, such as ``coco/bbox_mAP``, in [0, 1]."""
 
 
-def start_processes() -> bool:
-    """Bring the processes of a ``torchrun`` together; return whether this one is the first.
+@contextmanager
+def processes() -> Iterator[bool]:
+    """Bring the processes of a ``torchrun`` together, and part at the end; tell whether this one is the first.
 
-    A GPU for each process where there are GPUs, else gloo on the CPU. Without a launcher there is one process.
+    A GPU for each process where there are GPUs, else gloo on the CPU. Without a launcher there is one process; within
+    another `processes` they are together already. Parting ends the threads of the group: one that still frees a tensor
+    while the interpreter ends aborts the process.
     """
-    if LAUNCHED in os.environ and not is_distributed():
-        if torch.cuda.is_available():
-            init_dist(LAUNCHER, backend="nccl")
-        else:
-            torch.distributed.init_process_group("gloo")
-    return bool(is_main_process())
+    if LAUNCHED not in os.environ or is_distributed():
+        yield bool(is_main_process())
+        return
+    if torch.cuda.is_available():
+        init_dist(LAUNCHER, backend="nccl")
+    else:
+        torch.distributed.init_process_group("gloo")
+    try:
+        yield bool(is_main_process())
+    finally:
+        gc.collect()  # a model that is done with holds the group
+        torch.distributed.destroy_process_group()
 
 
 def process_count() -> int:

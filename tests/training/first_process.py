@@ -30,6 +30,7 @@ def main(out: str) -> None:
         except Exception as raised:
             told.append(f"{type(raised).__name__}: {raised}")
     (Path(out) / f"{rank}.txt").write_text("\n".join(told))
+    torch.distributed.destroy_process_group()
 
 
 def fail(error: Exception) -> None:

@@ -144,8 +144,32 @@ def test_a_training_of_two_processes_is_told_from_one_of_one(tiny_config: Path, 
         run_full_training(FullTraining(config, read_distiller("mgd", config), tmp_path / "mgd"), Listener())
 
 
-def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(tmp_path: Path) -> None:
+def test_parting_ends_the_threads_of_the_group_before_the_interpreter_does() -> None:
+    """One that frees a tensor of Python's while the interpreter ends aborts the process."""
+    code = """
+from pathlib import Path
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from detkds_gp.training import processes
 
+def threads():
+    names = (path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+    return sum("gloo" in name for name in names)
+
+with processes():
+    model = DistributedDataParallel(torch.nn.Linear(2, 1))
+    model(torch.ones(1, 2)).sum().backward()
+    model.itself = model  # a cycle, as in a Runner
+    within = threads()
+    del model
+assert within > 0 == threads(), (within, threads())
+"""
+    command = [*TORCHRUN, "--no-python", sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=120)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+
+
+def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(tmp_path: Path) -> None:
     command = [*TORCHRUN, str(SCRIPT.with_name("first_process.py")), str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=120)
     assert ended.returncode == 0, ended.stderr[-3000:]

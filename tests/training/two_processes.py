@@ -22,7 +22,7 @@ from detkds_gp.experiment.prepare import load_data
 from detkds_gp.fitness import SplitImages
 from detkds_gp.language import load_primitive_set, load_zoo
 from detkds_gp.losses import DistillationLoss
-from detkds_gp.training import AverageLosses, DistilledDetector, seed_all, start_processes
+from detkds_gp.training import AverageLosses, DistilledDetector, processes, seed_all
 
 OPTIMIZER = {"optimizer": {"type": "SGD", "lr": 0.1}}
 IMAGES = 4
@@ -31,20 +31,18 @@ IMAGES = 4
 def main(out: str, *configs: str) -> None:
     """Take one step under every distiller of every config: ``[path, options, names]`` as JSON."""
     torch.set_num_threads(1)
-    start_processes()
-    spread = torch.distributed.is_initialized()
-    rank, processes = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if spread else (0, 1)
-    share = IMAGES // processes
-    told: dict[str, Any] = {}
-    for path, options, names in map(json.loads, configs):
-        config = load_config(path, options)
-        images = SplitImages(load_data(config.data)["train"], config.proxy.image_size, 0)
-        batch = make_batch([images[index] for index in range(rank * share, (rank + 1) * share)])
-        for name, model in models(config, images.split.classes, names):
-            told[f"{Path(path).stem} {name}"] = step(model, batch, spread)
-    torch.save(told, Path(out) / f"{processes}-{rank}.pt")
-    if spread:
-        torch.distributed.destroy_process_group()
+    with processes():
+        together = torch.distributed.is_initialized()
+        rank, count = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
+        share = IMAGES // count
+        told: dict[str, Any] = {}
+        for path, options, names in map(json.loads, configs):
+            config = load_config(path, options)
+            images = SplitImages(load_data(config.data)["train"], config.proxy.image_size, 0)
+            batch = make_batch([images[index] for index in range(rank * share, (rank + 1) * share)])
+            for name, model in models(config, images.split.classes, names):
+                told[f"{Path(path).stem} {name}"] = step(model, batch, together)
+        torch.save(told, Path(out) / f"{count}-{rank}.pt")
 
 
 def models(config: ExperimentConfig, classes: tuple[str, ...], names: Sequence[str]):  # type: ignore[no-untyped-def]

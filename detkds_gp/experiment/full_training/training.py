@@ -21,10 +21,10 @@ from detkds_gp.experiment.naming import Named
 from detkds_gp.training import (
     first_does,
     process_count,
+    processes,
     score_student,
     score_teacher,
     spent_seconds,
-    start_processes,
     trained,
     wait_for_all,
 )
@@ -82,28 +82,31 @@ def run_full_training(asked: FullTraining, listener: Listener) -> dict[str, Any]
     Raises:
         UserError: a mistake in config, data, detectors, distiller or work directory, in one line.
     """
-    first = start_processes()
-    torch.set_num_threads(asked.config.threads)
-    first_does(lambda: _begin(asked, listener))
+    with processes() as first:
+        torch.set_num_threads(asked.config.threads)
+        first_does(lambda: _begin(asked, listener))
+        if not asked.finished:
+            told = _trained_and_scored(asked)
+            if first:
+                (asked.work_dir / RESULT_FILE).write_text(json.dumps(told, indent=2) + "\n")
+            wait_for_all()
+    return dict(json.loads((asked.work_dir / RESULT_FILE).read_text()))
+
+
+def _trained_and_scored(asked: FullTraining) -> dict[str, Any]:
     settings = json.loads((asked.work_dir / ASKED_FILE).read_text())
-    if asked.finished:
-        return dict(json.loads((asked.work_dir / RESULT_FILE).read_text()))
     config = Config.fromfile(asked.work_dir / CONFIG_FILE, import_custom_modules=False)
     runner = trained(config, asked.work_dir)
     started = time.monotonic()
     student, teacher = score_student(runner), score_teacher(runner)
     metric = f"coco/{asked.config.proxy.metric}_mAP"
-    told = {
+    return {
         **settings,
         "ap": student.get(metric, NOTHING_FOUND),
         "teacher_ap": None if teacher is None else teacher.get(metric, NOTHING_FOUND),
         "metrics": {"student": student, "teacher": teacher},
         "hours": round((spent_seconds(runner) + time.monotonic() - started) / 3600, 4),
     }
-    if first:
-        (asked.work_dir / RESULT_FILE).write_text(json.dumps(told, indent=2) + "\n")
-    wait_for_all()
-    return told
 
 
 def _begin(asked: FullTraining, listener: Listener) -> None:
