@@ -14,31 +14,33 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 ENGINE = {
     "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
     "language", "losses", "ranking", "report", "score", "search", "settings", "store", "training",
+    "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
-    "data": {"detections", "errors"},
+    "data": {"detections", "errors", "whole"},
     "detections": set(),
-    "detectors": {"detections", "errors", "environment"},
+    "detectors": {"detections", "errors", "environment", "whole"},
     "environment": {"errors"},
     "errors": set(),
     "execution": {"errors"},
     "experiment": ENGINE - {"experiment"},
     "export": {"language", "losses", "errors"},
     "fitness": {
-        "training", "detectors", "data", "losses", "language", "score", "settings", "errors",
+        "training", "detectors", "data", "losses", "language", "score", "settings", "errors", "whole",
     },
     "gain": set(),
     "language": {"errors"},
     "losses": {"language", "score", "errors"},
     "primitives": {"language"},
     "ranking": {"errors"},
-    "report": {"store", "export", "language", "gain", "ranking", "score", "errors"},
+    "report": {"store", "export", "language", "gain", "ranking", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),
     "store": {"language", "score", "errors"},
     "training": {"detectors", "language", "losses", "settings", "errors"},
+    "whole": set(),
 }  # fmt: skip
 
 EXPERIMENT: dict[str, set[str]] = {

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from sklearn.datasets import load_digits
 
-from detkds_gp.data.folder import holds_files, whole_folder
 from detkds_gp.data.scenes import Exemplars, Scene, draw_scene
 from detkds_gp.errors import DataError
+from detkds_gp.whole import holds_files, whole_folder
 
 SPLITS = ("train", "selection", "test")
 SHARES = (0.6, 0.2, 0.2)  # of the exemplars of each digit

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from detkds_gp.data.coco import CocoSplit
 from detkds_gp.data.segmentations import without_slivers
+from detkds_gp.whole import whole_file
 
 NEEDED = ("id", "area", "iscrowd")
 """What mmdet reads of every annotation beside what COCO files always have."""
@@ -34,9 +34,8 @@ def mmdet_annotations(split: CocoSplit, folder: Path) -> Path:
     path = folder / f"{split.ann_file.stem}-{hashlib.sha256(content.encode()).hexdigest()[:12]}.json"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        unfinished.write_text(content)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(content)
     return path.resolve()
 
 

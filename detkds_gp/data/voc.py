@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from detkds_gp.data.folder import holds_files, whole_folder
 from detkds_gp.data.images import decode
 from detkds_gp.data.voc_layout import find_annotations, find_images, image_of, voc_splits
 from detkds_gp.errors import DataError
+from detkds_gp.whole import holds_files, whole_folder
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

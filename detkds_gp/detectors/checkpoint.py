@@ -16,6 +16,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from detkds_gp.errors import DetectorError
+from detkds_gp.whole import whole_file
 
 SHOWN_FAULTS = 4
 FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -89,13 +90,9 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
     meta = {} if classes is None else {"dataset_meta": {"classes": tuple(classes)}}
     content = {"state_dict": weights, "meta": meta}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("wb") as file:  # given a path, torch writes its name into the file
-            torch.save(content, file)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # Given a path, torch would write its name into the file.
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(content, file)
 
 
 def rewrite_weights(source: Path, target: Path, *, trusted: bool = False) -> None:

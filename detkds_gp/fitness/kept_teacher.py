@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, teacher_knowledge
 from detkds_gp.errors import StoreError
+from detkds_gp.whole import whole_file
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -90,9 +90,8 @@ def keep_teacher(
             for slot, level in zip(slots, said[name], strict=True):
                 slot.append(rounded(level.unflatten(0, (2, -1)), precision, name).cpu())
     whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
-    partial = path.with_suffix(".partial")
-    torch.save(whole, partial)
-    os.replace(partial, path)
+    with whole_file(path) as unfinished:
+        torch.save(whole, unfinished)
 
 
 def rounded(level: Tensor, precision: str, name: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.score import Trial
 from detkds_gp.training import Training
+from detkds_gp.whole import whole_file
 
 
 class WaitingTrainings:
@@ -53,13 +54,10 @@ class WaitingTrainings:
 
     def _write(self, path: Path, training: Training) -> None:
         """Write a file whole or not at all; on a full disk the training starts over instead."""
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        try:
+        with suppress(OSError, RuntimeError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            torch.save(training.state_dict(), partial)
-            os.replace(partial, path)
-        except (OSError, RuntimeError):
-            partial.unlink(missing_ok=True)
+            with whole_file(path) as unfinished:
+                torch.save(training.state_dict(), unfinished)
 
     def _path(self, trial: Trial, rung: int) -> Path:
         key = hashlib.sha256(f"{trial.seed} {trial.distiller}".encode()).hexdigest()[:24]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from detkds_gp.errors import StoreError
+from detkds_gp.whole import whole_file
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -26,6 +26,5 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def write_weights(module: nn.Module, path: Path) -> None:
     """Write a state dict, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(module.state_dict(), partial)
-    os.replace(partial, path)
+    with whole_file(path) as unfinished:
+        torch.save(module.state_dict(), unfinished)

@@ -26,6 +26,7 @@ from detkds_gp.report.script import packed_plotly
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
 from detkds_gp.store.events import STARTED
+from detkds_gp.whole import whole_file
 
 LISTED = 10
 """Candidates of the table of the best."""
@@ -84,10 +85,9 @@ def write_page(html: str, path: str | Path) -> None:
         StoreError: the path cannot be written.
     """
     target = Path(path)
-    draft = target.with_name(f".{target.name}.new")
     try:
-        draft.write_text(html, encoding="utf-8", errors="replace")
-        draft.replace(target)
+        with whole_file(target) as draft:
+            draft.write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"cannot write {target}: {error.strerror}; give another file with -o") from error
 

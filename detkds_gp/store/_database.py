@@ -7,17 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, NullPool, create_engine, insert, inspect, select, update
+from sqlalchemy import Connection, NullPool, create_engine, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
 from detkds_gp.errors import StoreError
-from detkds_gp.store.tables import SCHEMA_VERSION, WITH_EXTRA, meta, metadata
+from detkds_gp.store.tables import SCHEMA_VERSION, meta, metadata
 
 _BUSY_SECONDS = 30.0
 _HEADER_BYTES = 100
-_WITHOUT_EXTRA = "3"
-"""The schema version whose tables lack the column ``extra``."""
-
 _DAMAGED = "restore a copy of it or use another --work-dir"
 _REMEDIES = {
     "full": "free some space and start again; everything recorded before is kept",
@@ -46,7 +43,7 @@ def connected(path: Path, readonly: bool) -> Iterator[Connection]:
         connection = _connect_to_read(path) if readonly else _connect(path, "mode=rw")
     try:
         with plain_errors(path):
-            _check(connection, path, readonly)
+            _check(connection, path)
             if not readonly:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 connection.exec_driver_sql("PRAGMA synchronous=FULL")
@@ -114,15 +111,15 @@ def _check_header(path: Path) -> None:
         raise StoreError(f"{path} is damaged: it was cut to {size} bytes; {_DAMAGED}")
 
 
-def _check(connection: Connection, path: Path, readonly: bool) -> None:
-    """Refuse other people's databases, other versions and damaged files; bring the version before up to this one."""
+def _check(connection: Connection, path: Path) -> None:
+    """Refuse other people's databases, other versions and damaged files."""
     version = None
     if inspect(connection).has_table(meta.name):
         named = select(meta.c.value).where(meta.c.name == "schema_version")
         version = connection.execute(named).scalar()
     if version is None:
         raise StoreError(f"{path} is no store of detkds_gp; move it away or use another --work-dir")
-    if version not in (_WITHOUT_EXTRA, str(SCHEMA_VERSION)):
+    if version != str(SCHEMA_VERSION):
         raise StoreError(
             f"{path} has schema version {version}, wanted {SCHEMA_VERSION}; "
             "use the detkds_gp that wrote it or another --work-dir"
@@ -130,21 +127,3 @@ def _check(connection: Connection, path: Path, readonly: bool) -> None:
     found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
         raise StoreError(f"{path} is damaged: {found!r}; {_DAMAGED}")
-    if version == _WITHOUT_EXTRA:
-        _show_extra(connection) if readonly else _add_extra(connection)
-
-
-def _add_extra(connection: Connection) -> None:
-    """Add the mark of extra rows to a store in which there are none."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    for table in WITH_EXTRA:
-        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN extra BOOLEAN DEFAULT 0 NOT NULL")
-    connection.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION)))
-    connection.exec_driver_sql("COMMIT")
-
-
-def _show_extra(connection: Connection) -> None:
-    """Let a reader find the mark of extra rows without writing to the file."""
-    for table in WITH_EXTRA:
-        view = f"CREATE TEMP VIEW {table.name} AS SELECT *, 0 AS extra FROM main.{table.name}"
-        connection.exec_driver_sql(view)

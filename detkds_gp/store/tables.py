@@ -112,9 +112,6 @@ events = _table(
     _extra(),
 )
 
-WITH_EXTRA = (scores, scales, events)
-"""The tables in which what was asked beside the search is marked; those of schema version 3 lack the mark."""
-
 ALL_COSTS = """
     SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores WHERE iterations > 0 AND NOT extra
 """

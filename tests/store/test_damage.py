@@ -1,4 +1,3 @@
-import math
 import os
 import sqlite3
 from pathlib import Path
@@ -6,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from detkds_gp.errors import StoreError
-from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store, check_store
 
 
@@ -93,21 +91,3 @@ def test_other_schema_version_is_refused(tmp_path, filled):
     sqlite(filled, "UPDATE meta SET value = '99' WHERE name = 'schema_version'")
     with pytest.raises(StoreError, match="schema version 99, wanted 4; use the detkds_gp that"):
         Store.open(tmp_path)
-
-
-def test_a_store_of_the_version_before_is_read_and_brought_up(tmp_path, filled):
-    for table in ("scores", "scales", "events"):
-        sqlite(filled, f"ALTER TABLE {table} DROP COLUMN extra")
-    sqlite(filled, "UPDATE meta SET value = '3' WHERE name = 'schema_version'")
-    before = filled.read_bytes()
-    with Store.open(tmp_path, readonly=True) as store:
-        assert store.costs().trainings == len(store.scores()) == 50
-        assert store.last_activity(math.inf) == store.scores()[-1].finished_at
-        assert (store.scales(), store.events()) == ([], [])
-    assert filled.read_bytes() == before
-    for trainings in (50, 50):
-        with Store.open(tmp_path) as store:
-            with store.extra():
-                store.record_score(Trial("none", 200, 0), Score(0.5))
-            assert store.costs().trainings == trainings
-            assert [record.extra for record in store.scores()] == 50 * [False] + [True]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest
 from detkds_gp.fitness.teacher import train_teacher
 from detkds_gp.language import Distiller, load_zoo
 from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, TrainingFault, seed_all, training_config
+from detkds_gp.whole import whole_file
 
 if TYPE_CHECKING:
     from detkds_gp.experiment.full_training.training import FullTraining
@@ -99,9 +99,8 @@ def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig,
     missing = [formula for formula in distiller.uncalibrated if formula not in scales]
     if missing:
         scales |= _measured(missing, task, config.baseline_seeds[0])
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        unfinished.write_text(json.dumps(scales, indent=2) + "\n")
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(json.dumps(scales, indent=2) + "\n")
     for formula in missing:
         listener.say(f"calibrated: {scales[formula]:g} * {formula}")
     return distiller.with_scales({formula: scales[formula] for formula in distiller.uncalibrated})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detkds_gp.errors import StoreError
+from detkds_gp.whole import whole_file
 
 StopWish = Literal["pause", "final"]
 
@@ -84,9 +85,8 @@ class Inbox:
         """Write a file that readers see whole or not at all."""
         try:
             self.folder.mkdir(exist_ok=True)
-            draft = self.folder / f".{name}.{os.getpid()}"
-            draft.write_text(json.dumps(values), encoding="utf-8")
-            draft.replace(self.folder / name)
+            with whole_file(self.folder / name) as draft:
+                draft.write_text(json.dumps(values), encoding="utf-8")
         except OSError as error:
             raise StoreError(f"cannot write in {self.folder}: {error.strerror}; make it writable") from error
 

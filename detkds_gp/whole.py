@@ -1,12 +1,28 @@
-"""Makes a data set folder appear whole or not at all."""
+"""Makes files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling to write, which becomes ``path`` when the block ends well.
+
+    After an exception the sibling is removed and ``path`` is what it was; after a kill the sibling stays behind as
+    ``.<name>.<process>`` and is never read.
+    """
+    sibling = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield sibling
+        sibling.replace(path)
+    finally:
+        sibling.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,0 +1,31 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from detkds_gp.whole import whole_file
+
+
+def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
+    path = tmp_path / "scores.json"
+    path.write_text("before")
+    with whole_file(path) as draft:
+        draft.write_text("after")
+        assert path.read_text() == "before"
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"scores.json": "after"}
+
+
+def test_a_fault_leaves_what_was_there_and_nothing_else(tmp_path):
+    path = tmp_path / "scores.json"
+    path.write_text("before")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as draft:
+        draft.write_text("half")
+        raise ZeroDivisionError
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"scores.json": "before"}
+
+
+def test_a_fault_before_the_first_byte_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "scores.json"):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
