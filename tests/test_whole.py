@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from detkds_gp.whole import whole_file
@@ -16,12 +18,17 @@ def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"scores.json": "after"}
 
 
+def fail_in_the_middle(path: Path) -> None:
+    with whole_file(path) as draft:
+        draft.write_text("half")
+        raise ZeroDivisionError
+
+
 def test_a_fault_leaves_what_was_there_and_nothing_else(tmp_path):
     path = tmp_path / "scores.json"
     path.write_text("before")
-    with pytest.raises(ZeroDivisionError), whole_file(path) as draft:
-        draft.write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        fail_in_the_middle(path)
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"scores.json": "before"}
 
 

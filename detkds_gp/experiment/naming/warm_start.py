@@ -13,7 +13,7 @@ from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming.applies import reason_against
 from detkds_gp.experiment.naming.named import FORMULA_MARKS, named_distillers
-from detkds_gp.language import WHOLE, PrimitiveSet, Zoo, load_zoo
+from detkds_gp.language import WHOLE, PrimitiveSet, Zoo, load_primitive_set, load_zoo
 
 
 def with_warm_start(config: ExperimentConfig, more: Sequence[str]) -> ExperimentConfig:
@@ -48,7 +48,7 @@ def spelled_out(
     zoo, texts = load_zoo(config.zoo), dict[str, None]()
     for text in config.search.warm_start:
         if text == WHOLE:
-            texts |= dict.fromkeys(_whole(zoo, primitive_set, pair, listener))
+            texts |= dict.fromkeys(_whole(zoo, config, primitive_set, pair, listener))
         elif text in named:
             texts |= dict.fromkeys(found.text for found in named_distillers(text, primitive_set, zoo))
         else:
@@ -56,10 +56,13 @@ def spelled_out(
     return starting_from(config, texts)
 
 
-def _whole(zoo: Zoo, primitive_set: PrimitiveSet, pair: Pair, listener: Listener) -> Iterator[str]:
+def _whole(
+    zoo: Zoo, config: ExperimentConfig, primitive_set: PrimitiveSet, pair: Pair, listener: Listener
+) -> Iterator[str]:
     """Yield the published distillers that apply to a pair, at weights to be measured."""
+    everything = load_primitive_set(config.primitive_set)  # also what the pair does not share, which it can say
     for name, entry in zoo.items():
-        reason = reason_against(entry, primitive_set, pair)
+        reason = reason_against(entry, everything, pair) or reason_against(entry, primitive_set, pair)
         if reason:
             listener.say(f"{name} stays out of the warm start: {reason}")
         else:

@@ -122,7 +122,9 @@ def test_a_warm_start_is_spelled_out_before_a_run_is_bound_to_it(
     assert ZOO["mgd"].calibrated(OMNI).text in texts
     assert texts[-3:] == (ZOO["cwd"].distiller(OMNI).text, FORMULA, "l1(global)")
     assert found.identity()["search"]["warm_start"] == list(texts)
-    assert any(line.startswith("ld stays out of the warm start: ") for line in heard.said)
+    assert any(
+        line.startswith("ld stays out of the warm start: the pair does not share 'box_bins': ") for line in heard.said
+    )
     assert spelled_out(found, task.primitive_set, task.pair, heard) == found
     with pytest.raises(ConfigError, match="did you mean 'zoo'"):
         spelled_out(with_warm_start(config, ["zo"]), task.primitive_set, task.pair, heard)
