@@ -1,17 +1,8 @@
 """The formula language: kinds, primitive declarations, sets, trees, text, canonical form."""
 
 from detkds_gp.language.canonical import canonical
-from detkds_gp.language.declarations import (
-    Algebra,
-    Declaration,
-    combiner,
-    constant,
-    describe,
-    distance,
-    input,
-    pair_transform,
-    transform,
-)
+from detkds_gp.language.declarations import Algebra, Declaration, describe
+from detkds_gp.language.decorators import combiner, constant, distance, input, pair_transform, transform
 from detkds_gp.language.distiller import (
     CALIBRATED,
     NONE,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from detkds_gp.errors import DeclarationError
+from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Boxes, Field, Probs, RowField, Rows, Units
 from detkds_gp.language.samples import result_shape, sample, sample_sizes
 
@@ -17,7 +18,7 @@ REPEATS = 4  # rows that share one number of a RowField
 TOLERANCE = 1e-6
 
 
-def check_contract(declaration: Any) -> None:
+def check_contract(declaration: Declaration) -> None:
     """Run a declared primitive on sample tensors of its kinds.
 
     Raises:
@@ -44,7 +45,7 @@ def check_contract(declaration: Any) -> None:
                 _run(_check_rows_repeat, declaration, (3 * REPEATS, 5))
 
 
-def _run(check: Callable[..., None], declaration: Any, size: tuple[int, ...]) -> None:
+def _run(check: Callable[..., None], declaration: Declaration, size: tuple[int, ...]) -> None:
     try:
         check(declaration, size)
     except DeclarationError:
@@ -54,7 +55,7 @@ def _run(check: Callable[..., None], declaration: Any, size: tuple[int, ...]) ->
         raise DeclarationError(f"{declaration!r} fails on shape {size}: {reason}") from error
 
 
-def cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
+def cases(declaration: Declaration, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Yield values of both sides that a primitive has to bear, and where they come from."""
     kind = declaration.arguments[0]
     yield "on random values", sample(kind, size), sample(kind, size)
@@ -68,12 +69,12 @@ def cases(declaration: Any, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor
         yield "with swapped corners", sample(kind, size).roll(2, dims=1), sample(kind, size)
 
 
-def shared(declaration: Any, size: tuple[int, ...]) -> list[Any]:
+def shared(declaration: Declaration, size: tuple[int, ...]) -> list[Any]:
     """Draw what a primitive takes besides its first argument."""
     return [sample(kind, size) for kind in declaration.arguments[1:]]
 
 
-def _check_transform(declaration: Any, size: tuple[int, ...]) -> None:
+def _check_transform(declaration: Declaration, size: tuple[int, ...]) -> None:
     for where, x, _ in cases(declaration, size):
         extra = shared(declaration, size)
         outcome = declaration(x.requires_grad_(), *extra)
@@ -82,7 +83,7 @@ def _check_transform(declaration: Any, size: tuple[int, ...]) -> None:
         check_images_apart(declaration, [x, *extra], [outcome])
 
 
-def _check_pair(declaration: Any, size: tuple[int, ...]) -> None:
+def _check_pair(declaration: Declaration, size: tuple[int, ...]) -> None:
     for where, student, teacher in cases(declaration, size):
         extra = shared(declaration, size)
         outcome = declaration(student.requires_grad_(), teacher, *extra)
@@ -97,7 +98,7 @@ def _check_pair(declaration: Any, size: tuple[int, ...]) -> None:
             check_images_apart(declaration, [student, teacher, *extra], list(both))
 
 
-def _check_distance(declaration: Any, size: tuple[int, ...]) -> None:
+def _check_distance(declaration: Declaration, size: tuple[int, ...]) -> None:
     for where, student, teacher in cases(declaration, size):
         extra = shared(declaration, size)
         for x, zero in ((student, size[0] == 0), (teacher, True)):
@@ -110,7 +111,7 @@ def _check_distance(declaration: Any, size: tuple[int, ...]) -> None:
         _check_reaches_student(declaration, size)
 
 
-def check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: str) -> None:
+def check_tensor(declaration: Declaration, value: Any, size: tuple[int, ...], where: str) -> None:
     """Refuse a result of another shape than declared, or out of its kind."""
     wanted = result_shape(declaration.shape, size)
     if not isinstance(value, Tensor) or tuple(value.shape) != wanted:
@@ -125,7 +126,7 @@ def check_tensor(declaration: Any, value: Any, size: tuple[int, ...], where: str
         raise DeclarationError(f"{declaration!r} returns rows that are no log-probabilities")
 
 
-def check_gradient(declaration: Any, value: Tensor, x: Tensor, where: str) -> None:
+def check_gradient(declaration: Declaration, value: Tensor, x: Tensor, where: str) -> None:
     """Refuse a gradient that is not finite."""
     if value.requires_grad:
         (gradient,) = torch.autograd.grad((value * torch.rand_like(value)).sum(), x)
@@ -133,7 +134,7 @@ def check_gradient(declaration: Any, value: Tensor, x: Tensor, where: str) -> No
             raise DeclarationError(f"{declaration!r}: the gradient is not finite {where}; protect it")
 
 
-def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:
+def _check_loss(declaration: Declaration, loss: Any, zero: bool, where: str) -> None:
     if not isinstance(loss, Tensor) or loss.shape != ():
         got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise DeclarationError(f"{declaration!r} returns {got}, wanted a scalar ()")
@@ -144,7 +145,7 @@ def _check_loss(declaration: Any, loss: Any, zero: bool, where: str) -> None:
 
 
 def check_images_apart(
-    declaration: Any, arguments: list[Any], outcomes: list[Tensor], call: Callable[..., Any] | None = None
+    declaration: Declaration, arguments: list[Any], outcomes: list[Tensor], call: Callable[..., Any] | None = None
 ) -> None:
     """Refuse what a batch given twice over changes: an image's result, or a loss."""
     call = call or declaration
@@ -158,7 +159,7 @@ def check_images_apart(
             raise DeclarationError(f"{declaration!r} changes when the batch is doubled; {why}")
 
 
-def _check_rows_repeat(declaration: Any, size: tuple[int, ...]) -> None:
+def _check_rows_repeat(declaration: Declaration, size: tuple[int, ...]) -> None:
     """A field with a number for every four rows must act as one that repeats each number."""
     kinds = declaration.arguments
     sides = [sample(kinds[0], size) for _ in range(1 if declaration.role == "transform" else 2)]
@@ -172,7 +173,7 @@ def _check_rows_repeat(declaration: Any, size: tuple[int, ...]) -> None:
         raise DeclarationError(f"{declaration!r} does not repeat a field's number for rows that come {REPEATS} to each")
 
 
-def _check_reaches_student(declaration: Any, size: tuple[int, ...]) -> None:
+def _check_reaches_student(declaration: Declaration, size: tuple[int, ...]) -> None:
     x = sample(declaration.arguments[0], size).requires_grad_()
     teacher = sample(declaration.arguments[0], size)
     loss = declaration(x, teacher, *shared(declaration, size))

@@ -21,7 +21,8 @@ import torch
 from torch import nn
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language.declarations import Declaration, Kinds, declare
+from detkds_gp.language.declarations import Declaration
+from detkds_gp.language.decorators import Kinds, declare
 
 Sides = Literal["student", "each"]
 

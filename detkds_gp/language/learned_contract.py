@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.contract import cases, check_images_apart, check_tensor, shared
+from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.learned import build_part
 from detkds_gp.language.samples import result_shape
 
 SIDES = ("student", "each")
 
 
-def check_learned(declaration: Any, size: tuple[int, ...]) -> None:
+def check_learned(declaration: Declaration, size: tuple[int, ...]) -> None:
     """Make the module for values of a size, and run it.
 
     Raises:
@@ -32,7 +31,7 @@ def check_learned(declaration: Any, size: tuple[int, ...]) -> None:
             check_images_apart(declaration, [x, *extra], [outcome], part)
 
 
-def _check_sides(declaration: Any, size: tuple[int, ...]) -> None:
+def _check_sides(declaration: Declaration, size: tuple[int, ...]) -> None:
     if declaration.sides not in SIDES:
         raise DeclarationError(f"{declaration!r}: sides is {declaration.sides!r}, wanted {' or '.join(SIDES)}")
     if not declaration.result.sided or any(kind.sided for kind in declaration.arguments[1:]):
@@ -43,7 +42,7 @@ def _check_sides(declaration: Any, size: tuple[int, ...]) -> None:
         raise DeclarationError(f"{declaration!r} of the student alone changes kind or shape, but {wanted}")
 
 
-def _made(declaration: Any, size: tuple[int, ...]) -> nn.Module:
+def _made(declaration: Declaration, size: tuple[int, ...]) -> nn.Module:
     """Make the module twice, and refuse one whose first weights do not follow from the seed."""
     first, again = (build_part(declaration, size[1], 0, "contract") for _ in range(2))
     if not any(weight.requires_grad for weight in first.parameters()):
@@ -55,7 +54,7 @@ def _made(declaration: Any, size: tuple[int, ...]) -> nn.Module:
     return first
 
 
-def _check_gradients(declaration: Any, part: nn.Module, outcome: Tensor, x: Tensor, where: str) -> None:
+def _check_gradients(declaration: Declaration, part: nn.Module, outcome: Tensor, x: Tensor, where: str) -> None:
     """Refuse a module that its weights or the student cannot be trained through."""
     if not outcome.requires_grad:
         raise DeclarationError(f"{declaration!r}: its result has no gradient {where}; do not detach it")
