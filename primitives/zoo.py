@@ -3,8 +3,9 @@
 Papers add the losses of the pyramid levels up, a formula takes their mean: the scale in front of a
 tree is the paper's weight times the five levels of its detectors (four where DetKDS takes the means
 of four). Where a paper takes a mean that ours does not, or the other way round, the scale carries
-that factor too. FGD, MGD and CrossKD were read beside the configs of their releases (yzd-v/FGD
-c03a6cf, yzd-v/MGD 2c9da0b, jbwang1997/CrossKD 87e156a), which the published APs come from.
+that factor too. PKD, FGD, MGD, LD and CrossKD were read beside their releases (open-mmlab/mmrazor
+2ce36c4, yzd-v/FGD c03a6cf, yzd-v/MGD 2c9da0b, HikariTJU/LD 258b2a1, jbwang1997/CrossKD 87e156a),
+which the published APs come from.
 """
 
 from detkds_gp.language import Published, Zoo
@@ -66,6 +67,7 @@ ZOO = Zoo(
         _scaled(10 * LEVELS / 2, PKD),
         "PKD (NeurIPS 2022), sec. 3.2",
         "10 for one-stage detectors; half the mean square is 1 - r; times 5 levels",
+        "P7 counts too, which its release leaves out",
         stages="one",
     ),
     Published(
@@ -73,6 +75,7 @@ ZOO = Zoo(
         _scaled(6 * LEVELS / 2, PKD),
         "PKD (NeurIPS 2022), sec. 3.2",
         "6 for two-stage detectors; half the mean square is 1 - r; times 5 levels",
+        P6_NOTE,
         stages="two",
     ),
     Published(
@@ -134,7 +137,10 @@ ZOO = Zoo(
         _scaled(0.25 * 10**2 / 17, LD),
         "LD (CVPR 2022), sec. 3 and algorithm 1",
         "0.25 at T = 10; times T^2, over the 17 bins that its released loss averages",
-        "main and valuable region weigh alike, and levels are averaged where the release divides by all boxes at once",
+        "the distribution part alone of a release that also distils classes and imitates features; a mean over the "
+        "boxes of both regions alike and over levels, where the release adds up the positive boxes, weighed by the "
+        "student's score, and the valuable ones at a quarter, and divides by nothing: smaller by as many as a batch "
+        "has",
     ),
     Published(
         "bckd",

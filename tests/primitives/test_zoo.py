@@ -41,8 +41,8 @@ def test_values_and_gradients_are_the_papers(name: str) -> None:
         assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max(), source
 
 
-@pytest.mark.parametrize("name", ["fgd_two_stage", "mgd_two_stage", "detkds_cascade"])
-def test_without_p6_the_levels_of_two_stages_weigh_as_released(name: str) -> None:
+@pytest.mark.parametrize("name", ["pkd", "pkd_two_stage", "fgd_two_stage", "mgd_two_stage", "detkds_cascade"])
+def test_without_the_coarsest_level_the_others_weigh_as_released(name: str) -> None:
     given = knowledge(name)
     loss = DistillationLoss(ZOO[name].distiller(OMNI), OMNI).build(shapes_of(given), seed=5)
     torch.manual_seed(9)

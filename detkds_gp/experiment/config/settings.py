@@ -130,8 +130,9 @@ class VerdictSettings(Settings):
         seeds: seeds that the search never used; everyone judged is trained on each.
         iterations: training steps; None takes twice the proxy's.
         finalists: the best formulas of the search that are judged, besides the best of every knowledge.
-        rivals: what is judged beside them, by the name it is shown under: a distiller of the zoo, or a formula;
-            those that the pair or the primitive set does not know are left out.
+        rivals: what is judged beside them, by the name it is shown under: a distiller of the zoo, a formula, or
+            ``zoo`` for the whole zoo, each under its own name; those that the pair or the primitive set does not
+            know are left out.
         share: the most of all training that the final round may take.
     """
 

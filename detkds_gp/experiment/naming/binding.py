@@ -45,7 +45,8 @@ def in_formulas(config: ExperimentConfig, task: ProxyTask, work_dir: Path, liste
         config = spelled_out(config, task.primitive_set, task.pair, listener)
     if "rivals" not in known:
         return with_rivals(config, task.primitive_set, listener.say)
-    rivals = {name: known["rivals"][name] for name in config.verdict.rivals if name in known["rivals"]}
+    order = (*config.verdict.rivals, *sorted(known["rivals"]))
+    rivals = {name: known["rivals"][name] for name in order if name in known["rivals"]}
     return config.model_copy(update={"verdict": config.verdict.model_copy(update={"rivals": rivals})})
 
 

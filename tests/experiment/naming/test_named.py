@@ -133,11 +133,13 @@ def test_a_warm_start_is_spelled_out_before_a_run_is_bound_to_it(
 def test_what_names_meant_at_the_first_start_stays(task: ProxyTask, tiny_config: Path, tmp_path: Path) -> None:
     path, work_dir, heard = tmp_path / "other.json", tmp_path / "run", Heard()
     path.write_text(json.dumps([FORMULA]))
-    rivals = {"published": "pkd", "alien": "l2(globe)", "bare": "l1(global)"}
+    rivals = {"published": "pkd", "alien": "l2(globe)", "bare": "l1(global)", "all": "zoo"}
     config = with_warm_start(load_config(tiny_config, {"verdict.rivals": rivals}), [str(path), "cwd"])
     first = in_formulas(config, task, work_dir, heard)
     assert first.search.warm_start == (FORMULA, ZOO["cwd"].distiller(OMNI).text)
-    assert list(first.verdict.rivals) == ["published", "bare"]
+    judged = list(first.verdict.rivals)
+    assert judged[:2] == ["published", "bare"]
+    assert judged[2:] == sorted(name for name in ZOO if name != "ld")
     with Store.open(work_dir) as store:
         bind(store, {"config": first.identity()}, names(config))
         bind(store, {"config": first.identity()}, names(config))

@@ -4,6 +4,7 @@ from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.naming.rivals import with_rivals
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
+from detkds_gp.primitives.zoo import ZOO
 
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 
@@ -37,4 +38,13 @@ def test_rivals_take_the_weight_at_which_formulas_are_compared() -> None:
 def test_the_default_rivals_are_formulas_of_the_shipped_set() -> None:
     said: list[str] = []
     assert list(with_rivals(config(), DETKDS, said.append).verdict.rivals) == ["mimic", "PKD", "CWD", "logits"]
+    assert said == []
+
+
+def test_the_whole_zoo_joins_after_the_others_under_its_own_names() -> None:
+    said: list[str] = []
+    found = with_rivals(config({"all": "zoo", "pkd": "l2(global)"}), DETKDS, said.append).verdict.rivals
+    assert list(found) == ["pkd", *(name for name in sorted(ZOO) if name != "pkd")]
+    assert found["pkd"] == "2 * calibrated * l2(global)"
+    assert found["cwd"] == "2 * calibrated * kl(softmax_space(global, 1))"
     assert said == []

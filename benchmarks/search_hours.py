@@ -1,0 +1,69 @@
+"""What a search of each of the paper's eight pairs is planned to take, by the counts that `full_step.py` saved.
+
+Trainings are counted in lengths of the proxy's, as the config plans them: the students alone, divide and conquer, and
+the final round, which trains longer. Hours are operations under PKD at the proxy's image size, in proportion to the
+area, at 10 TFLOP/s sustained, an assumption; evaluations and calibrations come on top.
+
+    python benchmarks/search_hours.py
+
+prints a Markdown table. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import json
+
+from full_step import CLASSES, FULL, PAIRS, RESULTS, ROOT, SMALL
+
+from detkds_gp.detectors import build_detector, check_pair
+from detkds_gp.experiment import ExperimentConfig, Listener, load_config
+from detkds_gp.experiment.prepare import narrowed
+from detkds_gp.experiment.results.final_round import plan_final_round
+from detkds_gp.experiment.rungs import planned_iterations
+from detkds_gp.language import load_primitive_set
+
+SUSTAINED = 1e13
+
+
+def searched(pair: str) -> tuple[ExperimentConfig, int]:
+    """Return a pair's config, and how many knowledges it searches."""
+    config = load_config(ROOT / "configs" / "coco" / f"{pair}.py")
+    bare = {"checkpoint": None, "overrides": {"model.backbone.init_cfg": None}}
+    student, teacher = (
+        build_detector(side.model_copy(update=bare).spec(), CLASSES, initialise=False)
+        for side in (config.student, config.teacher)
+    )
+    shared = check_pair(student, teacher, SMALL[0], (CLASSES, CLASSES))
+    grammar = load_primitive_set(config.primitive_set)
+    return config, len(narrowed(grammar, config, shared, Listener()).niches)
+
+
+def trainings(config: ExperimentConfig, niches: int) -> tuple[float, float]:
+    """Return the trainings before the final round and in it, in lengths of the proxy's."""
+    length, final = config.proxy.iterations, plan_final_round(config, niches)
+    before = planned_iterations(config.search, config.proxy, niches) / length + len(config.baseline_seeds)
+    return before, (final.trainings + len(final.seeds)) * final.iterations / length
+
+
+def hours(config: ExperimentConfig, count: float, tflop_an_image: float) -> float:
+    """Return how long some trainings take; ``tflop_an_image`` is a step's at the full size."""
+    height, width = config.proxy.image_size
+    images = count * config.proxy.iterations * config.proxy.batch_size
+    return images * tflop_an_image * 1e12 * height * width / (FULL[0] * FULL[1]) / SUSTAINED / 3600
+
+
+def main() -> None:
+    counted = json.loads(RESULTS.read_text())["pairs"]
+    print("| PAIR | knowledges | trainings before the final round | in it | hours, 1 GPU | hours, 8 GPUs |")
+    print("|---|---|---|---|---|---|")
+    for pair in PAIRS:
+        config, niches = searched(pair)
+        before, final = trainings(config, niches)
+        step = counted.get(pair, {}).get("distilled_tflop_an_image")
+        told = f"{hours(config, before + final, step):.0f}" if step else ""
+        eighth = f"{hours(config, before + final, step) / 8:.0f}" if step else ""
+        print(f"| `{pair}` | {niches} | {before:.0f} | {final:.0f} | {told} | {eighth} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
