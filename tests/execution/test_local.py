@@ -250,7 +250,7 @@ def test_workers_end_with_the_coordinator(tmp_path, ending):
         os.killpg(coordinator.pid, ending)
     else:
         os.kill(coordinator.pid, ending)
-    _, output = coordinator.communicate(timeout=15)
+    _, output = coordinator.communicate(timeout=120)
     assert wait_until(lambda: not any(map(alive, pids)))
     if ending == signal.SIGINT:
         assert output.count("Traceback") == 1

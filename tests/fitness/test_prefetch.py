@@ -27,7 +27,7 @@ def test_the_next_item_is_made_while_one_is_at_use() -> None:
 
     taken = ahead(items())
     assert next(taken) == 1
-    assert second.wait(timeout=10)
+    assert second.wait(timeout=120)
     assert list(taken) == [2]
 
 

@@ -14,12 +14,12 @@ from detkds_gp.training import first_does
 
 
 def main(out: str) -> None:
-    torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=10))
+    torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=20))
     rank = torch.distributed.get_rank()
     done = Path(out) / "done"
 
     def prepare() -> None:
-        time.sleep(14)
+        time.sleep(26)
         done.write_text(str(rank))
 
     first_does(prepare)

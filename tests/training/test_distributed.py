@@ -165,13 +165,13 @@ with processes():
 assert within > 0 == threads(), (within, threads())
 """
     command = [*TORCHRUN, "--no-python", sys.executable, "-c", code]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=600)
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 
 def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(tmp_path: Path) -> None:
     command = [*TORCHRUN, str(SCRIPT.with_name("first_process.py")), str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=600)
     assert ended.returncode == 0, ended.stderr[-3000:]
     mistake = "ConfigError: got 1, wanted 2"
     assert (tmp_path / "0.txt").read_text().splitlines() == [

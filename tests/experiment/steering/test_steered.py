@@ -247,7 +247,7 @@ def test_the_first_signal_lets_what_is_at_work_finish(number: int, tmp_path: Pat
     process = started(tmp_path, "--executor", "local", "--milliseconds", "700", "--grace", "20")
     wait_for_answers(tmp_path, 8)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert "finishing what is at work, for at most 20 s" in said
     with Store.open(tmp_path, readonly=True) as store:
         assert store.events()[-1].detail == {"reason": "stopped in order"}
@@ -266,7 +266,7 @@ def test_the_grace_period_ends_and_a_second_signal_ends_at_once(tmp_path: Path) 
             time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert time.monotonic() - begun < 10
 
 
