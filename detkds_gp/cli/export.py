@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
+from detkds_gp.cli.output import check_writable
+from detkds_gp.whole import whole_file
 
 if TYPE_CHECKING:
     from detkds_gp.export import Panel
@@ -40,7 +42,9 @@ def export(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="DIR|NAME|FORMULA...", help="Work directories, names of the zoo, formulas.", show_default=False
+            metavar="DIR|NAME|FILE|FORMULA...",
+            help="Work directories, names of the zoo, JSON files of distillers, formulas.",
+            show_default=False,
         ),
     ],
     to: Annotated[str, typer.Option(help="json, text, latex, dot, svg, png, python, or mmdet with --config.")] = "text",
@@ -72,12 +76,14 @@ def export(
     if to == "mmdet":
         if primitive_set or zoo or diff:
             raise ConfigError("--to mmdet takes set and zoo from --config, and nothing for --set, --zoo and --diff")
-        write_mmdet_config(_one(sources, rank or []), config, parse_options(cfg_options or []), output)
+        write_mmdet_config(sources, rank or [], config, parse_options(cfg_options or []), output)
         return
     if config or cfg_options:
         raise ConfigError(f"--config and {OPTIONS_FLAG} are for --to mmdet; --set and --zoo name what formulas are of")
     look = Look(theme, layout, diff)
     grammar = Grammar(primitive_set, zoo or DEFAULT_ZOO)
+    if rank:
+        _check_ranks(sources, grammar.zoo)
     panels = [panel for source in sources for panel in _panels(source, rank or [], grammar)]
     if output is not None:
         write_panels(panels, output, to, look)
@@ -88,49 +94,65 @@ def export(
     print(rendered.rstrip("\n"))
 
 
-def _one(sources: Sequence[str], ranks: Sequence[int]) -> str:
-    """Return what a single distiller is asked for by, the formula where it is a rank of a run."""
-    from detkds_gp.errors import ConfigError
+def write_mmdet_config(
+    sources: Sequence[str], ranks: Sequence[int], config: str | None, options: Mapping[str, Any], output: Path | None
+) -> None:
+    """Write a config that mmdet's own tools train; it needs student, teacher and data beside the distiller.
 
-    if len(sources) != 1 or len(ranks) > 1:
-        raise ConfigError(MMDET_TAKES)
-    if not ranks:
-        return sources[0]
-    (panel,) = _ranked(Path(sources[0]), ranks, None)
-    return panel.text
-
-
-def write_mmdet_config(source: str, config: str | None, options: Mapping[str, Any], output: Path | None) -> None:
-    """Write a config that mmdet's own tools train; it needs student, teacher and data beside the distiller."""
+    What has to be trained and measured for it is told on stderr.
+    """
     from detkds_gp.environment import check_environment
     from detkds_gp.errors import ConfigError
 
-    if config is None or output is None or output.suffix != ".py":
+    if len(sources) != 1 or len(ranks) > 1 or config is None or output is None or output.suffix != ".py":
         raise ConfigError(MMDET_TAKES)
     check_environment()
-    from detkds_gp.experiment import Listener, load_config
+    from detkds_gp.cli.live import PlainListener
+    from detkds_gp.experiment import load_config
     from detkds_gp.experiment.full_training import FullTraining, prepared_configs
     from detkds_gp.experiment.naming import read_distiller
 
     settings = load_config(config, options)
-    asked = FullTraining(settings, read_distiller(source, settings), output.with_suffix(""))
-    whole, _, _ = prepared_configs(asked, Listener())
-    output.parent.mkdir(parents=True, exist_ok=True)
-    whole.dump(output)
+    named = read_distiller(_one(sources[0], ranks, settings.zoo), settings)
+    check_writable(output)
+    asked = FullTraining(settings, named, output.with_suffix(""))
+    whole, _, _ = prepared_configs(asked, PlainListener(Console(stderr=True, soft_wrap=True)))
+    with whole_file(output) as unfinished:
+        unfinished.write_text(whole.pretty_text, encoding="utf-8")
+
+
+def _one(source: str, ranks: Sequence[int], zoo: str) -> str:
+    """Return what a single distiller is asked for by, the formula where it is a rank of a run."""
+    if not ranks:
+        return source
+    _check_ranks([source], zoo)
+    (panel,) = _ranked(Path(source), ranks, None)
+    return panel.text
+
+
+def _check_ranks(sources: Sequence[str], zoo: str) -> None:
+    """Refuse ranks where no source is a work directory."""
+    from detkds_gp.errors import ConfigError
+    from detkds_gp.experiment.naming import sort_of
+    from detkds_gp.language import load_zoo
+
+    published = load_zoo(zoo)
+    if all(sort_of(source, published) != "run" for source in sources):
+        raise ConfigError(f"--rank is of a work directory, got {', '.join(map(repr, sources))}; leave it out")
 
 
 def _panels(source: str, ranks: Sequence[int], names: Grammar) -> Iterator[Panel]:
-    """Yield the ranked distillers of a work directory, or the one that a name of the zoo or a formula says."""
-    from detkds_gp.experiment.naming import named_distiller
+    """Yield the ranked distillers of a work directory, or those that a name of the zoo, a file or a formula says."""
+    from detkds_gp.experiment.naming import named_distillers, sort_of
     from detkds_gp.export import Panel
-    from detkds_gp.language import NONE, load_primitive_set, load_zoo
+    from detkds_gp.language import load_primitive_set, load_zoo
 
     zoo = load_zoo(names.zoo)
-    if os.path.isdir(source) or ("(" not in source and source != NONE and source not in zoo):
+    if sort_of(source, zoo) == "run":
         yield from _ranked(Path(source), ranks, names.primitive_set)
         return
     grammar = load_primitive_set(names.primitive_set or DEFAULT_SET)
-    yield Panel(named_distiller(source, grammar, zoo), grammar)
+    yield from (Panel(found, grammar) for found in named_distillers(source, grammar, zoo))
 
 
 def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:
@@ -144,7 +166,7 @@ def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> 
     name = work_dir.resolve().name
     if not ranks:
         if winner is None:
-            raise ConfigError(f"{work_dir} has no scored distiller yet")
+            raise ConfigError(f"{work_dir} has no scored distiller yet; go on with its search by gp_search run")
         yield Panel(winner.distiller, grammar, f"{name}, winner, AP {winner.score.ap:.3f}")
     for rank in ranks:
         if rank > len(ranking):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from detkds_gp.cli.output import check_writable
 
 
 def init(
@@ -22,8 +25,13 @@ def init(
     from detkds_gp.environment import check_environment
     from detkds_gp.errors import ConfigError
 
-    if output.exists():
+    if os.path.exists(output):
         raise ConfigError(f"{output} is there already; give another file with -o")
+    if teacher_checkpoint is not None and not os.path.isfile(teacher_checkpoint):
+        raise ConfigError(
+            f"--teacher-checkpoint got {teacher_checkpoint!r}, no such file; give a path, or leave it out"
+        )
+    check_writable(output)
     check_environment()
     from detkds_gp.experiment import load_config
     from detkds_gp.experiment.config.starter import Pair, data_in, starter_config, this_machine
@@ -31,7 +39,6 @@ def init(
     found = data_in(data, output.parent / f"{output.stem}-data")
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
     text = starter_config(pair, found, this_machine())
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)
     try:
         load_config(output)

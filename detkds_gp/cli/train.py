@@ -22,7 +22,9 @@ def train(
     iterations: Annotated[
         int | None, typer.Option(help="Steps; default: the student's own schedule.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the initial student, batches and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of the initial student, batches and augmentation.", min=0, max=2**32 - 1)
+    ] = 0,
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision, on a GPU.")] = False,
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
 ) -> None:

@@ -26,8 +26,11 @@ def zoo(
 ) -> None:
     """List published distillers; with a config, which apply to its pair and what their weights come to."""
     from detkds_gp.cli.tables import print_json
+    from detkds_gp.errors import ConfigError
     from detkds_gp.experiment.checks import check_zoo, list_zoo
 
+    if config is None and (cfg_options or random_weights):
+        raise ConfigError(f"{OPTIONS_FLAG} and --random-weights are for a config's pair; name the config before them")
     entries = list_zoo()
     if config is not None:
         from detkds_gp.environment import check_environment

@@ -223,6 +223,18 @@ def test_export_knows_ranks_and_formulas(gp_search: GpSearch, finished: Outcome)
     assert values["formula"] == FORMULA
 
 
+def test_export_reads_the_json_that_it_writes(gp_search: GpSearch, finished: Outcome, tmp_path: Path) -> None:
+    one, several = tmp_path / "one.json", tmp_path / "several.json"
+    assert gp_search("export", finished.work_dir, "--to", "json", "-o", one).code == 0
+    assert gp_search("export", one).out == finished.best.text + "\n"
+    searched = ("--set", "detkds_gp.primitives:DETKDS")  # the run's own, whose kinds of nodes the file tells
+    assert gp_search("export", one, "--to", "json", *searched).out == one.read_text()
+    assert gp_search("export", one, "pkd", FORMULA, "--to", "json", "-o", several).code == 0
+    wanted = gp_search("export", finished.work_dir, "pkd", FORMULA).out
+    assert gp_search("export", several).out == wanted
+    assert gp_search("export", finished.work_dir / "distiller.json", "none").out == f"{finished.best.text}\nnone\n"
+
+
 def test_export_draws_several_side_by_side(gp_search: GpSearch, finished: Outcome) -> None:
     def nodes(svg: str) -> list[str]:
         return re.findall(r'<g class="node" data-panel="(\d+)"', svg)
@@ -246,7 +258,10 @@ def test_export_says_mistakes_in_one_line(gp_search: GpSearch, finished: Outcome
     assert "binary; give a file with -o" in mistake(gp_search("export", work_dir, "--to", "png"))
     missing = tmp_path / "no" / "x.json"
     assert "cannot write" in mistake(gp_search("export", work_dir, "-o", missing))
-    assert "holds no store.sqlite" in mistake(gp_search("export", tmp_path / "typo"))
+    assert "nor a work directory, nor a formula" in mistake(gp_search("export", tmp_path / "typo"))
+    assert "holds no store.sqlite" in mistake(gp_search("export", tmp_path))
+    assert "did you mean 'pkd'" in mistake(gp_search("export", "pdk"))
+    assert "--rank is of a work directory, got 'pkd', 'cwd'" in mistake(gp_search("export", "pkd", "cwd", "--rank", 1))
     assert "position" in mistake(gp_search("export", "l2(globe)"))
     assert "wanted 2 for a diff" in mistake(gp_search("export", "l2(global)", "--diff", "--to", "svg"))
     assert "wanted one of light, dark, auto" in mistake(gp_search("export", "l2(global)", "--theme", "blue"))

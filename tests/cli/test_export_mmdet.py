@@ -64,9 +64,40 @@ def test_what_it_would_not_heed_is_refused(gp_search: GpSearch, tiny_config: Pat
         ended = gp_search(*arguments)
         assert ended.code == 2
         assert "one --rank at most" in ended.err
-    assert "no store" in gp_search(*whole, "--rank", 1).err
+    assert f"--rank is of a work directory, got '{FORMULA}'" in gp_search(*whole, "--rank", 1).err
     assert "are for --to mmdet" in gp_search("export", FORMULA, "--config", tiny_config).err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_formula_is_taken_and_what_is_trained_for_it_is_told(
+    gp_search: GpSearch, tiny_config: Path, tmp_path: Path
+) -> None:
+    longest = "1 * calibrated * l2(" + "unit_channel(" * 40 + "global" + ")" * 41
+    path, cache = tmp_path / "exported.py", f"cache_dir={tmp_path / 'cache'}"
+    command = ("export", longest, "--to", "mmdet", "--config", tiny_config, "-o", path, "--cfg-options", cache)
+    ended = gp_search(*command)
+    assert (ended.code, ended.out) == (0, ""), ended.err
+    found = Config.fromfile(path, import_custom_modules=False).model.distiller
+    assert "training the teacher, 3 iterations" in ended.err
+    scale = found.split(" * ")[1]
+    assert f"calibrated: {float(scale):g} * l2(unit_channel(" in ended.err
+    again = gp_search(*command)
+    assert again.code == 0
+    assert "training the teacher" not in again.err
+    assert Config.fromfile(path, import_custom_modules=False).model.distiller == found
+
+
+def test_where_it_cannot_write_is_told_before_anything_is_trained(
+    gp_search: GpSearch, tiny_config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file" / "x" / "y.py", tmp_path / f"{'y' * 300}.py"):
+        ended = gp_search("export", FORMULA, "--to", "mmdet", "--config", tiny_config, "-o", output)
+        assert ended.code == 2
+        assert f"cannot write '{output}'" in ended.err
+        assert "give -o a file in a writable folder" in ended.err
+        assert ended.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_it_says_what_it_needs(gp_search: GpSearch, tiny_config: Path, tmp_path: Path) -> None:

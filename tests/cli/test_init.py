@@ -32,6 +32,21 @@ def test_it_writes_over_nothing(gp_search: GpSearch, digits: Path, tmp_path: Pat
     assert path.read_text() == "mine"
 
 
+def test_it_says_what_is_not_there_before_it_begins(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    command = ("init", "--student", RETINANET, "--teacher", RETINANET, "--data", digits, "-o")
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file" / "x" / "search.py", tmp_path / f"{'y' * 300}.py"):
+        ended = gp_search(*command, output)
+        assert ended.code == 2
+        assert f"cannot write '{output}'" in ended.err
+        assert ended.err.count("\n") == 1
+    for missing in (tmp_path / "no.pth", ""):
+        ended = gp_search(*command, tmp_path / "new" / "search.py", "--teacher-checkpoint", missing)
+        assert ended.code == 2
+        assert f"--teacher-checkpoint got '{missing}', no such file" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_what_cannot_be_read_back_is_not_left_behind(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
     path = tmp_path / "search.txt"
     for _ in range(2):

@@ -26,6 +26,13 @@ def test_the_zoo_is_listed(gp_search: GpSearch) -> None:
     assert all(row["reason"] == "" and row["here"] == {} for row in rows)
 
 
+def test_what_only_a_pair_heeds_is_refused_without_one(gp_search: GpSearch) -> None:
+    for options in (["--cfg-options", "a=1"], ["--random-weights"]):
+        ended = gp_search("zoo", *options)
+        assert (ended.code, ended.out) == (2, "")
+        assert "are for a config's pair; name the config" in ended.err
+
+
 def test_names_of_the_zoo_do_wherever_a_formula_does(gp_search: GpSearch) -> None:
     assert gp_search("export", "pkd").out.strip() == ZOO["pkd"].formula
     assert "masked_generation(global, 0.35)" in gp_search("lint", "mgd").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> E
     Raises:
         ConfigError: if the file is missing or broken, a key unknown or a value of the wrong type.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         shipped = Path(__file__).parents[2] / "configs"
         raise ConfigError(
             f"no config file {path}; give a path such as configs/quickstart.py (shipped ones are in {shipped})"

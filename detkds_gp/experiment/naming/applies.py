@@ -34,11 +34,11 @@ def missing_knowledge(distiller: Distiller, primitive_set: PrimitiveSet, pair: P
 
 
 def check_applies(text: str, distiller: Distiller, primitive_set: PrimitiveSet, zoo: Zoo, pair: Pair) -> None:
-    """Refuse a distiller that a pair cannot be trained with.
+    """Refuse a distiller that a pair cannot be trained with, or a published one whose weights are not for it.
 
     Args:
-        text: what the user wrote for it, as `named_distiller` takes it.
-        distiller: what that gave.
+        text: the name of a published distiller, or how another one is called; a formula may have any weights.
+        distiller: what that stands for.
         primitive_set: whose primitives it names.
         zoo: the published distillers.
         pair: student and teacher.
@@ -46,10 +46,14 @@ def check_applies(text: str, distiller: Distiller, primitive_set: PrimitiveSet, 
     Raises:
         ConfigError: with the reason from the pair check.
     """
-    reason = missing_knowledge(distiller, primitive_set, pair)
+    lacking = missing_knowledge(distiller, primitive_set, pair)
+    named = text in zoo and zoo[text].distiller(primitive_set).text == distiller.text
+    reason = lacking or (reason_against(zoo[text], primitive_set, pair) if named else "")
     if reason:
         others = [name for name, entry in zoo.items() if not reason_against(entry, primitive_set, pair)]
-        raise ConfigError(f"{text!r} does not apply: {reason}; of the zoo, {', '.join(others) or 'nothing'} does")
+        remedy = f"of the zoo, {', '.join(others) or 'nothing'} does"
+        typed = "" if lacking else "; its formula, typed out, is trained as it stands"
+        raise ConfigError(f"{text!r} does not apply: {reason}; {remedy}{typed}")
 
 
 def _stages(pair: Pair) -> str | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.naming.named import named_distiller, named_distillers
-from detkds_gp.language import Distiller, load_primitive_set, load_zoo
+from detkds_gp.experiment.naming.named import Sort, named_distiller, sort_of
+from detkds_gp.language import NONE, Distiller, load_primitive_set, load_zoo
 
 EVERYTHING = "detkds_gp.primitives:OMNI"
 
@@ -19,7 +19,7 @@ class Named:
     """A distiller and how it is called.
 
     Attributes:
-        name: for folders and tables.
+        name: for folders and tables; however long the formula, it is short.
         distiller: what is trained.
         primitive_set: ``module:NAME`` of the set whose names its text uses.
     """
@@ -41,13 +41,12 @@ def read_distiller(source: str, config: ExperimentConfig) -> Named:
         ConfigError: if nothing has this name, or a file cannot be read.
         FormulaError: if the formula cannot be read in either set.
     """
-    zoo, path = load_zoo(config.zoo), Path(source)
-    a_run = path.is_dir() and source not in zoo
+    zoo = load_zoo(config.zoo)
+    sort = sort_of(source, zoo)
 
     def read(reference: str) -> Named:
-        grammar = load_primitive_set(reference)
-        found = named_distillers(source, grammar, zoo)[0] if a_run else named_distiller(source, grammar, zoo)
-        return Named(_name(source, found, published=source in zoo), found, reference)
+        found = named_distiller(source, load_primitive_set(reference), zoo)
+        return Named(_name(source, sort, found), found, reference)
 
     try:
         return read(config.primitive_set)
@@ -57,10 +56,12 @@ def read_distiller(source: str, config: ExperimentConfig) -> Named:
         return read(EVERYTHING)
 
 
-def _name(source: str, distiller: Distiller, *, published: bool) -> str:
+def _name(source: str, sort: Sort, distiller: Distiller) -> str:
     """Return a name for folders: one for each formula, so that two do not meet in one."""
-    if published or not distiller.terms:
-        return source.strip()
-    if Path(source).exists():
-        return Path(source).resolve().with_suffix("").name
-    return f"formula-{hashlib.sha256(distiller.text.encode()).hexdigest()[:6]}"
+    if sort == "published":
+        return source
+    if sort == "run":
+        return Path(source).resolve().name
+    if sort == "file":
+        return Path(source).resolve().stem
+    return f"formula-{hashlib.sha256(distiller.text.encode()).hexdigest()[:6]}" if distiller.terms else NONE

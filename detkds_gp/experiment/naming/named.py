@@ -1,17 +1,48 @@
-"""What a user may write for a distiller: a published one's name, a file, or its formula."""
+"""What a user may write for a distiller: a published one's name, a file, a work directory, or its formula."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from detkds_gp.errors import ConfigError, FormulaError, nearest
-from detkds_gp.language import NONE, WHOLE, Distiller, PrimitiveSet, Zoo, distiller_from_json, parse_distiller
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, Zoo, distiller_from_json, parse_distiller
 
 FORMULA_MARKS = "(*+"
 """A text with one of these is a formula; names and paths have none."""
+
+Sort = Literal["formula", "published", "file", "run"]
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a text is a formula, or ``none``, whether or not it can be read."""
+    return text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS)
+
+
+def sort_of(text: str, zoo: Zoo, also: Iterable[str] = ()) -> Sort:
+    """Say what a text stands for; the file system is asked only about what is neither formula nor name.
+
+    Args:
+        text: what a user wrote for a distiller.
+        zoo: the published distillers.
+        also: what else has a name where it was written, for the remedy.
+
+    Raises:
+        ConfigError: if it is nothing, with the nearest names.
+    """
+    if is_formula(text):
+        return "formula"
+    if text in zoo:
+        return "published"
+    if os.path.isdir(text):  # the functions of os.path call a name that no system can have one that is not there
+        return "run"
+    if os.path.exists(text):
+        return "file"
+    wanted = "neither the name of a published distiller, nor a file, nor a work directory, nor a formula"
+    raise ConfigError(f"got {text!r}, {wanted}{nearest(text, [*zoo, *also, NONE])}")
 
 
 def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distiller:
@@ -19,35 +50,36 @@ def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distill
 
     Args:
         text: ``none``; the name of a published distiller (with its paper's weights); a file that holds
-            one distiller, such as a run's ``distiller.json``; or a formula.
+            one distiller, such as a run's ``distiller.json``; a work directory, whose winner counts; or a formula.
         primitive_set: whose primitives formulas name.
         zoo: the published distillers.
 
     Raises:
-        ConfigError: if nothing has this name, the file cannot be read, or it holds several distillers.
+        ConfigError: if nothing has this name, the file cannot be read, it holds several distillers, or the work
+            directory holds none.
         FormulaError: if the formula is broken, or names what the set does not have.
     """
-    if text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS):
-        return parse_distiller(text, primitive_set)
-    if text in zoo:
-        return published(text, primitive_set, zoo)
-    found = read_distillers(_file(text, zoo), primitive_set)
-    if len(found) != 1:
+    found = named_distillers(text, primitive_set, zoo)
+    if len(found) != 1 and sort_of(text, zoo) == "file":
         raise ConfigError(f"{text} holds {len(found)} distillers, wanted one; give the formula of one of them")
     return found[0]
 
 
-def named_distillers(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> list[Distiller]:
+def named_distillers(text: str, primitive_set: PrimitiveSet, zoo: Zoo, also: Iterable[str] = ()) -> list[Distiller]:
     """Return the distillers that a text stands for: as `named_distiller`, or all of a file or work directory.
+
+    A work directory's winner comes first. ``also`` as `sort_of` takes it.
 
     Raises:
         ConfigError: if nothing has this name, the file cannot be read, or it or the work directory holds no distiller.
         FormulaError: if a formula is broken, or names what the set does not have.
     """
-    if text in zoo or text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS):
-        return [named_distiller(text, primitive_set, zoo)]
-    path = _file(text, zoo)
-    return _of_run(path, primitive_set) if path.is_dir() else read_distillers(path, primitive_set)
+    sort = sort_of(text, zoo, also)
+    if sort == "formula":
+        return [parse_distiller(text, primitive_set)]
+    if sort == "published":
+        return [published(text, primitive_set, zoo)]
+    return (_of_run if sort == "run" else read_distillers)(Path(text), primitive_set)
 
 
 def published(name: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distiller:
@@ -115,15 +147,3 @@ def _of_run(work_dir: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
     if not found:
         raise ConfigError(f"{work_dir} has no scored distiller yet; go on with its search by gp_search run")
     return list(found.values())
-
-
-def _file(text: str, zoo: Zoo) -> Path:
-    """Return the path that a text is.
-
-    Raises:
-        ConfigError: if there is none, with the nearest names of the zoo.
-    """
-    if not Path(text).exists():
-        wanted = "neither the name of a published distiller, nor a file, nor a formula"
-        raise ConfigError(f"got {text!r}, {wanted}{nearest(text, [*zoo, WHOLE, NONE])}")
-    return Path(text)

@@ -12,7 +12,7 @@ from detkds_gp.detectors import Pair
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming.applies import reason_against
-from detkds_gp.experiment.naming.named import FORMULA_MARKS, named_distillers
+from detkds_gp.experiment.naming.named import is_formula, named_distillers
 from detkds_gp.language import WHOLE, PrimitiveSet, Zoo, load_primitive_set, load_zoo
 
 
@@ -42,7 +42,7 @@ def spelled_out(
         FormulaError: if a formula is broken, or names what the grammar does not have.
         DeclarationError: if the zoo cannot be loaded.
     """
-    named = [text for text in config.search.warm_start if not any(mark in text for mark in FORMULA_MARKS)]
+    named = [text for text in config.search.warm_start if not is_formula(text)]
     if not named:
         return config
     zoo, texts = load_zoo(config.zoo), dict[str, None]()
@@ -50,7 +50,7 @@ def spelled_out(
         if text == WHOLE:
             texts |= dict.fromkeys(_whole(zoo, config, primitive_set, pair, listener))
         elif text in named:
-            texts |= dict.fromkeys(found.text for found in named_distillers(text, primitive_set, zoo))
+            texts |= dict.fromkeys(found.text for found in named_distillers(text, primitive_set, zoo, [WHOLE]))
         else:
             texts[text] = None
     return starting_from(config, texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -13,7 +14,7 @@ from detkds_gp.errors import ConfigError, FormulaError
 from detkds_gp.experiment import Listener, Outcome, load_config
 from detkds_gp.experiment.naming import bind, in_formulas, names, read_distiller
 from detkds_gp.experiment.naming.applies import check_applies, missing_knowledge, reason_against
-from detkds_gp.experiment.naming.named import named_distiller, named_distillers
+from detkds_gp.experiment.naming.named import named_distiller, named_distillers, sort_of
 from detkds_gp.experiment.naming.warm_start import spelled_out, with_warm_start
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.export import distiller_to_json
@@ -25,16 +26,29 @@ from detkds_gp.store import Store
 from detkds_gp.store.events import NAMED
 
 FORMULA = "2 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
+LONG = "1 * 1 * l2(" + "unit_channel(" * 40 + "global" + ")" * 41
+LONGEST_NAME = 255
+"""Bytes of a file's name that usual file systems take."""
+
+
+def prepared(path: Path, folder: Path) -> ProxyTask:
+    config = load_config(path, {"knowledge": None})
+    return prepare(config, gather(config), folder, Listener())
 
 
 @pytest.fixture(scope="module")
 def task(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> ProxyTask:
     """The tiny pair of RetinaNets."""
-    config = load_config(tiny_config, {"knowledge": None})
-    return prepare(config, gather(config), tmp_path_factory.mktemp("named"), Listener())
+    return prepared(tiny_config, tmp_path_factory.mktemp("named"))
 
 
-@pytest.mark.parametrize("text", [FORMULA, "none", "l2(global)", "3 * calibrated * l2(global)"])
+@pytest.fixture(scope="module")
+def two_stages(mask_config: Path, tmp_path_factory: pytest.TempPathFactory) -> ProxyTask:
+    """The tiny pair of Mask R-CNNs."""
+    return prepared(mask_config, tmp_path_factory.mktemp("two_stages"))
+
+
+@pytest.mark.parametrize("text", [FORMULA, LONG, "none", "l2(global)", "3 * calibrated * l2(global)"])
 def test_a_formula_stands_for_itself(text: str) -> None:
     assert named_distiller(text, OMNI, ZOO) == parse_distiller(text, OMNI)
 
@@ -42,6 +56,48 @@ def test_a_formula_stands_for_itself(text: str) -> None:
 def test_a_name_is_the_published_distiller_with_the_papers_weights() -> None:
     assert named_distiller("pkd", OMNI, ZOO).text == "1 * 25 * l2(standardize_channel(global))"
     assert ZOO["pkd"].calibrated(OMNI).text == "1 * calibrated * l2(standardize_channel(global))"
+
+
+def test_it_is_said_what_a_text_stands_for(finished: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pkd").mkdir()
+    wanted = {FORMULA: "formula", LONG: "formula", " none": "formula", "pkd": "published", "./pkd": "run"}
+    wanted |= {str(finished.work_dir): "run", str(finished.work_dir / "distiller.json"): "file"}
+    assert {text: sort_of(text, ZOO) for text in wanted} == wanted
+
+
+@pytest.mark.parametrize("text", ["", "zoo", "no/such/file.json", "a" * (LONGEST_NAME + 1), "a\0b"])
+def test_what_is_nothing_is_told(text: str) -> None:
+    with pytest.raises(ConfigError, match="neither the name of a published distiller, nor a file, nor a ") as told:
+        sort_of(text, ZOO)
+    assert f"got {text!r}" in str(told.value)
+    assert f"did you mean {text!r}" not in str(told.value)
+
+
+def test_the_longest_formula_of_the_docs_is_read_and_has_a_short_name(tiny_config: Path) -> None:
+    results = (Path(__file__).resolve().parents[3] / "docs" / "results.md").read_text()
+    blocks = [" ".join(block.split()) for block in re.findall(r"```\n(.*?)```", results, re.DOTALL)]
+    longest = max((block for block in blocks if " * " in block), key=len)
+    assert len(longest) > LONGEST_NAME
+    config = load_config(tiny_config)
+    for formula in (longest, LONG):
+        found = read_distiller(formula, config)
+        assert found.distiller.text == parse_distiller(formula, OMNI).text
+        assert re.fullmatch("formula-[0-9a-f]{6}", found.name)
+
+
+def test_folders_are_named_after_what_was_written(finished: Outcome, tiny_config: Path, tmp_path: Path) -> None:
+    config, file = load_config(tiny_config), tmp_path / "found.json"
+    run = shutil.copytree(finished.work_dir, tmp_path / "run.v2")
+    file.write_text(json.dumps({"formula": "none"}))
+    texts = {
+        "pkd": "pkd",
+        " none ": "none",
+        str(run): "run.v2",
+        f"{run}/distiller.json": "distiller",
+        str(file): "found",
+    }
+    assert {text: read_distiller(text, config).name for text in texts} == texts
 
 
 def test_an_unknown_name_lists_the_nearest() -> None:
@@ -71,6 +127,7 @@ def test_a_file_is_the_distiller_it_holds(tmp_path: Path) -> None:
 def test_a_work_directory_gives_its_winner_and_champions(finished: Outcome) -> None:
     found = named_distillers(str(finished.work_dir), DETKDS, ZOO)
     assert found[0].text == finished.best.text
+    assert named_distiller(str(finished.work_dir), DETKDS, ZOO) == found[0]
     champions = [row["formula"] for row in finished.summary["niches"].values()]
     assert {d.text for d in found} == {finished.best.text, *champions}
 
@@ -101,6 +158,22 @@ def test_what_does_not_apply_says_why(task: ProxyTask) -> None:
     check_applies("cwd", ZOO["cwd"].distiller(OMNI), OMNI, ZOO, task.pair)
     with pytest.raises(ConfigError, match="'ld' does not apply: the pair does not share 'box_bins'.*of the zoo, mimic"):
         check_applies("ld", ZOO["ld"].distiller(OMNI), OMNI, ZOO, task.pair)
+
+
+def test_weights_for_other_stages_are_refused_by_name_and_taken_as_a_formula(
+    task: ProxyTask, two_stages: ProxyTask
+) -> None:
+    for pair, name, own in ((task.pair, "fgd_two_stage", "fgd"), (two_stages.pair, "fgd", "fgd_two_stage")):
+        distiller = ZOO[name].distiller(OMNI)
+        with pytest.raises(ConfigError, match=f"^'{name}' does not apply: its weights are for ") as told:
+            check_applies(name, distiller, OMNI, ZOO, pair)
+        others = re.search("of the zoo, (.*) does; its formula, typed out, is trained", str(told.value))
+        assert others is not None
+        assert {own, "cwd"} <= set(others[1].split(", "))
+        assert name not in others[1].split(", ")
+        check_applies("formula-012345", distiller, OMNI, ZOO, pair)
+        check_applies(name, ZOO[own].distiller(OMNI), OMNI, ZOO, pair)  # another formula in a file of that name
+        check_applies(own, ZOO[own].distiller(OMNI), OMNI, ZOO, pair)
 
 
 class Heard(Listener):
