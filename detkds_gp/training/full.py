@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,6 +30,10 @@ LAUNCHED = "WORLD_SIZE"
 
 PATIENCE = timedelta(days=7)
 """How long processes wait for what the first one prepares, such as a teacher."""
+
+BUILD = "build_"
+"""How the names of the Runner's methods begin that build a part of its config."""
+MEND = "mend full_training.options or the student's config"
 
 _NUMBERS = itertools.count()
 
@@ -114,12 +119,15 @@ def trained(config: Config, work_dir: Path) -> Runner:
     except Exception as error:
         if begun.yes:
             raise
-        words = " ".join(str(error).split())
-        raise ConfigError(
-            f"the training cannot be set up: {type(error).__name__}: {words}; mend full_training.options or the "
-            "student's config"
-        ) from error
+        raise ConfigError(f"the training cannot be set up: {_where(error)}; {MEND}") from error
     return runner
+
+
+def _where(error: Exception) -> str:
+    """Say which part of the config the Runner was building, for what it says itself seldom names it."""
+    steps = (step.name for step in traceback.extract_tb(error.__traceback__))
+    part = next((f"{name.removeprefix(BUILD)}: " for name in steps if name.startswith(BUILD)), "")
+    return f"{part}{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 class _Begun(Hook):

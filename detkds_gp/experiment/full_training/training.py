@@ -133,9 +133,9 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
             "seed": asked.seed,
             "metric": asked.config.proxy.metric,
             "processes": process_count(),
+            CONFIG: {key: value for key, value in _by_content(whole).to_dict().items() if key != "visualizer"},
             "scaled_learning_rate": bool(whole.get("auto_scale_lr", {}).get("enable", False)),
             "protocol": protocol(whole, process_count()),
-            CONFIG: {key: value for key, value in _by_content(whole).to_dict().items() if key != "visualizer"},
         }
         try:
             bind(asked.work_dir, whole, student, settings)
