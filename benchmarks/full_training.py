@@ -9,8 +9,9 @@ same seeds. Gains over the student alone are paired, with 95% intervals.
     python benchmarks/full_training.py --table
 
 DIR holds BCCD in COCO format: train.json, val.json, test.json, images. ``--workers`` trainings run at a time, each in
-a process of one thread. What is finished in the work directory is not trained again, so a stopped benchmark goes on;
-a SIGTERM lets trainings at work finish.
+a process of one thread. What is finished in the work directory is not trained again, so a stopped benchmark goes on,
+with more seeds or distillers too; other settings than those it was begun with are refused. A SIGTERM lets trainings at
+work finish.
 With ``--save`` each family is written to ``benchmarks/results/full_training.json`` when it is done; ``--table`` trains
 nothing and prints that file as Markdown. Else the last line printed is one JSON object.
 """
@@ -35,14 +36,18 @@ from typing import Any
 from narrow_bccd import FAMILIES, search_config
 
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener, load_config
-from detkds_gp.experiment.full_training import share_of_gap
+from detkds_gp.experiment.full_training import first_difference, share_of_gap
 from detkds_gp.experiment.naming import reason_against
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE, load_primitive_set, load_zoo
+from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "full_training.json"
 FOUND = "searched"
+INTERRUPTED = 130
+ELSEWHERE = ("execution", "cache_dir")
+"""The keys of a config that change no result: how many train at a time, and where the teacher is kept."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 TRAIN = [sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
 
@@ -83,8 +88,7 @@ def measure(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str,
     """Search, train everything on every seed, and return the table of a family."""
     values = search_config(name, arguments.data, arguments.iterations, arguments.workers, quick=arguments.quick)
     path = folder / f"{name}.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**values, "cache_dir": str(folder / "cache")}, indent=2) + "\n")
+    begin({**values, "cache_dir": str(folder / "cache")}, path)
     config = load_config(path)
     against = applicable(config, folder / "check")
     outcome = Experiment(config, folder / "search").run()
@@ -108,6 +112,23 @@ def measure(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str,
         "versions": {one: version(one) for one in ("torch", "mmdet", "mmcv", "mmengine", "detkds_gp")},
         "command": shlex.join(["python", *sys.argv]),
     }
+
+
+def begin(values: dict[str, Any], path: Path) -> None:
+    """Write a family's config, with which everything in its folder is trained.
+
+    Raises:
+        SystemExit: if the folder was begun with another one, whose trainings would pass for those of this one.
+    """
+    wanted = json.loads(json.dumps(values))
+    if path.is_file():
+        found = json.loads(path.read_text())
+        changed = first_difference(*({key: one[key] for key in one if key not in ELSEWHERE} for one in (found, wanted)))
+        if changed is not None:
+            sys.exit(f"{path.parent} was begun with other settings ({changed}); give another --work-dir")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(wanted, indent=2) + "\n")
 
 
 def applicable(config: ExperimentConfig, folder: Path) -> dict[str, str]:
@@ -217,6 +238,15 @@ def main() -> None:
         arguments.iterations, arguments.seeds = 2, 2
         arguments.distillers = arguments.distillers or ["pkd"]
         arguments.families = arguments.families[:1]
+    try:
+        measure_all(arguments)
+    except KeyboardInterrupt:
+        print("stopped; trainings at work finish, and the same command goes on", file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
+
+
+def measure_all(arguments: argparse.Namespace) -> None:
+    """Measure family by family, and print their tables."""
     measured: dict[str, Any] = {}
     for name in arguments.families:
         measured[name] = measure(name, arguments, arguments.work_dir / name)

@@ -12,12 +12,15 @@ from rich.table import Table
 from detkds_gp.experiment.full_training import share_of_gap
 from detkds_gp.training import STUDENT_FILE
 
+COMPARED = {"bbox": "box", "segm": "mask"}
+"""What an AP compares, by the name of its metric."""
+
 
 def print_training(
     console: Console, told: Mapping[str, Any], baseline: Mapping[str, Any] | None, work_dir: Path
 ) -> None:
     """Print the AP on the test split of teacher, student alone and distilled student, and where the student lies."""
-    table = Table(title="AP on the test split (COCO, 0.50:0.95)")
+    table = Table(title=f"{COMPARED[told['metric']]} AP on the test split (COCO, 0.50:0.95)")
     table.add_column("")
     table.add_column("AP", justify="right")
     teacher = told["teacher_ap"]

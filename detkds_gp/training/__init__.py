@@ -13,6 +13,7 @@ from detkds_gp.training.full import (
     wait_for_all,
 )
 from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
+from detkds_gp.training.nonfinite import StopNonfinite
 from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, training_config
 from detkds_gp.training.registered import distilled_detector
 from detkds_gp.training.settings import OptimizerSettings
@@ -26,6 +27,7 @@ __all__ = [
     "ReadStudent",
     "Recipe",
     "SplitFiles",
+    "StopNonfinite",
     "Training",
     "TrainingFault",
     "WriteStudent",

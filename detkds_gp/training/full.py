@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,11 +16,12 @@ import torch.distributed
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is_main_process
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
 from detkds_gp.detectors import evaluating
-from detkds_gp.errors import UserError
+from detkds_gp.errors import ConfigError, UserError
 from detkds_gp.training.checkpoints import SECONDS, detector_of
 
 LAUNCHER = "pytorch"
@@ -28,6 +30,10 @@ LAUNCHED = "WORLD_SIZE"
 
 PATIENCE = timedelta(days=7)
 """How long processes wait for what the first one prepares, such as a teacher."""
+
+BUILD = "build_"
+"""How the names of the Runner's methods begin that build a part of its config."""
+MEND = "mend full_training.options or the student's config"
 
 _NUMBERS = itertools.count()
 
@@ -96,7 +102,45 @@ def trained(config: Config, work_dir: Path) -> Runner:
 
     Returns:
         the Runner at its end.
+
+    Raises:
+        ConfigError: if a part of the config cannot be built or loaded, before anything is trained; or if the training
+            diverges.
     """
+    config = _placed(config, work_dir)
+    begun = _Begun()
+    try:
+        runner = Runner.from_cfg(config)
+        runner.register_hook(begun)
+        _ = runner.test_loop  # built now: the end of the training is too late to tell a mistake in it
+        runner.train()
+    except UserError:
+        raise
+    except Exception as error:
+        if begun.yes:
+            raise
+        raise ConfigError(f"the training cannot be set up: {_where(error)}; {MEND}") from error
+    return runner
+
+
+def _where(error: Exception) -> str:
+    """Say which part of the config the Runner was building, for what it says itself seldom names it."""
+    steps = (step.name for step in traceback.extract_tb(error.__traceback__))
+    part = next((f"{name.removeprefix(BUILD)}: " for name in steps if name.startswith(BUILD)), "")
+    return f"{part}{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+class _Begun(Hook):
+    """Knows whether the training has begun: what fails before is a mistake in its config."""
+
+    yes = False
+
+    def before_train(self, runner: Runner) -> None:
+        self.yes = True
+
+
+def _placed(config: Config, work_dir: Path) -> Config:
+    """Return a config for this machine: where it is written, and which processes there are."""
     config = Config(config.to_dict())
     config.work_dir = str(work_dir)
     config.launcher = LAUNCHER if LAUNCHED in os.environ else "none"
@@ -112,9 +156,7 @@ def trained(config: Config, work_dir: Path) -> Runner:
     # Loggers and visualizers are global by name: one for each training, not each process.
     config.experiment_name = f"{work_dir.resolve().name}_{os.getpid()}_{next(_NUMBERS)}"
     config.setdefault("visualizer", {"type": "DetLocalVisualizer"})["name"] = config.experiment_name
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner
+    return config
 
 
 def spent_seconds(runner: Runner) -> float:

@@ -162,10 +162,14 @@ def compared(evaluator: Any) -> list[str]:
 
 
 def _check_evaluator(evaluator: Any, metric: str) -> None:
-    if metric not in compared(evaluator):
+    """Refuse one that may give no AP although something was found."""
+    items = evaluator.get("metric_items") if isinstance(evaluator, dict) else None
+    told = metric in compared(evaluator) and (items is None or "mAP" in items) and not evaluator.get("format_only")
+    if not told or evaluator.get("prefix") not in (None, "coco"):
         raise ConfigError(
             f"full_training.options leave a test_evaluator that gives no {metric} AP, and proxy.metric is {metric!r}; "
-            f"got {evaluator}, wanted type='CocoMetric' with {metric!r} among its metric"
+            f"got {evaluator}, wanted type='CocoMetric' with {metric!r} among its metric, mAP among its metric_items "
+            "if it has any, and neither format_only nor a prefix"
         )
 
 
@@ -230,8 +234,8 @@ def _set_iterations(config: Config, iterations: int) -> None:
 
 
 def _set_hooks(config: Config) -> None:
-    """Add what makes checkpoints the student's and losses the batch's, TensorBoard where it is, and the import."""
-    own_hooks = [{"type": name} for name in ("ReadStudent", "WriteStudent", "AverageLosses")]
+    """Add what makes checkpoints the student's, losses the batch's and divergence an end; TensorBoard; the import."""
+    own_hooks = [{"type": name} for name in ("ReadStudent", "StopNonfinite", "WriteStudent", "AverageLosses")]
     config.custom_hooks = [*(config.get("custom_hooks") or []), *own_hooks]
     own = config.get("custom_imports") or {"imports": [], "allow_failed_imports": False}
     imports = [own["imports"]] if isinstance(own["imports"], str) else list(own["imports"])

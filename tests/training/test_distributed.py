@@ -144,6 +144,19 @@ def test_a_training_of_two_processes_is_told_from_one_of_one(tiny_config: Path, 
         run_full_training(FullTraining(config, read_distiller("mgd", config), tmp_path / "mgd"), Listener())
 
 
+def test_a_training_that_diverges_ends_in_both_processes(tiny_config: Path, tmp_path: Path) -> None:
+    options = {"optim_wrapper.optimizer.lr": 1e30, "model.student.bbox_head.loss_cls.loss_weight": 1e6}
+    config = tmp_path / "diverging.py"
+    settings = {"iterations": 8, "batch_size": 2, "workers": 0, "options": options}
+    config.write_text(f'_base_ = "{tiny_config}"\nfull_training = {settings!r}\n')
+    command = [*TORCHRUN, "--no-python", sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
+    command += [str(config), "--distiller", "none", "--work-dir", str(tmp_path / "x")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=300)
+    assert ended.returncode != 0
+    assert ended.stderr.count("error: the training diverges: ") == 2
+    assert not (tmp_path / "x" / "result.json").exists()
+
+
 def test_parting_ends_the_threads_of_the_group_before_the_interpreter_does() -> None:
     """One that frees a tensor of Python's while the interpreter ends aborts the process."""
     code = """

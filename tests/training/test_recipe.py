@@ -52,6 +52,13 @@ def test_options_that_leave_nothing_to_score_are_refused() -> None:
         made(MASK_RCNN, metric="segm", options={"test_evaluator.metric": "bbox"})
 
 
+@pytest.mark.parametrize("key", ["format_only", "prefix", "metric_items"])
+def test_options_under_which_no_number_is_told_are_refused(key: str) -> None:
+    value = {"format_only": True, "prefix": "own", "metric_items": ["mAP_50"]}[key]
+    with pytest.raises(ConfigError, match=r"gives no bbox AP.*mAP among its metric_items"):
+        made(options={f"test_evaluator.{key}": value})
+
+
 def test_data_sets_inside_others_are_found() -> None:
     student = detector_config(DetectorSpec(RETINANET), CLASSES)
     inner = student.train_dataloader.dataset
@@ -69,7 +76,9 @@ def test_without_settings_schedule_and_pipeline_are_the_students_own() -> None:
     assert found.train_dataloader.dataset.pipeline == student.train_dataloader.dataset.pipeline
     assert found.auto_scale_lr.enable  # its rate is for 16 images a step
     assert found.find_unused_parameters
-    assert [hook["type"] for hook in found.custom_hooks] == ["ReadStudent", "WriteStudent", "AverageLosses"]
+    assert [hook["type"] for hook in found.custom_hooks] == [
+        "ReadStudent", "StopNonfinite", "WriteStudent", "AverageLosses"
+    ]  # fmt: skip
 
 
 def test_iterations_replace_epochs() -> None:

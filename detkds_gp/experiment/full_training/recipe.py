@@ -55,7 +55,7 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
         _train_teacher(task, listener)
     distiller = _calibrated(distiller, task, config, listener)
     classes = materials.splits["train"].classes
-    student = detector_config(task.student, classes)
+    student = detector_config(config.student.spec(), classes)  # the task's is what the proxy starts from
     recipe = Recipe(
         model=_model(asked, task, student, distiller),
         classes=classes,
@@ -174,15 +174,18 @@ def _all_but_judged(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> C
 
 
 def _initial(asked: FullTraining, task: ProxyTask) -> str | None:
-    """Return the file of the weights that the student starts with, where it does not start anew."""
-    if not asked.config.init_student_from_teacher:
-        return task.student.checkpoint
-    path = task.files / f"initial-{asked.seed}.pth"
-    if path.is_file():
-        return str(path.resolve())
-    seed_all(asked.seed)
-    student = build_detector(task.student, task.splits["train"].classes)
-    teacher = build_detector(task.teacher, task.teacher_classes)
-    inherit(student, teacher, task.pair)
-    save_student(student, path, task.splits["train"].classes)
+    """Return the file of the weights that the student starts with, where it does not start anew.
+
+    It holds weights alone, also where the student's checkpoint is one of a training, with all that it logged.
+    """
+    spec = asked.config.student.spec()
+    if spec.checkpoint is None and not asked.config.init_student_from_teacher:
+        return None
+    path, classes = task.files / f"initial-{asked.seed}.pth", task.splits["train"].classes
+    if not path.is_file():
+        seed_all(asked.seed)
+        student = build_detector(spec, classes)
+        if asked.config.init_student_from_teacher:
+            inherit(student, build_detector(task.teacher, task.teacher_classes), task.pair)
+        save_student(student, path, classes)
     return str(path.resolve())

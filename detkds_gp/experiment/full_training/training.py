@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,16 @@ from mmengine.config import Config
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.fingerprints import file_hash, hash_of
+from detkds_gp.experiment.full_training.folder import (
+    ASKED_FILE,
+    CONFIG,
+    CONFIG_FILE,
+    RESULT_FILE,
+    bind,
+    made,
+    read,
+    write,
+)
 from detkds_gp.experiment.full_training.recipe import prepared_configs
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import Named
@@ -30,11 +41,11 @@ from detkds_gp.training import (
 )
 from detkds_gp.training.recipe import data_sets
 
-ASKED_FILE, RESULT_FILE = "training.json", "result.json"
-CONFIG_FILE, STUDENT_CONFIG = "config.py", "student.py"
 PROTOCOL = (
     "train_dataloader",
     "test_dataloader",
+    "test_evaluator",
+    "custom_hooks",
     "train_cfg",
     "optim_wrapper",
     "param_scheduler",
@@ -43,7 +54,8 @@ PROTOCOL = (
 )
 """What a student and its baseline must have in common, beside the student itself and the number of processes."""
 NOTHING_FOUND = 0.0
-"""The AP of a detector that finds nothing at all: mmdet's evaluator, which was asked for it, then gives no number."""
+"""The AP of a detector that finds nothing at all: mmdet's evaluator, which was asked for it, then gives no number. A
+training that diverged never comes to be scored (`StopNonfinite`)."""
 
 
 @dataclass(frozen=True)
@@ -88,20 +100,20 @@ def run_full_training(asked: FullTraining, listener: Listener) -> dict[str, Any]
         if not asked.finished:
             told = _trained_and_scored(asked)
             if first:
-                (asked.work_dir / RESULT_FILE).write_text(json.dumps(told, indent=2) + "\n")
+                write(asked.work_dir / RESULT_FILE, json.dumps(told, indent=2) + "\n")
             wait_for_all()
-    return dict(json.loads((asked.work_dir / RESULT_FILE).read_text()))
+    return read(asked.work_dir / RESULT_FILE, "remove it, and the same command scores the student again")
 
 
 def _trained_and_scored(asked: FullTraining) -> dict[str, Any]:
-    settings = json.loads((asked.work_dir / ASKED_FILE).read_text())
+    settings = read(asked.work_dir / ASKED_FILE, "give another --work-dir")
     config = Config.fromfile(asked.work_dir / CONFIG_FILE, import_custom_modules=False)
     runner = trained(config, asked.work_dir)
     started = time.monotonic()
     student, teacher = score_student(runner), score_teacher(runner)
     metric = f"coco/{asked.config.proxy.metric}_mAP"
     return {
-        **settings,
+        **{key: value for key, value in settings.items() if key != CONFIG},
         "ap": student.get(metric, NOTHING_FOUND),
         "teacher_ap": None if teacher is None else teacher.get(metric, NOTHING_FOUND),
         "metrics": {"student": student, "teacher": teacher},
@@ -111,32 +123,30 @@ def _trained_and_scored(asked: FullTraining) -> dict[str, Any]:
 
 def _begin(asked: FullTraining, listener: Listener) -> None:
     """Write the configs of a training, or check that those in the work directory are its own."""
-    if asked.amp and not asked.finished and not torch.cuda.is_available():
+    with made(asked.work_dir):
+        if not asked.finished:
+            _check_amp(asked)
+        whole, student, distiller = prepared_configs(asked, listener)
+        settings = {
+            "formula": distiller.text,
+            "distiller": asked.named.name,
+            "seed": asked.seed,
+            "metric": asked.config.proxy.metric,
+            "processes": process_count(),
+            CONFIG: {key: value for key, value in _by_content(whole).to_dict().items() if key != "visualizer"},
+            "scaled_learning_rate": bool(whole.get("auto_scale_lr", {}).get("enable", False)),
+            "protocol": protocol(whole, process_count()),
+        }
+        try:
+            bind(asked.work_dir, whole, student, settings)
+        except ConfigError:
+            _check_amp(asked)
+            raise
+
+
+def _check_amp(asked: FullTraining) -> None:
+    if asked.amp and not torch.cuda.is_available():
         raise ConfigError("--amp is for a GPU, and there is none here; leave it out")
-    config, student, distiller = prepared_configs(asked, listener)
-    settings = {
-        "formula": distiller.text,
-        "distiller": asked.named.name,
-        "seed": asked.seed,
-        "processes": process_count(),
-        "scaled_learning_rate": bool(config.get("auto_scale_lr", {}).get("enable", False)),
-        "protocol": protocol(config, process_count()),
-        "config": hash_of({key: value for key, value in config.to_dict().items() if key != "visualizer"}),
-    }
-    folder = asked.work_dir
-    if (folder / ASKED_FILE).is_file():
-        found = json.loads((folder / ASKED_FILE).read_text())
-        if found != settings:
-            changed = next(key for key in settings if found.get(key) != settings[key])
-            raise ConfigError(
-                f"{folder} holds another training ({changed} is {found.get(changed)!r}, asked for "
-                f"{settings[changed]!r}); give another --work-dir"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    config.dump(folder / CONFIG_FILE)
-    student.dump(folder / STUDENT_CONFIG)
-    (folder / ASKED_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def protocol(config: Config, processes: int) -> str:
@@ -144,26 +154,40 @@ def protocol(config: Config, processes: int) -> str:
 
     The number of processes makes the global batch, and with ``auto_scale_lr`` the learning rate.
     """
+    config = _by_content(config)
+    shared = {key: config.get(key) for key in (*PROTOCOL, "load_from")}
+    return hash_of({**shared, "student": config.model["student"], "processes": processes})
+
+
+def _by_content(config: Config) -> Config:
+    """Return a config in which the files of data and initial weights are told by their names and what they hold."""
     config = Config(config.to_dict())
-    for loader in ("train_dataloader", "test_dataloader"):
+    for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
         for data_set in data_sets(config[loader]["dataset"]):
             data_set["ann_file"] = _content(data_set["ann_file"])
-    shared = {key: config.get(key) for key in PROTOCOL}
-    whole = {**shared, "student": config.model["student"], "load_from": _content(config.load_from)}
-    return hash_of({**whole, "processes": processes})
+    for evaluator in ("val_evaluator", "test_evaluator"):
+        config[evaluator]["ann_file"] = _content(config[evaluator].get("ann_file"))
+    config.load_from = _content(config.load_from)
+    return config
 
 
 def _content(path: str | None) -> str | None:
-    """Return the hash of a file; what is none, such as an address, stands for itself."""
-    return file_hash(path) if path is not None and Path(path).is_file() else path
+    """Return a file's name and the hash of what it holds; what is none, such as an address, stands for itself."""
+    if path is None or not Path(path).is_file():
+        return path
+    return f"{Path(path).name} (holds {file_hash(path)})"
 
 
 def baseline_of(told: Mapping[str, Any], folders: Path) -> Mapping[str, Any] | None:
-    """Return the result of the same training without distillation, if one lies among some work directories."""
+    """Return the result of the same training without distillation, if one lies among some work directories.
+
+    What other tools left under the same name, and what cannot be read, is passed over.
+    """
     for path in sorted(folders.glob(f"*/{RESULT_FILE}")):
-        found = json.loads(path.read_text())
-        if found["formula"] == "none" and found["protocol"] == told["protocol"]:
-            return dict(found)
+        with suppress(ConfigError, OSError):
+            found = read(path, "it is passed over")
+            if found.get("formula") == "none" and found.get("protocol") == told["protocol"]:
+                return found
     return None
 
 
