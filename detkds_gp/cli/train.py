@@ -35,7 +35,7 @@ def train(
     from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.training_table import print_training
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.full_training import FullTraining, baseline_of, run_full_training
+    from detkds_gp.experiment.full_training import FullTraining, compared_with, run_full_training
     from detkds_gp.experiment.naming import read_distiller
     from detkds_gp.training import processes
 
@@ -48,4 +48,4 @@ def train(
     with processes() as first:
         told = run_full_training(FullTraining(settings, named, folder, seed, amp), PlainListener(Console()))
         if first:
-            print_training(Console(), told, baseline_of(told, folder.parent), folder)
+            print_training(Console(), told, compared_with(told, folder.parent), folder)

@@ -2,6 +2,6 @@
 
 from detkds_gp.experiment.full_training.folder import first_difference
 from detkds_gp.experiment.full_training.recipe import prepared_configs
-from detkds_gp.experiment.full_training.training import FullTraining, baseline_of, run_full_training, share_of_gap
+from detkds_gp.experiment.full_training.training import FullTraining, compared_with, run_full_training, share_of_gap
 
-__all__ = ["FullTraining", "baseline_of", "first_difference", "prepared_configs", "run_full_training", "share_of_gap"]
+__all__ = ["FullTraining", "compared_with", "first_difference", "prepared_configs", "run_full_training", "share_of_gap"]

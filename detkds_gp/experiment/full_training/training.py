@@ -178,17 +178,18 @@ def _content(path: str | None) -> str | None:
     return f"{Path(path).name} (holds {file_hash(path)})"
 
 
-def baseline_of(told: Mapping[str, Any], folders: Path) -> Mapping[str, Any] | None:
-    """Return the result of the same training without distillation, if one lies among some work directories.
+def compared_with(told: Mapping[str, Any], folders: Path) -> list[Mapping[str, Any]]:
+    """Return the results of the same training under other distillers, or none, among some work directories.
 
     What other tools left under the same name, and what cannot be read, is passed over.
     """
+    others: list[Mapping[str, Any]] = []
     for path in sorted(folders.glob(f"*/{RESULT_FILE}")):
         with suppress(ConfigError, OSError):
             found = read(path, "it is passed over")
-            if found.get("formula") == "none" and found.get("protocol") == told["protocol"]:
-                return found
-    return None
+            if found.get("protocol") == told["protocol"] and found["formula"] != told["formula"]:
+                others.append(found)
+    return others
 
 
 def share_of_gap(ap: float, baseline: float, teacher: float) -> float | None:

@@ -17,7 +17,7 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.full_training import (
     FullTraining,
-    baseline_of,
+    compared_with,
     first_difference,
     prepared_configs,
     run_full_training,
@@ -105,14 +105,15 @@ def test_a_result_that_was_cut_off_is_told(folder: Path, tiny_config: Path, tmp_
         run_full_training(asked(tiny_config, tmp_path / "none"), Listener())
 
 
-def test_results_of_other_tools_are_no_baseline(folder: Path, tmp_path: Path) -> None:
-    told = json.loads((folder / "result.json").read_text())
+def test_results_of_other_tools_are_passed_over(folder: Path, tmp_path: Path) -> None:
+    alone = json.loads((folder / "result.json").read_text())
+    told = {**alone, "formula": "l2(global)"}
     for name, text in {"a": '{"ap": 1}', "b": "[]", "c": '{"formula": "no'}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(text)
-    assert baseline_of(told, tmp_path) is None
+    assert compared_with(told, tmp_path) == []
     shutil.copytree(folder, tmp_path / "none")
-    assert baseline_of(told, tmp_path) == told
+    assert compared_with(told, tmp_path) == [alone]
 
 
 def test_a_baseline_is_averaged_and_scored_as_its_siblings_are(folder: Path) -> None:

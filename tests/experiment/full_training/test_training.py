@@ -16,7 +16,7 @@ from detkds_gp.experiment import ExperimentConfig, Listener, Outcome, load_confi
 from detkds_gp.experiment.full_training import prepared_configs
 from detkds_gp.experiment.full_training.training import (
     FullTraining,
-    baseline_of,
+    compared_with,
     protocol,
     run_full_training,
     share_of_gap,
@@ -62,11 +62,11 @@ def test_it_tells_student_baseline_and_teacher(folders: Path, tiny_config: Path)
     assert told["formula"] == TEXT
     assert 0 <= told["ap"] <= 1
     assert 0 <= told["teacher_ap"] <= 1
-    alone = baseline_of(told, folders)
-    assert alone is not None
+    (alone,) = compared_with(told, folders)
     assert alone["formula"] == "none"
     assert alone["teacher_ap"] is None
-    assert baseline_of({**told, "protocol": "another"}, folders) is None
+    assert compared_with(alone, folders) == [told]
+    assert compared_with({**told, "protocol": "another"}, folders) == []
 
 
 def test_what_was_prepared_is_read_and_not_made_again(tiny_config: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_what_other_processes_or_another_rate_trained_is_another_training(folder
     assert (told["processes"], told["scaled_learning_rate"]) == (1, True)
     assert told["protocol"] == protocol(config, 1)
     by_two = {**told, "protocol": protocol(config, 2)}
-    assert baseline_of(by_two, folders) is None
+    assert compared_with(by_two, folders) == []
 
 
 @pytest.mark.parametrize(("key", "found"), [("processes", 2), ("scaled_learning_rate", False)])
