@@ -6,8 +6,11 @@ import multiprocessing
 import pickle
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -54,7 +57,8 @@ class WorkerProcess:
                 context=multiprocessing.get_context("spawn"),
             )
         self._given_at = time.monotonic()
-        self.future = self._pool.schedule(_worker.work, (payload,), timeout=self._limit)
+        with _without_interrupts():
+            self.future = self._pool.schedule(_worker.work, (payload,), timeout=self._limit)
 
     @property
     def answered(self) -> bool:
@@ -90,6 +94,17 @@ class WorkerProcess:
         if self._pool is not None:
             self._pool.join()
             self._pool = None
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Put off SIGINT; a process that starts meanwhile never hears it: Ctrl-C is the coordinator's to answer."""
+    resource_tracker.ensure_running()  # else its start, with the first process, would let SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(exit_code: int) -> str:

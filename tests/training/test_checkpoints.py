@@ -19,7 +19,7 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import read_distiller
 from detkds_gp.training import trained
 
-FORMULA = "2 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
+FORMULA = "2 * 0.0001 * l2_sum(masked_generation(global, 0.35)) + 1 * 3 * kl(softmax_row(class_logits, 2))"
 OPTIONS = {"full_training.iterations": 4, "full_training.batch_size": 4, "full_training.workers": 0}
 
 PLAIN = """
@@ -58,9 +58,13 @@ def test_a_checkpoint_is_the_students_and_holds_plain_types_only(folder: Path) -
     assert all(torch.equal(value, student["state_dict"][key]) for key, value in checkpoint["state_dict"].items())
     assert "backbone.conv1.weight" in student["state_dict"]
     assert not [key for key in student["state_dict"] if key.startswith(("student", "teacher", "pairing"))]
+    learned = [key for key in checkpoint["distillation"] if not key.startswith("pairing.")]
     assert list(checkpoint["distillation"]) == [
-        f"pairing.adapters.global.{level}.{part}" for level in range(3) for part in ("weight", "bias")
+        *learned,
+        *(f"pairing.adapters.global.{level}.{part}" for level in range(3) for part in ("weight", "bias")),
     ]
+    assert learned
+    assert all(key.startswith("distillation.parts.") for key in learned)
     assert student["meta"] == {"dataset_meta": {"classes": tuple("0123456789")}}
 
 
@@ -72,7 +76,7 @@ def resumed(folder: Path, tmp_path: Path) -> Runner:
     return trained(Config.fromfile(folder / "config.py", import_custom_modules=False), elsewhere)
 
 
-def test_a_training_goes_on_with_student_adapters_and_optimizer(folder: Path, tmp_path: Path) -> None:
+def test_a_training_goes_on_with_student_adapters_learned_parts_and_optimizer(folder: Path, tmp_path: Path) -> None:
     before = torch.load(folder / "iter_4.pth", weights_only=True)
     runner = resumed(folder, tmp_path)
     assert runner.iter == 4  # nothing is left to train: all is as it was saved
@@ -105,7 +109,9 @@ def test_of_an_averaged_student_the_average_is_written_and_no_teacher(averaged: 
     before, after = (torch.load(averaged / f"iter_{number}.pth", weights_only=True) for number in (3, 4))
     assert not [key for key in after["ema_state_dict"] if "teacher" in key]
     student, running = torch.load(averaged / "student.pth", weights_only=True)["state_dict"], after["ema_state_dict"]
-    assert student.keys() == {key.removeprefix("module.student.") for key in running if "student" in key}
+    assert student.keys() == {
+        key.removeprefix("module.student.") for key in running if key.startswith("module.student.")
+    }
     moved = 0
     for key, value in student.items():
         if value.is_floating_point():
