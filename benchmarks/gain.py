@@ -51,7 +51,7 @@ def main() -> None:
         "config": arguments.config,
         **{key: outcome.summary[key] for key in ("teacher", "baseline", "best", "niches", "final", "counts")},
         "screening": outcome.summary["screening"],
-        "minutes": round(outcome.summary["wall_seconds"]["since_start"] / 60, 2),
+        "minutes": round(outcome.summary["wall_seconds"]["at_work"] / 60, 2),
         "machine": f"{platform.machine()} {platform.processor()}, {options.get('execution.workers', 2)} workers",
         "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv", "detkds_gp")},
         "command": shlex.join(["python", *sys.argv]),

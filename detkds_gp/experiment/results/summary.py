@@ -19,7 +19,7 @@ from detkds_gp.fitness import ProxySettings
 from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Store, standing
+from detkds_gp.store import Birth, Store, session_seconds, standing
 
 TEACHER = Trial("teacher", 0, 0, test=True)
 """The question whose answer is the teacher's own AP."""
@@ -171,9 +171,7 @@ class Summary:
         for record in (record for record in self._store.scores() if not record.extra):
             kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, "baseline")
             seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
-        events = [event.time for event in self._store.events() if not event.extra]
-        last = self._store.last_activity(math.inf)
-        seconds["since_start"] = last - events[0] if events and last is not None else 0.0
+        seconds["at_work"] = session_seconds(self._store, lambda: self._store.last_activity(math.inf) or 0.0)
         return {name: round(value, 1) for name, value in seconds.items()}
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +12,7 @@ from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.steering.decisions import End
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.search import SearchSettings
-from detkds_gp.store import Costs, Store
-from detkds_gp.store.events import STARTED
+from detkds_gp.store import Costs, Store, session_seconds
 
 Kind = Literal["evaluations", "wall", "gpu"]
 
@@ -186,19 +183,6 @@ class Meter:
 
     def _seconds(self, trainings: int, each: float) -> float:
         return math.ceil(max(trainings, 0) / self._workers) * each
-
-
-def session_seconds(store: Store, now: Callable[[], float] = time.time) -> float:
-    """Return how long the run was at work: from each start to its last sign of life, the running one to now.
-
-    What was explained in between counts for nothing.
-    """
-    starts = [event.time for event in store.events(STARTED)]
-    total = 0.0
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
-        end = now() if following is None else store.last_activity(following)
-        total += max(0.0, (end or start) - start)
-    return total
 
 
 def check_budget(budget: Budget | None, outlook: Outlook, alone: int, judging: int) -> None:

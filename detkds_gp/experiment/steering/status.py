@@ -10,12 +10,12 @@ from typing import Any
 from detkds_gp.experiment.answers import screening_counts
 from detkds_gp.experiment.results import Verdict
 from detkds_gp.experiment.rungs import climbers
-from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook, session_seconds
+from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import SearchSettings
-from detkds_gp.store import Birth, Store, writer_of
+from detkds_gp.store import Birth, Store, session_seconds, writer_of
 from detkds_gp.store.events import FINISHED, STARTED, WORKED, explaining
 
 

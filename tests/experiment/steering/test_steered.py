@@ -19,11 +19,10 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.experiment import Listener
 from detkds_gp.experiment.answers import Stopped
 from detkds_gp.experiment.steering import Inbox, read_status
-from detkds_gp.experiment.steering.budget import session_seconds
 from detkds_gp.experiment.verify import verify
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
-from detkds_gp.store.events import EXPLAINED, EXPLAINING, STARTED, explaining
+from detkds_gp.store.events import EXPLAINING
 
 from ...scripts import BENCHMARKS, benchmark
 
@@ -287,28 +286,6 @@ def test_what_explains_a_winner_is_charged_to_nobody(tmp_path: Path) -> None:
     experiment.run()
     assert trainings(tmp_path) == asked + 4
     assert read_status(tmp_path)["spent"] == before["spent"]
-
-
-def test_the_time_between_sessions_and_that_of_explaining_is_not_spent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hour = 3600.0
-    with Store.open(tmp_path) as store:
-
-        def at(hours: float, record: Callable[..., None], *arguments: Any, **detail: Any) -> None:
-            monkeypatch.setattr(time, "time", lambda: hours * hour)
-            record(*arguments, **detail)
-
-        at(0, store.record_event, STARTED)
-        at(2, store.record_score, Trial("l2(global)", 10, 0), Score(0.5))
-        with store.extra():
-            at(24, store.record_event, EXPLAINING)
-            assert explaining(store.events())
-            at(25, store.record_score, Trial("l1(global)", 10, 1, test=True), Score(0.5, 0.5))
-            at(25, store.record_event, EXPLAINED, knock_outs=[])
-            assert not explaining(store.events())
-        at(26, store.record_event, STARTED)
-        assert session_seconds(store, lambda: 27 * hour) == 3 * hour
 
 
 def test_costs_are_summed_by_kind(tmp_path: Path) -> None:
