@@ -192,7 +192,11 @@ def table(name: str, figures: dict[str, Any]) -> str:
     lines += [table_row(f"`{key}`", rows[key]) for key in published]
     lines += [table_row("**searched**", rows[FOUND])] if FOUND in rows else []
     teacher = figures["teacher"]
-    return "\n".join([*lines, f"| the teacher | {'' if teacher is None else f'{teacher:.3f}'} | | |"])
+    lines.append(f"| the teacher | {'' if teacher is None else f'{teacher:.3f}'} | | |")
+    over = complete_gain(rows[FOUND]["ap"], rows[published[0]]["ap"]) if FOUND in rows and published else None
+    if over is not None:
+        lines += ["", f"The searched one over `{published[0]}`, on the same seeds: {over}."]
+    return "\n".join(lines)
 
 
 def table_row(name: str, told: dict[str, Any]) -> str:
