@@ -60,9 +60,9 @@ def main() -> None:
         config, niches = searched(pair)
         before, final = trainings(config, niches)
         step = counted.get(pair, {}).get("distilled_tflop_an_image")
-        told = f"{hours(config, before + final, step):.0f}" if step else ""
-        eighth = f"{hours(config, before + final, step) / 8:.0f}" if step else ""
-        print(f"| `{pair}` | {niches} | {before:.0f} | {final:.0f} | {told} | {eighth} |", flush=True)
+        taken = hours(config, before + final, step) if step else None
+        told = " | " if taken is None else f"{taken:.0f} | {taken / 8:.0f}"
+        print(f"| `{pair}` | {niches} | {before:.0f} | {final:.0f} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

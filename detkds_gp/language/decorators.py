@@ -55,8 +55,10 @@ def _check_algebra(declaration: Declaration) -> None:
             raise DeclarationError(f"{declaration!r} cannot multiply; wanted f(A, Number) -> A")
 
 
-def _kinds(kinds: Kinds) -> tuple[KindType, ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
+def declares(role: str, arguments: Kinds, result: KindType, **fields: Any) -> Decorator:
+    """Return what declares a function of some kinds; ``fields`` as `Declaration` has them."""
+    kinds = arguments if isinstance(arguments, tuple) else (arguments,)
+    return lambda function: declare(function, role=role, arguments=kinds, result=result, **fields)
 
 
 def input(result: KindType, *, latex: str, niche: str | tuple[str, ...] = (), source: str = "") -> Decorator:
@@ -73,15 +75,7 @@ def input(result: KindType, *, latex: str, niche: str | tuple[str, ...] = (), so
     def decorate(function: Callable[..., Any]) -> Declaration:
         where = source or function.__name__.rstrip("_")
         niches = _checked_niches(where, result, niche)
-        return declare(
-            function,
-            role="input",
-            arguments=(),
-            result=result,
-            niches=niches,
-            source=where,
-            latex=latex,
-        )
+        return declares("input", (), result, niches=niches, source=where, latex=latex)(function)
 
     return decorate
 
@@ -98,45 +92,22 @@ def transform(
     arguments: Kinds, result: KindType, *, shape: str, latex: str, algebra: Algebra = NO_ALGEBRA
 ) -> Decorator:
     """Declare a function of one tensor (and shared values), applied to both sides alike."""
-    return lambda function: declare(
-        function,
-        role="transform",
-        arguments=_kinds(arguments),
-        result=result,
-        shape=shape,
-        latex=latex,
-        algebra=algebra,
-    )
+    return declares("transform", arguments, result, shape=shape, latex=latex, algebra=algebra)
 
 
 def pair_transform(arguments: Kinds, result: KindType, *, shape: str, latex: str, random: bool = False) -> Decorator:
     """Declare a function of (student, teacher, *shared) that returns both, or one Field."""
-    return lambda function: declare(
-        function,
-        role="pair_transform",
-        arguments=_kinds(arguments),
-        result=result,
-        shape=shape,
-        latex=latex,
-        random=random,
-    )
+    return declares("pair_transform", arguments, result, shape=shape, latex=latex, random=random)
 
 
 def distance(arguments: Kinds, *, latex: str) -> Decorator:
     """Declare d(student, teacher, *shared) >= 0, d(x, x) = 0, with a finite gradient everywhere."""
-    return lambda function: declare(function, role="distance", arguments=_kinds(arguments), result=Loss, latex=latex)
+    return declares("distance", arguments, Loss, latex=latex)
 
 
 def combiner(arguments: Kinds, *, latex: str, algebra: Algebra = NO_ALGEBRA) -> Decorator:
     """Declare a function of losses and numbers that returns a loss."""
-    return lambda function: declare(
-        function,
-        role="combiner",
-        arguments=_kinds(arguments),
-        result=Loss,
-        latex=latex,
-        algebra=algebra,
-    )
+    return declares("combiner", arguments, Loss, latex=latex, algebra=algebra)
 
 
 def constant(result: KindType, *, latex: str = "") -> Decorator:
@@ -144,6 +115,6 @@ def constant(result: KindType, *, latex: str = "") -> Decorator:
 
     def decorate(function: Callable[..., Any]) -> Declaration:
         values = checked_values(function.__name__, result, tuple(function()))
-        return declare(function, role="constant", arguments=(), result=result, latex=latex, values=values)
+        return declares("constant", (), result, latex=latex, values=values)(function)
 
     return decorate

@@ -22,7 +22,7 @@ from torch import nn
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.declarations import Declaration
-from detkds_gp.language.decorators import Kinds, declare
+from detkds_gp.language.decorators import Kinds, declares
 
 Sides = Literal["student", "each"]
 
@@ -41,15 +41,14 @@ def learned(
             of its own; both start with the same weights.
         random: whether it draws random numbers.
     """
-    kinds = arguments if isinstance(arguments, tuple) else (arguments,)
+    declaring = declares("learned", arguments, result, shape=shape, latex=latex, sides=sides, random=random)
 
     def decorate(module: type[nn.Module]) -> Declaration:
         if not (isinstance(module, type) and issubclass(module, nn.Module)):
             raise DeclarationError(f"learned primitive {module!r} is no class derived from torch.nn.Module")
         if not module.__dict__.get("__doc__"):
             module.__doc__ = None  # else torch's own would stand for it
-        fields = {"arguments": kinds, "result": result, "shape": shape, "latex": latex}
-        return declare(module, role="learned", sides=sides, random=random, **fields)
+        return declaring(module)
 
     return decorate
 

@@ -1,5 +1,6 @@
 """What has been asked and answered, in one SQLite file of the work directory."""
 
+from detkds_gp.store._fingerprint import differing
 from detkds_gp.store._lock import writer_of
 from detkds_gp.store.check import StoreReport, check_store
 from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
@@ -8,5 +9,5 @@ from detkds_gp.store.store import FILE_NAME, Store
 
 __all__ = [
     "FILE_NAME", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "ScreeningRecord",
-    "Store", "StoreReport", "check_store", "session_seconds", "writer_of",
+    "Store", "StoreReport", "check_store", "differing", "session_seconds", "writer_of",
 ]  # fmt: skip

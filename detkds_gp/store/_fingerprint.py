@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
-_ABSENT = object()
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+_ABSENT = _Absent()
 _SHOWN = 12
 
 _brief = reprlib.Repr()
@@ -21,20 +28,30 @@ def to_json(value: Any) -> str:
 
 def brief(value: Any) -> str:
     """Return a repr of at most a few dozen characters."""
-    return "(absent)" if value is _ABSENT else _brief.repr(value)
+    return _brief.repr(value)
 
 
 def differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """List what differs as ``search.seed: 1 -> 2; ...`` in the order of keys; "" if nothing."""
-    found = [f"{key}: {brief(a)} -> {brief(b)}" for key, a, b in _walk(recorded, asked, "")]
+    rows = sorted(differing(recorded, asked, _ABSENT), key=itemgetter(0))
+    found = [f"{key}: {brief(a)} -> {brief(b)}" for key, a, b in rows]
     more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
     return "; ".join(found[:_SHOWN] + more)
 
 
-def _walk(recorded: Any, asked: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
+def differing(recorded: Any, asked: Any, absent: Any = None, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield what differs in nested JSON values, by dotted key: what is asked in its order, then what else was recorded.
+
+    ``absent`` stands for the value of a key that one side lacks. Lists of one length are compared item by item.
+    """
     if isinstance(recorded, Mapping) and isinstance(asked, Mapping):
-        for name in sorted(recorded.keys() | asked.keys()):
-            dotted = f"{key}.{name}" if key else name
-            yield from _walk(recorded.get(name, _ABSENT), asked.get(name, _ABSENT), dotted)
-    elif recorded != asked:
-        yield key, recorded, asked
+        names = dict.fromkeys([*asked, *recorded])
+        pairs = {str(name): (recorded.get(name, absent), asked.get(name, absent)) for name in names}
+    elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
+        pairs = {str(index): pair for index, pair in enumerate(zip(recorded, asked, strict=True))}
+    else:
+        if recorded != asked:
+            yield key, recorded, asked
+        return
+    for name, (before, now) in pairs.items():
+        yield from differing(before, now, absent, f"{key}.{name}" if key else name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from detkds_gp.errors import ConfigError
+from detkds_gp.store import differing
 from detkds_gp.whole import whole_file
 
 ASKED_FILE, RESULT_FILE = "training.json", "result.json"
@@ -21,7 +22,7 @@ LAST_CHECKPOINT = "last_checkpoint"
 CONFIG = "config"
 """Key of the settings that holds the whole mmdet config."""
 DERIVED = "protocol"
-"""Key of the settings that follows from the others."""
+"""Key of the settings that follows from the others, and is not compared."""
 
 Settings = dict[str, Any]
 
@@ -63,7 +64,7 @@ def bind(folder: Path, whole: Config, student: Config, settings: Settings) -> No
     """
     path, wanted = folder / ASKED_FILE, json.loads(json.dumps(settings, default=str))
     if (folder / LAST_CHECKPOINT).is_file() or (folder / RESULT_FILE).is_file():
-        changed = first_difference(_bound(path), {key: value for key, value in wanted.items() if key != DERIVED})
+        changed = first_difference(*({**one, DERIVED: None} for one in (_bound(path), wanted)))
         if changed is not None:
             raise ConfigError(f"{folder} holds another training ({changed}); give another --work-dir")
         return
@@ -93,17 +94,10 @@ def read(path: Path, remedy: str) -> Settings:
     return found
 
 
-def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
+def first_difference(found: Settings, wanted: Settings) -> str | None:
     """Say the first value that differs in nested ones, by its dotted key; None where all are the same."""
-    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        pairs = {name: (found.get(name), wanted.get(name)) for name in [*wanted, *found] if name != DERIVED}
-    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        pairs = {str(index): pair for index, pair in enumerate(zip(found, wanted, strict=True))}
-    else:
-        key = key.removeprefix(f"{CONFIG}.")
-        return None if found == wanted else f"{key} is {found!r}, asked for {wanted!r}"
-    inner = (first_difference(*pair, f"{key}.{name}".lstrip(".")) for name, pair in pairs.items())
-    return next((text for text in inner if text is not None), None)
+    texts = (f"{key.removeprefix(f'{CONFIG}.')} is {a!r}, asked for {b!r}" for key, a, b in differing(found, wanted))
+    return next(texts, None)
 
 
 def _bound(path: Path) -> Settings:
