@@ -79,6 +79,21 @@ def complete_gain(treated: Sequence[float | None], baseline: Sequence[float | No
     return paired_gain(ours, theirs)
 
 
+def verdict(gain: Interval | None) -> str:
+    """Say in words what the interval of a gain over the student alone allows to say.
+
+    >>> verdict(Interval(0.01, -0.02, 0.04))
+    'not distinguishable from the student alone: the interval of the gain holds 0'
+    """
+    if gain is None:
+        return "no verdict: the run is not finished, or a training on one of the verdict's seeds failed"
+    if gain.low > 0:
+        return "better than the student alone: the interval of the gain is above 0"
+    if gain.high < 0:
+        return "worse than the student alone: the interval of the gain is below 0"
+    return "not distinguishable from the student alone: the interval of the gain holds 0"
+
+
 def resolution(aps: Sequence[float]) -> float:
     """Return the smallest difference of two APs, each of one training, that 95% of the noise stays below.
 

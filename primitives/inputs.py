@@ -17,6 +17,9 @@ def global_() -> None:
     (N, C, H, W): the neck's output (the backbone's, where there is no neck), in the teacher's
     channels: where the student has another number of them, a 1x1 convolution trained with it leads
     there.
+
+    In mmdet: ``detector.extract_feat(images)``.
+    In torchvision: ``model.backbone(images).values()``.
     """
 
 
@@ -26,6 +29,8 @@ def foreground() -> None:
 
     (N, C, H, W): `global` times the root of `foreground_mask`, so that ``l2_sum`` is the masked
     term. Source: FGD (CVPR 2022), eq. 2 to 4 and 7.
+
+    In mmdet and torchvision: ``global`` times the root of FGD's foreground mask of each level.
     """
 
 
@@ -35,6 +40,8 @@ def background() -> None:
 
     (N, C, H, W): `global` times the root of `background_mask`, so that ``l2_sum`` is the masked
     term. Source: FGD (CVPR 2022), eq. 2 to 4 and 7.
+
+    In mmdet and torchvision: ``global`` times the root of FGD's background mask of each level.
     """
 
 
@@ -45,6 +52,9 @@ def instance() -> None:
     (R, C, 7, 7), in the teacher's channels, for the R ground-truth boxes of the batch, each on the
     level its size asks for (the rule of FPN, CVPR 2017, eq. 1). All boxes together are one level; R
     may be 0. Source: DetKDS (ICML 2024).
+
+    In mmdet and torchvision: ``torchvision.ops.roi_align(map, [boxes], 7, 1 / stride, 2,
+        aligned=True)`` on each level.
     """
 
 
@@ -55,6 +65,10 @@ def class_logits() -> None:
     (N H W A, K): before the sigmoid or softmax. Where the two sides have other anchors: (N H W, K),
     of the best-scoring anchor of a location, class by class. Of two-stage detectors: (R, K + 1),
     the RoI head's, on the student's RoIs, a level for each stage of a cascade.
+
+    In mmdet: ``cls_score.permute(0, 2, 3, 1).reshape(-1, K)`` of each level of
+        ``bbox_head(maps)[0]``.
+    In torchvision: ``model.head(maps)["cls_logits"].reshape(-1, K)``, all levels as one.
     """
 
 
@@ -65,6 +79,9 @@ def class_map() -> None:
     (N, A K, H, W): before the sigmoid or softmax. Where the two sides have other anchors:
     (N, K, H, W), of the best-scoring anchor of a location, class by class. Two-stage detectors have
     none.
+
+    In mmdet: each level of ``bbox_head(maps)[0]``.
+    In torchvision: ``model.head.classification_head``'s last convolution on each map.
     """
 
 
@@ -75,6 +92,10 @@ def boxes() -> None:
     (M, 4), pixels of the padded image. Of dense heads one for every location and anchor
     (M = N H W A, in this order); of two-stage detectors one for every RoI, of the foreground class
     that the teacher scores best.
+
+    In mmdet: ``bbox_coder.decode(priors, bbox_pred)`` of each level of ``bbox_head(maps)``.
+    In torchvision: ``model.box_coder.decode_single(bbox_regression.reshape(-1, 4), anchors)``, all
+        levels as one.
     """
 
 
@@ -85,6 +106,10 @@ def box_bins() -> None:
     (4 M, n + 1): four rows a box, boxes in the order of `boxes`; column i stands for i strides from
     the location. Heads that predict distributions have it. Source: GFL (NeurIPS 2020), LD
     (CVPR 2022).
+
+    In mmdet: ``bbox_pred.permute(0, 2, 3, 1).reshape(-1, n + 1)`` of each level of GFLHead's
+        ``bbox_head(maps)[1]``.
+    In torchvision: no detector predicts distributions.
     """
 
 
@@ -93,6 +118,9 @@ def box_score() -> None:
     """The teacher's best class probability of every box.
 
     (M, 1), in [0, 1], in the order of `boxes`.
+
+    In mmdet and torchvision: the teacher's ``class_logits`` after the sigmoid, ``.amax(1,
+        keepdim=True)``.
     """
 
 
@@ -101,6 +129,8 @@ def valuable_boxes() -> None:
     """Whether a box lies in the main or the valuable localization region: `valuable_region` by box.
 
     (M, 1), 0 or 1, in the order of `boxes`. Source: LD (CVPR 2022), algorithm 1.
+
+    In mmdet and torchvision: ``valuable_region.flatten().repeat_interleave(A)[:, None]``.
     """
 
 
@@ -109,6 +139,10 @@ def objectness() -> None:
     """Objectness logits of the RPN, one for every location and anchor.
 
     (N H W A, 1): before the sigmoid.
+
+    In mmdet: ``rpn.permute(0, 2, 3, 1).reshape(-1, 1)`` of each level of ``rpn_head(maps)[0]``.
+    In torchvision: ``x.permute(0, 2, 3, 1).reshape(-1, 1)`` of each level of
+        ``model.rpn.head(maps)[0]``.
     """
 
 
@@ -117,6 +151,9 @@ def objectness_map() -> None:
     """Objectness logits of the RPN as a map.
 
     (N, A, H, W): before the sigmoid.
+
+    In mmdet: each level of ``rpn_head(maps)[0]``.
+    In torchvision: each level of ``model.rpn.head(maps)[0]``.
     """
 
 
@@ -125,6 +162,9 @@ def proposals() -> None:
     """Boxes that the RPN predicts, decoded without clipping, one for every location and anchor.
 
     (N H W A, 4), pixels of the padded image.
+
+    In mmdet: ``bbox_coder.decode(priors, bbox_pred)`` of each level of ``rpn_head(maps)``.
+    In torchvision: ``model.rpn.box_coder.decode_single(deltas, anchors)`` of each level.
     """
 
 
@@ -133,6 +173,8 @@ def proposal_score() -> None:
     """The teacher's objectness probability of every proposal.
 
     (N H W A, 1), in [0, 1], in the order of `proposals`.
+
+    In mmdet and torchvision: the teacher's ``objectness`` after the sigmoid.
     """
 
 
@@ -141,6 +183,9 @@ def mask_logits() -> None:
     """Logits of the mask head on the student's positive RoIs.
 
     (P, K, h, w): before the sigmoid; P may be 0.
+
+    In mmdet: ``roi_head._mask_forward(maps, positive_rois)["mask_preds"]``.
+    In torchvision: ``model.roi_heads.mask_predictor(mask_head(roi_features))``.
     """
 
 
@@ -150,6 +195,11 @@ def cross_logits() -> None:
 
     (N H W A, K): on the student's side the teacher's head read the student's feature maps, on the
     teacher's side its own. Source: CrossKD (CVPR 2024).
+
+    In mmdet: as ``class_logits``, of the teacher's ``bbox_head`` on the student's maps, and on its
+        own.
+    In torchvision: as ``class_logits``, of the teacher's head on the student's maps, and on its
+        own.
     """
 
 
@@ -158,6 +208,10 @@ def cross_map() -> None:
     """The logits of `cross_logits` as a map.
 
     (N, A K, H, W): before the sigmoid or softmax. Source: CrossKD (CVPR 2024).
+
+    In mmdet: as ``class_map``, of the teacher's ``bbox_head`` on the student's maps, and on its
+        own.
+    In torchvision: as ``class_map``, of the teacher's head on the student's maps, and on its own.
     """
 
 
@@ -167,6 +221,9 @@ def teacher_score() -> None:
 
     (N, 1, H, W), in [0, 1]: over anchors and classes; of two-stage detectors the RPN's best
     objectness probability.
+
+    In mmdet and torchvision: the teacher's ``class_map`` after the sigmoid, ``.amax(1,
+        keepdim=True)``.
     """
 
 
@@ -176,6 +233,8 @@ def foreground_mask() -> None:
 
     (N, 1, H, W), in [0, 1]: cells counted on the position's level; where boxes overlap, the
     smallest counts. Source: FGD (CVPR 2022), eq. 2 and 3.
+
+    In mmdet and torchvision: made of the ground-truth boxes.
     """
 
 
@@ -184,6 +243,8 @@ def background_mask() -> None:
     """One over the number of positions outside all boxes, 0 inside a box.
 
     (N, 1, H, W), in [0, 1]. Source: FGD (CVPR 2022), eq. 2 and 3.
+
+    In mmdet and torchvision: made of the ground-truth boxes.
     """
 
 
@@ -194,4 +255,6 @@ def valuable_region() -> None:
     (N, 1, H, W), 0 or 1: 1 where the DIoU of a square of 8 strides round the location (ATSS's
     anchor, whatever the head's) with a ground-truth box is at least a quarter of what makes such an
     anchor positive for that box. Source: LD (CVPR 2022), algorithm 1.
+
+    In mmdet and torchvision: made of the ground-truth boxes.
     """

@@ -163,13 +163,14 @@ def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> 
     with opened(work_dir, primitive_set) as summary:
         ranking, grammar = summary.ranking(), summary.primitive_set
         winner = summary.winner(ranking)
+        captions = {one.text: summary.caption(one) for one in (*ranking, *([winner] if winner else []))}
     name = work_dir.resolve().name
     if not ranks:
         if winner is None:
             raise ConfigError(f"{work_dir} has no scored distiller yet; go on with its search by gp_search run")
-        yield Panel(winner.distiller, grammar, f"{name}, winner, AP {winner.score.ap:.3f}")
+        yield Panel(winner.distiller, grammar, f"{name}, winner: {captions[winner.text]}")
     for rank in ranks:
         if rank > len(ranking):
             raise ConfigError(f"--rank {rank}: the run has {len(ranking)} scored distillers")
         found = ranking[rank - 1]
-        yield Panel(found.distiller, grammar, f"{name}, rank {rank}, AP {found.score.ap:.3f}")
+        yield Panel(found.distiller, grammar, f"{name}, rank {rank}: {captions[found.text]}")

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from detkds_gp.experiment.results import Ranked
-from detkds_gp.gain import Interval
+from detkds_gp.gain import Interval, verdict
 
 
 def print_json(value: Any) -> None:
@@ -28,7 +28,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     if best is not None:
         name = "best so far" if best["gain"] is None else "winner"
         console.print(f"{name}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
-        console.print(verdict(best["gain"]), highlight=False)
+        console.print(verdict(Interval(**best["gain"]) if best["gain"] else None), highlight=False)
         if best["optimism"] is not None:
             said = f"its gain is {best['optimism']:+.3f} AP larger on selection, where it was chosen, than on test"
             console.print(said, highlight=False)
@@ -82,17 +82,6 @@ def print_rejections(console: Console, rejections: Mapping[str, str], most: int)
     """List formulas that were not trained, and why."""
     for formula, why in list(rejections.items())[:most]:
         console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False, emoji=False)
-
-
-def verdict(gain: Mapping[str, float] | None) -> str:
-    """Say in words what the interval of the gain allows to say."""
-    if gain is None:
-        return "no verdict: the run is not finished, or a training on one of the verdict's seeds failed"
-    if gain["low"] > 0:
-        return "better than the student alone: the interval of the gain is above 0"
-    if gain["high"] < 0:
-        return "worse than the student alone: the interval of the gain is below 0"
-    return "not distinguishable from the student alone: the interval of the gain holds 0"
 
 
 def _ap(values: Sequence[float | None]) -> str:

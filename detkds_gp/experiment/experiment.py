@@ -24,7 +24,7 @@ from detkds_gp.experiment.results import FinalRound, Ranked, Summary, finalists,
 from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steering import Decision, Inbox, Steered
 from detkds_gp.experiment.workplace import Workplace
-from detkds_gp.export import write_export
+from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
@@ -206,8 +206,10 @@ class _Run:
             self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
 
     def _write(self, best: Ranked) -> None:
+        caption = f"{self.work_dir.resolve().name}, winner: {self.summary.caption(best)}"
+        panels = [Panel(best.distiller, self.task.primitive_set, caption)]
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):
             try:
-                write_export(best.distiller, self.task.primitive_set, self.work_dir / name, fmt)
+                write_panels(panels, self.work_dir / name, fmt)
             except UserError as error:  # a tree too large to draw, a full disk: the result is safe in the store
                 self.listener.say(f"not written: {name} ({error})")

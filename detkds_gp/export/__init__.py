@@ -6,7 +6,7 @@ from detkds_gp.export.json_nodes import distiller_from_json, distiller_to_json
 from detkds_gp.export.latex import formula_lines, to_latex
 from detkds_gp.export.panel import Panel
 from detkds_gp.export.picture import Picture, show_in_notebook
-from detkds_gp.export.registry import FORMATS, export, export_panels, write_export, write_panels
+from detkds_gp.export.registry import FORMATS, export, export_panels, write_panels
 from detkds_gp.export.shapes import sample_shapes
 from detkds_gp.export.themes import LAYOUTS, THEMES, Look
 
@@ -28,6 +28,5 @@ __all__ = [
     "show_in_notebook",
     "to_latex",
     "to_networkx",
-    "write_export",
     "write_panels",
 ]

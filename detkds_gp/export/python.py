@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +15,7 @@ from detkds_gp.export.panel import Panel
 from detkds_gp.export.python_sources import Sources
 from detkds_gp.export.python_term import PROSE, WrittenTerm, write_term
 from detkds_gp.export.text import wrapped
-from detkds_gp.language import Boxes, Declaration, Distiller, Field, PrimitiveSet, RowField
+from detkds_gp.language import Boxes, Declaration, Distiller, Field, Map, PrimitiveSet, RowField
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.losses.lint import sample_knowledge
 from detkds_gp.losses.parts import shapes_of
@@ -22,8 +23,10 @@ from detkds_gp.losses.parts import shapes_of
 Samples = dict[str, tuple[str, tuple[int, ...]]]
 """By input, how the self-test draws it: kind and shape."""
 
-OWN = ("SAMPLES", "EXPECTED", "DistillationLoss", "distillation_loss", "distillation_terms", "self_test")
-GLUE = ("over_levels", "sample", "sample_knowledge")
+OWN = ("SAMPLES", "EXPECTED", "DistillationLoss", "distillation_loss", "distillation_terms", "example", "self_test")
+GLUE = ("check_knowledge", "over_levels", "sample", "sample_knowledge")
+LOGITS = ("class_logits", "objectness", "mask_logits", "cross_head")
+"""Knowledge whose maps have as many channels on both sides; other maps of the student are led to the teacher's."""
 
 TERMS = '''\
 def distillation_terms(knowledge: Knowledge) -> dict[str, Tensor]:
@@ -77,7 +80,20 @@ def self_test() -> None:
 
 if __name__ == "__main__":
     self_test()
+    print(f"example: a loss of {{float(example()):.6g}}")
 '''
+EXAMPLE = '''\
+def example() -> Tensor:
+    """Feed the loss as a training step does; your detectors' outputs come in place of the random numbers."""
+    knowledge = sample_knowledge(SAMPLES)
+{adapted}    loss = {loss}(knowledge)  # add it to the student's own loss
+    loss.backward()
+    return loss.detach()'''
+ADAPTED = """\
+    adapters = Adapters([{own}], [{channels}])  # channels of every level; their weights go to the student's optimizer
+    maps = [torch.randn({batch}, {own}, {grid})]
+    knowledge["{name}"] = list(zip(adapters(maps), [t for _, t in knowledge["{name}"]], strict=True))
+"""
 TEST_FUNCTION = """\
     torch.manual_seed(0)
     terms = distillation_terms(knowledge)"""
@@ -104,10 +120,11 @@ def to_python(panels: Sequence[Panel], look: object = None) -> str:
     sources = Sources((*OWN, *GLUE, "fill", "Pair", "Knowledge", "torch", "Tensor", "F", "nn"))
     written = [write_term(term, grammar, sources) for term in distiller.terms]
     learned = any(one.parts for one in written)
-    glue = Sources()
-    for name in (*GLUE, *(["fill"] if learned else [])):
-        glue.add(getattr(python_glue, name))
     inputs = {d.name: d for one in written for d in (*one.sided, *one.shared)}
+    adapted = next((d.name for d in inputs.values() if _is_adapted(d)), None)
+    glue = Sources()
+    for name in (*GLUE, *(["Adapters"] if adapted else []), *(["fill"] if learned else [])):
+        glue.add(getattr(python_glue, name))
     samples = _samples(inputs, grammar)
     imports = [*sources.imports, *glue.imports, "import torch", "from torch import Tensor"]
     parts = [
@@ -120,6 +137,7 @@ def to_python(panels: Sequence[Panel], look: object = None) -> str:
         *glue.definitions,
         _module(written) if learned else TERMS.format(calls="\n".join(one.call(4) for one in written)),
         "\n".join([_table("SAMPLES", samples), _table("EXPECTED", _expected(distiller, grammar, samples))]),
+        _example(samples, adapted, learned),
         SELF_TEST.format(terms=_test(samples) if learned else TEST_FUNCTION),
     ]
     return "\n\n\n".join(["\n\n".join([_docstring(panel, inputs, learned), *parts]), *definitions])
@@ -154,7 +172,27 @@ def _module(written: Sequence[WrittenTerm]) -> str:
 
 
 def _test(samples: Samples) -> str:
-    return TEST_MODULE.format(channels=next(shape[1] for _, shape in samples.values() if len(shape) == 4))
+    return TEST_MODULE.format(channels=_channels(samples))
+
+
+def _is_adapted(declaration: Declaration) -> bool:
+    return issubclass(declaration.result, Map) and declaration.niche not in LOGITS
+
+
+def _example(samples: Samples, adapted: str | None, learned: bool) -> str:
+    """Write the example: a map of the student with half of the teacher's channels, everything else as it is drawn."""
+    channels = _channels(samples)
+    lines = ""
+    if adapted:
+        batch, count, *grid = samples[adapted][1]
+        size = ", ".join(map(str, grid))
+        lines = ADAPTED.format(name=adapted, own=count // 2, channels=count, batch=batch, grid=size)
+    loss = f"DistillationLoss(({channels},))" if learned else "distillation_loss"
+    return EXAMPLE.format(adapted=lines, loss=loss)
+
+
+def _channels(samples: Samples) -> int | None:
+    return next((shape[1] for _, shape in samples.values() if len(shape) == 4), None)
 
 
 def _samples(inputs: Mapping[str, Declaration], primitive_set: PrimitiveSet) -> Samples:
@@ -186,21 +224,32 @@ def _docstring(panel: Panel, inputs: Mapping[str, Declaration], learned: bool) -
     latex = formula_lines(panel.formula, panel.primitive_set)
     entry = "``DistillationLoss(channels)(knowledge)``" if learned else "``distillation_loss(knowledge)``"
     sections = [
-        "A knowledge-distillation loss for object detectors, found by detkds_gp; it needs torch alone.",
+        f"A knowledge-distillation loss for object detectors, {_origin(panel)} by detkds_gp; it needs torch alone.",
         _section("Formula:", wrapped(panel.text, PROSE)),
         _section("LaTeX (S: student, T: teacher):", [row for line in latex for row in _wrapped(line)]),
         *([_section("Score:", _wrapped(panel.caption))] if panel.caption else []),
         _section(
             "Knowledge, by name (student, teacher) of every pyramid level:",
-            [row for d in inputs.values() for row in _wrapped(f"{d.name}: {d.doc}")],
+            [row for d in inputs.values() for row in _input(d)],
         ),
-        f"{entry} is added to the student's own loss. Run this file to test it.",
+        f"{entry} is added to the student's own loss.\n``example()`` feeds it; run this file to test it.",
     ]
     return 'r"""' + "\n\n".join(sections) + '\n"""'
 
 
+def _origin(panel: Panel) -> str:
+    return "found" if panel.caption else "written"
+
+
+def _input(declaration: Declaration) -> list[str]:
+    """Say what an input is, its shape, and where detectors have it: its docstring, in lines."""
+    first, *rest = inspect.getdoc(declaration.function).splitlines()  # type: ignore[union-attr]
+    body = [f"    {line}" if line else "" for line in rest]
+    return [f"{declaration.name}: {first}", *body, ""]
+
+
 def _section(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([title, *(f"    {line}" for line in lines)])
+    return "\n".join([title, *(f"    {line}".rstrip() for line in lines)]).rstrip()
 
 
 def _wrapped(line: str) -> list[str]:

@@ -25,8 +25,14 @@ Panels: TypeAlias = Sequence[Panel]
 
 
 def _json(panels: Panels, look: Look) -> str:
-    """Return one object, or a list of several."""
-    values = [distiller_to_json(panel.formula, panel.primitive_set) for panel in panels]
+    """Return one object, or a list of several; where it comes from and what it is worth stands under ``caption``."""
+    values = [
+        {
+            **distiller_to_json(panel.formula, panel.primitive_set),
+            **({"caption": panel.caption} if panel.caption else {}),
+        }
+        for panel in panels
+    ]
     return json.dumps(values if len(values) > 1 else values[0], indent=2) + "\n"
 
 
@@ -103,8 +109,3 @@ def write_panels(panels: Panels, path: str | Path, fmt: str, look: Look = PLAIN)
         with suppress(OSError):
             temporary.unlink()
         raise UserError(f"cannot write {str(path)!r} ({error.strerror}); give a file in a writable folder") from error
-
-
-def write_export(distiller: Distiller, primitive_set: PrimitiveSet, path: str | Path, fmt: str) -> None:
-    """Write one distiller as `write_panels` does."""
-    write_panels([Panel(distiller, primitive_set)], path, fmt)

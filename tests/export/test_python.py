@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -135,10 +136,63 @@ def test_run_where_detkds_gp_cannot_be_imported_it_tests_itself(text: str, tmp_p
     passed = subprocess.run([sys.executable, "-c", BLOCKED, path], capture_output=True, text=True, check=False)
     assert passed.returncode == 0, passed.stderr
     assert passed.stdout.startswith("self-test passed: global ")
+    assert "example: a loss of " in passed.stdout
     path.write_text(path.read_text().replace(".square()", ".abs()").replace("mse_loss", "l1_loss"))
     failed = subprocess.run([sys.executable, "-c", BLOCKED, path], capture_output=True, text=True, check=False)
     assert failed.returncode != 0
     assert "self-test failed: the term on global" in failed.stderr
+
+
+def test_inputs_stand_in_it_with_their_shapes_and_places_in_both_libraries() -> None:
+    head = str(export(parse_distiller(MIX, OMNI), OMNI, "python")).partition('\n"""')[0]
+    assert "written by detkds_gp" in head
+    for line in ("(N, C, H, W): the neck's output", "In mmdet: ``detector.extract_feat(images)``", "(N H W A, K)"):
+        assert line in head
+    sided = [d for d in OMNI.declarations.values() if d.role == "input"]
+    assert all("In mmdet" in (d.function.__doc__ or "") and "torchvision: " in d.function.__doc__ for d in sided)
+
+
+@pytest.mark.parametrize("text", [MIX, LEARNED, "1 * 0.5 * kl(softmax_row(class_logits, 1))"])
+def test_the_example_feeds_it_and_adapters_lead_unlike_channels_together(text: str) -> None:
+    module = module_of(str(export(parse_distiller(text, OMNI), OMNI, "python")))
+    assert module.example() > 0
+    assert hasattr(module, "Adapters") == ("global" in text)
+
+
+def test_adapters_lead_the_gradient_to_the_student_and_learn() -> None:
+    module = module_of(str(export(parse_distiller("1 * 0.5 * l2(global)", OMNI), OMNI, "python")))
+    adapters = module.Adapters([4, 8], [8, 8])
+    maps = [torch.randn(2, 4, 6, 6, requires_grad=True), torch.randn(2, 8, 3, 3, requires_grad=True)]
+    teacher = [torch.randn(2, 8, 6, 6), torch.randn(2, 8, 3, 3)]
+    loss = module.distillation_loss({"global": list(zip(adapters(maps), teacher, strict=True))})
+    own = [(adapters(maps)[level] - teacher[level]).square().mean() for level in range(2)]
+    torch.testing.assert_close(loss, 0.5 * torch.stack(own).mean())
+    loss.backward()
+    assert all(x.grad is not None and x.grad.any() for x in (*maps, *adapters.parameters()))
+    assert adapters(maps)[1] is maps[1]
+
+
+def test_wrong_knowledge_is_told_by_input_level_and_shape() -> None:
+    loss = module_of(str(export(parse_distiller(MIX, OMNI), OMNI, "python"))).distillation_loss
+    knowledge = {name: knowledge_for(MIX)[name] for name in ("global", "class_logits", "boxes", "box_score")}
+    with pytest.raises(ValueError, match="needs 'class_logits', got global"):
+        loss({"global": knowledge["global"]})
+    (student, teacher), rest = knowledge["global"][0], knowledge["global"][1:]
+    with pytest.raises(
+        ValueError, match=r"'global', level 0: student \(2, 4, 9, 11\), teacher \(2, 8, 9, 11\).*Adapters"
+    ):
+        loss({**knowledge, "global": [(student[:, :4], teacher), *rest]})
+    with pytest.raises(ValueError, match="1 levels of 'box_score', 2 of 'boxes'"):
+        loss({**knowledge, "box_score": knowledge["box_score"][:1]})
+
+
+def test_it_trains_a_detector_of_torchvision_as_the_docs_say(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "training.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "distiller.py").write_text(str(export(parse_distiller("2 * 0.5 * l2(global)", OMNI), OMNI, "python")))
+    (tmp_path / "training.py").write_text(f"{snippet}\nassert student.backbone.body.conv1.weight.grad.any()\n")
+    ended = subprocess.run([sys.executable, "training.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_it_says_formula_score_and_what_it_needs() -> None:
@@ -148,6 +202,7 @@ def test_it_says_formula_score_and_what_it_needs() -> None:
     assert r"\mathcal{L} = 2 \cdot 0.037" in head
     assert "bccd, rank 1, AP 0.231" in head
     assert "global: Feature map of every pyramid level." in head
+    assert "found by detkds_gp" in head
     assert "detkds_gp" not in text.partition('\n"""')[2].replace("what detkds_gp computed", "")
 
 

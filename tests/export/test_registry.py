@@ -6,7 +6,7 @@ import os
 import pytest
 
 from detkds_gp.errors import UserError
-from detkds_gp.export import FORMATS, Look, Panel, export, export_panels, write_export, write_panels
+from detkds_gp.export import FORMATS, Look, Panel, distiller_from_json, export, export_panels, write_panels
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 
@@ -28,7 +28,7 @@ def test_formats_are_those_of_the_command_line():
 def test_file_holds_what_export_returns(distiller, tmp_path, fmt):
     path = tmp_path / "distiller.out"
     path.write_text("older")
-    write_export(distiller, OMNI, path, fmt)
+    write_panels([Panel(distiller, OMNI)], path, fmt)
     content = export(distiller, OMNI, fmt)
     assert path.read_bytes() == (content if fmt == "png" else content.encode())
     assert os.listdir(tmp_path) == ["distiller.out"]
@@ -37,6 +37,13 @@ def test_file_holds_what_export_returns(distiller, tmp_path, fmt):
 def test_text_and_json_name_the_distiller(distiller):
     assert export(distiller, OMNI, "text") == TEXT + "\n"
     assert json.loads(export(distiller, OMNI, "json"))["formula"] == TEXT
+
+
+def test_json_says_where_a_distiller_comes_from_and_is_read_back(distiller):
+    written = export_panels([Panel(distiller, OMNI, "bccd, winner: AP 0.362 on test")], "json")
+    assert json.loads(written)["caption"] == "bccd, winner: AP 0.362 on test"
+    assert distiller_from_json(written, OMNI) == distiller
+    assert "caption" not in json.loads(export(distiller, OMNI, "json"))
 
 
 @pytest.mark.parametrize("fmt", OPEN)
@@ -48,7 +55,7 @@ def test_unknown_format_lists_the_known(distiller, tmp_path):
     with pytest.raises(UserError, match="'gif', wanted one of json, text, latex, dot, svg, png"):
         export(distiller, OMNI, "gif")
     with pytest.raises(UserError):
-        write_export(distiller, OMNI, tmp_path / "x.gif", "gif")
+        write_panels([Panel(distiller, OMNI)], tmp_path / "x.gif", "gif")
     assert not os.listdir(tmp_path)
 
 
@@ -57,7 +64,7 @@ def test_unwritable_path_is_one_line_and_leaves_nothing(distiller, tmp_path, whe
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("kept")
     with pytest.raises(UserError, match="cannot write") as caught:
-        write_export(distiller, OMNI, tmp_path / where, "json")
+        write_panels([Panel(distiller, OMNI)], tmp_path / where, "json")
     assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "kept"

@@ -16,7 +16,7 @@ from detkds_gp.experiment.answers import screening_counts
 from detkds_gp.experiment.results.final_round import Finalist
 from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.gain import resolution
+from detkds_gp.gain import resolution, verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, standing
@@ -111,6 +111,15 @@ class Summary:
             return ranking[0] if ranking else None
         found = next((ranked for ranked in ranking if ranked.text == name.text), None)
         return found or self._rival(name)
+
+    def caption(self, ranked: Ranked) -> str:
+        """Say in a line what is known of a distiller: its AP on test, its gain and the verdict once it is judged."""
+        judged, alone = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche)), self.verdict.alone
+        if judged.gain is None:
+            return f"AP {ranked.score.ap:.3f} on selection in the search; not judged on test"
+        ours, theirs = (fmean(ap for ap in one.test_aps if ap is not None) for one in (judged, alone))
+        aps = f"AP {ours:.3f} on test, student alone {theirs:.3f}"
+        return f"{aps}, gain {judged.gain} over {len(judged.test_aps)} seeds; {verdict(judged.gain)}"
 
     def _rival(self, finalist: Finalist) -> Ranked:
         judged = self.verdict.judged(finalist)
