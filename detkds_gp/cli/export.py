@@ -143,16 +143,18 @@ def _check_ranks(sources: Sequence[str], zoo: str) -> None:
 
 def _panels(source: str, ranks: Sequence[int], names: Grammar) -> Iterator[Panel]:
     """Yield the ranked distillers of a work directory, or those that a name of the zoo, a file or a formula says."""
-    from detkds_gp.experiment.naming import named_distillers, sort_of
+    from detkds_gp.experiment.naming import named_distillers, read_captions, sort_of
     from detkds_gp.export import Panel
     from detkds_gp.language import load_primitive_set, load_zoo
 
     zoo = load_zoo(names.zoo)
-    if sort_of(source, zoo) == "run":
+    sort = sort_of(source, zoo)
+    if sort == "run":
         yield from _ranked(Path(source), ranks, names.primitive_set)
         return
     grammar = load_primitive_set(names.primitive_set or DEFAULT_SET)
-    yield from (Panel(found, grammar) for found in named_distillers(source, grammar, zoo))
+    captions = read_captions(Path(source)) if sort == "file" else {}
+    yield from (Panel(found, grammar, captions.get(found.text, "")) for found in named_distillers(source, grammar, zoo))
 
 
 def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:

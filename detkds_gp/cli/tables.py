@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from detkds_gp.experiment.results import Ranked
-from detkds_gp.gain import Interval, verdict
+from detkds_gp.gain import Interval, signed, verdict
 
 
 def print_json(value: Any) -> None:
@@ -30,8 +30,10 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
         console.print(f"{name}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(Interval(**best["gain"]) if best["gain"] else None), highlight=False)
         if best["optimism"] is not None:
-            said = f"its gain is {best['optimism']:+.3f} AP larger on selection, where it was chosen, than on test"
-            console.print(said, highlight=False)
+            gains = [signed(best[name]["mean"]) for name in ("selection_gain", "gain")]
+            console.print(
+                f"its gain on selection, where it was chosen: {gains[0]}; on test: {gains[1]}", highlight=False
+            )
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -75,7 +77,7 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 def screening_line(told: Mapping[str, Any]) -> str:
     """Say in words what screening found."""
     rejected = ", ".join(f"{number} {name}" for name, number in told["rejected"].items()) or "none"
-    return f"{told['screened']} formulas screened: rejected {rejected}; {told['same']} the same loss as another"
+    return f"formulas screened: {told['screened']}; rejected: {rejected}; {told['same']} the same loss as another"
 
 
 def print_rejections(console: Console, rejections: Mapping[str, str], most: int) -> None:

@@ -186,6 +186,14 @@ def test_show_of_a_run_that_has_just_begun(gp_search: GpSearch, copied: Path) ->
     assert gp_search("show", copied).code == 0
 
 
+def test_show_counts_what_an_unfinished_generation_has(gp_search: GpSearch, copied: Path) -> None:
+    whole = json.loads(gp_search("show", copied, "--json").out)["counts"]
+    forget(copied, "1", "generations")
+    counts = json.loads(gp_search("show", copied, "--json").out)["counts"]
+    assert (counts["trained"], counts["failed"]) == (whole["trained"], whole["failed"])
+    assert counts["generated"] == counts["trained"] + counts["failed"] > 0
+
+
 def test_show_of_no_run(gp_search: GpSearch, tmp_path: Path) -> None:
     assert "holds no store.sqlite" in mistake(gp_search("show", tmp_path / "nothing"))
     assert not (tmp_path / "nothing").exists()
@@ -241,7 +249,7 @@ def test_export_draws_several_side_by_side(gp_search: GpSearch, finished: Outcom
 
     ended = gp_search("export", finished.work_dir, "l2(global)", "--rank", "1", "--rank", "2", "--to", "svg")
     assert sorted(set(nodes(ended.out))) == ["0", "1", "2"]
-    assert f"{finished.work_dir.name}, rank 2, AP 0." in ended.out
+    assert f"{finished.work_dir.name}, rank 2: AP 0." in ended.out
     diff = gp_search("export", "l2(global)", "l1(global)", "--to", "svg", "--diff", "--theme", "dark")
     assert re.findall(r'data-label="(\w+)" data-family="distance" data-only="(.)"', diff.out) == [
         ("l2", "−"),

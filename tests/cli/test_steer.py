@@ -63,7 +63,7 @@ def test_status_says_everything_in_words() -> None:
     assert status_lines(told) == [
         "running (process 17): divide 1, 3 of 8 trained",
         "search: 10 trained, 1 failed; 2.0 h at work, unknown time left",
-        "21 formulas screened: rejected 1 gradient, 2 zero; 4 the same loss as another",
+        "formulas screened: 21; rejected: 1 gradient, 2 zero; 4 the same loss as another",
         "best of global: 0.250 (selection)",
         "workers idle: 3.1%",
         "budget: 2.0 h of 8h",

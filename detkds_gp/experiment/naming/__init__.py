@@ -3,7 +3,7 @@
 from detkds_gp.experiment.naming.applies import check_applies, reason_against
 from detkds_gp.experiment.naming.binding import bind, in_formulas, names
 from detkds_gp.experiment.naming.distiller_source import Named, read_distiller
-from detkds_gp.experiment.naming.named import named_distiller, named_distillers, sort_of
+from detkds_gp.experiment.naming.named import named_distiller, named_distillers, read_captions, sort_of
 from detkds_gp.experiment.naming.warm_start import with_warm_start
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "named_distiller",
     "named_distillers",
     "names",
+    "read_captions",
     "read_distiller",
     "reason_against",
     "sort_of",

@@ -106,14 +106,30 @@ def read_distillers(path: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
         ConfigError: if the file cannot be read or holds no distiller.
         FormulaError: if a formula is broken, or names what the set does not have.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot read {path}: {error}; give the JSON of distillers") from None
-    found = {distiller.text: distiller for distiller in _within(values, primitive_set)}
+    found = {distiller.text: distiller for distiller in _within(_json(path), primitive_set)}
     if not found:
         raise ConfigError(f"{path} holds no distiller, wanted what gp_search export --to json or show --json writes")
     return list(found.values())
+
+
+def read_captions(path: Path) -> dict[str, str]:
+    """Return by formula what a JSON file of distillers says of its origin and worth; formulas without are left out.
+
+    Raises:
+        ConfigError: if the file cannot be read.
+    """
+    values = _json(path)
+    objects = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, Mapping)]
+    return {
+        one["formula"]: one["caption"] for one in objects if isinstance(one.get("caption"), str) and "formula" in one
+    }
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read {path}: {error}; give the JSON of distillers") from None
 
 
 def _within(values: Any, primitive_set: PrimitiveSet) -> Iterator[Distiller]:

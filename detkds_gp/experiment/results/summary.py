@@ -169,9 +169,18 @@ class Summary:
         return {"selection_ap": searched.ap if searched is not None else None, **judged.to_json()}
 
     def _counts(self) -> dict[str, int]:
+        """Return the counts of the finished generations, and of the unfinished one what is made and answered."""
         counts = {"generated": 0, "duplicates": 0, "rejected": 0, "trained": 0, "failed": 0}
-        for generation in self._store.generations():
+        generations = self._store.generations()
+        for generation in generations:
             counts |= {name: generation.counts[name] for name in counts}
+        finished = {(generation.stage, generation.number) for generation in generations}
+        for birth in self._store.births():
+            if (birth.stage, birth.generation) not in finished:
+                score = self._store.score(self.trial(birth.text))
+                counts["generated"] += 1
+                counts["trained"] += score is not None and score.ok
+                counts["failed"] += score is not None and not score.ok
         return counts
 
     def _wall_seconds(self) -> dict[str, float]:
