@@ -87,7 +87,12 @@ def nms_match(count: int, ties: bool, threshold: float) -> Outcome:
 
 
 def deformable(
-    modulated: bool, size: tuple[int, int], kernel: int, dtype: str = "float32", groups: tuple[int, int] = (1, 1), **grid: int
+    modulated: bool,
+    size: tuple[int, int],
+    kernel: int,
+    dtype: str = "float32",
+    groups: tuple[int, int] = (1, 1),
+    **grid: int,
 ) -> Outcome:
     """Run a deformable convolution of 4 channels on 2 images; ``groups``: of weights, of offsets."""
     rng, kind = RNG(sum(size) + kernel), FLOAT_TYPES[dtype]
@@ -156,7 +161,10 @@ def convolution_cases() -> Iterator[tuple[str, Case]]:
         for dtype in FLOAT_TYPES:
             yield f"{name} {dtype}", partial(deformable, modulated, (7, 5), 3, dtype, padding=1)
         yield f"{name} one by one", partial(deformable, modulated, (3, 3), 1)
-        yield f"{name} strided, in groups", partial(deformable, modulated, (9, 6), 3, groups=(2, 2), padding=1, stride=2)
+        yield (
+            f"{name} strided, in groups",
+            partial(deformable, modulated, (9, 6), 3, groups=(2, 2), padding=1, stride=2),
+        )
         yield f"{name} dilated", partial(deformable, modulated, (9, 6), 3, padding=2, dilation=2)
     yield "modulated_deform_conv2d on one pixel", partial(deformable, True, (1, 1), 3, padding=1)
 
