@@ -11,12 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from detkds_gp.errors import UserError
+from detkds_gp.operators import active_operators, serve_operators
 
-BUILD_MMCV = (
-    'pip install "setuptools<81" wheel ninja && pip uninstall -y mmcv mmcv-lite && '
-    "MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir mmcv==2.1.0"
-)
-OLD_SETUPTOOLS = 'pip install "setuptools<81"'
+MMCV_LITE = "pip uninstall -y mmcv; pip install --force-reinstall --no-deps mmcv-lite==2.1.0"
+"""The command that takes compiled operators away, so that torchvision's are used."""
+OLD_SETUPTOOLS = 'pip install "setuptools<82"'
+OLDEST_TORCH = (2, 4)
 
 
 class EnvironmentFault(UserError):
@@ -43,38 +43,35 @@ SYMPTOMS = (
     Symptom(
         r"lib(GL|EGL|gthread|glib|SM|Xext|Xrender|xcb)\S*\.so",
         "an OpenCV that needs no window system, or its libraries (libgl1, libglib2.0-0)",
-        "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless==4.13.0.92",
+        "pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless",
     ),
     Symptom(
         r"torchvision::nms does not exist",
         "torch and torchvision from one index, in one call",
-        "pip install --force-reinstall torch==2.11.0 torchvision==0.26.0",
+        "pip install --force-reinstall torch torchvision",
     ),
-    Symptom(r"No module named 'pkg_resources", "setuptools below 81", OLD_SETUPTOOLS),
+    Symptom(r"No module named 'pkg_resources", "setuptools below 82, which mmengine asks for packages", OLD_SETUPTOOLS),
     Symptom(
         r"(?i)numpy|_ARRAY_API|\bnp\.",
         "the numpy that the compiled packages know",
-        'pip install "numpy>=2,<2.3"',
+        'pip install "numpy>=2"',
     ),
     Symptom(
         r"(?i)mmcv\S* is used but incompatible",
         "mmcv from 2.0.0rc4 to below 2.2, as mmdet 3.3.0 asks",
-        BUILD_MMCV,
+        MMCV_LITE,
     ),
-    Symptom(r"No module named 'mmcv'", "mmcv 2.1.0 with its compiled operators", BUILD_MMCV),
-    Symptom(
-        r"No module named 'mmcv\.(_ext|ops)'|cannot import name 'ops'",
-        "mmcv 2.1.0 with its compiled operators (mmcv-lite has none)",
-        BUILD_MMCV,
-    ),
+    Symptom(r"No module named 'mmcv", "mmcv-lite 2.1.0", MMCV_LITE),
     Symptom(
         r"mmcv.*(undefined symbol|cannot open shared object file|_ext)",
-        "mmcv's operators compiled for this torch",
-        BUILD_MMCV,
+        "mmcv's operators compiled for this torch, or none: torchvision's are used then",
+        MMCV_LITE,
     ),
     Symptom(r"No module named 'mmdet'", "mmdet 3.3.0", "pip install mmdet==3.3.0"),
 )
-CUDA_OPERATORS = Symptom("", "mmcv's operators compiled for CUDA", BUILD_MMCV.replace("MMCV_", "FORCE_CUDA=1 MMCV_", 1))
+NO_CUDA = Symptom("", "operators for CUDA; torchvision's wheels have them", MMCV_LITE)
+TWO_MMCV = Symptom("", "mmcv and mmcv-lite of one version: they share their files", MMCV_LITE)
+OLD_TORCH = Symptom("", "torch 2.4 or newer", "pip install --upgrade torch torchvision")
 MODULES = ("torch", "torchvision", "cv2", "pycocotools.mask", "mmengine", "mmcv.ops", "mmdet")
 SHOWN = ("torch", "torchvision", "numpy", "setuptools", "mmcv", "mmcv-lite", "mmdet")
 
@@ -82,7 +79,8 @@ SHOWN = ("torch", "torchvision", "numpy", "setuptools", "mmcv", "mmcv-lite", "mm
 def check_environment(device: str = "cpu") -> None:
     """Import what a training needs, once, and raise if anything does not work.
 
-    Costs the imports that a training makes anyway; a second call costs microseconds.
+    Costs the imports that a training makes anyway; a second call costs microseconds. Where mmcv has no operators
+    compiled, it gets those of ``detkds_gp.operators``.
 
     Args:
         device: the torch device of the training; on a GPU mmcv's operators must be there for CUDA.
@@ -90,6 +88,8 @@ def check_environment(device: str = "cpu") -> None:
     Raises:
         EnvironmentFault: a package is missing or does not fit the others.
     """
+    serve_operators()
+    _check_versions()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in MODULES:
@@ -100,7 +100,25 @@ def check_environment(device: str = "cpu") -> None:
         from mmcv.ops import get_compiling_cuda_version
 
         if get_compiling_cuda_version() == "not available":
-            raise _told("mmcv: its operators were compiled for the CPU only", CUDA_OPERATORS)
+            raise _told(f"operators of {active_operators()} for the CPU only", NO_CUDA)
+
+
+def describe_environment() -> str:
+    """Return what is installed and whose operators mmcv uses, in one line."""
+    return f"{_installed()}; operators: {active_operators()}"
+
+
+def _check_versions() -> None:
+    """Refuse what is known not to work before it is imported.
+
+    Raises:
+        EnvironmentFault: torch is too old, or compiled and plain mmcv differ.
+    """
+    installed = {name: _version(name) for name in ("torch", "mmcv", "mmcv-lite")}
+    if installed["torch"] and tuple(map(int, installed["torch"].split(".")[:2])) < OLDEST_TORCH:
+        raise _told(f"torch {installed['torch']}", OLD_TORCH)
+    if installed["mmcv"] and installed["mmcv-lite"] and installed["mmcv"] != installed["mmcv-lite"]:
+        raise _told("two versions of mmcv in one folder", TWO_MMCV)
 
 
 def _check_import(module: str) -> None:
@@ -131,14 +149,16 @@ def _told(shown: str, symptom: Symptom) -> EnvironmentFault:
 
 
 def _installed() -> str:
-    """Return the packages that matter here with their versions, as ``torch 2.11.0, mmcv 2.1.0``."""
-    found = []
-    for name in SHOWN:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
+    """Return the packages that matter here with their versions, as ``torch 2.14.1, mmcv-lite 2.1.0``."""
+    return ", ".join(f"{name} {_version(name)}" for name in SHOWN if _version(name))
+
+
+def _version(name: str) -> str:
+    """Return a distribution's version; empty if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":
@@ -146,3 +166,4 @@ if __name__ == "__main__":
         check_environment()
     except EnvironmentFault as fault:
         sys.exit(f"detkds_gp: {fault}")
+    print(describe_environment())

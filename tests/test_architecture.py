@@ -13,7 +13,7 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "losses", "ranking", "report", "score", "search", "settings", "store", "training",
+    "language", "losses", "operators", "ranking", "report", "score", "search", "settings", "store", "training",
     "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
@@ -21,17 +21,18 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"detections", "errors", "whole"},
     "detections": set(),
     "detectors": {"detections", "errors", "environment", "whole"},
-    "environment": {"errors"},
+    "environment": {"errors", "operators"},
     "errors": set(),
     "execution": {"errors"},
     "experiment": ENGINE - {"experiment"},
     "export": {"language", "losses", "errors"},
     "fitness": {
-        "training", "detectors", "data", "losses", "language", "score", "settings", "errors", "whole",
+        "training", "detectors", "data", "losses", "language", "operators", "score", "settings", "errors", "whole",
     },
     "gain": set(),
     "language": {"errors"},
     "losses": {"language", "score", "errors"},
+    "operators": {"errors"},
     "primitives": {"language"},
     "ranking": {"errors"},
     "report": {"store", "export", "language", "gain", "ranking", "score", "errors", "whole"},
@@ -73,12 +74,13 @@ EXPERIMENT: dict[str, set[str]] = {
 """The rooms within `experiment`, and the files that stand beside them: each file counts as a room."""
 
 OPENMMLAB = ("mmdet", "mmcv", "mmengine")
-# environment asks mmcv what it was compiled for; it is the check that comes before all of them.
+# environment asks mmcv what it was compiled for; it is the check that comes before all of them. operators stand under mmcv.
 OPENMMLAB_ALLOWED = {
     "detectors": OPENMMLAB,
     "training": OPENMMLAB,
     "experiment": ("mmengine.config",),
     "environment": ("mmcv.ops",),
+    "operators": ("mmcv.ops",),
 }
 
 

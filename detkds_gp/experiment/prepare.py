@@ -18,8 +18,9 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.wiring import check_masks, detector_specs, inheritance, wire
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
 from detkds_gp.language import Declaration, PrimitiveSet, load_primitive_set
+from detkds_gp.operators import active_operators
 
-MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmcv", "mmengine", "deap", "numpy")
+MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmengine", "deap", "numpy")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Materials:
             "primitive_set": self.primitive_set.fingerprint(),
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
             "checkpoints": {role: spec.checkpoint and file_hash(spec.checkpoint) for role, spec in specs.items()},
-            "versions": installed_versions(MATTERS),
+            "versions": {**installed_versions(MATTERS), "operators": active_operators()},
         }
 
 

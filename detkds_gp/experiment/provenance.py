@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.operators import active_operators
 
 _GIT_SECONDS = 5
 
@@ -25,6 +26,7 @@ def provenance(config: ExperimentConfig) -> dict[str, Any]:
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
+        "operators": active_operators(),
         "device": device_name(config.proxy.device),
         "executor": config.execution.executor,
         "workers": config.execution.workers if config.execution.executor != "serial" else 1,

@@ -14,6 +14,7 @@ from detkds_gp.data.coco import CocoSplit, data_hash
 from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_student
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
+from detkds_gp.operators import active_operators
 from detkds_gp.training import DistilledDetector, OptimizerSettings, seed_all, train
 
 
@@ -55,7 +56,8 @@ def with_checkpoint(
         "data": data_hash(split),
         "image_size": image_size,
         "training": settings.model_dump(mode="json"),
-        "versions": {name: version(name) for name in ("detkds_gp", "torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("detkds_gp", "torch", "mmdet")},
+        "operators": active_operators(),
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return replace(spec, checkpoint=str((cache_dir / f"teacher-{key}.pth").resolve()))

@@ -1,0 +1,115 @@
+"""Deformable convolution, plain and modulated, by torchvision's kernels.
+
+Offsets are (N, 2 * D * k * k, h, w), rows before columns, and masks (N, D * k * k, h, w) for D groups of offsets: the
+layout of mmcv and torchvision alike. mmcv hands over the tensors to fill.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.ops import deform_conv2d
+
+
+def deform_conv_forward(
+    features: Tensor, weight: Tensor, offset: Tensor, output: Tensor, columns: Tensor, ones: Tensor, **grid: int
+) -> None:
+    """Fill ``output`` (N, O, h, w) with the convolution of ``features`` (N, C, H, W) sampled at ``offset``."""
+    stride, padding, dilation = _pairs(grid, "dH dW padH padW dilationH dilationW")
+    output.copy_(deform_conv2d(features, offset, weight, None, stride, padding, dilation))
+
+
+def deform_conv_backward_input(
+    features: Tensor,
+    offset: Tensor,
+    grad: Tensor,
+    grad_features: Tensor,
+    grad_offset: Tensor,
+    weight: Tensor,
+    columns: Tensor,
+    **grid: int,
+) -> None:
+    """Fill the gradients of features and offsets; leave that of the weight in ``columns``, the calls' common buffer."""
+    found = _backward(grad, features, weight, offset, **grid)
+    grad_features.copy_(found[0])
+    grad_offset.copy_(found[2])
+    columns.resize_as_(found[1]).copy_(found[1])
+
+
+def deform_conv_backward_parameters(
+    features: Tensor,
+    offset: Tensor,
+    grad: Tensor,
+    grad_weight: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    scale: float,
+    **grid: int,
+) -> None:
+    """Add ``scale`` times the gradient to ``grad_weight``, from ``columns`` where the other call has left it."""
+    if columns.shape != grad_weight.shape:
+        columns = _backward(grad, features, grad_weight, offset, **grid)[1]  # does not depend on the weight's values
+    grad_weight.add_(columns, alpha=scale)
+
+
+def _backward(grad: Tensor, features: Tensor, weight: Tensor, offset: Tensor, **grid: int) -> tuple[Tensor, ...]:
+    """Return the gradients of features, weight, offset, mask and bias of a convolution without mask and bias."""
+    places = _places(grid, "dH dW padH padW dilationH dilationW group deformable_group")
+    mask, bias = features.new_zeros((len(features), 1)), features.new_zeros(len(weight))
+    return torch.ops.torchvision._deform_conv2d_backward(grad, features, weight, offset, mask, bias, *places, False)
+
+
+MODULATED = "stride_h stride_w pad_h pad_w dilation_h dilation_w"
+
+
+def modulated_deform_conv_forward(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    with_bias: bool,
+    **grid: int,
+) -> None:
+    """Fill ``output`` (N, O, h, w); every sample of ``features`` is multiplied by its ``mask``."""
+    stride, padding, dilation = _pairs(grid, MODULATED)
+    added = bias if with_bias else None
+    output.copy_(deform_conv2d(features, offset, weight, added, stride, padding, dilation, mask))
+
+
+def modulated_deform_conv_backward(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    columns: Tensor,
+    *rest: Any,
+    **grid: Any,
+) -> None:
+    """Fill the gradients of features, weight, bias, offset and mask, which ``rest`` names before the output's."""
+    *wanted, grad = rest
+    places = _places(grid, MODULATED + " group deformable_group")
+    bias = bias if grid["with_bias"] else features.new_zeros(len(weight))
+    backward = torch.ops.torchvision._deform_conv2d_backward
+    of_features, of_weight, of_offset, of_mask, of_bias = backward(
+        grad, features, weight, offset, mask, bias, *places, True
+    )
+    for target, found in zip(wanted, (of_features, of_weight, of_bias, of_offset, of_mask), strict=True):
+        if target.shape == found.shape:  # mmcv's stand-in for no bias is empty
+            target.copy_(found)
+
+
+def _places(grid: dict[str, Any], names: str) -> list[int]:
+    return [grid[name] for name in names.split()]
+
+
+def _pairs(grid: dict[str, Any], names: str) -> list[tuple[int, int]]:
+    values = _places(grid, names)
+    return [(values[0], values[1]), (values[2], values[3]), (values[4], values[5])]

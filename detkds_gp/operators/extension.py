@@ -1,0 +1,66 @@
+"""The module that Python finds as ``mmcv._ext`` where mmcv has none: every operator by the name that mmcv calls.
+
+mmcv asks at import whether each of its operators is there: those without an equivalent are, and raise when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from detkds_gp.operators.attention import ms_deform_attn_backward, ms_deform_attn_forward
+from detkds_gp.operators.build_info import get_compiler_version, get_compiling_cuda_version
+from detkds_gp.operators.deformable import (
+    deform_conv_backward_input,
+    deform_conv_backward_parameters,
+    deform_conv_forward,
+    modulated_deform_conv_backward,
+    modulated_deform_conv_forward,
+)
+from detkds_gp.operators.focal_loss import (
+    sigmoid_focal_loss_backward,
+    sigmoid_focal_loss_forward,
+    softmax_focal_loss_backward,
+    softmax_focal_loss_forward,
+)
+from detkds_gp.operators.masked import masked_col2im_forward, masked_im2col_forward
+from detkds_gp.operators.missing import missing
+from detkds_gp.operators.regions import roi_align_backward, roi_align_forward, roi_pool_backward, roi_pool_forward
+from detkds_gp.operators.suppression import nms, nms_match, softnms
+from detkds_gp.operators.upsampling import carafe_backward, carafe_forward, carafe_naive_backward, carafe_naive_forward
+
+__all__ = [
+    "carafe_backward",
+    "carafe_forward",
+    "carafe_naive_backward",
+    "carafe_naive_forward",
+    "deform_conv_backward_input",
+    "deform_conv_backward_parameters",
+    "deform_conv_forward",
+    "get_compiler_version",
+    "get_compiling_cuda_version",
+    "masked_col2im_forward",
+    "masked_im2col_forward",
+    "modulated_deform_conv_backward",
+    "modulated_deform_conv_forward",
+    "ms_deform_attn_backward",
+    "ms_deform_attn_forward",
+    "nms",
+    "nms_match",
+    "roi_align_backward",
+    "roi_align_forward",
+    "roi_pool_backward",
+    "roi_pool_forward",
+    "sigmoid_focal_loss_backward",
+    "sigmoid_focal_loss_forward",
+    "softmax_focal_loss_backward",
+    "softmax_focal_loss_forward",
+    "softnms",
+]
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    """Return a stand-in that raises ``MissingOperator`` for an operator that has no equivalent."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return missing(name)
