@@ -45,7 +45,7 @@ class Candidate:
             with self._naming_failures():
                 self.training.check_weights()
                 keep(self.training)
-                self._aps = evaluate(self.training.model.student)
+                self._aps = evaluate(self.training.student)
 
     def score(self, wall_seconds: float) -> Score:
         """Return its score; call `finish` before."""

@@ -221,7 +221,7 @@ class ProxyTraining:
 
 
 def _advance(training: Training, batches: Iterable[Batch], how: str) -> None:
-    """Take a step on every batch.
+    """Take a step on every batch, and give the model the weights that are scored.
 
     Raises:
         DetectorError: if that goes wrong.
@@ -229,7 +229,7 @@ def _advance(training: Training, batches: Iterable[Batch], how: str) -> None:
     try:
         for batch, said in batches:
             training.step(batch, said)
-        training.check_weights()
+        training.finish()
     except (TrainingFault, KnowledgeError) as fault:
         raise DetectorError(f"the student {how} fails to train: {fault}; lower its optimizer.lr") from None
 

@@ -14,7 +14,7 @@ from detkds_gp.training.full import (
 )
 from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
 from detkds_gp.training.nonfinite import StopNonfinite
-from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, training_config
+from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, average_hook, training_config
 from detkds_gp.training.registered import distilled_detector
 from detkds_gp.training.settings import OptimizerSettings
 
@@ -31,6 +31,7 @@ __all__ = [
     "Training",
     "TrainingFault",
     "WriteStudent",
+    "average_hook",
     "distilled_detector",
     "first_does",
     "process_count",

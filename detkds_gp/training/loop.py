@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor
 
+from detkds_gp.detectors import BaseDetector
+from detkds_gp.training.averaging import AveragedStudent
 from detkds_gp.training.distilled_detector import DistilledDetector, Said
 from detkds_gp.training.settings import OptimizerSettings
 
@@ -74,8 +77,14 @@ class Training:
         self._first = 0.0
         clip = {"max_norm": settings.clip_norm} if settings.clip_norm else None
         self._wrapper = build_optim_wrapper(model, {"optimizer": dict(settings.optimizer), "clip_grad": clip})
+        self._average = AveragedStudent(model.student, settings.average) if settings.average else None
         self._rates = [group["lr"] for group in self._wrapper.param_groups]
         self._device = next(model.parameters()).device.type
+
+    @property
+    def student(self) -> BaseDetector:
+        """What the training is scored by: the averaged student; the trained one where nothing is averaged."""
+        return self.model.student if self._average is None else self._average.module
 
     def step(self, batch: dict[str, Any], teacher: Said | None = None) -> None:
         """Take one step.
@@ -100,23 +109,36 @@ class Training:
         self._first = self._first or task
         _check(summed, task, self._first, self.iteration)
         self._wrapper.update_params(total)
+        if self._average is not None:
+            self._average.update_parameters(self.model.student)
         self.iteration += 1
 
     def check_weights(self) -> None:
-        """Refuse weights that the last step broke: such a detector finds nothing, silently.
+        """Refuse weights, or an average, that the last step broke: such a detector finds nothing, silently.
 
         Raises:
             TrainingFault: ``nonfinite``.
         """
-        broken = [name for name, weight in self.model.named_parameters() if not weight.isfinite().all()]
-        if broken:
-            raise TrainingFault("nonfinite", f"{broken[0]} is not finite after iteration {self.iteration - 1}")
+        scored = [] if self._average is None else self._average.named_parameters("average")
+        for name, weight in chain(self.model.named_parameters(), scored):
+            if not weight.isfinite().all():
+                raise TrainingFault("nonfinite", f"{name} is not finite after iteration {self.iteration - 1}")
+
+    def finish(self) -> None:
+        """Give the model the weights that are scored; no step can follow.
+
+        Raises:
+            TrainingFault: ``nonfinite``, as `check_weights`.
+        """
+        self.check_weights()
+        self.model.student.load_state_dict(self.student.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what continues the training: weights without the teacher's, optimizer, progress."""
+        """Return what continues the training: weights without the teacher's, their average, optimizer, progress."""
         weights = {name: x for name, x in self.model.state_dict().items() if not name.startswith("teacher.")}
         return {
             "model": weights,
+            "average": None if self._average is None else self._average.state_dict(),
             "optimizer": self._wrapper.state_dict(),
             "iteration": self.iteration,
             "first": self._first,
@@ -132,6 +154,8 @@ class Training:
         lost = [name for name in missing if not name.startswith("teacher.")] + list(unexpected)
         if lost:
             raise RuntimeError(f"got the state of another model: {lost[0]!r} does not fit")
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self._wrapper.load_state_dict(state["optimizer"])
         self.iteration, self._first = state["iteration"], state["first"]
 
@@ -140,6 +164,8 @@ def train(
     model: DistilledDetector, batches: Iterable[Batch], settings: OptimizerSettings, iterations: int, seed: int
 ) -> None:
     """Train a model in place from its beginning; the same arguments give the same weights, bitwise on a CPU.
+
+    The student ends with the averaged weights, where the settings average.
 
     Args:
         model: student, loss and adapters.
@@ -159,7 +185,7 @@ def train(
         if drawn is None:
             raise ValueError(f"got {training.iteration} batches, wanted {iterations}")
         training.step(*drawn)
-    training.check_weights()
+    training.finish()
 
 
 def _read(total: Tensor, values: Mapping[str, Tensor]) -> tuple[float, float]:

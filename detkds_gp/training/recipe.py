@@ -14,6 +14,7 @@ from pydantic import Field
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.settings import Pixels, Settings
+from detkds_gp.training.averaging import WARMUP
 
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
 RATE = ["optim_wrapper", "optimizer", "lr"]
@@ -32,6 +33,9 @@ class FullTrainingSettings(Settings):
         image_size: (height, width) that images are resized to, keeping their ratio; None: the student's own
             pipeline, or ``proxy.image_size`` where the tool trained the teacher on such images.
         workers: processes that load images; None: the student's own.
+        average: decay of the moving average of all weights and buffers, which is what is scored and written; warmed up
+            as in `AveragedStudent`. It comes on top of the student's config, unless that has an ``EMAHook`` of its
+            own. 0 adds none.
         options: dotted keys of the mmdet config and their values, merged last.
     """
 
@@ -39,6 +43,7 @@ class FullTrainingSettings(Settings):
     batch_size: int | None = Field(None, ge=1)
     image_size: tuple[Pixels, Pixels] | None = None
     workers: int | None = Field(None, ge=0)
+    average: float = Field(0.999, ge=0, lt=1)
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -102,6 +107,7 @@ def training_config(student: Config, recipe: Recipe) -> Config:
         set_image_size(config, recipe.settings.image_size)
     if recipe.settings.iterations is not None:
         _set_iterations(config, recipe.settings.iterations)
+    _set_average(config, recipe.settings.average)
     _set_hooks(config)
     config.randomness = {"seed": recipe.seed}
     config.load_from, config.resume = recipe.load_from, False
@@ -231,6 +237,25 @@ def _set_iterations(config: Config, iterations: int) -> None:
     hooks = config.setdefault("default_hooks", {})
     hooks["checkpoint"] = {"type": "CheckpointHook", "by_epoch": False, "interval": interval, "max_keep_ckpts": 2}
     hooks["logger"] = {"type": "LoggerHook", "interval": max(1, min(50, iterations // 10))}
+
+
+def _set_average(config: Config, decay: float) -> None:
+    """Add mmengine's hook that averages the weights, where the student's config has none."""
+    hooks = list(config.get("custom_hooks") or [])
+    if decay and average_hook(config) is None:
+        rule = {
+            "ema_type": "MomentumAnnealingEMA",
+            "momentum": round(1 - decay, 12),
+            "gamma": WARMUP,
+            "update_buffers": True,
+        }
+        config.custom_hooks = [*hooks, {"type": "EMAHook", **rule}]
+
+
+def average_hook(config: Config) -> dict[str, Any] | None:
+    """Return the config of the hook that averages the weights of a training; None where nothing does."""
+    hooks = (dict(hook) for hook in config.get("custom_hooks") or [])
+    return next((hook for hook in hooks if str(hook.get("type")).endswith("EMAHook")), None)
 
 
 def _set_hooks(config: Config) -> None:

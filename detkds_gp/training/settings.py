@@ -22,6 +22,8 @@ class OptimizerSettings(Settings):
         warmup: iterations over which the learning rate rises linearly; it is constant afterwards.
         decay: share of the training, at its end, over which the learning rate falls to zero along a cosine. With
             0 a short training is the beginning of a longer one; with more, seeds differ less.
+        average: decay of the moving average of all weights and buffers, which is what is scored and kept; the training
+            goes on with the weights themselves. 0 scores those of the last step. See `AveragedStudent`.
         autocast: the detectors' precision; with ``bfloat16`` their forward pass runs under autocast, the
             distillation loss stays in float32.
     """
@@ -30,6 +32,7 @@ class OptimizerSettings(Settings):
     clip_norm: float = Field(10.0, ge=0)
     warmup: int = Field(20, ge=0)
     decay: float = Field(0.0, ge=0, le=1)
+    average: float = Field(0.97, ge=0, lt=1)
     autocast: Literal["float32", "bfloat16"] = "float32"
 
     @field_validator("optimizer")

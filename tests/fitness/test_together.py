@@ -91,10 +91,12 @@ def test_the_weights_of_a_continued_training_are_bitwise_those_of_one_run(task: 
             ProxyTraining(climbing)(Trial(FORMULAS[2], rung, 0))
         assert ProxyTraining(climbing)(Trial(FORMULAS[2], rungs[-1], 0)).ok
         (path,) = climbing.rungs.glob(f"*-{rungs[-1]}.pt")
-        return torch.load(path, weights_only=True)["model"]
+        state = torch.load(path, weights_only=True)
+        return {**state["model"], **{f"average.{name}": weight for name, weight in state["average"].items()}}
 
     once, twice = reached((5,), "once"), reached((2, 5), "twice")
     assert once.keys() == twice.keys()
+    assert "average.module.backbone.conv1.weight" in once
     assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
@@ -128,9 +130,28 @@ def test_a_trained_model_is_the_one_that_is_scored(text: str, task: ProxyTask, t
     proxy, trial = ProxyTraining(half), Trial(text, 2, 0)
     assert proxy(trial).ok
     (waiting,) = half.rungs.glob("*.pt")
-    scored = torch.load(waiting, weights_only=True)["model"]
-    found = ProxyTraining(half).trained(trial).state_dict()
-    assert all(torch.equal(found[name], weight) for name, weight in scored.items())
+    state = torch.load(waiting, weights_only=True)
+    beside = {name: weight for name, weight in state["model"].items() if not name.startswith("student.")}
+    average = {name.removeprefix("module."): weight for name, weight in state["average"].items() if "." in name}
+    found = ProxyTraining(half).trained(trial)
+    assert all(torch.equal(found.state_dict()[name], weight) for name, weight in beside.items())
+    assert all(torch.equal(found.student.state_dict()[name], weight) for name, weight in average.items())
+    proxy = ProxyTraining(half)
+    assert proxy(replace(trial, test=True)).test_ap == proxy.evaluate(found.student, "test")
+
+
+def test_the_average_is_scored_and_the_training_goes_on_with_the_weights(task: ProxyTask, tmp_path: Path) -> None:
+    trial, score = Trial(FORMULAS[2], 6, 0), {}
+    for average in (0.0, 0.97):
+        settings = {"iterations": 6, "rungs": (4,), "average": average}
+        climbing = with_settings(replace(task, files=tmp_path / str(average)), **settings)
+        proxy = ProxyTraining(climbing)
+        proxy(replace(trial, iterations=4))
+        (waiting,) = climbing.rungs.glob("*.pt")
+        score[average] = torch.load(waiting, weights_only=True)["model"], proxy.trained(trial).student.state_dict()
+    (last, scored_last), (live, averaged) = score[0.0], score[0.97]
+    assert all(torch.equal(weight, live[name]) for name, weight in last.items())
+    assert any(not torch.equal(weight, averaged[name]) for name, weight in scored_last.items())
 
 
 def test_a_model_that_cannot_be_trained_is_told(task: ProxyTask) -> None:

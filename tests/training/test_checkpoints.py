@@ -20,7 +20,12 @@ from detkds_gp.experiment.naming import read_distiller
 from detkds_gp.training import trained
 
 FORMULA = "2 * 0.0001 * l2_sum(masked_generation(global, 0.35)) + 1 * 3 * kl(softmax_row(class_logits, 2))"
-OPTIONS = {"full_training.iterations": 4, "full_training.batch_size": 4, "full_training.workers": 0}
+OPTIONS = {
+    "full_training.iterations": 4,
+    "full_training.batch_size": 4,
+    "full_training.workers": 0,
+    "full_training.average": 0,
+}
 
 PLAIN = """
 import sys

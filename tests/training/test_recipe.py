@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
+from torch import nn
 
 from detkds_gp.detectors import DetectorSpec, detector_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, training_config
+from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, average_hook, training_config
+from detkds_gp.training.averaging import AveragedStudent
 from detkds_gp.training.recipe import data_sets
 
 CLASSES = ("red", "white")
@@ -77,8 +81,27 @@ def test_without_settings_schedule_and_pipeline_are_the_students_own() -> None:
     assert found.auto_scale_lr.enable  # its rate is for 16 images a step
     assert found.find_unused_parameters
     assert [hook["type"] for hook in found.custom_hooks] == [
-        "ReadStudent", "StopNonfinite", "WriteStudent", "AverageLosses"
+        "EMAHook", "ReadStudent", "StopNonfinite", "WriteStudent", "AverageLosses"
     ]  # fmt: skip
+
+
+def test_weights_are_averaged_as_in_a_short_training_unless_the_students_config_does_so_itself() -> None:
+    own = {"type": "EMAHook", "ema_type": "ExpMomentumEMA", "momentum": 0.0002, "update_buffers": True}
+    student = detector_config(DetectorSpec(RETINANET, {"custom_hooks": [own]}), CLASSES)
+    assert average_hook(made(student=student)) == own
+    assert average_hook(made(average=0)) is None
+    hook = average_hook(made(average=0.9))
+    assert hook is not None
+    assert hook.pop("type") == "EMAHook"
+    module, average = nn.BatchNorm1d(2), AveragedStudent(nn.BatchNorm1d(2), 0.9)
+    theirs = MODELS.build({"type": hook.pop("ema_type"), **hook}, default_args={"model": module})
+    for step in range(150):
+        nn.init.normal_(module.weight, generator=torch.Generator().manual_seed(step))
+        module(torch.randn(5, 2, generator=torch.Generator().manual_seed(step)))
+        theirs.update_parameters(module)
+        average.update_parameters(module)
+    for name in ("weight", "running_mean", "running_var"):
+        torch.testing.assert_close(getattr(average.module, name), getattr(theirs.module, name))
 
 
 def test_iterations_replace_epochs() -> None:

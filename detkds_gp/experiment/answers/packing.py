@@ -48,7 +48,8 @@ def pack_size(task: ProxyTask, workers: int) -> int:
     """Return how many candidates a worker trains side by side: one where they have nothing to share.
 
     What is shared is the teacher's forward pass where it is not kept, and the decoding of images that memory does
-    not hold. As many as fit into the free memory share it: each needs weights, gradients and two moments.
+    not hold. As many as fit into the free memory share it: each needs weights, their average, gradients and two
+    moments.
 
     Args:
         task: of the workers.
@@ -58,7 +59,7 @@ def pack_size(task: ProxyTask, workers: int) -> int:
     pixels = 3 * height * width * sum(len(split.images) for split in task.splits.values())
     if task.teacher_outputs is not None and pixels <= settings.memory_limit_mb * 2**20:
         return 1
-    states = 4 * 4 * task.student_numbers * workers
+    states = 5 * 4 * task.student_numbers * workers
     return max(1, min(LARGEST, int(MEMORY_SHARE * free_bytes(settings.device) / states)))
 
 

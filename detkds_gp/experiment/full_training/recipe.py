@@ -22,7 +22,15 @@ from detkds_gp.experiment.prepare import Materials, gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
 from detkds_gp.fitness.teacher import train_teacher
 from detkds_gp.language import Distiller, load_zoo
-from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, TrainingFault, seed_all, training_config
+from detkds_gp.training import (
+    FullTrainingSettings,
+    Recipe,
+    SplitFiles,
+    TrainingFault,
+    average_hook,
+    seed_all,
+    training_config,
+)
 from detkds_gp.whole import whole_file
 
 if TYPE_CHECKING:
@@ -67,6 +75,7 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
         amp=asked.amp,
     )
     whole = training_config(student, recipe)
+    listener.say(_averaged(whole))
     alone = Config(whole.to_dict())
     alone.model = whole.model["student"]
     for key in ("custom_hooks", "custom_imports", "find_unused_parameters"):
@@ -156,6 +165,16 @@ def _settings(config: ExperimentConfig) -> FullTrainingSettings:
     if settings.image_size is None and config.teacher.checkpoint is None:
         return settings.model_copy(update={"image_size": config.proxy.image_size})
     return settings
+
+
+def _averaged(whole: Config) -> str:
+    """Say which weights are scored and written."""
+    hook = average_hook(whole)
+    if hook is None:
+        return "the weights of the last step are scored and written: nothing averages them"
+    rule = hook.get("ema_type", "ExponentialMovingAverage")
+    momentum = hook.get("momentum", "its default")
+    return f"averaged weights are scored and written: {hook['type']}, {rule}, momentum {momentum}"
 
 
 def _split_files(config: ExperimentConfig, materials: Materials, folder: Path) -> dict[str, SplitFiles]:

@@ -1,0 +1,297 @@
+"""How much of a score is the formula and how much is luck: last weights beside averaged ones, of the same trainings.
+
+Every distiller of a sample (the student alone, published losses at several weights, single formulas, mixes) is trained
+at a constant rate on several seeds; on the way both its weights and their average are scored. A score is held against the truth: the test AP of averaged weights at the longest length, mean of the other seeds. With ``--end``
+the narrow pair of ``configs/bccd_narrow.py`` is trained until it gains no more, and that is the truth.
+
+    python benchmarks/reliability.py WORK_DIR --data shared/data/bccd --raccoon shared/data/raccoon [--end]
+        [--cells bccd_retinanet,bccd_gfl,raccoon_retinanet] [--distillers N] [--seeds N] [--lengths 60,120,240] [--save]
+
+WORK_DIR keeps every training: called again, only what is missing is trained. The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from narrow_bccd import FAMILIES, narrow
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from detkds_gp.experiment import ExperimentConfig, Listener, load_config, parse_config
+from detkds_gp.experiment.config.starter import data_in
+from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest
+from detkds_gp.language import parse_distiller
+from detkds_gp.losses import KnowledgeError
+from detkds_gp.noise import noise_of
+from detkds_gp.training import Training, TrainingFault
+from detkds_gp.whole import whole_file
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).parent / "results" / "reliability.json"
+HEADLINE = 120
+"""The length whose numbers stand as before and now."""
+END = (60, 120, 240, 480, 720, 960, 1200, 1440)
+RESAMPLES = 1000
+KINDS = {"before": "last weights", "now": "averaged weights"}
+
+PKD, CWD = "l2(standardize_channel(global))", "kl(softmax_space(global, 1))"
+LOGITS, GIOU = "binary_kl(units(class_logits, 1))", "weighted_giou(boxes, box_score)"
+
+
+def weighted(**weights: float) -> str:
+    """Write a mix of the formulas below, each at a number of calibrated units."""
+    return " + ".join(f"{weight:g} * calibrated * {FORMULAS[name]}" for name, weight in weights.items())
+
+
+FORMULAS = {
+    "pkd": PKD, "cwd": CWD, "logits": LOGITS, "giou": GIOU, "mimic": "l2(global)", "absolute": "l1(global)",
+    "foreground": "l2_sum(foreground)", "instance": "l2(instance)",
+}  # fmt: skip
+# Ordered so that the first few of them are a sample of all: alone, published, mixed, bad.
+SAMPLE = (
+    "none",
+    weighted(pkd=5),
+    weighted(pkd=25, logits=2, giou=2),
+    weighted(mimic=500),
+    weighted(logits=2),
+    weighted(cwd=2),
+    weighted(pkd=80),
+    weighted(giou=2),
+    weighted(pkd=5, logits=2),
+    weighted(instance=2),
+    weighted(foreground=2),
+    weighted(pkd=2, cwd=2, instance=2, logits=2, giou=2),
+    weighted(cwd=100),
+    weighted(pkd=0.5),
+    weighted(mimic=2),
+    weighted(logits=20),
+    weighted(absolute=50, giou=20),
+    weighted(cwd=10, logits=1),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A pair on a data set.
+
+    Attributes:
+        name: of the cell.
+        config: what is trained.
+    """
+
+    name: str
+    config: ExperimentConfig
+
+
+def cells(names: Sequence[str], arguments: argparse.Namespace) -> Iterator[Cell]:
+    """Yield the pairs that are asked for; all are trained at a constant rate."""
+    constant = {"proxy.decay": 0.0, "require_better_teacher": False}
+    local = {"cache_dir": str(arguments.work_dir / "cache"), "data.root": str(arguments.data.resolve())}
+    for name in names:
+        if name == "bccd_narrow":
+            yield Cell(name, load_config(ROOT / "configs" / "bccd_narrow.py", {**constant, **local}))
+            continue
+        config = load_config(ROOT / "configs" / "bccd.py", {**constant, **local}).model_dump()
+        if name == "bccd_gfl":
+            config["student"] = narrow(FAMILIES["gfl"], 16, 64)
+            config["teacher"] = {**config["teacher"], **narrow(FAMILIES["gfl"], 32, 96)}
+        elif name == "raccoon_retinanet":
+            config["data"] = raccoon(arguments)
+            config["proxy"]["image_size"] = (160, 160)
+        elif name != "bccd_retinanet":
+            raise SystemExit(f"unknown cell {name}")
+        yield Cell(name, parse_config(config))
+
+
+def raccoon(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the data of a VOC data set, converted once."""
+    found = data_in(arguments.raccoon, arguments.work_dir / "raccoon")
+    splits = {name: {"ann_file": s.ann_file, "images": s.images, "part": s.part} for name, s in found.splits.items()}
+    return {"root": str(found.root.resolve()), "classes": found.classes, **splits}
+
+
+class Trainings:
+    """The trainings of a cell, each in a file.
+
+    Args:
+        cell: the pair.
+        folder: of the files.
+        lengths: at which a training is scored.
+    """
+
+    def __init__(self, cell: Cell, folder: Path, lengths: Sequence[int]) -> None:
+        self.cell = cell
+        self.folder = folder
+        self.lengths = lengths
+        self._proxy: ProxyTraining | None = None
+
+    def row(self, number: int, seed: int) -> dict[str, Any]:
+        """Return the scores of one distiller on one seed, trained if they are not there."""
+        path = self.folder / f"{number:02}-{seed}.json"
+        if path.is_file():
+            return json.loads(path.read_text())
+        row = {"distiller": SAMPLE[number], "seed": seed, "scores": self._trained(SAMPLE[number], seed)}
+        with whole_file(path) as unfinished:
+            unfinished.write_text(json.dumps(row))
+        print(f"{self.cell.name} {number} seed {seed}: {json.dumps(row['scores'])}", file=sys.stderr, flush=True)
+        return row
+
+    def _trained(self, text: str, seed: int) -> dict[str, dict[str, float]] | None:
+        """Train once; score last and averaged weights on the way. None for a training that fails."""
+        proxy = self.proxy
+        task, distiller = proxy.task, parse_distiller(text, proxy.task.primitive_set)
+        distiller = distiller.with_scales({formula: self._scale(formula) for formula in distiller.uncalibrated})
+        model = proxy.model(distiller, seed)
+        training, batches = Training(model, task.settings, self.lengths[-1], seed), proxy.batches(seed, model)
+        scores = {}
+        try:
+            for length in self.lengths:
+                while training.iteration < length:
+                    training.step(*next(batches))
+                training.check_weights()
+                sides = {"before": model.student, "now": training.student}
+                told = {kind: proxy.evaluate(student, "selection") for kind, student in sides.items()}
+                scores[str(length)] = {**told, "test": proxy.evaluate(training.student, "test")}
+        except (TrainingFault, KnowledgeError, FloatingPointError) as fault:
+            print(f"{text} on seed {seed}: {fault}", file=sys.stderr)
+            return None
+        return scores
+
+    def _scale(self, formula: str) -> float:
+        path = self.folder / "scales.json"
+        known = json.loads(path.read_text()) if path.is_file() else {}
+        if formula not in known:
+            scale = ProxyWorker(self.proxy.task)()(ScaleRequest(formula, 0))
+            known[formula] = scale.value  # type: ignore[union-attr]
+            path.write_text(json.dumps(known))
+        return known[formula]
+
+    @property
+    def proxy(self) -> ProxyTraining:
+        """Detectors, data and teacher, made when the first training is missing."""
+        if self._proxy is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            config = self.cell.config
+            task: ProxyTask = prepare(config, gather(config), self.folder, Listener())
+            answer = ProxyWorker(task)()
+            score = answer(TeacherRequest())
+            print(f"{self.cell.name}: teacher {score}", file=sys.stderr, flush=True)
+            if not task.probe.exists():
+                answer(ProbeRequest(0))
+            self._proxy = ProxyTraining(task)
+        return self._proxy
+
+
+Matrix = NDArray[np.float64]
+"""(distillers, seeds) APs."""
+
+
+def told_of(rows: Sequence[Mapping[str, Any]], lengths: Sequence[int], seeds: int) -> dict[str, Any]:
+    """Return, for every length and way to score, how scores spread and how they rank against the truth."""
+    whole: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["scores"] is not None:
+            whole.setdefault(row["distiller"], []).append(row)
+    complete = [sorted(found, key=lambda row: row["seed"]) for found in whole.values() if len(found) == seeds]
+
+    def matrix(length: int, kind: str) -> Matrix:
+        return np.array([[row["scores"][str(length)][kind] for row in found] for found in complete])
+
+    truth = matrix(lengths[-1], "test")
+    told = {str(length): {kind: told_of_scores(matrix(length, kind), truth) for kind in KINDS} for length in lengths}
+    at = str(HEADLINE if HEADLINE in lengths else lengths[-1])
+    headline = {
+        kind: {name: told[at][kind][name] for name in ("reliability", "reliability_interval", "tau", "tau_interval")}
+        for kind in KINDS
+    }
+    alone = [row["scores"] for found in complete for row in found if row["distiller"] == "none"]
+    curve = {str(n): round(float(np.mean([s[str(n)]["test"] for s in alone])), 4) for n in lengths} if alone else {}
+    return {
+        **headline, "iterations": int(at), "truth_iterations": lengths[-1], "distillers": len(complete), "seeds": seeds,
+        "lengths": told, "alone_test": curve,
+    }  # fmt: skip
+
+
+def told_of_scores(scores: Matrix, truth: Matrix) -> dict[str, Any]:
+    """Return spread and ranking of one way to score, with 95% bootstrap intervals over distillers."""
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(0, len(scores), len(scores)) for _ in range(RESAMPLES)]
+    reliabilities = [reliability(scores[draw]) for draw in draws]
+    taus = [tau for draw in draws if np.isfinite(tau := mean_tau(scores[draw], truth[draw]))]
+    noise = noise_of({str(number): dict(enumerate(row)) for number, row in enumerate(scores.tolist())})
+    return {
+        "mean": round(float(scores.mean()), 4),
+        "formulas": round(noise.formulas or 0.0, 4) if noise else None,
+        "luck": round(noise.luck, 4) if noise else None,
+        "reliability": round(reliability(scores), 3),
+        "reliability_interval": interval(reliabilities),
+        "tau": round(mean_tau(scores, truth), 3),
+        "tau_interval": interval(taus),
+    }
+
+
+def reliability(scores: Matrix) -> float:
+    """Return the share of the variance of scores on one seed that is formulas."""
+    noise = noise_of({str(number): dict(enumerate(row)) for number, row in enumerate(scores.tolist())})
+    return noise.reliability or 0.0 if noise is not None else 0.0
+
+
+def mean_tau(scores: Matrix, truth: Matrix) -> float:
+    """Return the mean over seeds of Kendall's tau between one seed's scores and the other seeds' mean truth."""
+    others = [np.delete(truth, seed, axis=1).mean(axis=1) for seed in range(scores.shape[1])]
+    return float(np.mean([kendalltau(scores[:, seed], other).statistic for seed, other in enumerate(others)]))
+
+
+def interval(values: Sequence[float]) -> list[float]:
+    """Return the 95% percentile interval."""
+    return [round(float(value), 3) for value in np.percentile(values, [2.5, 97.5])] if len(values) else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work_dir", type=Path)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "bccd")
+    parser.add_argument("--raccoon", type=Path, default=ROOT.parent / "shared" / "data" / "raccoon")
+    parser.add_argument("--cells", default="bccd_retinanet,bccd_gfl,raccoon_retinanet")
+    parser.add_argument("--distillers", type=int, default=len(SAMPLE))
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--lengths", default="60,120,240", help="rising; the last is the truth's")
+    parser.add_argument("--end", action="store_true", help="the narrow pair to its end, 12 distillers, 3 seeds")
+    parser.add_argument("--save", action="store_true", help="write results/reliability.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    names = ["bccd_narrow"] if arguments.end else arguments.cells.split(",")
+    lengths = END if arguments.end else tuple(map(int, arguments.lengths.split(",")))
+    count, seeds = (min(arguments.distillers, 12), min(arguments.seeds, 3)) if arguments.end else (
+        arguments.distillers, arguments.seeds
+    )  # fmt: skip
+    known = json.loads(RESULTS.read_text())["cells"] if arguments.save and RESULTS.is_file() else {}
+    told: dict[str, Any] = {}
+    for cell in cells(names, arguments):
+        trainings = Trainings(cell, arguments.work_dir / cell.name / f"{lengths[-1]}", lengths)
+        rows = [trainings.row(number, seed) for seed in range(seeds) for number in range(count)]
+        told[cell.name] = told_of(rows, lengths, seeds)
+    result = {
+        "cells": {**known, **told},
+        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "command": "python " + shlex.join(["benchmarks/reliability.py", *sys.argv[1:]]),
+    }
+    if arguments.save:
+        RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

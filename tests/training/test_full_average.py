@@ -1,0 +1,136 @@
+"""The weights that a full training averages by default: against numpy, interrupted, and in two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from detkds_gp.errors import ConfigError
+from detkds_gp.experiment import Listener, load_config
+from detkds_gp.experiment.full_training import FullTraining, run_full_training
+from detkds_gp.experiment.full_training.training import protocol
+from detkds_gp.experiment.naming import read_distiller
+from detkds_gp.training import trained
+
+STEPS = 6
+SHORT = {
+    "full_training.iterations": STEPS,
+    "full_training.batch_size": 4,
+    "full_training.workers": 0,
+    "full_training.options": {"default_hooks.checkpoint.interval": 1, "default_hooks.checkpoint.max_keep_ckpts": -1},
+}
+FORMULA = "2 * 1 * l2(global)"
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+State = dict[str, torch.Tensor]
+
+
+class Heard(Listener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def run(config: Path, folder: Path, listener: Listener | None = None, **options: Any) -> dict[str, Any]:
+    loaded = load_config(config, {**SHORT, **options})
+    asked = FullTraining(loaded, read_distiller(FORMULA, loaded), folder)
+    return run_full_training(asked, listener or Listener())
+
+
+def checkpoint(folder: Path, step: int) -> dict[str, Any]:
+    return torch.load(folder / f"iter_{step}.pth", weights_only=True)
+
+
+def trained_weights(folder: Path, step: int) -> State:
+    """Return the student's weights that the training goes on with after a step."""
+    running = checkpoint(folder, step)["ema_state_dict"]
+    begin = "module.student."
+    return {key.removeprefix(begin): value for key, value in running.items() if key.startswith(begin)}
+
+
+def written(folder: Path) -> State:
+    return torch.load(folder / "student.pth", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_config: Path, heard: Heard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full training with a checkpoint after every step."""
+    folder = tmp_path_factory.mktemp("full") / "training"
+    run(tiny_config, folder, heard)
+    return folder
+
+
+def test_the_written_student_is_the_average_of_all_steps(folder: Path) -> None:
+    steps = [trained_weights(folder, step) for step in range(1, STEPS + 1)]
+    found, moved = written(folder), 0
+    for name, value in found.items():
+        if not value.is_floating_point():
+            continue
+        average = steps[0][name].double().numpy()
+        for t, weights in enumerate(steps[1:]):
+            kept = min(0.999, (t + 1) / (t + 10))
+            average = kept * average + (1 - kept) * weights[name].double().numpy()
+        np.testing.assert_allclose(value.numpy(), average, rtol=1e-4, atol=1e-6)
+        moved += not torch.equal(value, steps[-1][name])
+    assert moved > len(found) / 3
+    assert all(torch.equal(value, found[name]) for name, value in checkpoint(folder, STEPS)["state_dict"].items())
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_interrupted_anywhere_it_ends_with_the_same_average_to_the_last_bit(
+    step: int, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "last_checkpoint").write_text(str(folder / f"iter_{step}.pth"))
+    trained(Config.fromfile(folder / "config.py", import_custom_modules=False), tmp_path)
+    wanted = written(folder)
+    assert all(torch.equal(value, wanted[name]) for name, value in written(tmp_path).items())
+    live = trained_weights(folder, STEPS)
+    assert all(torch.equal(value, live[name]) for name, value in trained_weights(tmp_path, STEPS).items())
+
+
+def test_the_log_says_what_is_averaged(heard: Heard) -> None:
+    assert [line for line in heard.lines if "averaged" in line] == [
+        "averaged weights are scored and written: EMAHook, MomentumAnnealingEMA, momentum 0.001"
+    ]
+
+
+def test_a_training_that_is_averaged_otherwise_is_another_one(folder: Path, tiny_config: Path) -> None:
+    config = Config.fromfile(folder / "config.py", import_custom_modules=False)
+    other = Config(config.to_dict())
+    other.custom_hooks = [hook for hook in config.custom_hooks if hook["type"] != "EMAHook"]
+    assert len(other.custom_hooks) == len(config.custom_hooks) - 1
+    told = json.loads((folder / "result.json").read_text())
+    assert told["protocol"] == protocol(config, 1) != protocol(other, 1)
+    with pytest.raises(ConfigError, match="holds another training"):
+        run(tiny_config, folder, **{"full_training.average": 0.9})
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_average_of_the_weights_they_share(tiny_config: Path, tmp_path: Path) -> None:
+    config = tmp_path / "two.py"
+    settings = {key.removeprefix("full_training."): value for key, value in SHORT.items()}
+    config.write_text(f'_base_ = "{tiny_config}"\nfull_training = {settings!r}\n')
+    command = [*TORCHRUN, "--no-python", sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
+    command += [str(config), "--distiller", FORMULA, "--work-dir", str(tmp_path / "two")]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    test_the_written_student_is_the_average_of_all_steps(tmp_path / "two")
