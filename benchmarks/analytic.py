@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import hashlib
 import json
+import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 
 KNOWLEDGE = ("global", "class_logits")
+SCALE = 0.5
+"""Of every tree."""
 FAULTS = ("nan", "exception", "segfault", "exit", "hang", "balloon")
 SPLIT = {"ann_file": "none.json", "images": "none"}
 DETECTOR = {"config": "none.py"}
@@ -63,7 +66,7 @@ class Analytic:
     def answer(self, request: Any) -> Any:
         """Answer a request after its time."""
         if isinstance(request, ScaleRequest):
-            return Scale(0.5)
+            return Scale(SCALE)
         if isinstance(request, ScreenRequest):
             return screened(request.formula)
         if not isinstance(request, Trial):
@@ -75,7 +78,23 @@ class Analytic:
         fault = int(10 * number("fault" + request.distiller))
         if fault < len(self.faults) and (failed := strike(self.faults[fault])):
             return failed
-        return Score(0.2 + 0.7 * number(f"{request.distiller}/{request.seed}"), 0.5, wall_seconds=seconds)
+        return Score(landscape(request.distiller, request.seed), 0.5, wall_seconds=seconds)
+
+
+def best_weight(tree: str) -> float:
+    """Return the weight at which a tree is best, in calibrated units: between 0.01 and 1000."""
+    return float(10 ** (5 * number("weight" + tree) - 2))
+
+
+def landscape(distiller: str, seed: int) -> float:
+    """Return an AP: every tree has its worth, less for each decade that its weight is off; seeds add a little noise."""
+    rest = 1.0
+    for term in distiller.split(" + "):
+        coefficient, _, tree = term.rpartition(" * ")
+        weight = math.prod(map(float, coefficient.split(" * "))) / SCALE
+        off = abs(math.log10(weight / best_weight(tree)))
+        rest *= 1 - 0.6 * number(tree) * max(0.0, 1 - off / 4)
+    return 0.1 + 0.8 * (1 - rest) + 0.02 * number(f"{distiller}/{seed}")
 
 
 def screened(formula: str) -> Screening:

@@ -89,7 +89,6 @@ def search_config(name: str, data: Path, iterations: int, workers: int, *, quick
                 "generations": 0 if quick else 2,
             },
             "champions": 1,
-            "divide_weight": 2.0,
             "warm_start": () if quick else ("zoo",),
         },
         "verdict": {"seeds": (1001, 1002) if quick else (1001, 1002, 1003, 1004)},

@@ -56,8 +56,6 @@ search = dict(
     divide=dict(population=12, offspring=8, generations=4),
     conquer=dict(population=16, offspring=16, generations=4),
     champions=2,
-    weights=(0.5, 1.0, 2.0, 5.0, 10.0),
-    divide_weight=2.0,
     warm_start=(
         "l2(standardize_channel(global))",  # PKD
         "kl(softmax_space(global, 1))",  # CWD

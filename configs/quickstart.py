@@ -54,7 +54,6 @@ search = dict(
     divide=dict(population=3, offspring=2, generations=1),
     conquer=dict(population=4, offspring=4, generations=1),
     champions=1,
-    weights=(0.5, 1.0, 2.0, 5.0),
 )
 # Minutes, not hours: one rival, and a final round that may take half of the training.
 verdict = dict(seeds=(1001, 1002, 1003, 1004), finalists=1, rivals=dict(PKD="pkd"), share=0.5)

@@ -13,7 +13,7 @@ from deap import tools
 
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import DetectorError, UserError
-from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped
+from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, entering
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.explanation import Explaining, Explanation
 from detkds_gp.experiment.halving import climbing
@@ -22,7 +22,7 @@ from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
 from detkds_gp.experiment.results import FinalRound, Ranked, Summary, finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steering import Decision, Inbox, Steered
+from detkds_gp.experiment.steering import Decision, Steered
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
@@ -146,10 +146,11 @@ class _Run:
     def outcome(self, interrupt: Interrupt) -> Outcome:
         grammar = self.task.primitive_set
         final = self._planned(plan_final_round(self.config, len(grammar.niches)))
-        steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
+        steered = Steered(self.config, self.store, grammar, self.answers, self.listener, final)
         self.workplace.lay_groundwork(self.store, self.answers, self.summary.verdict.trials(NONE))
-        search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
-        scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
+        settings = entering(self.config.search, grammar, self.answers.scales, self.listener.say)
+        search = Search(grammar, settings, self.config.seed, screen=self._screen())
+        scored = climbing(self.config.proxy, steered.watched(interrupt))
         decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
         run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
         ranking = self.summary.ranking()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from deap import gp
-
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Interrupt, Screener
+from detkds_gp.experiment.answers import Interrupt, Screener, weighed
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.workplace import Workplace
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, make_term, parse_distiller
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.ranking import Row, Table
 from detkds_gp.score import Trial
 from detkds_gp.search import random_formulas
@@ -93,7 +91,9 @@ def _rows(
     with workplace.open(interrupt) as (store, answers):
         workplace.lay_groundwork(store, answers, repeated)
         if not chosen:
-            chosen += Sampling(config, grammar, Screener(store, grammar, answers.screenings)).drawn(study)
+            published = [*config.search.warm_start, *config.verdict.rivals.values()]
+            known = weighed(published, grammar, answers.scales)
+            chosen += Sampling(config, known, grammar, Screener(store, grammar, answers.screenings)).drawn(study)
         plans = [(seed, iterations) for iterations in (*config.proxy.rungs, longest)]
         for plan, iterations in plans + [(trial.seed, longest) for trial in repeated]:
             asked = [(Trial(d.text, iterations, plan), d, niche) for niche, d in chosen]
@@ -107,14 +107,17 @@ class Sampling:
     """Draws formulas: what is known first, then random ones, niche by niche.
 
     Args:
-        config: its warm start and its rivals are what is known; its seed fixes the rest.
+        config: its seed and the ranges of its search fix the random ones.
+        known: formulas of one tree that come first, in calibrated units.
         primitive_set: the grammar.
         screen: says of formulas whether a search would train them.
     """
 
-    def __init__(self, config: ExperimentConfig, primitive_set: PrimitiveSet, screen: Screen) -> None:
+    def __init__(
+        self, config: ExperimentConfig, known: Sequence[str], primitive_set: PrimitiveSet, screen: Screen
+    ) -> None:
         self._search = config.search
-        self._known = [*config.search.warm_start, *config.verdict.rivals.values()]
+        self._known = known
         self._set = primitive_set
         self._screen = screen
         self._rng = random.Random(f"sample/{config.seed}")
@@ -137,7 +140,8 @@ class Sampling:
     def _endless(self) -> Iterator[Distiller]:
         """Yield distinct single formulas, until nothing new is found any more."""
         seen, misses = set[str](), 0
-        for distiller in chain(self._published(), random_formulas(self._set, self._search, self._rng)):
+        published = (parse_distiller(text, self._set) for text in self._known)
+        for distiller in chain(published, random_formulas(self._set, self._search, self._rng)):
             new = distiller is not None and distiller.text not in seen
             misses = 0 if new else misses + 1
             if misses > ATTEMPTS:
@@ -145,15 +149,6 @@ class Sampling:
             if distiller is not None and new:
                 seen.add(distiller.text)
                 yield distiller
-
-    def _published(self) -> Iterator[Distiller]:
-        for text in self._known:
-            for term in parse_distiller(text, self._set).terms:
-                yield self._single(term.tree)
-
-    def _single(self, tree: gp.PrimitiveTree) -> Distiller:
-        """Weigh a tree as the search weighs single formulas."""
-        return make_distiller([make_term(tree, self._set, self._search.divide_weight)], self._set)
 
 
 def options(start: str, iterations: int) -> dict[str, Any]:

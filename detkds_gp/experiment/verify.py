@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.answers import Asked, Screener, UnheardError, unheard
+from detkds_gp.experiment.answers import Asked, Screener, UnheardError, entering, unheard
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
 from detkds_gp.experiment.results import Summary, opened
 from detkds_gp.experiment.steering import recorded_decision
 from detkds_gp.fitness import ScreeningSettings
 from detkds_gp.language import PrimitiveSet
-from detkds_gp.score import Score
+from detkds_gp.score import Scale, Score
 from detkds_gp.search import Candidate, Search, SearchSettings
 from detkds_gp.search.screening import pass_all
 from detkds_gp.store import Birth, Store
@@ -90,9 +90,16 @@ class _Replay:
     def _search(self) -> Search:
         config = self._summary.config
         settings = SearchSettings.model_validate(config["search"])
+        settings = entering(settings, self._grammar, self._scales, say=lambda line: None)
         screened = ScreeningSettings.model_validate(config["screening"]).active
         screen = Screener(self._store, self._grammar, unheard) if screened else pass_all
         return Search(self._grammar, settings, config["seed"], screen=screen)
+
+    def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
+        known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
+        if len(known) < len(formulas):
+            raise UnheardError("a scale is not recorded")
+        return known
 
     def _replayed(self) -> Iterator[str]:
         search = self._search()

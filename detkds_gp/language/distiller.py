@@ -150,13 +150,14 @@ def make_distiller(terms: list[Term], primitive_set: PrimitiveSet) -> Distiller:
     return Distiller(tuple(ordered))
 
 
-def parse_distiller(text: str, primitive_set: PrimitiveSet) -> Distiller:
+def parse_distiller(text: str, primitive_set: PrimitiveSet, *, bare: float | None = 1.0) -> Distiller:
     """Read a distiller.
 
     Args:
         text: ``none``, or terms ``[weight *] [scale *] tree`` joined by ``+``; scale may be
             ``calibrated``.
         primitive_set: whose names the trees may use.
+        bare: the scale of a tree without any number before it; None leaves it to be measured.
 
     Raises:
         FormulaError: for a broken tree, a weight that is not positive, or two trees of one
@@ -171,7 +172,7 @@ def parse_distiller(text: str, primitive_set: PrimitiveSet) -> Distiller:
             tokens.expect("+", "between two terms")
         start = tokens.peek
         try:
-            terms.append(_term(tokens, primitive_set))
+            terms.append(_term(tokens, primitive_set, bare))
             distiller = make_distiller(terms, primitive_set)
         except FormulaError as error:
             raise error if error.position is not None else tokens.error(str(error), start) from None
@@ -190,11 +191,11 @@ def distiller_from_json(values: Any, primitive_set: PrimitiveSet) -> Distiller:
     return parse_distiller(formula, primitive_set)
 
 
-def _term(tokens: Tokens, primitive_set: PrimitiveSet) -> Term:
+def _term(tokens: Tokens, primitive_set: PrimitiveSet, bare: float | None) -> Term:
     factors = _factors(tokens)
-    if factors == [None]:
-        factors = [1.0, None]
-    weight, scale = [*factors, 1.0, 1.0][:2]
+    if factors in ([], [None]):
+        factors = [1.0, None if factors else bare]
+    weight, scale = [*factors, 1.0][:2]
     tree = TreeParser(tokens, primitive_set).parse(Loss)
     return make_term(tree, primitive_set, weight or 1.0, scale)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from detkds_gp.errors import DeclarationError
@@ -43,15 +43,6 @@ class Published:
             FormulaError: if the set lacks what it names.
         """
         return parse_distiller(self.formula, primitive_set)
-
-    def calibrated(self, primitive_set: PrimitiveSet) -> Distiller:
-        """Return the same trees at weight 1, their scales to be measured on the pair at hand.
-
-        Raises:
-            FormulaError: if the set lacks what the formula names.
-        """
-        terms = self.distiller(primitive_set).terms
-        return Distiller(tuple(replace(term, weight=1.0, scale=None) for term in terms))
 
 
 class Zoo(Mapping[str, Published]):

@@ -82,9 +82,16 @@ def how_made(candidate: Candidate) -> str:
         return "grown at random, or given"
     if candidate.birth.generation == 0 and mix:
         return "the best formula of a knowledge" if parents == 1 else f"{parents} best formulas, mixed"
+    if parents == 1 and not mix and _tree(candidate.text) == _tree(candidate.birth.parents[0]):
+        return "its parent's formula at another weight"
     if parents == 1:
         return "its parent, with other parts or weights" if mix else "a mutation of its parent"
     return f"{parents} parents, crossed"
+
+
+def _tree(text: str) -> str:
+    """Return a formula's text without what stands before its tree."""
+    return text.rpartition(" * ")[2]
 
 
 def _nearest_first(candidate: Candidate, known: Mapping[str, Candidate]) -> list[Candidate]:

@@ -2,23 +2,27 @@
 
 from detkds_gp.search.divide import random_formulas
 from detkds_gp.search.engine import Search, run_search
-from detkds_gp.search.individual import Candidate, Fitness, Formula, Individual, Mix
+from detkds_gp.search.individual import Candidate, Fitness, Formula, Gene, Individual, Mix
 from detkds_gp.search.screening import Finding
 from detkds_gp.search.settings import SearchSettings, StageSettings
 from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
+from detkds_gp.search.weights import WeightRange, rounded
 
 __all__ = [
     "Candidate",
     "Finding",
     "Fitness",
     "Formula",
+    "Gene",
     "Individual",
     "Mix",
     "Search",
     "SearchSettings",
     "SeededToolbox",
     "StageSettings",
+    "WeightRange",
     "random_formulas",
+    "rounded",
     "run_search",
     "select_divide_and_conquer",
 ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import log
+from dataclasses import dataclass, replace
 
 from deap import tools
 
@@ -14,6 +13,7 @@ from detkds_gp.search.evolution import Ledger, Stage
 from detkds_gp.search.individual import Formula, Gene, Mix, lineage
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox, register_selection
+from detkds_gp.search.weights import WeightRange
 
 
 def conquer_stage(
@@ -34,17 +34,15 @@ class MixBreeder:
 
     Attributes:
         champions: of each niche, best first.
-        equal: index of the divide weight in the grid.
     """
 
     primitive_set: PrimitiveSet
     settings: SearchSettings
     toolbox: SeededToolbox
     champions: Sequence[list[Formula]]
-    equal: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.equal = self.settings.weights.index(self.settings.divide_weight)
+        self.weights = WeightRange(*self.settings.weight_range)
         toolbox = self.toolbox
         toolbox.register("fresh", self.fresh)
         toolbox.register("mate", tools.cxUniform, indpb=0.5)
@@ -54,22 +52,19 @@ class MixBreeder:
         register_selection(toolbox, self.settings)
 
     def seeds(self) -> list[Mix]:
-        """Return each niche's best at the divide weight and, if several, their equal mix."""
-        count = len(self.champions)
-        best, none = (0, self.equal), (None, self.equal)
-        choices = [[best if i == j else none for j in range(count)] for i in range(count)]
-        choices += [[best] * count] if count > 1 else []
+        """Return each niche's best at its own weight and, if several, the mix of them all."""
+        best = [Gene(0, members[0].weight) for members in self.champions]
+        choices = [[gene if i == j else Gene() for j in range(len(best))] for i, gene in enumerate(best)]
+        choices += [best] if len(best) > 1 else []
         return [mix for genes in choices if (mix := self.made(genes))]
 
     def welcome(self, distiller: Distiller) -> list[Mix]:
-        """Make the distiller's trees champions, and a mix of them at the nearest weights of the grid."""
+        """Make the distiller's trees champions, and a mix of them at its weights."""
         terms = {term.knowledge: term for term in distiller.terms}
-        genes: list[Gene] = []
-        for members in self.champions:
-            term = terms.get(members[0].niche)
-            genes.append(
-                (None, self.equal) if term is None else (self._rank(members, term), self._nearest(term.weight))
-            )
+        genes = [
+            Gene(self._rank(members, term), term.weight) if (term := terms.get(members[0].niche)) else Gene()
+            for members in self.champions
+        ]
         mix = self.made(genes)
         return [] if mix is None else [mix]
 
@@ -78,18 +73,13 @@ class MixBreeder:
         known = [member.distiller.terms[0].formula for member in members]
         if term.formula in known:
             return known.index(term.formula)
-        newcomer = Formula(term.tree, term.knowledge)
-        bare = replace(term, weight=self.settings.divide_weight, scale=None)
-        newcomer.distiller = make_distiller([bare], self.primitive_set)
+        newcomer = Formula(term.tree, term.knowledge, term.weight)
+        newcomer.distiller = make_distiller([replace(term, scale=None)], self.primitive_set)
         members.append(newcomer)
         return len(members) - 1
 
-    def _nearest(self, weight: float) -> int:
-        grid = self.settings.weights
-        return min(range(len(grid)), key=lambda index: abs(log(grid[index] / weight)))
-
-    def fresh(self, niche: str) -> Mix | None:
-        """Draw every gene: a champion or (one time in four) none, and a weight."""
+    def fresh(self, niche: str, present: Sequence[Mix] = ()) -> Mix | None:
+        """Draw every gene: a champion at a weight around its own or (one time in four) none."""
         return self.made([self._gene(members) for members in self.champions])
 
     def vary(self, members: Sequence[Mix]) -> Mix | None:
@@ -107,13 +97,12 @@ class MixBreeder:
         return self.made(child, lineage(parents))
 
     def mutate(self, mix: Mix) -> tuple[Mix]:
-        """Move one weight to a neighbour on the grid, or draw one gene anew."""
+        """Move one weight, or draw one gene anew."""
         rng = self.toolbox.rng
         index = rng.randrange(len(mix))
-        rank, weight = mix[index]
-        near = [w for w in (weight - 1, weight + 1) if 0 <= w < len(self.settings.weights)]
-        if rank is not None and near and rng.random() < 0.5:
-            mix[index] = (rank, rng.choice(near))
+        gene = mix[index]
+        if gene.rank is not None and not self.weights.fixed and rng.random() < 0.5:
+            mix[index] = replace(gene, weight=self.weights.moved(rng, gene.weight))
         else:
             mix[index] = self._gene(self.champions[index])
         return (mix,)
@@ -121,11 +110,11 @@ class MixBreeder:
     def made(self, genes: Sequence[Gene], parents: tuple[str, ...] = ()) -> Mix | None:
         """Build the mix's distiller; None if it chooses nothing; the chosen are default parents."""
         chosen, terms = [], []
-        for (rank, weight), members in zip(genes, self.champions, strict=True):
-            if rank is not None:
-                chosen.append(members[rank])
-                (term,) = members[rank].distiller.terms
-                terms.append(replace(term, weight=self.settings.weights[weight]))
+        for gene, members in zip(genes, self.champions, strict=True):
+            if gene.rank is not None:
+                chosen.append(members[gene.rank])
+                (term,) = members[gene.rank].distiller.terms
+                terms.append(replace(term, weight=gene.weight))
         if not terms:
             return None
         mix = Mix(genes, parents or lineage(chosen))
@@ -135,5 +124,6 @@ class MixBreeder:
     def _gene(self, members: Sequence[Formula]) -> Gene:
         rng = self.toolbox.rng
         if rng.random() < 0.25:
-            return None, self.equal
-        return rng.randrange(len(members)), rng.randrange(len(self.settings.weights))
+            return Gene()
+        rank = rng.randrange(len(members))
+        return Gene(rank, self.weights.moved(rng, members[rank].weight))

@@ -34,8 +34,11 @@ from detkds_gp.search.variation import (
     mutate_shrink,
     mutate_subtree,
 )
+from detkds_gp.search.weights import WeightRange
 
 MUTATIONS = (mutate_subtree, mutate_insert, mutate_shrink, mutate_point, mutate_constant)
+WEIGHT_MOVES = 0.4
+"""Probability that a mutation moves the weight and leaves the tree as it is."""
 
 
 def divide_stage(primitive_set: PrimitiveSet, settings: SearchSettings, ledger: Ledger, rng: random.Random) -> Stage:
@@ -48,8 +51,8 @@ def divide_stage(primitive_set: PrimitiveSet, settings: SearchSettings, ledger: 
         FormulaError: if a warm-start formula does not fit the set.
     """
     breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
-    seeds = breeder.warm_start()
-    return Stage("divide", _niches(primitive_set, settings), settings.divide, breeder.toolbox, ledger, seeds)
+    niches, seeds = _niches(primitive_set, settings), breeder.warm_start()
+    return Stage("divide", niches, settings.divide, breeder.toolbox, ledger, seeds, one_weight=True)
 
 
 def random_formulas(
@@ -61,8 +64,11 @@ def random_formulas(
         ConfigError: if ``max_depth`` allows no formula.
     """
     breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
-    for niche in cycle(_niches(primitive_set, settings)):
-        formula = breeder.fresh(niche)
+    drawn: dict[str, list[Formula]] = {niche: [] for niche in _niches(primitive_set, settings)}
+    for niche in cycle(drawn):
+        formula = breeder.fresh(niche, drawn[niche])
+        if formula is not None:
+            drawn[niche].append(formula)
         yield None if formula is None else formula.distiller
 
 
@@ -85,6 +91,7 @@ class FormulaBreeder:
     toolbox: SeededToolbox
 
     def __post_init__(self) -> None:
+        self.weights = WeightRange(*self.settings.weight_range)
         toolbox = self.toolbox
         toolbox.register("fresh", self.fresh)
         toolbox.register("mate", crossover, rng=toolbox.rng)
@@ -100,17 +107,19 @@ class FormulaBreeder:
             FormulaError: if one does not fit the set.
         """
         texts = self.settings.warm_start
-        return [self._formula(term) for text in texts for term in parse_distiller(text, self.primitive_set).terms]
+        found = [parse_distiller(text, self.primitive_set, bare=None) for text in texts]
+        return [self._formula(term) for distiller in found for term in distiller.terms]
 
     def welcome(self, distiller: Distiller) -> list[Formula]:
-        """Return a formula for each tree that keeps the limits."""
+        """Return a formula for each tree that keeps the limits, at its weight."""
         return [self._formula(term) for term in distiller.terms if self._allows(term)]
 
-    def fresh(self, niche: str) -> Formula | None:
-        """Grow a formula of a niche; None if it breaks the limits."""
-        lowest, highest = self.settings.min_depth, self.settings.max_depth
-        grammar = self.primitive_set.niche(niche)
-        return self.made(ramped_half_and_half(grammar, self.toolbox.rng, lowest, highest))
+    def fresh(self, niche: str, present: Sequence[Formula] = ()) -> Formula | None:
+        """Grow a formula of a niche, at a weight apart from those present; None if it breaks the limits."""
+        rng, grammar = self.toolbox.rng, self.primitive_set.niche(niche)
+        tree = ramped_half_and_half(grammar, rng, self.settings.min_depth, self.settings.max_depth)
+        weight = self.weights.drawn(rng, [one.weight for one in present], self.settings.divide.population)
+        return self.made(Formula(tree, niche, weight))
 
     def vary(self, members: Sequence[Formula]) -> Formula | None:
         """Make one offspring of the members of a niche; None if it breaks the limits."""
@@ -118,22 +127,25 @@ class FormulaBreeder:
         if self.settings.strategy == "random":
             return self.fresh(niche)
         parents = list(self.toolbox.select(members, 1))
-        child = Formula(parents[0], niche)
+        child = _like(parents[0], parents[0])
         if rng.random() < self.settings.crossover:
             parents += self.toolbox.select(members, 1)
-            child = Formula(self.toolbox.mate(child, Formula(parents[1], niche))[0], niche)
+            child = _like(child, self.toolbox.mate(child, _like(parents[1], parents[1]))[0])
         if len(parents) == 1 or rng.random() < self.settings.mutation:
-            child = self.toolbox.mutate(child)[0]
-        return self.made(gp.PrimitiveTree(child), lineage(parents))
+            child = _like(child, self.toolbox.mutate(child)[0])
+        return self.made(child, lineage(parents))
 
-    def mutate(self, formula: Formula) -> tuple[list[Node]]:
-        """Apply one of the mutations; like DEAP's, returns a tuple of one."""
-        operator = self.toolbox.rng.choice(MUTATIONS)
-        return (operator(formula, self.toolbox.rng, self.primitive_set.niche(formula.niche)),)
+    def mutate(self, formula: Formula) -> tuple[Sequence[Node]]:
+        """Move the weight or apply one of the mutations of trees; like DEAP's, returns a tuple of one."""
+        rng = self.toolbox.rng
+        if not self.weights.fixed and rng.random() < WEIGHT_MOVES:
+            return (Formula(formula, formula.niche, self.weights.moved(rng, formula.weight)),)
+        operator = rng.choice(MUTATIONS)
+        return (operator(formula, rng, self.primitive_set.niche(formula.niche)),)
 
-    def made(self, tree: gp.PrimitiveTree, parents: tuple[str, ...] = ()) -> Formula | None:
-        """Bring a tree to its canonical form; None if that is too deep or too large."""
-        term = make_term(tree, self.primitive_set, self.settings.divide_weight)
+    def made(self, formula: Formula, parents: tuple[str, ...] = ()) -> Formula | None:
+        """Bring a formula to its canonical form; None if that is too deep or too large."""
+        term = make_term(gp.PrimitiveTree(formula), self.primitive_set, formula.weight)
         return self._formula(term, parents) if self._allows(term) else None
 
     def _allows(self, term: Term) -> bool:
@@ -141,7 +153,11 @@ class FormulaBreeder:
         return len(term.tree) <= size and depth(term.tree) <= deepest
 
     def _formula(self, term: Term, parents: tuple[str, ...] = ()) -> Formula:
-        formula = Formula(term.tree, term.knowledge, parents)
-        bare = replace(term, weight=self.settings.divide_weight, scale=None)
-        formula.distiller = make_distiller([bare], self.primitive_set)
+        formula = Formula(term.tree, term.knowledge, term.weight, parents)
+        formula.distiller = make_distiller([replace(term, scale=None)], self.primitive_set)
         return formula
+
+
+def _like(before: Formula, nodes: Sequence[Node]) -> Formula:
+    """Return a copy of what an operator made; where that is bare nodes, as DEAP's may be, the weight is inherited."""
+    return Formula(nodes, before.niche, nodes.weight if isinstance(nodes, Formula) else before.weight)

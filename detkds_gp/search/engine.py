@@ -44,8 +44,8 @@ class Search:
         screen: says which formulas are not worth a training, and which are the same loss.
 
     Attributes:
-        champions: after the divide stage, by niche, its best formulas, best first; a niche in which
-            everything failed is left out.
+        champions: after the divide stage, by niche, its best formulas, best first, each at its best weight; a
+            niche in which everything failed is left out.
 
     Raises:
         ConfigError: if ``max_depth`` allows no formula.
@@ -112,9 +112,9 @@ class Search:
     def inject(self, distiller: Distiller) -> None:
         """Let a distiller from outside join the next generation, beyond its size.
 
-        While formulas evolve, each of its trees joins its knowledge; while mixes do, its trees become
-        champions and it becomes a mix of them, at the nearest weights of the grid. What is known
-        already, or breaks the limits, is left out. ``tell`` makes the next generation: call this before.
+        While formulas evolve, each of its trees joins its knowledge at its weight; while mixes do, its trees
+        become champions and it becomes a mix of them. What is known already, or breaks the limits, is left out.
+        ``tell`` makes the next generation: call this before.
         """
         self._ledger.invited.append(distiller)
 

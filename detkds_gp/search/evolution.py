@@ -13,7 +13,7 @@ from deap import tools
 
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score
-from detkds_gp.search.individual import Candidate, Individual, assign_fitness
+from detkds_gp.search.individual import Candidate, Individual, assign_fitness, same_text
 from detkds_gp.search.screening import Sieve
 from detkds_gp.search.settings import StageSettings
 from detkds_gp.search.toolbox import SeededToolbox
@@ -21,6 +21,8 @@ from detkds_gp.search.toolbox import SeededToolbox
 Asking = Generator[list[Candidate], list[Score], None]
 Brood = dict[Hashable, Individual]
 """The individuals of a generation in the making, by what they are trained as."""
+Make = Callable[[Sequence[Individual]], Individual | None]
+"""Makes an individual to stand beside others; None where none could be made."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Ledger:
     generated: int = 0
     duplicates: int = 0
     logbook: tools.Logbook = field(default_factory=tools.Logbook)
-    hall_of_fame: tools.HallOfFame = field(default_factory=partial(tools.HallOfFame, 50))
+    hall_of_fame: tools.HallOfFame = field(default_factory=partial(tools.HallOfFame, 50, same_text))
     invited: list[Distiller] = field(default_factory=list)
     ending: Literal["stage", "search"] | None = None
 
@@ -62,11 +64,13 @@ class Stage:
         name: divide or conquer.
         niches: the sub-populations.
         settings: sizes.
-        toolbox: ``fresh(niche)``, ``vary(members)``, ``survive(individuals, k)``; ``fresh`` and
-            ``vary`` give an individual with its distiller, or None where none could be made;
+        toolbox: ``fresh(niche, present)``, ``vary(members)``, ``survive(individuals, k)``; ``fresh`` and
+            ``vary`` give an individual with its distiller, or None where none could be made; ``present``
+            are those that the fresh one joins;
             ``welcome(distiller)`` gives the individuals that stand for one from outside.
         ledger: shared by all stages.
         seeds: individuals that join the first generation; those with a score are not asked again.
+        one_weight: whether every loss survives at its best weight only, so that none fills its niche.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Stage:
     toolbox: SeededToolbox
     ledger: Ledger
     seeds: Sequence[Individual] = ()
+    one_weight: bool = False
     population: list[Individual] = field(default_factory=list)
     _generated: Counter[str] = field(default_factory=Counter)
     _duplicates: Counter[str] = field(default_factory=Counter)
@@ -111,7 +116,7 @@ class Stage:
         brood: Brood = {}
         size = self.settings.offspring + self._admit_guests(brood, niche)
         if members := self._members(niche):
-            self._fill(brood, size, partial(self.toolbox.vary, members))
+            self._fill(brood, size, lambda present: self.toolbox.vary(members))
         self._fill(brood, size, partial(self.toolbox.fresh, niche))
         return list(brood.values())
 
@@ -119,21 +124,21 @@ class Stage:
         """Add the guests of a niche to its brood, beyond its size; returns how many."""
         return self._admit(brood, [guest for guest in self._guests if guest.niche == niche])
 
-    def _fill(self, brood: Brood, size: int, make: Callable[[], Individual | None]) -> None:
+    def _fill(self, brood: Brood, size: int, make: Make) -> None:
         """Fill a brood up with individuals never asked before; gives up after too many misses in a row."""
         misses = 0
         while len(brood) < size and misses < self.ledger.attempts:
-            drawn = self._drawn(size - len(brood), make)
+            drawn = self._drawn(size - len(brood), make, list(brood.values()))
             if not drawn:
                 break
             misses = 0 if self._sift(brood, drawn) else misses + len(drawn)
 
-    def _drawn(self, count: int, make: Callable[[], Individual | None]) -> list[Individual]:
-        """Make individuals of texts never seen before; fewer after too many misses in a row."""
+    def _drawn(self, count: int, make: Make, present: Sequence[Individual]) -> list[Individual]:
+        """Make individuals of texts never seen before, to stand beside others; fewer after too many misses in a row."""
         drawn: list[Individual] = []
         misses = 0
         while len(drawn) < count and misses < self.ledger.attempts:
-            individual = make()
+            individual = make([*present, *drawn])
             new = individual is not None and self._is_new(individual)
             if individual is not None and new:
                 drawn.append(individual)
@@ -183,10 +188,20 @@ class Stage:
         for individual in newcomers:
             assign_fitness(individual, self.ledger.scores[individual.distiller.text])
         scored = [individual for individual in newcomers if individual.fitness.valid]
-        rivals = self.population + scored
+        rivals = self._at_best_weight(self.population + scored)
         size = self.settings.population * len({individual.niche for individual in rivals})
         self.population = self.toolbox.survive(rivals, size)
         return scored
+
+    def _at_best_weight(self, individuals: list[Individual]) -> list[Individual]:
+        if not self.one_weight:
+            return individuals
+        best: dict[tuple[str, ...], Individual] = {}
+        for individual in individuals:
+            known = best.setdefault(self.ledger.sieve.losses(individual.distiller), individual)
+            if individual.fitness > known.fitness:
+                best[self.ledger.sieve.losses(individual.distiller)] = individual
+        return list(best.values())
 
     def _members(self, niche: str) -> list[Individual]:
         return [individual for individual in self.population if individual.niche == niche]

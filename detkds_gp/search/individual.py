@@ -17,7 +17,18 @@ from detkds_gp.language import Distiller
 from detkds_gp.language.tree import Node
 from detkds_gp.score import Score
 
-Gene: TypeAlias = tuple[int | None, int]
+
+@dataclass(frozen=True)
+class Gene:
+    """What a mix takes of one niche.
+
+    Attributes:
+        rank: of the chosen formula among the niche's champions; None: the niche is left out.
+        weight: of the chosen formula; means nothing where none is.
+    """
+
+    rank: int | None = None
+    weight: float = 1.0
 
 
 class Fitness(base.Fitness):
@@ -27,21 +38,22 @@ class Fitness(base.Fitness):
 
 
 class Formula(gp.PrimitiveTree):
-    """A tree of one niche; once made into a candidate, canonical and with its distiller."""
+    """A tree of one niche and its weight; once made into a candidate, canonical and with its distiller."""
 
-    def __init__(self, nodes: Iterable[Node], niche: str, parents: tuple[str, ...] = ()) -> None:
+    def __init__(self, nodes: Iterable[Node], niche: str, weight: float = 1.0, parents: tuple[str, ...] = ()) -> None:
         super().__init__(nodes)
         self.niche = niche
+        self.weight = weight
         self.parents = parents
         self.fitness = Fitness()
         self.distiller = Distiller()
 
     def __deepcopy__(self, memo: dict) -> Formula:
-        return _scored_like(self, Formula(self, self.niche, self.parents))
+        return _scored_like(self, Formula(self, self.niche, self.weight, self.parents))
 
 
 class Mix(list[Gene]):
-    """One gene for each niche: (rank among its champions or None, index in the weight grid)."""
+    """One gene for each niche."""
 
     niche = "mix"
 
@@ -87,6 +99,11 @@ class Candidate:
 def lineage(parents: Iterable[Individual]) -> tuple[str, ...]:
     """Return the distinct texts of some parents, in order."""
     return tuple(dict.fromkeys(parent.distiller.text for parent in parents))
+
+
+def same_text(one: Individual, other: Individual) -> bool:
+    """Tell whether two individuals are one candidate: equal trees at two weights are not."""
+    return one.distiller.text == other.distiller.text
 
 
 def assign_fitness(individual: Individual, score: Score) -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score
+from detkds_gp.search.weights import cell
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,16 @@ class Sieve:
         found = (self._findings[term.formula].rejection for term in distiller.terms)
         return next((rejection for rejection in found if rejection is not None), None)
 
-    def identity(self, distiller: Distiller) -> tuple[tuple[float, str], ...]:
-        """Return weight and loss of every term: equal for distillers whose trainings are the same.
+    def identity(self, distiller: Distiller) -> tuple[tuple[int, str], ...]:
+        """Return the loss of every term and the cell of its weight: equal for distillers that train alike.
 
         A weight multiplies the calibrated scale, so that the factor between two twins does not count.
         """
-        return tuple((term.weight, self._findings[term.formula].twin or term.formula) for term in distiller.terms)
+        return tuple((cell(term.weight), self._loss(term.formula)) for term in distiller.terms)
+
+    def losses(self, distiller: Distiller) -> tuple[str, ...]:
+        """Return the loss of every term, whatever its weight: the first formula known that is the same."""
+        return tuple(self._loss(term.formula) for term in distiller.terms)
+
+    def _loss(self, formula: str) -> str:
+        return self._findings[formula].twin or formula

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -29,11 +30,11 @@ class SearchSettings(Settings):
     Attributes:
         strategy: ``evolution``, or ``random``: the same grammar and budget without selection.
         objectives: ``ap`` (fewer operations decide between equals) or ``ap_and_cost`` (NSGA-II).
-        divide: the stage that evolves the formulas of every knowledge.
-        conquer: the stage that evolves which formulas are combined with which weights.
+        divide: the stage that evolves the formulas of every knowledge, and their weights.
+        conquer: the stage that evolves which formulas are combined, starting from their weights.
         champions: formulas of every niche that the conquer stage may choose from.
-        weights: the grid of weights; a weight multiplies the calibrated scale.
-        divide_weight: the weight at which single formulas are compared.
+        weight_range: the lowest and the highest weight that are drawn; a weight multiplies the calibrated scale, and
+            evolves on a logarithmic scale. Twice the same number fixes it.
         tournament: size of a tournament.
         crossover: probability that an offspring has two parents.
         mutation: probability that it is mutated (always, if it has one parent).
@@ -42,8 +43,9 @@ class SearchSettings(Settings):
         max_size: nodes of every tree.
         attempts: formulas in a row that may be known, the same loss as a known one, or rejected, before a niche's
             generation stays smaller.
-        warm_start: formulas that join the first generation of their niche; they may be larger than
-            the limits, what is bred from them may not. An experiment takes names and files too.
+        warm_start: formulas that join the first generation of their niche at ``weight * calibrated``, at weight 1
+            where none is given; they may be larger than the limits and their weights out of the range, what is bred
+            from them may not be larger. An experiment takes names, files and plain coefficients too.
     """
 
     strategy: Literal["evolution", "random"] = "evolution"
@@ -51,8 +53,7 @@ class SearchSettings(Settings):
     divide: StageSettings = StageSettings()
     conquer: StageSettings = StageSettings(population=8, offspring=8, generations=2)
     champions: int = Field(default=3, ge=1)
-    weights: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-    divide_weight: float = Field(default=1.0, gt=0)
+    weight_range: tuple[float, float] = (0.01, 1000.0)
     tournament: int = Field(default=3, ge=1)
     crossover: float = Field(default=0.6, ge=0, le=1)
     mutation: float = Field(default=0.4, ge=0, le=1)
@@ -64,10 +65,8 @@ class SearchSettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> SearchSettings:
-        if not self.weights or min(self.weights) <= 0 or list(self.weights) != sorted(set(self.weights)):
-            raise ValueError(f"weights are {list(self.weights)}, wanted positive numbers in rising order")
-        if self.divide_weight not in self.weights:
-            raise ValueError(f"divide_weight is {self.divide_weight}, wanted one of weights {list(self.weights)}")
+        if not 0 < self.weight_range[0] <= self.weight_range[1] < math.inf:
+            raise ValueError(f"weight_range is {self.weight_range}, wanted two positive numbers, the lower one first")
         if self.min_depth > self.max_depth:
             raise ValueError(f"min_depth {self.min_depth} is above max_depth {self.max_depth}")
         return self

@@ -79,10 +79,14 @@ def test_a_search_starts_from_the_zoo_and_repeats(gp_search: GpSearch, tiny_conf
     with Store.open(seeded, readonly=True) as store:
         first = [birth.text for birth in store.births() if (birth.stage, birth.generation) == ("divide", 0)]
         scores = len(store.scores())
+        trees = [term.formula for name in ("mgd", "cwd") for term in ZOO[name].distiller(DETKDS).terms]
+        scales = {tree: store.scale(tree).value for tree in trees}
         assert store.fingerprint()["config"]["search"]["warm_start"] == [ZOO[name].formula for name in ("mgd", "cwd")]
     for name in ("mgd", "cwd"):
-        (term,) = ZOO[name].calibrated(DETKDS).terms
-        assert term.text in first
+        (term,) = ZOO[name].distiller(DETKDS).terms
+        weights = [text.split(" * ")[0] for text in first if text.endswith(f" * calibrated * {term.formula}")]
+        assert weights[0] == f"{term.weight * term.scale / scales[term.formula]:.2g}"
+        assert weights[1:] in (["1"], [])  # one candidate where the paper's weight is next to 1
     assert gp_search("verify", seeded).code == 0
     again = gp_search(*command, "mgd", "--warm-start", "cwd")
     assert (again.code, again.out) == (0, ended.out)

@@ -17,8 +17,10 @@ from detkds_gp.search import Finding
 
 @pytest.fixture(scope="module")
 def config(tiny_config: Path) -> ExperimentConfig:
-    known = {"search.warm_start": ("l2(global)",), "verdict.rivals": {"PKD": "l2(standardize_channel(global))"}}
-    return load_config(tiny_config, known)
+    return load_config(tiny_config)
+
+
+KNOWN = ("1 * calibrated * l2(global)", "40 * calibrated * l2(standardize_channel(global))")
 
 
 def no_squares(formulas: Sequence[str]) -> list[Finding]:
@@ -29,7 +31,7 @@ def no_squares(formulas: Sequence[str]) -> list[Finding]:
 
 def test_a_sample_starts_with_what_is_known_and_is_the_same_every_time(config: ExperimentConfig) -> None:
     def drawn() -> list[tuple[str, str]]:
-        sampling = Sampling(config, DETKDS, lambda formulas: [Finding()] * len(formulas))
+        sampling = Sampling(config, KNOWN, DETKDS, lambda formulas: [Finding()] * len(formulas))
         return [(niche, distiller.text) for niche, distiller in sampling.drawn(Study(formulas=12))]
 
     first = drawn()
@@ -37,14 +39,13 @@ def test_a_sample_starts_with_what_is_known_and_is_the_same_every_time(config: E
     assert len(first) == 13
     assert len(set(first)) == 13
     assert first[0] == ("none", "none")
-    known = ("l2(global)", "l2(standardize_channel(global))")
-    wanted = [parse_distiller(f"1 * calibrated * {text}", DETKDS).text for text in known]
-    assert [text for _, text in first[1:3]] == wanted
+    assert [text for _, text in first[1:3]] == list(KNOWN)
+    assert len({parse_distiller(text, DETKDS).terms[0].weight for _, text in first[3:]}) > 5
     assert len({niche for niche, _ in first[3:]}) > 3
 
 
 def test_what_the_screening_rejects_comes_last_and_twins_do_not_come_at_all(config: ExperimentConfig) -> None:
-    drawn = [d.text for _, d in Sampling(config, DETKDS, no_squares).drawn(Study(formulas=6, rejected=4))]
+    drawn = [d.text for _, d in Sampling(config, KNOWN, DETKDS, no_squares).drawn(Study(formulas=6, rejected=4))]
     assert len(drawn) == 11
     assert not any("l2" in text or "l1" in text for text in drawn[1:7])
     assert all("l2" in text for text in drawn[7:])

@@ -43,7 +43,8 @@ def test_offspring_are_canonical_and_within_the_limits(primitive_set, strategy):
             assert to_text(parse_tree(text, grammar)) == text
             assert to_text(canonical(child, primitive_set)) == text
             assert parse_distiller(child.distiller.text, primitive_set).text == child.distiller.text
-            assert child.distiller.text == f"1 * calibrated * {text}"
+            assert child.distiller.text == f"{child.weight:g} * calibrated * {text}"
+            assert 0.01 <= child.weight <= 1000
             assert depth(child) <= 5
             assert len(child) <= 14
             assert child.niche == niche
@@ -70,7 +71,7 @@ def test_warm_start_joins_generation_0_of_its_niche():
     asked = {niche: [c.distiller.text for c in first if c.niche == niche] for niche in OMNI.niches}
     start = ["l2(global)", "l1(global)", "l1(relu(global))"]
     assert asked["global"][:3] == [f"1 * calibrated * {text}" for text in start]
-    assert asked["class_logits"][0] == "1 * calibrated * kl(softmax_row(class_logits, 2))"
+    assert asked["class_logits"][0] == "2 * calibrated * kl(softmax_row(class_logits, 2))"
     assert {niche: len(texts) for niche, texts in asked.items()} == dict.fromkeys(OMNI.niches, 4)
 
 
@@ -121,6 +122,24 @@ def test_published_distillers_breed(primitive_set):
     assert {"masked_generation", "global_context"} <= inherited
 
 
+def test_every_loss_survives_at_its_best_weight_only(analytic):
+    sizes = StageSettings(population=4, offspring=12, generations=4)
+    stage = divide_stage(OMNI, SearchSettings(divide=sizes), Ledger(), random.Random(1))
+    steps, best = stage.run(), {}
+    candidates, several = next(steps), 0
+    for _ in range(4):
+        scores = [analytic(candidate.distiller) for candidate in candidates]
+        for candidate, score in zip(candidates, scores, strict=True):
+            (term,) = candidate.distiller.terms
+            several += term.formula in best
+            best[term.formula] = max(best.get(term.formula, 0.0), score.ap)
+        candidates = steps.send(scores)
+        texts = [to_text(one) for one in stage.population]
+        assert len(texts) == len(set(texts)) == sizes.population * len(OMNI.niches)
+        assert [one.fitness.values[0] for one in stage.population] == [best[text] for text in texts]
+    assert several > 20
+
+
 def test_a_niche_deeper_than_the_limit_is_left_out_and_no_niche_is_an_error(run, analytic):
     names = ("global", "class_logits", "positions", "softmax_row", "kl", "temperature")
     kl_only = PrimitiveSet("KL", [OMNI.declarations[name] for name in names])
@@ -137,7 +156,7 @@ def test_nsga2_survivors_are_deaps():
         return Score(0.01 * distiller.cost + random.Random(distiller.text).random() / 50)
 
     sizes = StageSettings(population=5, offspring=7, generations=4)
-    settings = SearchSettings(objectives="ap_and_cost", divide=sizes)
+    settings = SearchSettings(objectives="ap_and_cost", divide=sizes, weight_range=(1.0, 1.0))
     stage = divide_stage(OMNI, settings, Ledger(), random.Random(2))
     steps, pools = stage.run(), {niche: [] for niche in OMNI.niches}
     candidates, unlike_best = next(steps), 0

@@ -157,7 +157,7 @@ def test_the_logbook_counts_every_niche_by_itself(run, failing):
 
 
 def test_a_small_grammar_is_exhausted_without_an_endless_loop(run, analytic, tiny):
-    settings = SearchSettings(champions=1, weights=(1.0,))
+    settings = SearchSettings(champions=1, weight_range=(1.0, 1.0))
     search = Search(tiny, settings)
     generations = run(search, analytic)
     formulas = [f"1 * calibrated * l{n}({x})" for x in ("global", "class_logits") for n in (1, 2)]

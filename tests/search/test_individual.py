@@ -8,19 +8,19 @@ import pytest
 from detkds_gp.language import parse_distiller, to_text
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import Formula, Mix
+from detkds_gp.search import Formula, Gene, Mix
 from detkds_gp.search.individual import assign_fitness
 
 
 def formula() -> Formula:
     distiller = parse_distiller("kl(softmax_row(class_logits, 2))", OMNI)
-    made = Formula(distiller.terms[0].tree, "class_logits", ("l2(global)",))
+    made = Formula(distiller.terms[0].tree, "class_logits", 3.2, ("l2(global)",))
     made.distiller = distiller
     return made
 
 
 def mix() -> Mix:
-    made = Mix([(0, 2), (None, 1)], ("l2(global)",))
+    made = Mix([Gene(0, 5.0), Gene()], ("l2(global)",))
     made.distiller = parse_distiller("5 * calibrated * l2(global)", OMNI)
     return made
 
@@ -36,6 +36,7 @@ def test_copies_and_pickles_keep_everything(make, copied, score):
     assert type(two) is type(one)
     assert two == one
     assert two is not one
+    assert getattr(two, "weight", None) == getattr(one, "weight", None)
     assert (two.niche, two.parents, two.distiller.text) == (
         one.niche,
         one.parents,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import log10
 
 import pytest
 
@@ -48,9 +49,11 @@ def test_only_what_is_new_and_sound_is_asked(run, analytic, strategy):
     screen = Lenient()
     search = Search(TWO, SETTINGS.model_copy(update={"strategy": strategy}), 1, screen=screen)
     generations = run(search, analytic)
-    divided = [c.distiller.terms[0].formula for g in generations for c in g if c.stage == "divide"]
-    assert len(divided) == len({distance_of(formula) for formula in divided})
-    assert not any("square" in formula for formula in divided)
+    divided = [c.distiller.terms[0] for g in generations for c in g if c.stage == "divide"]
+    trained_as = {(distance_of(term.formula), round(6 * log10(term.weight))) for term in divided}
+    assert len(divided) == len(trained_as)
+    assert len({loss for loss, _ in trained_as}) < len(trained_as)
+    assert not any("square" in term.formula for term in divided)
     counts = search.counts
     asked = sum(map(len, generations))
     assert counts["rejected"] > 0
@@ -88,6 +91,23 @@ def test_no_formula_is_screened_twice(run, analytic):
     screen = Lenient()
     run(Search(TWO, SETTINGS, 4, screen=screen), analytic)
     assert max(Counter(formula for formulas in screen.asked for formula in formulas).values()) == 1
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random"])
+def test_at_a_fixed_weight_every_loss_is_asked_once(run, analytic, strategy):
+    fixed = SETTINGS.model_copy(update={"strategy": strategy, "weight_range": (2.0, 2.0)})
+    generations = run(Search(TWO, fixed, 1, screen=Lenient()), analytic)
+    divided = [c.distiller.terms[0] for g in generations for c in g if c.stage == "divide"]
+    assert len(divided) == len({distance_of(term.formula) for term in divided}) > 8
+    assert {term.weight for g in generations for c in g for term in c.distiller.terms} == {2.0}
+
+
+def test_champions_are_different_losses(run, analytic):
+    search = Search(TWO, SETTINGS, 2, screen=Lenient())
+    run(search, analytic)
+    for members in search.champions.values():
+        losses = [distance_of(member.distiller.terms[0].formula) for member in members]
+        assert len(losses) == len(set(losses)) > 1
 
 
 def test_the_same_findings_give_the_same_search(run, analytic):

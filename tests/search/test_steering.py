@@ -36,7 +36,7 @@ def test_a_guest_joins_the_next_generation_beside_its_offspring(analytic):
     _, plain = run(analytic, lambda *_: None)
     _, seen = run(analytic, lambda search, *at: search.inject(GUEST) if at == ("divide", 0) else None)
     assert seen["divide", 0] == plain["divide", 0]
-    for formula in ("1 * calibrated * l2(unit_channel(global))", "1 * calibrated * l1(class_logits)"):
+    for formula in ("3 * calibrated * l2(unit_channel(global))", "7 * calibrated * l1(class_logits)"):
         assert formula in seen["divide", 1]
         assert formula not in plain["divide", 1]
     assert len(seen["divide", 1]) == len(plain["divide", 1]) + 2
@@ -44,13 +44,13 @@ def test_a_guest_joins_the_next_generation_beside_its_offspring(analytic):
 
 def test_a_guest_of_the_last_generation_of_formulas_joins_the_first_of_mixes(analytic):
     _, seen = run(analytic, lambda search, *at: search.inject(GUEST) if at == ("divide", 2) else None)
-    mix = "2 * calibrated * l2(unit_channel(global)) + 5 * calibrated * l1(class_logits)"
+    mix = "3 * calibrated * l2(unit_channel(global)) + 7 * calibrated * l1(class_logits)"
     assert {tuple(sorted(mix.split(" + ")))} <= {tuple(sorted(text.split(" + "))) for text in seen["conquer", 0]}
 
 
 def test_a_guest_among_mixes_is_a_champion_from_then_on(analytic):
     search, seen = run(analytic, lambda search, *at: search.inject(GUEST) if at == ("conquer", 0) else None)
-    assert any("2 * calibrated * l2(unit_channel(global))" in text for text in seen["conquer", 1])
+    assert any("3 * calibrated * l2(unit_channel(global))" in text for text in seen["conquer", 1])
     assert all(len(members) <= 2 for members in search.champions.values())
 
 

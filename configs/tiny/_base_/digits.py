@@ -19,7 +19,6 @@ search = dict(
     divide=dict(population=2, offspring=1, generations=1),
     conquer=dict(population=2, offspring=1, generations=1),
     champions=1,
-    weights=(0.5, 1.0, 2.0),
     max_depth=4,
 )
 verdict = dict(seeds=(1001, 1002))

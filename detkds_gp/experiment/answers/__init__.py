@@ -4,6 +4,7 @@ from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
 from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.answers.packing import Packing, pack_size
 from detkds_gp.experiment.answers.screening import Screener, UnheardError, screening_counts, unheard
+from detkds_gp.experiment.answers.units import entering, in_units, weighed
 from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
@@ -15,8 +16,11 @@ __all__ = [
     "Screener",
     "Stopped",
     "UnheardError",
+    "entering",
+    "in_units",
     "make_executor",
     "pack_size",
     "screening_counts",
     "unheard",
+    "weighed",
 ]

@@ -107,6 +107,26 @@ class Answers:
             self._forecast.learn(trial, distiller, known[trial])
         return [known[trial] for trial, _, _ in asked]
 
+    def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
+        """Return the scale of every formula, each measured once and recorded.
+
+        Raises:
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        known: dict[str, Scale] = {}
+        missing: list[str] = []
+        for formula in dict.fromkeys(formulas):
+            scale = self._store.scale(formula)
+            if scale is None:
+                missing.append(formula)
+            else:
+                known[formula] = scale
+        for index, scale in self._run([ScaleRequest(formula, self._seed) for formula in missing], _failed_scale):
+            self._store.record_scale(missing[index], scale)
+            known[missing[index]] = scale
+        return known
+
     def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
         """Return what workers say of formulas before they are trained; the caller records it.
 
@@ -132,7 +152,7 @@ class Answers:
     def _evaluated(self, missing: Sequence[tuple[Trial, Distiller]]) -> Iterator[tuple[Trial, Score, str]]:
         """Measure scales, then train, the longest first; a tree without a scale fails without training."""
         missing = sorted(missing, key=lambda pair: -self._forecast.seconds(*pair))
-        scales = self._scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
+        scales = self.scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
         trials: list[Trial] = []
         requests: list[Trial] = []
         for trial, distiller in missing:
@@ -153,20 +173,6 @@ class Answers:
             self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
             for index, score in zip(packs[number], scores, strict=True):
                 yield trials[index], score, requests[index].distiller
-
-    def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
-        known: dict[str, Scale] = {}
-        missing: list[str] = []
-        for formula in dict.fromkeys(formulas):
-            scale = self._store.scale(formula)
-            if scale is None:
-                missing.append(formula)
-            else:
-                known[formula] = scale
-        for index, scale in self._run([ScaleRequest(formula, self._seed) for formula in missing], _failed_scale):
-            self._store.record_scale(missing[index], scale)
-            known[missing[index]] = scale
-        return known
 
     def _run(
         self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True

@@ -59,11 +59,11 @@ def spelled_out(
 def _whole(
     zoo: Zoo, config: ExperimentConfig, primitive_set: PrimitiveSet, pair: Pair, listener: Listener
 ) -> Iterator[str]:
-    """Yield the published distillers that apply to a pair, at weights to be measured."""
+    """Yield the published distillers that apply to a pair, with their papers' weights."""
     everything = load_primitive_set(config.primitive_set)  # also what the pair does not share, which it can say
     for name, entry in zoo.items():
         reason = reason_against(entry, everything, pair) or reason_against(entry, primitive_set, pair)
         if reason:
             listener.say(f"{name} stays out of the warm start: {reason}")
         else:
-            yield entry.calibrated(primitive_set).text
+            yield entry.distiller(primitive_set).text

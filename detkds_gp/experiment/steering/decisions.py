@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.experiment.steering.inbox import Inbox
-from detkds_gp.language import PrimitiveSet, parse_distiller
+from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.search import Search
 from detkds_gp.store import Store
 
@@ -62,7 +62,7 @@ class Steering:
     Args:
         store: open for writing.
         inbox: wishes of other processes.
-        primitive_set: the grammar of the search.
+        read: reads a formula as the search takes it.
         ends: says from (stage, number) whether the budget ends something, and why.
         say: takes a line of news.
     """
@@ -71,13 +71,13 @@ class Steering:
         self,
         store: Store,
         inbox: Inbox,
-        primitive_set: PrimitiveSet,
+        read: Callable[[str], Distiller],
         ends: Callable[[str, int], tuple[End | None, str]],
         say: Callable[[str], None],
     ) -> None:
         self._store = store
         self._inbox = inbox
-        self._primitive_set = primitive_set
+        self._read = read
         self._ends = ends
         self._say = say
 
@@ -114,7 +114,7 @@ class Steering:
 
     def _canonical(self, formula: str) -> str | None:
         try:
-            text = parse_distiller(formula, self._primitive_set).text
+            text = self._read(formula).text
         except FormulaError as error:
             self._say(f"not injected: {error}")
             return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from detkds_gp.experiment.answers import Answers, Asked, Interrupt, Scored
+from detkds_gp.experiment.answers import Answers, Asked, Interrupt, Scored, in_units
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.results import FinalRound
 from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook, check_budget
 from detkds_gp.experiment.steering.decisions import Decision, Steering
 from detkds_gp.experiment.steering.inbox import Inbox
-from detkds_gp.language import PrimitiveSet
+from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.score import Score
 from detkds_gp.store import Store
 from detkds_gp.store.events import WORKED
@@ -22,7 +22,7 @@ class Steered:
         config: of the experiment.
         store: open for writing.
         primitive_set: the grammar of the search.
-        inbox: of the work directory; a wish to stop that was left for an earlier run is forgotten.
+        answers: asked about generations, and about the scales of formulas from outside.
         listener: hears of decisions and of the time left.
         final: the final round that is planned.
 
@@ -35,7 +35,7 @@ class Steered:
         config: ExperimentConfig,
         store: Store,
         primitive_set: PrimitiveSet,
-        inbox: Inbox,
+        answers: Answers,
         listener: Listener,
         final: FinalRound,
     ) -> None:
@@ -45,11 +45,17 @@ class Steered:
         check_budget(budget, outlook, len(config.baseline_seeds) + seeds, seeds)
         workers = 1 if config.execution.executor == "serial" else config.execution.workers
         self.meter = Meter(budget, outlook, store, workers, config.execution.gpus_per_worker or 1.0)
-        self._steering = Steering(store, inbox, primitive_set, self.meter.ends, listener.say)
-        self._inbox = inbox
+        self._primitive_set = primitive_set
+        self._inbox = Inbox(store.path.parent)
+        self._steering = Steering(store, self._inbox, self._read, self.meter.ends, listener.say)
+        self._answers = answers
         self._store = store
         self._listener = listener
-        inbox.forget_stop()
+        self._inbox.forget_stop()  # a wish to stop that was left for an earlier run
+
+    def _read(self, formula: str) -> Distiller:
+        """Read a formula from outside; weights are in calibrated units thereafter."""
+        return in_units(parse_distiller(formula, self._primitive_set, bare=None), self._answers.scales)
 
     def decide(self, stage: str, number: int, last: bool) -> Decision:
         """Decide with a generation, and say how much time is left."""
@@ -60,8 +66,9 @@ class Steered:
             self._listener.outlook(self.meter.remaining_seconds(stage, number))
         return decision
 
-    def watched(self, answers: Answers, interrupt: Interrupt) -> Scored:
+    def watched(self, interrupt: Interrupt) -> Scored:
         """Return the answering of generations; it records how busy workers were and obeys ``gp_search stop``."""
+        answers = self._answers
 
         def scored(phase: str, asked: Asked) -> list[Score]:
             busy, held = answers.usage.busy_seconds, answers.usage.held_seconds

@@ -70,7 +70,7 @@ def test_missing_keys_are_named() -> None:
         ({"verdict": {"seeds": (7, 7, 8)}}, "all different"),
         ({"verdict": {"seeds": (7, 8), "iterations": 0}}, "verdict.iterations is 0"),
         ({"verdict": {"seeds": (1, 2)}}, "verdict.seeds and baseline_seeds share 1"),
-        ({"search": {"divide_weight": 3}}, "divide_weight is 3"),
+        ({"search": {"weight_range": (3, 2)}}, "weight_range is (3.0, 2.0)"),
     ],
 )
 def test_wrong_values_are_shown_with_what_is_wanted(changed: dict[str, Any], said: str) -> None:

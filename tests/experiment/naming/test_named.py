@@ -55,7 +55,6 @@ def test_a_formula_stands_for_itself(text: str) -> None:
 
 def test_a_name_is_the_published_distiller_with_the_papers_weights() -> None:
     assert named_distiller("pkd", OMNI, ZOO).text == "1 * 25 * l2(standardize_channel(global))"
-    assert ZOO["pkd"].calibrated(OMNI).text == "1 * calibrated * l2(standardize_channel(global))"
 
 
 def test_it_is_said_what_a_text_stands_for(finished: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,8 +191,9 @@ def test_a_warm_start_is_spelled_out_before_a_run_is_bound_to_it(
     config = with_warm_start(load_config(tiny_config), ["zoo", "cwd", str(path), "l1(global)"])
     found = spelled_out(config, task.primitive_set, task.pair, heard)
     texts = found.search.warm_start
-    assert ZOO["mgd"].calibrated(OMNI).text in texts
-    assert texts[-3:] == (ZOO["cwd"].distiller(OMNI).text, FORMULA, "l1(global)")
+    assert ZOO["mgd"].distiller(OMNI).text in texts
+    assert texts.count(ZOO["cwd"].distiller(OMNI).text) == 1
+    assert texts[-2:] == (FORMULA, "l1(global)")
     assert found.identity()["search"]["warm_start"] == list(texts)
     assert any(
         line.startswith("ld stays out of the warm start: the pair does not share 'box_bins': ") for line in heard.said
