@@ -8,8 +8,6 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
-from scipy.special import stdtrit
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -62,7 +60,7 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
         raise ValueError(f"got {len(treated)} and {len(baseline)} APs, wanted as many, 2 or more")
     differences = [a - b for a, b in zip(treated, baseline, strict=True)]
     mean = fmean(differences)
-    margin = float(stdtrit(len(differences) - 1, 0.975)) * stdev(differences) / sqrt(len(differences))
+    margin = _student(len(differences) - 1) * stdev(differences) / sqrt(len(differences))
     return Interval(mean, mean - margin, mean + margin)
 
 
@@ -105,4 +103,11 @@ def resolution(aps: Sequence[float]) -> float:
     """
     if len(aps) < 2:
         raise ValueError(f"got {len(aps)} APs, wanted 2 or more to see their noise")
-    return float(stdtrit(len(aps) - 1, 0.975)) * stdev(aps) * sqrt(2)
+    return _student(len(aps) - 1) * stdev(aps) * sqrt(2)
+
+
+def _student(freedom: int) -> float:
+    """Return the 97.5% quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.975))

@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from detkds_gp.errors import ConfigError
 
@@ -170,6 +169,8 @@ def bootstrapped_tau(found: Mapping[str, float], truth: Mapping[str, float]) -> 
         found: AP by formula.
         truth: AP by formula; what only one side has is left out.
     """
+    from scipy.stats import kendalltau
+
     shared = [text for text in found if text in truth]
     a, b = np.array([found[t] for t in shared]), np.array([truth[t] for t in shared])
     if len(shared) < 3:

@@ -13,7 +13,7 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "losses", "operators", "ranking", "report", "score", "search", "settings", "store", "training",
+    "language", "lazy", "losses", "operators", "ranking", "report", "score", "search", "settings", "store", "training",
     "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "gain": set(),
     "language": {"errors"},
+    "lazy": set(),
     "losses": {"language", "score", "errors"},
     "operators": {"errors"},
     "primitives": {"language"},
@@ -55,6 +56,7 @@ EXPERIMENT: dict[str, set[str]] = {
     "explanation": {"answers", "config", "listener", "results"},
     "fingerprints": set(),
     "full_training": {"config", "fingerprints", "listener", "naming", "prepare"},
+    "grammar": set(),
     "groundwork": {"answers", "listener", "results"},
     "halving": {"answers", "rungs"},
     "listener": set(),
@@ -62,14 +64,14 @@ EXPERIMENT: dict[str, set[str]] = {
     "prepare": {"config", "fingerprints", "listener", "wiring"},
     "provenance": {"config"},
     "proxy_study": {"answers", "config", "listener", "prepare", "workplace"},
-    "results": {"answers", "config", "rungs"},
+    "results": {"answers", "config", "grammar", "rungs"},
     "rungs": set(),
     "searching": {"answers", "listener", "steering"},
     "siblings": set(),
     "steering": {"answers", "config", "listener", "results", "rungs"},
     "verify": {"answers", "halving", "prepare", "results", "steering"},
     "wiring": {"config"},
-    "workplace": {"answers", "config", "groundwork", "listener", "naming", "prepare"},
+    "workplace": {"answers", "config", "grammar", "groundwork", "listener", "naming", "prepare"},
 }  # fmt: skip
 """The rooms within `experiment`, and the files that stand beside them: each file counts as a room."""
 
@@ -135,7 +137,7 @@ def test_a_room_imports_only_what_the_table_allows(name):
         f"{source} imports {target}"
         for source, target in IMPORTS
         if room(source) == name and target.split(".")[0] == "detkds_gp"
-        if room(target) not in ALLOWED[name] | {name}
+        if room(target) not in ALLOWED[name] | {name, "lazy"}  # every package may give its names lazily
     ]
     assert not broken
 

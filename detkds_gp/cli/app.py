@@ -13,10 +13,11 @@ from rich.console import Console
 
 from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
-from detkds_gp.cli.export import DEFAULT_SET, export
+from detkds_gp.cli.export import export
 from detkds_gp.cli.init import init
 from detkds_gp.cli.lint import lint
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options, spread_options
+from detkds_gp.cli.primitives import primitives
 from detkds_gp.cli.report import COMMANDS as REPORTS
 from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
@@ -114,19 +115,7 @@ app.command()(train)
 app.command()(zoo)
 
 
-@app.command()
-def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> None:
-    """List the primitives of a set."""
-    from detkds_gp.cli.tables import print_json, print_primitives
-    from detkds_gp.language import describe, load_primitive_set
-
-    rows = describe(load_primitive_set(primitive_set or DEFAULT_SET).declarations)
-    if json:
-        print_json(rows)
-    else:
-        print_primitives(Console(), rows)
-
-
+app.command()(primitives)
 app.command()(lint)
 app.command()(calibrate)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,7 +11,9 @@ from rich.table import Table
 
 from detkds_gp.cli.export import DEFAULT_SET, DEFAULT_ZOO
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
-from detkds_gp.losses import LintReport
+
+if TYPE_CHECKING:
+    from detkds_gp.losses import LintReport
 
 
 def lint(

@@ -39,14 +39,15 @@ def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -
 def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
     """Return the report of a work directory, for a file or served with a version; raises as `write_report`."""
     from detkds_gp.errors import FormulaError, StoreError
+    from detkds_gp.experiment.grammar import read_grammar
     from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
 
     run = collect(work_dir)
     reference = primitive_set or run.config["primitive_set"]
-    grammar = load_primitive_set(reference)
+    left = read_grammar(work_dir) if primitive_set is None else None
     try:
-        return render_report(run, grammar, served)
+        return render_report(run, left or load_primitive_set(reference), served)
     except FormulaError as error:
         got = f"{work_dir} was searched with another set than {reference} ({error})"
         raise StoreError(f"{got}; name it with --set module:NAME") from error

@@ -87,16 +87,26 @@ def inject(
     primitive_set: SetName = None,
 ) -> None:
     """Let a formula join the next generation of a run."""
-    from detkds_gp.experiment.results import opened
     from detkds_gp.experiment.steering import Inbox
-    from detkds_gp.language import parse_distiller
     from detkds_gp.store import writer_of
 
-    with opened(work_dir, primitive_set) as summary:
-        text = parse_distiller(formula, summary.primitive_set).text
+    text = _canonical(formula, work_dir, primitive_set)
     Inbox(work_dir).inject(text)
     when = "" if writer_of(work_dir) else ", once the run goes on"
     print(f"joins the next generation{when}: {text}")
+
+
+def _canonical(formula: str, work_dir: Path, primitive_set: str | None) -> str:
+    """Return a formula's canonical text in the grammar of a run."""
+    from detkds_gp.experiment.grammar import read_grammar
+    from detkds_gp.experiment.results import opened
+    from detkds_gp.language import parse_distiller
+
+    grammar = read_grammar(work_dir) if primitive_set is None else None
+    if grammar is not None:
+        return parse_distiller(formula, grammar).text
+    with opened(work_dir, primitive_set) as summary:
+        return parse_distiller(formula, summary.primitive_set).text
 
 
 def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:

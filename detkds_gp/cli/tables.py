@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.results import Ranked
 from detkds_gp.gain import Interval, signed, verdict
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.results import Ranked
 
 
 def print_json(value: Any) -> None:

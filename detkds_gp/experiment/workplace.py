@@ -12,6 +12,7 @@ from typing import Any
 from detkds_gp.execution import Factory
 from detkds_gp.experiment.answers import Answers, Interrupt, Packing, make_executor, pack_size
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.grammar import write_grammar
 from detkds_gp.experiment.groundwork import Groundwork
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
@@ -84,6 +85,7 @@ class Workplace:
                 store.begin(self.fingerprint)
             else:
                 bind(store, self.fingerprint, self.called)
+            write_grammar(self.folder, self.task.primitive_set)
             answers = Answers(store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing)
             try:
                 yield store, answers

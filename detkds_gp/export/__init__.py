@@ -1,14 +1,19 @@
 """A distiller in other forms: text, JSON, LaTeX, Graphviz, a graph, a drawing."""
 
-from detkds_gp.export.difference import difference
-from detkds_gp.export.graph import FAMILIES, to_networkx
-from detkds_gp.export.json_nodes import distiller_from_json, distiller_to_json
-from detkds_gp.export.latex import formula_lines, to_latex
-from detkds_gp.export.panel import Panel
-from detkds_gp.export.picture import Picture, show_in_notebook
-from detkds_gp.export.registry import FORMATS, export, export_panels, write_panels
-from detkds_gp.export.shapes import sample_shapes
-from detkds_gp.export.themes import LAYOUTS, THEMES, Look
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.export.difference import difference
+    from detkds_gp.export.graph import FAMILIES, to_networkx
+    from detkds_gp.export.json_nodes import distiller_from_json, distiller_to_json
+    from detkds_gp.export.latex import formula_lines, to_latex
+    from detkds_gp.export.panel import Panel
+    from detkds_gp.export.picture import Picture, show_in_notebook
+    from detkds_gp.export.registry import FORMATS, export, export_panels, write_panels
+    from detkds_gp.export.shapes import sample_shapes
+    from detkds_gp.export.themes import LAYOUTS, THEMES, Look
 
 __all__ = [
     "FAMILIES",
@@ -30,3 +35,5 @@ __all__ = [
     "to_networkx",
     "write_panels",
 ]
+
+import_lazily(__name__)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from detkds_gp.export.fonts import text_width, wrapped_name
 from detkds_gp.export.graph import arguments_of
 from detkds_gp.export.shapes import shape_text
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 NAME_SIZE, NAME_LEADING, NAME_LETTERS = 13.0, 16.0, 26
 LABEL_SIZE, LABEL_LEADING, LABEL_LETTERS = 10.5, 13.0, 30

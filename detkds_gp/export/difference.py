@@ -7,11 +7,13 @@ other in one tree stand so in the other (Zhang and Shasha, 1989, with relabellin
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from detkds_gp.errors import UserError
 from detkds_gp.export.graph import arguments_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MAX_NODES = 500
 
@@ -33,7 +35,8 @@ def difference(first: nx.DiGraph, second: nx.DiGraph) -> tuple[nx.DiGraph, nx.Di
     pairs = shared_nodes(first, second)
     marked = first.copy(), second.copy()
     for graph, partners in zip(marked, (pairs, {b: a for a, b in pairs.items()}), strict=True):
-        nx.set_node_attributes(graph, {node: node not in partners for node in graph}, "only")
+        for node in graph:
+            graph.nodes[node]["only"] = node not in partners
     for a, b in pairs.items():
         _mark_weight(marked, a, b, pairs)
     return marked

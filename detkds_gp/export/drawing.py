@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from detkds_gp.export.boxes import boxes
 from detkds_gp.export.fonts import text_width, wrapped_words
@@ -22,6 +21,9 @@ from detkds_gp.export.text import wrapped
 from detkds_gp.export.themes import PLAIN, Look
 from detkds_gp.export.tree_groups import tree_groups
 from detkds_gp.export.words import in_words
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MARGIN, MIN_WIDTH, BETWEEN = 28.0, 500.0, 56.0
 CAPTION_SIZE, CAPTION_LEADING = 14.0, 22.0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import networkx as nx
 from deap import gp
 
 from detkds_gp.export.shapes import Shapes, sample_shapes
 from detkds_gp.language import CALIBRATED, NONE, Distiller, Loss, PrimitiveSet, Term, fold
 from detkds_gp.language.tree import Node, call_text, is_constant, node_text, number_text
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Formula: TypeAlias = Distiller | gp.PrimitiveTree
 
@@ -103,6 +105,8 @@ class _Builder:
     """Adds trees to a graph, one after the other."""
 
     def __init__(self, primitive_set: PrimitiveSet, shapes: Shapes) -> None:
+        import networkx as nx  # a sixth of what importing torch costs
+
         self.graph = nx.DiGraph()
         self._set = primitive_set
         self._shapes = shapes

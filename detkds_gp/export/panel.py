@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from detkds_gp.errors import UserError
 from detkds_gp.export.difference import difference
@@ -13,6 +12,9 @@ from detkds_gp.export.graph import Formula, to_networkx
 from detkds_gp.export.shapes import Shapes
 from detkds_gp.export.text import formula_text
 from detkds_gp.language import Distiller, PrimitiveSet
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MAX_NODES = 2000
 

@@ -1,4 +1,4 @@
-"""The formats distillers can be exported to, by name."""
+"""The formats distillers can be exported to, by name; what one needs is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from secrets import token_hex
 from typing import TypeAlias
 
 from detkds_gp.errors import UserError
-from detkds_gp.export.dot import to_dot
-from detkds_gp.export.drawing import compose
-from detkds_gp.export.json_nodes import distiller_to_json
-from detkds_gp.export.latex import to_latex
 from detkds_gp.export.panel import Panel
-from detkds_gp.export.python import to_python
-from detkds_gp.export.svg import svg_text
 from detkds_gp.export.themes import PLAIN, Look
 from detkds_gp.language import Distiller, PrimitiveSet
 
@@ -26,6 +20,8 @@ Panels: TypeAlias = Sequence[Panel]
 
 def _json(panels: Panels, look: Look) -> str:
     """Return one object, or a list of several; where it comes from and what it is worth stands under ``caption``."""
+    from detkds_gp.export.json_nodes import distiller_to_json
+
     values = [
         {
             **distiller_to_json(panel.formula, panel.primitive_set),
@@ -43,27 +39,45 @@ def _text(panels: Panels, look: Look) -> str:
 
 def _latex(panels: Panels, look: Look) -> str:
     """Return one block for each."""
+    from detkds_gp.export.latex import to_latex
+
     return "\n".join(to_latex(panel.formula, panel.primitive_set) for panel in panels)
 
 
+def _dot(panels: Panels, look: Look) -> str:
+    from detkds_gp.export.dot import to_dot
+
+    return to_dot(panels, look)
+
+
 def _svg(panels: Panels, look: Look) -> str:
+    from detkds_gp.export.drawing import compose
+    from detkds_gp.export.svg import svg_text
+
     return svg_text(compose(panels, look), look.theme)
 
 
 def _png(panels: Panels, look: Look) -> bytes:
-    from detkds_gp.export.png import png_bytes  # matplotlib's figures take half a second to import
+    from detkds_gp.export.drawing import compose
+    from detkds_gp.export.png import png_bytes
 
     return png_bytes(compose(panels, look), look.theme)
+
+
+def _python(panels: Panels, look: Look) -> str:
+    from detkds_gp.export.python import to_python
+
+    return to_python(panels)
 
 
 FORMATS: dict[str, Callable[[Panels, Look], str | bytes]] = {
     "json": _json,
     "text": _text,
     "latex": _latex,
-    "dot": to_dot,
+    "dot": _dot,
     "svg": _svg,
     "png": _png,
-    "python": to_python,
+    "python": _python,
 }
 DRAWN = ("dot", "svg", "png")
 """The formats that show trees; a look says nothing to the others."""

@@ -1,42 +1,56 @@
-"""The tensor shapes that pass along the edges of a tree."""
+"""The tensor shapes that pass along the edges of a tree, as the primitives declare them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import torch
-
-from detkds_gp.language import PrimitiveSet
-from detkds_gp.language.tree import Node
-from detkds_gp.losses.lint import computed_steps, sample_knowledge
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language import PrimitiveSet, fold
+from detkds_gp.language.shapes import result_shape, sample_size
+from detkds_gp.language.tree import Node, call_text, is_constant
 
 Shapes: TypeAlias = Mapping[str, Sequence[int]]
 """By the text of a subtree, e.g. ``unit_channel(global)``, the shape of the tensor it gives (of one side)."""
 
+Shape: TypeAlias = tuple[int, ...]
 
-def sample_shapes(trees: Sequence[Sequence[Node]], primitive_set: PrimitiveSet) -> dict[str, tuple[int, ...]]:
-    """Compute every subtree on one level of sample knowledge, the one that `lint` checks formulas on.
+
+def sample_shapes(trees: Sequence[Sequence[Node]], primitive_set: PrimitiveSet) -> dict[str, Shape]:
+    """Follow the declared shapes through trees, from one level of the sample knowledge that `lint` checks formulas on.
 
     Args:
-        trees: the trees; equal subtrees are computed once a tree.
+        trees: the trees.
         primitive_set: the set that declares their names.
 
     Returns:
-        by text of a subtree, the shape of one side. Numbers have none, nor has what cannot be
-        computed on the sample: a drawing of a broken formula helps to mend it.
+        by text of a subtree, the shape of one side. Numbers have none, nor has what no declared shape fits:
+        a drawing of a broken formula helps to mend it.
     """
-    found: dict[str, tuple[int, ...]] = {}
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        knowledge = sample_knowledge(primitive_set)
-        for tree in trees:
-            try:
-                for step in computed_steps(tree, primitive_set, knowledge):
-                    found[step.text] = step.shape
-            except (RuntimeError, ValueError, TypeError):
-                continue
+    found: dict[str, Shape] = {}
+
+    def visit(node: Node, below: list[tuple[str, Shape | None]]) -> tuple[str, Shape | None]:
+        text = call_text(node, [argument for argument, _ in below])
+        shape = None if is_constant(node) else _shape(node, [shape for _, shape in below], primitive_set)
+        if shape is not None:
+            found[text] = shape
+        return text, shape
+
+    for tree in trees:
+        fold(tree, visit)
     return found
+
+
+def _shape(node: Node, below: Sequence[Shape | None], primitive_set: PrimitiveSet) -> Shape | None:
+    declaration = primitive_set.declarations[node.name]
+    if declaration.role == "input":
+        return sample_size(declaration, primitive_set)
+    if not declaration.shape:
+        return ()
+    try:
+        return result_shape(declaration.shape, below[0]) if below[0] is not None else None
+    except DeclarationError:
+        return None
 
 
 def shape_text(shape: Sequence[int] | None) -> str:

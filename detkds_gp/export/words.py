@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from detkds_gp.export.graph import arguments_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def in_words(graph: nx.DiGraph) -> str:

@@ -1,24 +1,29 @@
 """Proxy training: from a distiller to the AP of a shortly trained student."""
 
-from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
-from detkds_gp.fitness.evaluation import Evaluation
-from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.kept_teacher import kept_bytes
-from detkds_gp.fitness.probing import probes_of
-from detkds_gp.fitness.proxy import ProxyTraining
-from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings
-from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
-from detkds_gp.fitness.worker import (
-    PackRequest,
-    ProbeRequest,
-    ProxyWorker,
-    Request,
-    ScaleRequest,
-    ScreenRequest,
-    StartRequest,
-    TeacherRequest,
-)
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
+    from detkds_gp.fitness.evaluation import Evaluation
+    from detkds_gp.fitness.images import SplitImages
+    from detkds_gp.fitness.kept_teacher import kept_bytes
+    from detkds_gp.fitness.probing import probes_of
+    from detkds_gp.fitness.proxy import ProxyTraining
+    from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings, TeacherTraining
+    from detkds_gp.fitness.task import ProxyTask
+    from detkds_gp.fitness.teacher import with_checkpoint
+    from detkds_gp.fitness.worker import (
+        PackRequest,
+        ProbeRequest,
+        ProxyWorker,
+        Request,
+        ScaleRequest,
+        ScreenRequest,
+        StartRequest,
+        TeacherRequest,
+    )
 
 __all__ = [
     "Evaluation",
@@ -43,3 +48,5 @@ __all__ = [
     "squared_gradient",
     "with_checkpoint",
 ]
+
+import_lazily(__name__)

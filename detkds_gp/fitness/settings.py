@@ -1,4 +1,4 @@
-"""What a user may set of the proxy training."""
+"""What a user may set of the proxy training, of screening and of the teacher's training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from detkds_gp.errors import nearest
-from detkds_gp.losses.screening import CHECK_NAMES
 from detkds_gp.settings import Pixels, Settings
 from detkds_gp.training import OptimizerSettings
 
@@ -65,6 +64,21 @@ class ProxySettings(OptimizerSettings):
         return self
 
 
+class TeacherTraining(OptimizerSettings):
+    """How a teacher without a checkpoint is trained.
+
+    Attributes:
+        iterations: training steps.
+        batch_size: images a step.
+        seed: fixes its initial weights and batches.
+    """
+
+    iterations: int = Field(600, ge=1)
+    batch_size: int = Field(8, ge=1)
+    seed: int = 0
+    decay: float = Field(0.4, ge=0, le=1)
+
+
 class ScreeningSettings(Settings):
     """What is asked of a formula before it is trained.
 
@@ -80,6 +94,8 @@ class ScreeningSettings(Settings):
     @field_validator("off")
     @classmethod
     def _known(cls, off: tuple[str, ...]) -> tuple[str, ...]:
+        from detkds_gp.losses.screening import CHECK_NAMES
+
         for name in off:
             if name not in CHECK_NAMES:
                 raise ValueError(f"screening.off names {name!r}, no check{nearest(name, CHECK_NAMES)}")
@@ -88,4 +104,6 @@ class ScreeningSettings(Settings):
     @property
     def active(self) -> bool:
         """Whether anything is asked at all."""
+        from detkds_gp.losses.screening import CHECK_NAMES
+
         return self.identity or not set(CHECK_NAMES) <= set(self.off)

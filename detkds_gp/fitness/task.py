@@ -7,8 +7,7 @@ from pathlib import Path
 
 from detkds_gp.data.coco import CocoSplit
 from detkds_gp.detectors import DetectorSpec, Pair
-from detkds_gp.fitness.settings import ProxySettings
-from detkds_gp.fitness.teacher import TeacherTraining
+from detkds_gp.fitness.settings import ProxySettings, TeacherTraining
 from detkds_gp.language import PrimitiveSet
 
 

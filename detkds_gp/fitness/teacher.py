@@ -8,29 +8,13 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import Field
-
 from detkds_gp.data.coco import CocoSplit, data_hash
 from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_student
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.settings import TeacherTraining
 from detkds_gp.operators import active_operators
-from detkds_gp.training import DistilledDetector, OptimizerSettings, seed_all, train
-
-
-class TeacherTraining(OptimizerSettings):
-    """How a teacher without a checkpoint is trained.
-
-    Attributes:
-        iterations: training steps.
-        batch_size: images a step.
-        seed: fixes its initial weights and batches.
-    """
-
-    iterations: int = Field(600, ge=1)
-    batch_size: int = Field(8, ge=1)
-    seed: int = 0
-    decay: float = Field(0.4, ge=0, le=1)
+from detkds_gp.training import DistilledDetector, seed_all, train
 
 
 def with_checkpoint(

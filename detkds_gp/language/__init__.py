@@ -1,40 +1,43 @@
 """The formula language: kinds, primitive declarations, sets, trees, text, canonical form."""
 
-from detkds_gp.language.canonical import canonical
-from detkds_gp.language.declarations import Algebra, Declaration, describe
-from detkds_gp.language.decorators import combiner, constant, distance, input, pair_transform, transform
-from detkds_gp.language.distiller import (
-    CALIBRATED,
-    NONE,
-    Distiller,
-    Term,
-    distiller_from_json,
-    make_distiller,
-    make_term,
-    parse_distiller,
-)
-from detkds_gp.language.growth import grow, ramped_half_and_half
-from detkds_gp.language.kinds import (
-    Boxes,
-    Factor,
-    Features,
-    Field,
-    Kind,
-    Loss,
-    Map,
-    Number,
-    Probs,
-    Ratio,
-    RowField,
-    Rows,
-    Temperature,
-    Units,
-)
-from detkds_gp.language.learned import build_part, learned
-from detkds_gp.language.parser import parse_tree
-from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
-from detkds_gp.language.tree import cost, depth, fold, to_text
-from detkds_gp.language.zoo import WHOLE, Published, Zoo, load_zoo
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.language.canonical import canonical
+    from detkds_gp.language.declarations import CALIBRATED, NONE, Algebra, Declaration, describe
+    from detkds_gp.language.decorators import combiner, constant, distance, input, pair_transform, transform
+    from detkds_gp.language.distiller import (
+        Distiller,
+        Term,
+        distiller_from_json,
+        make_distiller,
+        make_term,
+        parse_distiller,
+    )
+    from detkds_gp.language.growth import grow, ramped_half_and_half
+    from detkds_gp.language.kinds import (
+        Boxes,
+        Factor,
+        Features,
+        Field,
+        Kind,
+        Loss,
+        Map,
+        Number,
+        Probs,
+        Ratio,
+        RowField,
+        Rows,
+        Temperature,
+        Units,
+    )
+    from detkds_gp.language.learned import build_part, learned
+    from detkds_gp.language.parser import parse_tree
+    from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
+    from detkds_gp.language.tree import cost, depth, fold, to_text
+    from detkds_gp.language.zoo import WHOLE, Published, Zoo, load_zoo
 
 __all__ = [
     "CALIBRATED",
@@ -85,3 +88,5 @@ __all__ = [
     "to_text",
     "transform",
 ]
+
+import_lazily(__name__)

@@ -13,7 +13,13 @@ from detkds_gp.language.kinds import Kind, Number
 
 KindType = type[Kind]
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-RESERVED = ("none", "calibrated")
+NONE = "none"
+"""The text of the distiller without terms: the student alone."""
+
+CALIBRATED = "calibrated"
+"""What stands in a text for a scale that is to be measured."""
+
+RESERVED = (NONE, CALIBRATED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,30 @@ class Algebra:
     commutative: bool = False
     idempotent: bool = False
     multiplies: bool = False
+
+
+class Absent:
+    """The function of a primitive that is not imported: a name and an effect, enough to read and draw formulas.
+
+    Called, or asked for its source, it imports the function.
+
+    Args:
+        module: where the primitive is declared.
+        qualname: what it is called there.
+        doc: its docstring.
+    """
+
+    def __init__(self, module: str, qualname: str, doc: str) -> None:
+        self.__module__, self.__qualname__, self.__doc__ = module, qualname, doc
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        """The function itself, as `inspect` asks for it."""
+        return _declared(self.__module__, self.__qualname__).function
+
+    def __call__(self, *args: Any) -> Any:
+        """Import the function and call it."""
+        return self.__wrapped__(*args)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +113,11 @@ class Declaration:
         return _restore, (*where, self.arguments, self.result, self.values)
 
     @property
+    def computes(self) -> bool:
+        """Whether it has a contract that can be tried: its function takes tensors."""
+        return self.role in ("transform", "pair_transform", "learned", "distance")
+
+    @property
     def learned(self) -> bool:
         """Whether it has weights that are trained with the student."""
         return self.role == "learned"
@@ -130,11 +165,15 @@ class Declaration:
 
 
 def _restore(module: str, qualname: str, arguments: tuple, result: KindType, values: tuple) -> Declaration:
+    return replace(_declared(module, qualname), arguments=arguments, result=result, values=values)
+
+
+def _declared(module: str, qualname: str) -> Declaration:
     declared = getattr(import_module(module), qualname, None)
     if not isinstance(declared, Declaration):
         got = f"primitive {qualname!r} is not at the top of module {module!r}"
         raise DeclarationError(f"{got}; move it to an importable file")
-    return replace(declared, arguments=arguments, result=result, values=values)
+    return declared
 
 
 def checked_values(name: str, kind: type[Any], values: Sequence[float]) -> tuple[float, ...]:

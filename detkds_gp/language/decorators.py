@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language.contract import check_contract
 from detkds_gp.language.declarations import NAME, RESERVED, Algebra, Declaration, KindType, checked_values
 from detkds_gp.language.kinds import Loss, Number
 
@@ -25,7 +24,7 @@ NO_ALGEBRA = Algebra()
 
 
 def declare(function: Callable[..., Any], **fields: Any) -> Declaration:
-    """Check what can be checked without running the function, then run the contract."""
+    """Check what can be checked without running the function; see `verdicts` for its contract."""
     name = function.__name__.rstrip("_")
     if not NAME.fullmatch(name) or name in RESERVED:
         wanted = f"wanted letters, digits and _, and none of {', '.join(RESERVED)}"
@@ -38,9 +37,16 @@ def declare(function: Callable[..., Any], **fields: Any) -> Declaration:
     if slots != set(range(1, arity + 1)):
         got = f"LaTeX of {name!r} is {declaration.latex!r}"
         raise DeclarationError(f"{got}, wanted #1 to #{arity} in it, its {arity} argument(s)")
+    _check_sides(declaration)
     _check_algebra(declaration)
-    check_contract(declaration)
     return declaration
+
+
+def _check_sides(declaration: Declaration) -> None:
+    first = declaration.arguments[0] if declaration.arguments else None
+    if declaration.computes and (first is None or (not first.sided and declaration.role != "transform")):
+        wanted = f"the first argument of a {declaration.role} has two sides"
+        raise DeclarationError(f"{declaration!r}: {wanted}")
 
 
 def _check_algebra(declaration: Declaration) -> None:

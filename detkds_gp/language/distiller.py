@@ -20,14 +20,11 @@ from deap import gp
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.language.canonical import canonical
-from detkds_gp.language.declarations import Declaration
+from detkds_gp.language.declarations import CALIBRATED, NONE, Declaration
 from detkds_gp.language.kinds import Loss
 from detkds_gp.language.parser import Tokens, TreeParser
 from detkds_gp.language.primitive_set import PrimitiveSet
 from detkds_gp.language.tree import cost, is_constant, number_text, to_text
-
-NONE = "none"
-CALIBRATED = "calibrated"
 
 
 @dataclass(frozen=True)

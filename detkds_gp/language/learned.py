@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, Literal
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.decorators import Kinds, declares
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Sides = Literal["student", "each"]
 
@@ -42,6 +42,8 @@ def learned(
         random: whether it draws random numbers.
     """
     declaring = declares("learned", arguments, result, shape=shape, latex=latex, sides=sides, random=random)
+
+    from torch import nn
 
     def decorate(module: type[nn.Module]) -> Declaration:
         if not (isinstance(module, type) and issubclass(module, nn.Module)):
@@ -65,6 +67,8 @@ def build_part(declaration: Declaration, channels: int, seed: int, name: str) ->
         seed: of the training.
         name: tells it from the others of the same training.
     """
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(random.Random(f"{seed}/{name}").getrandbits(63))
         part: nn.Module = declaration.function(channels)

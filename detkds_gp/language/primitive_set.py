@@ -14,12 +14,15 @@ from detkds_gp.errors import DeclarationError, nearest
 from detkds_gp.language.declarations import Declaration, KindType, describe
 from detkds_gp.language.kinds import Loss
 from detkds_gp.language.loading import load_named
+from detkds_gp.language.verdicts import ensure_contract
 
 NEVER = 10**9
 
 
 class PrimitiveSet(gp.PrimitiveSetTyped):
     """The primitives a search may use, built on `deap.gp.PrimitiveSetTyped`.
+
+    Primitives that do not come with detkds_gp are tried when they are first put into a set, see `verdicts`.
 
     Args:
         name: how people call the set.
@@ -33,8 +36,8 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         niches: the knowledge the inputs belong to, in the order listed.
 
     Raises:
-        DeclarationError: for duplicate names, entries that are no declarations, or a niche from
-            which no loss can be built.
+        DeclarationError: for duplicate names, entries that are no declarations, one that breaks its contract, or a
+            niche from which no loss can be built.
     """
 
     def __init__(self, name: str, declarations: Sequence[Declaration], known: Sequence[Declaration] = ()) -> None:
@@ -58,6 +61,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
             raise DeclarationError(f"set {self.name!r}: {declaration!r} is not declared; decorate it")
         if declaration.name in self.declarations:
             raise DeclarationError(f"set {self.name!r}: two primitives are called {declaration.name!r}; rename one")
+        ensure_contract(declaration)
         self.declarations[declaration.name] = declaration
 
     def _introduce(self, declaration: Declaration) -> str:

@@ -1,9 +1,7 @@
-"""Sample values of every kind, on small odd sizes, and the shapes that a contract promises."""
+"""Sample values of every kind, on small odd sizes."""
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Any
 
 import torch
@@ -15,31 +13,6 @@ MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (0, 4, 7, 7))
 ROW_SIZES = ((5, 3), (1, 1), (0, 4))
 BOX_SIZES = ((5, 4), (1, 4), (0, 4))
 ROW_FIELD_SIZES = ((5, 1), (1, 1), (0, 1))
-
-
-def result_shape(pattern: str, size: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the result's shape for a first argument of shape ``size``.
-
-    >>> result_shape("n c h w -> (n c) h/2", (2, 3, 5, 7))
-    (6, 3)
-    """
-    left, arrow, right = pattern.partition("->")
-    names = left.split()
-    if not arrow or len(names) != len(size):
-        got = f"a first argument of shape {size}"
-        raise DeclarationError(f"shape {pattern!r} does not describe {got}")
-    axes = dict(zip(names, size, strict=True))
-    return tuple(_extent(token, axes) for token in re.findall(r"\([^)]*\)|\S+", right))
-
-
-def _extent(token: str, axes: dict[str, int]) -> int:
-    if token.startswith("("):
-        return math.prod(_extent(part, axes) for part in token[1:-1].split())
-    name, _, divisor = token.partition("/")
-    value = int(name) if name.isdigit() else axes.get(name)
-    if value is None:
-        raise DeclarationError(f"unknown axis {name!r} in a shape; known: {', '.join(axes)}")
-    return math.ceil(value / int(divisor or 1))
 
 
 def sample(kind: type[Kind], size: tuple[int, ...]) -> Any:

@@ -8,27 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from detkds_gp.language import (
-    Boxes,
-    Declaration,
-    Distiller,
-    Field,
-    Map,
-    PrimitiveSet,
-    RowField,
-    Rows,
-    parse_distiller,
-)
-from detkds_gp.language.contract import sample
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.language.contract import check_contract, one_thread
+from detkds_gp.language.samples import sample
+from detkds_gp.language.shapes import IMAGES, sample_size
 from detkds_gp.language.tree import Node
 from detkds_gp.losses.parts import build_parts, shapes_of
 from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
 from detkds_gp.losses.screening import POOL, Probe, Probes, Screen
-
-IMAGES = 2
-MAP_SIZE = (8, 9, 11)
-ROWS, WIDTH = 99, 8
-ROWS_A_BOX = 4  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -77,7 +65,7 @@ class LintReport:
 
 
 def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, off: Sequence[str] = ()) -> LintReport:
-    """Parse a distiller, compute every step, and run all checks on each of its trees.
+    """Parse a distiller, try its primitives, compute every step, and run all checks on each of its trees.
 
     Args:
         text: the distiller.
@@ -91,8 +79,8 @@ def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, o
     distiller = parse_distiller(text, primitive_set)
     steps: list[Step] = []
     findings: list[Finding] = []
-    problems: list[str] = []
-    with torch.random.fork_rng(devices=[]):
+    problems = broken_contracts(distiller, primitive_set)
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         screen = Screen(probes or sampled_probes(primitive_set), primitive_set, off)
         for term in distiller.terms:
@@ -104,6 +92,18 @@ def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, o
                 problems.append(f"shape: {error}".splitlines()[0])
     problems += [f"{f.check}: {f.reason} ({f.numbers})" for f in findings if not f.passed]
     return LintReport(distiller, tuple(steps), tuple(findings), tuple(problems))
+
+
+def broken_contracts(distiller: Distiller, primitive_set: PrimitiveSet) -> list[str]:
+    """Try every primitive that a distiller uses, and return what breaks its contract, as problems."""
+    used = {node.name for term in distiller.terms for node in term.tree}
+    problems = []
+    for declaration in (d for name, d in primitive_set.declarations.items() if name in used):
+        try:
+            check_contract(declaration)
+        except DeclarationError as error:
+            problems.append(f"contract: {error}")
+    return problems
 
 
 def sampled_probes(primitive_set: PrimitiveSet) -> Probes:
@@ -130,22 +130,10 @@ def sample_knowledge(primitive_set: PrimitiveSet, images: int = IMAGES) -> dict[
     knowledge: dict[str, list[Pair]] = {}
     for name, declaration in primitive_set.declarations.items():
         if declaration.role == "input":
-            size = _sample_size(declaration, primitive_set, images)
+            size = sample_size(declaration, primitive_set, images)
             student, teacher = sample(declaration.result, size), sample(declaration.result, size)
             knowledge[name] = [(student.requires_grad_(), teacher)]
     return knowledge
-
-
-def _sample_size(declaration: Declaration, primitive_set: PrimitiveSet, images: int) -> tuple[int, ...]:
-    """Return a size that fits the others of its knowledge; rows beside fields of rows come four to a number."""
-    kind = declaration.result
-    if issubclass(kind, (Map, Field)):
-        return images, *MAP_SIZE
-    if issubclass(kind, Boxes):
-        return images * ROWS, 4
-    inputs = [d for d in primitive_set.declarations.values() if issubclass(d.result, RowField)]
-    shared = issubclass(kind, Rows) and any(field.belongs_to(declaration.niche) for field in inputs)
-    return images * (ROWS * ROWS_A_BOX if shared else ROWS), WIDTH
 
 
 def computed_steps(

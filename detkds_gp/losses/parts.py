@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import nn
 
 from detkds_gp.language import build_part
-from detkds_gp.language.samples import result_shape
+from detkds_gp.language.shapes import result_shape
 from detkds_gp.losses.program import Instruction, Pair, Part
 
 Shapes = Mapping[str, Sequence[tuple[int, ...]]]

@@ -1,22 +1,27 @@
 """Student, teacher and distillation loss in training."""
 
-from detkds_gp.training.checkpoints import STUDENT_FILE, AverageLosses, ReadStudent, WriteStudent
-from detkds_gp.training.distilled_detector import DistilledDetector
-from detkds_gp.training.full import (
-    first_does,
-    process_count,
-    processes,
-    score_student,
-    score_teacher,
-    spent_seconds,
-    trained,
-    wait_for_all,
-)
-from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
-from detkds_gp.training.nonfinite import StopNonfinite
-from detkds_gp.training.recipe import FullTrainingSettings, Recipe, SplitFiles, average_hook, training_config
-from detkds_gp.training.registered import distilled_detector
-from detkds_gp.training.settings import OptimizerSettings
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.training.checkpoints import STUDENT_FILE, AverageLosses, ReadStudent, WriteStudent
+    from detkds_gp.training.distilled_detector import DistilledDetector
+    from detkds_gp.training.full import (
+        first_does,
+        process_count,
+        processes,
+        score_student,
+        score_teacher,
+        spent_seconds,
+        trained,
+        wait_for_all,
+    )
+    from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
+    from detkds_gp.training.nonfinite import StopNonfinite
+    from detkds_gp.training.recipe import Recipe, SplitFiles, average_hook, training_config
+    from detkds_gp.training.registered import distilled_detector
+    from detkds_gp.training.settings import FullTrainingSettings, OptimizerSettings
 
 __all__ = [
     "STUDENT_FILE",
@@ -45,3 +50,5 @@ __all__ = [
     "training_config",
     "wait_for_all",
 ]
+
+import_lazily(__name__)

@@ -10,41 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from pydantic import Field
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.settings import Pixels, Settings
 from detkds_gp.training.averaging import WARMUP
+from detkds_gp.training.settings import FullTrainingSettings
 
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
 RATE = ["optim_wrapper", "optimizer", "lr"]
-IMPORTS = "detkds_gp.training"
+IMPORTS = "detkds_gp.training.registered"
 CHECKPOINTS = 4
 """How many checkpoints a training of a given number of iterations writes; the last two are kept."""
-
-
-class FullTrainingSettings(Settings):
-    """What the full training changes of the student's own mmdet config; nothing, by default.
-
-    Attributes:
-        iterations: training steps, with a warm-up and a learning rate that falls along a cosine; None: the student's
-            own schedule.
-        batch_size: images a step and process; None: the student's own.
-        image_size: (height, width) that images are resized to, keeping their ratio; None: the student's own
-            pipeline, or ``proxy.image_size`` where the tool trained the teacher on such images.
-        workers: processes that load images; None: the student's own.
-        average: decay of the moving average of all weights and buffers, which is what is scored and written; warmed up
-            as in `AveragedStudent`. It comes on top of the student's config, unless that has an ``EMAHook`` of its
-            own. 0 adds none.
-        options: dotted keys of the mmdet config and their values, merged last.
-    """
-
-    iterations: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1)
-    image_size: tuple[Pixels, Pixels] | None = None
-    workers: int | None = Field(None, ge=0)
-    average: float = Field(0.999, ge=0, lt=1)
-    options: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

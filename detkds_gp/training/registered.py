@@ -1,4 +1,4 @@
-"""The model that mmdet's own tools train, after ``custom_imports = dict(imports=["detkds_gp.training"])``.
+"""The model and the hooks that mmdet's own tools train with, by ``custom_imports=dict(imports=[<this module>])``.
 
 model = dict(
     type="DistilledDetector",
@@ -24,6 +24,8 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.language import load_primitive_set, parse_distiller
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.settings import Pixels, Settings
+from detkds_gp.training import checkpoints as checkpoints
+from detkds_gp.training import nonfinite as nonfinite
 from detkds_gp.training.distilled_detector import DistilledDetector
 
 Model = dict[str, Any]

@@ -1,16 +1,13 @@
-"""How the weights of a short training move."""
+"""Settings of trainings: how weights move, and what a full training changes of the student's own config."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, Literal
 
-import torch
-from mmengine.registry import OPTIMIZERS
 from pydantic import Field, field_validator
-from torch import nn
 
-from detkds_gp.settings import Settings
+from detkds_gp.settings import Pixels, Settings
 
 
 class OptimizerSettings(Settings):
@@ -38,6 +35,10 @@ class OptimizerSettings(Settings):
     @field_validator("optimizer")
     @classmethod
     def _builds(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
+        import torch
+        from mmengine.registry import OPTIMIZERS
+        from torch import nn
+
         try:
             OPTIMIZERS.build({**optimizer, "params": [nn.Parameter(torch.zeros(1))]})
         except Exception as error:
@@ -53,3 +54,27 @@ class OptimizerSettings(Settings):
         if self.decay and iteration >= start:
             factor *= 0.5 * (1 + math.cos(math.pi * (iteration - start) / (iterations - start)))
         return factor
+
+
+class FullTrainingSettings(Settings):
+    """What the full training changes of the student's own mmdet config; nothing, by default.
+
+    Attributes:
+        iterations: training steps, with a warm-up and a learning rate that falls along a cosine; None: the student's
+            own schedule.
+        batch_size: images a step and process; None: the student's own.
+        image_size: (height, width) that images are resized to, keeping their ratio; None: the student's own
+            pipeline, or ``proxy.image_size`` where the tool trained the teacher on such images.
+        workers: processes that load images; None: the student's own.
+        average: decay of the moving average of all weights and buffers, which is what is scored and written; warmed up
+            as in `AveragedStudent`. It comes on top of the student's config, unless that has an ``EMAHook`` of its
+            own. 0 adds none.
+        options: dotted keys of the mmdet config and their values, merged last.
+    """
+
+    iterations: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    image_size: tuple[Pixels, Pixels] | None = None
+    workers: int | None = Field(None, ge=0)
+    average: float = Field(0.999, ge=0, lt=1)
+    options: dict[str, Any] = Field(default_factory=dict)

@@ -17,28 +17,29 @@ from detkds_gp.language import (
     pair_transform,
     transform,
 )  # fmt: skip
-from detkds_gp.language.contract import result_shape
+from detkds_gp.language.contract import check_contract
+from detkds_gp.language.shapes import result_shape
 
 SAME = "n c h w -> n c h w"
 
 
+def tried(declaration):
+    check_contract(declaration)
+    return declaration
+
+
 def declare_map(function, **fields):
     function.__doc__ = "Change a map."
-    return transform(Map, Map, **{"shape": SAME, "latex": "#1", **fields})(function)
+    return tried(transform(Map, Map, **{"shape": SAME, "latex": "#1", **fields})(function))
 
 
 def declare_distance(function, kind=Features):
     function.__doc__ = "Compare."
-    return distance(kind, latex="#1")(function)
+    return tried(distance(kind, latex="#1")(function))
 
 
 def lambda_named(name, function):
     function.__name__ = name
-    return function
-
-
-def documented(function):
-    function.__doc__ = "Compare."
     return function
 
 
@@ -132,7 +133,7 @@ def test_a_distance_of_boxes_is_zero_also_where_they_have_no_area():
             return function(student, teacher).sum() / max(1, len(student))
 
         with pytest.raises(DeclarationError, match=r"is (1|nan) at zero of shape \(5, 4\), wanted"):
-            distance(Boxes, latex="#1")(boxes)
+            tried(distance(Boxes, latex="#1")(boxes))
 
 
 def test_probabilities_that_are_no_log_probabilities():
@@ -141,7 +142,7 @@ def test_probabilities_that_are_no_log_probabilities():
         return x.softmax(dim=1)
 
     with pytest.raises(DeclarationError, match="no log-probabilities"):
-        transform(Rows, Probs, shape="m d -> m d", latex="#1")(softmax)
+        tried(transform(Rows, Probs, shape="m d -> m d", latex="#1")(softmax))
 
 
 def test_a_field_that_is_negative():
@@ -150,7 +151,7 @@ def test_a_field_that_is_negative():
         return (student - teacher).mean(dim=1, keepdim=True)
 
     with pytest.raises(DeclarationError, match="is negative"):
-        pair_transform(Map, Field, shape="n c h w -> n 1 h w", latex="#1")(gap)
+        tried(pair_transform(Map, Field, shape="n c h w -> n 1 h w", latex="#1")(gap))
 
 
 def test_a_pair_transform_that_returns_one_side():
@@ -159,14 +160,15 @@ def test_a_pair_transform_that_returns_one_side():
         return student
 
     with pytest.raises(DeclarationError, match=r"returns a Tensor, wanted \(student, teacher\)"):
-        pair_transform(Map, Map, shape=SAME, latex="#1")(lonely)
+        tried(pair_transform(Map, Map, shape=SAME, latex="#1")(lonely))
 
 
-def test_declaring_leaves_torchs_generator_alone():
+def test_trying_leaves_torchs_generator_and_threads_alone():
     torch.manual_seed(9)
-    before = torch.random.get_rng_state()
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
     declare_map(lambda_named("fine", lambda x: x.tanh()))
     assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
 
 
 def test_a_batch_of_no_maps_is_part_of_the_contract():
@@ -174,16 +176,17 @@ def test_a_batch_of_no_maps_is_part_of_the_contract():
         DeclarationError,
         match=r"is nan on random values of shape \(0, 4, 7, 7\), wanted 0 where .* nothing is compared",
     ):
-        distance(Map, latex="#1")(lambda_named("summed", documented(lambda s, t: (s - t).square().sum() / len(s))))
+        declare_distance(lambda_named("summed", lambda s, t: (s - t).square().sum() / len(s)), Map)
 
 
 @pytest.mark.parametrize("kind", [Rows, Probs])
 def test_a_field_of_rows_is_repeated_for_rows_that_come_k_to_a_number(kind):
-    @distance((kind, RowField), latex="#1 #2")
     def repeats(student, teacher, field):
         """Weigh rows."""
         weights = field.repeat_interleave(len(student) // max(1, len(field)), 0)
         return ((student - teacher).square() * weights).sum() / max(1, student.numel())
+
+    tried(distance((kind, RowField), latex="#1 #2")(repeats))
 
     def tiles(student, teacher, field):
         """Weigh rows in another order."""
@@ -191,7 +194,7 @@ def test_a_field_of_rows_is_repeated_for_rows_that_come_k_to_a_number(kind):
         return ((student - teacher).square() * weights).sum() / max(1, student.numel())
 
     with pytest.raises(DeclarationError, match="does not repeat a field's number for rows that come 4 to each"):
-        distance((kind, RowField), latex="#1 #2")(tiles)
+        tried(distance((kind, RowField), latex="#1 #2")(tiles))
 
 
 def test_boxes_with_swapped_corners_are_part_of_the_contract():
@@ -202,7 +205,7 @@ def test_boxes_with_swapped_corners_are_part_of_the_contract():
         return spread.sum() / max(1, len(gap))
 
     with pytest.raises(DeclarationError, match="is nan with swapped corners"):
-        distance(Boxes, latex="#1")(areas)
+        tried(distance(Boxes, latex="#1")(areas))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Learned primitives: declared once, tried when declared, named in formulas and never drawn."""
+"""Learned primitives: declared once, tried like any other, named in formulas and never drawn."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from detkds_gp.language import (
     parse_tree,
     to_text,
 )
+from detkds_gp.language.contract import check_contract
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.distances import l2
 from detkds_gp.primitives.inputs import global_
@@ -45,7 +46,9 @@ class Linear(nn.Module):
 
 
 def declare(module, kinds=Map, result=Map, **fields):
-    return learned(kinds, result, **{"shape": SAME, "latex": "#1", "sides": "student", **fields})(module)
+    declaration = learned(kinds, result, **{"shape": SAME, "latex": "#1", "sides": "student", **fields})(module)
+    check_contract(declaration)
+    return declaration
 
 
 def changed(**members):
@@ -90,7 +93,7 @@ def batch_norm(self, x):
         (lambda x: x, {}, "no class derived from torch.nn.Module"),
     ],
 )  # fmt: skip
-def test_what_breaks_the_contract_is_told_at_once(module, fields, message):
+def test_what_breaks_the_contract_is_told(module, fields, message):
     with pytest.raises(DeclarationError, match=message):
         declare(module, **fields)
 

@@ -16,6 +16,7 @@ from scipy.stats import pearsonr
 
 from detkds_gp.errors import DeclarationError, FormulaError
 from detkds_gp.language import Field, Map, RowField, parse_tree, transform
+from detkds_gp.language.contract import check_contract
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.primitives import DETKDS, OMNI
 
@@ -205,10 +206,10 @@ def test_fault_an_image_does_not_see_the_others(declaration):
     assert torch.allclose(a[:first], b[:first], atol=1e-5) == (declaration.name != "standardize_channel")
 
 
-def test_fault_a_norm_over_the_batch_cannot_be_declared():
+def test_fault_a_norm_over_the_batch_breaks_the_contract():
     def unit_batch(x):
         """Scale every number by the batch."""
         return F.normalize(x, dim=0)
 
     with pytest.raises(DeclarationError, match="mixes images"):
-        transform(Map, Map, shape="n c h w -> n c h w", latex="#1")(unit_batch)
+        check_contract(transform(Map, Map, shape="n c h w -> n c h w", latex="#1")(unit_batch))

@@ -1,11 +1,17 @@
 """Answers to what a run asks: from the store where they are recorded, else from workers."""
 
-from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
-from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
-from detkds_gp.experiment.answers.packing import Packing, pack_size
-from detkds_gp.experiment.answers.screening import Screener, UnheardError, screening_counts, unheard
-from detkds_gp.experiment.answers.units import entering, in_units, weighed
-from detkds_gp.experiment.answers.workers import make_executor
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
+    from detkds_gp.experiment.answers.counts import screening_counts
+    from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
+    from detkds_gp.experiment.answers.packing import Packing, pack_size
+    from detkds_gp.experiment.answers.screening import Screener, UnheardError, unheard
+    from detkds_gp.experiment.answers.units import entering, in_units, weighed
+    from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
     "Answers",
@@ -24,3 +30,5 @@ __all__ = [
     "unheard",
     "weighed",
 ]
+
+import_lazily(__name__)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from detkds_gp.language import PrimitiveSet, parse_distiller
 from detkds_gp.losses.screening import Fingerprint
@@ -97,10 +96,3 @@ class Screener:
 
     def _knowledge(self, formula: str) -> str:
         return parse_distiller(formula, self._primitive_set).terms[0].knowledge
-
-
-def screening_counts(store: Store) -> dict[str, Any]:
-    """Return how many formulas were screened, were the same loss as another, and failed which check, as JSON."""
-    screenings = [record.screening for record in store.screenings()]
-    failures = Counter(s.failure.removeprefix("rejected:") for s in screenings if s.failure is not None)
-    return {"screened": len(screenings), "same": len(store.merges()), "rejected": dict(sorted(failures.items()))}

@@ -1,8 +1,14 @@
 """What is looked at before anything is trained: a pair, a step, a formula, the zoo."""
 
-from detkds_gp.experiment.checks.check import Offer, PairReport, check_experiment, knowledge_not_shared
-from detkds_gp.experiment.checks.lint import lint_experiment
-from detkds_gp.experiment.checks.zoo_check import Entry, check_zoo, list_zoo
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.checks.check import Offer, PairReport, check_experiment, knowledge_not_shared
+    from detkds_gp.experiment.checks.lint import lint_experiment
+    from detkds_gp.experiment.checks.zoo_check import check_zoo
+    from detkds_gp.experiment.checks.zoo_list import Entry, list_zoo
 
 __all__ = [
     "Entry",
@@ -14,3 +20,5 @@ __all__ = [
     "list_zoo",
     "knowledge_not_shared",
 ]
+
+import_lazily(__name__)

@@ -1,7 +1,14 @@
 """What an experiment depends on: the schema of its config, files of it, a first one for one's own data."""
 
-from detkds_gp.experiment.config.loading import load_config, parse_config
-from detkds_gp.experiment.config.schema import ExperimentConfig
-from detkds_gp.experiment.config.settings import DataSettings
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.config.loading import load_config, parse_config
+    from detkds_gp.experiment.config.schema import ExperimentConfig
+    from detkds_gp.experiment.config.settings import DataSettings
 
 __all__ = ["DataSettings", "ExperimentConfig", "load_config", "parse_config"]
+
+import_lazily(__name__)

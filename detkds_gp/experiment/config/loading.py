@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
 from pydantic import ValidationError
 
 from detkds_gp.errors import ConfigError, nearest
@@ -30,6 +29,8 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> E
         raise ConfigError(
             f"no config file {path}; give a path such as configs/quickstart.py (shipped ones are in {shipped})"
         )
+    from mmengine.config import Config
+
     try:
         config = Config.fromfile(path)
         config.merge_from_dict(dict(options or {}))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from detkds_gp.detectors import DetectorSpec
 from detkds_gp.fitness import TeacherTraining
 from detkds_gp.settings import Settings
+
+if TYPE_CHECKING:
+    from detkds_gp.detectors import DetectorSpec
 
 
 class DetectorSettings(Settings):
@@ -28,6 +30,8 @@ class DetectorSettings(Settings):
 
     def spec(self) -> DetectorSpec:
         """Return what builds the detector."""
+        from detkds_gp.detectors import DetectorSpec
+
         return DetectorSpec(self.config, self.overrides, self.checkpoint)
 
 

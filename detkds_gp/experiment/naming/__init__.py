@@ -1,10 +1,15 @@
 """What users write for a distiller, the formula that it stands for, and whether a pair can be trained with it."""
 
-from detkds_gp.experiment.naming.applies import check_applies, reason_against
-from detkds_gp.experiment.naming.binding import bind, in_formulas, names
-from detkds_gp.experiment.naming.distiller_source import Named, read_distiller
-from detkds_gp.experiment.naming.named import named_distiller, named_distillers, read_captions, sort_of
-from detkds_gp.experiment.naming.warm_start import with_warm_start
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.naming.applies import check_applies, reason_against
+    from detkds_gp.experiment.naming.binding import bind, in_formulas, names
+    from detkds_gp.experiment.naming.distiller_source import Named, read_distiller
+    from detkds_gp.experiment.naming.named import named_distiller, named_distillers, read_captions, sort_of
+    from detkds_gp.experiment.naming.warm_start import with_warm_start
 
 __all__ = [
     "Named",
@@ -20,3 +25,5 @@ __all__ = [
     "sort_of",
     "with_warm_start",
 ]
+
+import_lazily(__name__)

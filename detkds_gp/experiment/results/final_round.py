@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.rungs import planned_iterations
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.config import ExperimentConfig
 
 LEAST_SEEDS = 3
 LENGTHENED = 2

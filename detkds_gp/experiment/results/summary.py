@@ -13,6 +13,7 @@ from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.experiment.answers import screening_counts
+from detkds_gp.experiment.grammar import read_grammar
 from detkds_gp.experiment.results.final_round import Finalist
 from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
@@ -72,7 +73,7 @@ class Summary:
         self._store = store
         self.primitive_set = primitive_set
         self.config: Mapping[str, Any] = store.bound_to()["config"]
-        self.proxy = ProxySettings.model_validate(self.config["proxy"])
+        self.proxy = ProxySettings.recorded(self.config["proxy"])
         self.baseline_seeds: Sequence[int] = self.config["baseline_seeds"]
 
     @property
@@ -204,11 +205,12 @@ def opened(work_dir: Path, primitive_set: str | None = None) -> Iterator[Summary
     with Store.open(work_dir, readonly=True) as store:
         recorded = store.bound_to()
         reference = primitive_set or recorded["config"]["primitive_set"]
-        grammar = load_primitive_set(reference)
+        left = read_grammar(Path(work_dir)) if primitive_set is None else None
+        grammar = left or load_primitive_set(reference)
         try:
             yield Summary(store, grammar)
         except FormulaError as error:
-            if grammar.fingerprint() == recorded["primitive_set"]:
+            if left is not None or grammar.fingerprint() == recorded["primitive_set"]:
                 raise
             got = f"{store.path} was searched with another set than {reference} ({error})"
             raise StoreError(f"{got}; name it with --set module:NAME") from error

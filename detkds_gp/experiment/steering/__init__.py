@@ -1,8 +1,15 @@
 """What goes on between two generations: budgets, wishes of other processes, how a run stands."""
 
-from detkds_gp.experiment.steering.decisions import Decision, is_last, recorded_decision
-from detkds_gp.experiment.steering.inbox import Inbox
-from detkds_gp.experiment.steering.status import read_status
-from detkds_gp.experiment.steering.steered import Steered
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.steering.decisions import Decision, is_last, recorded_decision
+    from detkds_gp.experiment.steering.inbox import Inbox
+    from detkds_gp.experiment.steering.status import read_status
+    from detkds_gp.experiment.steering.steered import Steered
 
 __all__ = ["Decision", "Inbox", "Steered", "is_last", "read_status", "recorded_decision"]
+
+import_lazily(__name__)

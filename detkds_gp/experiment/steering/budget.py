@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.rungs import climbers
-from detkds_gp.experiment.steering.decisions import End
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Costs, Store, session_seconds
+
+if TYPE_CHECKING:
+    from detkds_gp.experiment.steering.decisions import End
 
 Kind = Literal["evaluations", "wall", "gpu"]
 

@@ -39,7 +39,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     trials = {b.text: Trial(b.text, config["proxy"]["iterations"], config["baseline_seeds"][0]) for b in births}
     last = (births[-1].stage, births[-1].generation) if births else None
     current = [b.text for b in births if (b.stage, b.generation) == last]
-    proxy, verdict = ProxySettings.model_validate(config["proxy"]), Verdict(store)
+    proxy, verdict = ProxySettings.recorded(config["proxy"]), Verdict(store)
     climbed = [Trial(t, n, config["baseline_seeds"][0]) for t in current for n in (*proxy.rungs, proxy.iterations)]
     done = sum(trial in scores for trial in climbed)
     judged = sum(trial in scores for finalist in verdict.finalists for trial in verdict.trials(finalist.text))
@@ -97,7 +97,7 @@ def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
     verdict = Verdict(store)
     outlook = Outlook(
         SearchSettings.model_validate(config["search"]),
-        ProxySettings.model_validate(config["proxy"]),
+        ProxySettings.recorded(config["proxy"]),
         niches,
         verdict.places * len(verdict.seeds),
         config["verdict"]["share"],
