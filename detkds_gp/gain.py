@@ -77,17 +77,3 @@ def complete_gain(treated: Sequence[float | None], baseline: Sequence[float | No
     if not 2 <= len(ours) == len(treated) == len(baseline) == len(theirs):
         return None
     return paired_gain(ours, theirs)
-
-
-def resolution(aps: Sequence[float]) -> float:
-    """Return the smallest difference of two APs, each of one training, that 95% of the noise stays below.
-
-    Args:
-        aps: of the same student trained alone with several seeds; what differs between them is noise.
-
-    Raises:
-        ValueError: if they are below 2.
-    """
-    if len(aps) < 2:
-        raise ValueError(f"got {len(aps)} APs, wanted 2 or more to see their noise")
-    return float(stdtrit(len(aps) - 1, 0.975)) * stdev(aps) * sqrt(2)

@@ -13,7 +13,7 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "losses", "ranking", "report", "score", "search", "settings", "store", "training",
+    "language", "losses", "noise", "ranking", "report", "score", "search", "settings", "store", "training",
     "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
@@ -32,9 +32,10 @@ ALLOWED: dict[str, set[str]] = {
     "gain": set(),
     "language": {"errors"},
     "losses": {"language", "score", "errors"},
+    "noise": {"score"},
     "primitives": {"language"},
     "ranking": {"errors"},
-    "report": {"store", "export", "language", "gain", "ranking", "score", "errors", "whole"},
+    "report": {"store", "export", "language", "gain", "noise", "ranking", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

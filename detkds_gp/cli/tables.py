@@ -32,6 +32,8 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
         if best["optimism"] is not None:
             said = f"its gain is {best['optimism']:+.3f} AP larger on selection, where it was chosen, than on test"
             console.print(said, highlight=False)
+    if summary["noise"] is not None:
+        console.print(f"scores of the search: {summary['noise']['words']}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -148,10 +148,13 @@ class _Run:
         final = self._planned(plan_final_round(self.config, len(grammar.niches)))
         steered = Steered(self.config, self.store, grammar, Inbox(self.work_dir), self.listener, final)
         self.workplace.lay_groundwork(self.store, self.answers, self.summary.verdict.trials(NONE))
+        self.workplace.train_anchors(self.answers)
+        self._say_noise()
         search = Search(grammar, self.config.search, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(self.answers, interrupt))
         decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
         run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
+        self._say_noise()
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
@@ -172,6 +175,10 @@ class _Run:
             return decide(stage, number, last)
 
         return decided
+
+    def _say_noise(self) -> None:
+        if self.summary.noise is not None:
+            self.listener.say(f"scores of {self.config.proxy.iterations} iterations: {self.summary.noise}")
 
     def _planned(self, final: FinalRound) -> FinalRound:
         """Record the plan of the final round, once."""

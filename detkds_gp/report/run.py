@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.gain import Interval
+from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
 
@@ -133,12 +134,14 @@ class References:
         teacher_selection: the teacher's AP on the selection split; None while it is not known.
         teacher_test: the same on the test split.
         alone_selection: APs of students alone, by seed, at the search's longest training.
+        noise: how much of such APs is luck; None before a formula is trained on two seeds.
         alone_test: APs of students alone on the verdict's seeds.
     """
 
     teacher_selection: float | None = None
     teacher_test: float | None = None
     alone_selection: tuple[float, ...] = ()
+    noise: Noise | None = None
     alone_test: tuple[float | None, ...] = ()
 
 

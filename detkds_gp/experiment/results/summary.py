@@ -16,8 +16,8 @@ from detkds_gp.experiment.answers import screening_counts
 from detkds_gp.experiment.results.final_round import Finalist
 from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
+from detkds_gp.noise import Noise, noise_of, scores_of
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, standing
 
@@ -80,6 +80,12 @@ class Summary:
         """What the final round says so far."""
         return Verdict(self._store)
 
+    @property
+    def noise(self) -> Noise | None:
+        """How much of the search's scores is luck, from all that is known by now; None before two seeds are."""
+        answers = ((record.trial, record.score) for record in self._store.scores())
+        return noise_of(scores_of(answers, self.proxy.iterations))
+
     def trial(self, text: str) -> Trial:
         """Return the search's question about a distiller."""
         return Trial(text, self.proxy.iterations, self.baseline_seeds[0])
@@ -136,8 +142,8 @@ class Summary:
             "baseline": {
                 "test_ap": verdict.alone.test_aps,
                 "selection_ap": alone,
-                "resolution": resolution(alone) if len(alone) > 1 else None,
             },
+            "noise": self.noise.to_json() if self.noise is not None else None,
             "best": {**winner.distiller.to_json(), **self._told(winner)} if winner else None,
             "niches": {
                 niche: {"formula": ranked.distiller.text, **self._told(ranked)}
