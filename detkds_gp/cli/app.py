@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import DEFAULT_SET, export
 from detkds_gp.cli.init import init
 from detkds_gp.cli.lint import lint
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options, spread_options
+from detkds_gp.cli.proxy import proxy
 from detkds_gp.cli.report import COMMANDS as REPORTS
 from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
@@ -128,7 +128,7 @@ def primitives(primitive_set: SetName = DEFAULT_SET, json: AsJson = False) -> No
 
 
 app.command()(lint)
-app.command()(calibrate)
+app.command()(proxy)
 
 
 @app.command()

@@ -30,6 +30,7 @@ from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, STOPPED
+from detkds_gp.store.standing import MIX
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ class _Run:
 
     def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
         """Hold the final round; who is judged is recorded once."""
-        rivals = self.config.verdict.rivals
+        mix = self.summary.mix(ranking)
+        rivals = {**self.config.verdict.rivals, **({MIX: mix.text} if mix is not None else {})}
         known = {text: parse_distiller(text, self.task.primitive_set) for text in rivals.values()}
         known |= {ranked.text: ranked.distiller for ranked in ranking}
         if not self.store.events(FINAL_HELD):

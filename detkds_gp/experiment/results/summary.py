@@ -16,7 +16,7 @@ from detkds_gp.experiment.answers import screening_counts
 from detkds_gp.experiment.results.final_round import Finalist
 from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
 from detkds_gp.noise import Noise, noise_of, scores_of
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, standing
@@ -109,6 +109,15 @@ class Summary:
         """Return the best formula of every knowledge, in the set's order."""
         best = standing.champions(ranking)
         return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
+
+    def mix(self, ranking: Sequence[Ranked]) -> Distiller | None:
+        """Return the best formula of every knowledge added up, each at the weight of the search; None of one alone.
+
+        Scales are left out, as in what the search asks.
+        """
+        texts = [ranked.text for ranked in self.champions(ranking).values()]
+        terms = [term for text in texts for term in parse_distiller(text, self.primitive_set).terms]
+        return make_distiller(terms, self.primitive_set) if len(terms) > 1 else None
 
     def winner(self, ranking: Sequence[Ranked]) -> Ranked | None:
         """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
