@@ -30,13 +30,14 @@ from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.proxy_study import Study, run_study
 from detkds_gp.experiment.rungs import survivors
 from detkds_gp.fitness import ProxyTraining
-from detkds_gp.ranking import Table
+from detkds_gp.ranking import Table, Way
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "budget_value.json"
 GENERATION, KEEP = 8, 0.5
+WAY, FOLDER = Way("config", 0.0, 0.97), "config-0-0.97"
 MEANS = ("nothing", "screening", "identity", "rungs")
 """Each with those before it."""
 
@@ -145,9 +146,9 @@ def main() -> None:
     config = load_config(arguments.config, {"proxy.decay": 0.0, "search.warm_start": (), "verdict.rivals": {}})
     whole = config.proxy.iterations
     rung = whole // 2
-    study = Study(formulas, rejected, iterations=(rung, whole), starts=("config",), repeats=0)
+    study = Study(formulas, rejected, iterations=(rung, whole), ways=(WAY,), repeats=0, mixed=0.0)
     table = run_study(config, study, arguments.work_dir, Listener())
-    stream = recorded(arguments.work_dir / "config", table, rung, whole)
+    stream = recorded(arguments.work_dir / FOLDER, table, rung, whole)
     budget = 0.25 * sum(drawn.low[1] + drawn.high[1] for drawn in stream)
     told = {
         "scores": len(table.rows),
@@ -160,7 +161,7 @@ def main() -> None:
         "iterations": [rung, whole],
         "orders": orders,
         "means": compare(stream, orders, budget),
-        "packing_seconds": packing(config, arguments.work_dir / "config", (1, 2, 4)),
+        "packing_seconds": packing(config, arguments.work_dir / FOLDER, (1, 2, 4)),
         "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
         "command": "python " + shlex.join(["benchmarks/budget_value.py", *sys.argv[1:]]),
     }

@@ -1,8 +1,9 @@
 """How much of a score is the formula and how much is luck: last weights beside averaged ones, of the same trainings.
 
 Every distiller of a sample (the student alone, published losses at several weights, single formulas, mixes) is trained
-at a constant rate on several seeds; on the way both its weights and their average are scored. A score is held against the truth: the test AP of averaged weights at the longest length, mean of the other seeds. With ``--end``
-the narrow pair of ``configs/bccd_narrow.py`` is trained until it gains no more, and that is the truth.
+at a constant rate on several seeds; on the way both its weights and their average are scored. A score is held against
+the truth: the test AP of averaged weights at the longest length, mean of the other seeds. With ``--end`` the narrow
+pair of ``configs/bccd_narrow.py`` is trained until it gains no more, and that is the truth.
 
     python benchmarks/reliability.py WORK_DIR --data shared/data/bccd --raccoon shared/data/raccoon [--end]
         [--cells bccd_retinanet,bccd_gfl,raccoon_retinanet] [--distillers N] [--seeds N] [--lengths 60,120,240] [--save]
@@ -28,7 +29,8 @@ from narrow_bccd import FAMILIES, narrow
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from detkds_gp.experiment import ExperimentConfig, Listener, load_config, parse_config
+from detkds_gp.experiment import ExperimentConfig, Listener, load_config
+from detkds_gp.experiment.config import parse_config
 from detkds_gp.experiment.config.starter import data_in
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest

@@ -39,9 +39,9 @@ from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
 from detkds_gp.fitness.calibration import measure_scale, write_probe
-from detkds_gp.gain import resolution
 from detkds_gp.language import NONE, PrimitiveSet, Term, make_distiller, make_term, ramped_half_and_half
 from detkds_gp.losses.screening import Fingerprint, Probe, Probes, Screen
+from detkds_gp.noise import SURE, noise_of
 from detkds_gp.score import Screening, Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.search.divide import MUTATIONS
@@ -233,7 +233,7 @@ def trained(count: int, options: dict[str, Any], folder: Path) -> dict[str, Any]
     apart = [abs(pair["ap"][0] - pair["ap"][1]) for pair in pairs]
     return {
         "alone": alone,
-        "resolution": resolution(alone),
+        "nineteen_to_one": noise.difference(SURE) if (noise := noise_of({NONE: dict(enumerate(alone))})) else None,
         "largest_difference": max(apart, default=0.0),
         "pairs": pairs,
     }

@@ -92,20 +92,6 @@ def verdict(gain: Interval | None) -> str:
     return "not distinguishable from the student alone: the interval of the gain holds 0"
 
 
-def resolution(aps: Sequence[float]) -> float:
-    """Return the smallest difference of two APs, each of one training, that 95% of the noise stays below.
-
-    Args:
-        aps: of the same student trained alone with several seeds; what differs between them is noise.
-
-    Raises:
-        ValueError: if they are below 2.
-    """
-    if len(aps) < 2:
-        raise ValueError(f"got {len(aps)} APs, wanted 2 or more to see their noise")
-    return _student(len(aps) - 1) * stdev(aps) * sqrt(2)
-
-
 def _student(freedom: int) -> float:
     """Return the 97.5% quantile of Student's t."""
     from scipy.special import stdtrit

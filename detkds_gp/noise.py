@@ -5,14 +5,14 @@ A score is ``formula + seed + luck``: the seed moves all formulas alike, so that
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import sqrt
+from statistics import fmean
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
 from detkds_gp.score import Score, Trial
@@ -21,6 +21,8 @@ SURE = 19.0
 """Odds at which two formulas count as told apart: 95 of 100."""
 LIKELY = 2.0
 """Odds at which a difference is worth a look."""
+LEAST = 3
+"""Formulas that are needed to see how they spread, and trainings to see how luck does."""
 
 Scores = Mapping[str, Mapping[int, float]]
 """AP by formula and seed; not every formula needs every seed."""
@@ -91,8 +93,9 @@ class Noise:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        derived = {"reliability": self.reliability, "separated": self.separated}
+        derived: dict[str, Any] = {"reliability": self.reliability, "separated": self.separated}
         odds = {"two_to_one": self.difference(LIKELY), "nineteen_to_one": self.difference(SURE)}
+        derived["words"] = str(self)
         return {**asdict(self), **derived, **{name: x if np.isfinite(x) else None for name, x in odds.items()}}
 
 
@@ -106,14 +109,13 @@ def noise_of(scores: Scores) -> Noise | None:
     repeated = {formula: aps for formula, aps in known.items() if len(aps) > 1}
     if not repeated:
         return None
-    variance, degrees = _luck(repeated)
-    worth = _worth(known)
-    count = len(worth)
+    variance, degrees, shifts = _luck(repeated)
+    worth = [fmean(ap - shifts.get(seed, 0.0) for seed, ap in aps.items()) for aps in known.values()]
     formulas = None
-    if count >= 3:
-        error = variance * float(np.mean([1 / len(aps) for aps in known.values()]))
+    if len(worth) >= LEAST:
+        error = variance * fmean(1 / len(aps) for aps in known.values())
         formulas = sqrt(max(0.0, float(np.var(worth, ddof=1)) - error))
-    return Noise(sqrt(variance), formulas, degrees, count)
+    return Noise(sqrt(variance), formulas, degrees, len(worth))
 
 
 def scores_of(answers: Iterable[tuple[Trial, Score]], iterations: int) -> Scores:
@@ -125,32 +127,20 @@ def scores_of(answers: Iterable[tuple[Trial, Score]], iterations: int) -> Scores
     return found
 
 
-def _luck(repeated: Scores) -> tuple[float, int]:
-    """Return the variance that is left within formulas, and its degrees of freedom."""
-    design, aps = _design(repeated)
-    rank = int(np.linalg.matrix_rank(design))
-    if len(aps) - rank < 2:  # one formula, or hardly a seed in common: seeds count as luck
-        design = design[:, : len(repeated)]
-        rank = len(repeated)
-    solution = np.linalg.lstsq(design, aps, rcond=None)[0]
-    degrees = len(aps) - rank
-    return float(((aps - design @ solution) ** 2).sum()) / degrees, degrees
-
-
-def _worth(known: Scores) -> NDArray[np.float64]:
-    """Return every formula's own effect, with what seeds do to all taken out as far as it is known."""
-    design, aps = _design(known)
-    return np.linalg.lstsq(design, aps, rcond=None)[0][: len(known)]
-
-
-def _design(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the columns of formulas, then of all seeds but the most frequent one, and the scores."""
-    cells = [(formula, seed, ap) for formula, aps in scores.items() for seed, ap in aps.items()]
-    seeds = [seed for _, seed, _ in cells]
-    common = max(dict.fromkeys(seeds), key=seeds.count)
-    columns = [*scores, *(seed for seed in dict.fromkeys(seeds) if seed != common)]
+def _luck(repeated: Scores) -> tuple[float, int, dict[int, float]]:
+    """Return the variance within formulas, its degrees of freedom, and what each seed does to all formulas."""
+    cells = [(formula, seed, ap) for formula, aps in repeated.items() for seed, ap in aps.items()]
+    counts = Counter(seed for _, seed, _ in cells)
+    others = [seed for seed, _ in counts.most_common()][1:]
+    columns = [*repeated, *others]
     design = np.array([[float(column in (formula, seed)) for column in columns] for formula, seed, _ in cells])
-    return design, np.array([ap for *_, ap in cells])
+    if len(cells) - int(np.linalg.matrix_rank(design)) < LEAST - 1:  # one formula, or hardly a seed in common
+        others, design = [], design[:, : len(repeated)]
+    aps = np.array([ap for *_, ap in cells])
+    effects = np.linalg.lstsq(design, aps, rcond=None)[0]
+    degrees = len(cells) - int(np.linalg.matrix_rank(design))
+    variance = float(((aps - design @ effects) ** 2).sum()) / degrees
+    return variance, degrees, dict(zip(others, effects[len(repeated) :].tolist(), strict=True))
 
 
 def _share(share: float) -> str:

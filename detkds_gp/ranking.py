@@ -17,18 +17,39 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
+class Way:
+    """How students are trained, whatever the length.
+
+    Attributes:
+        start: where the student starts.
+        decay: share of the training over which the learning rate falls.
+        average: decay of the moving average of the weights that are scored.
+    """
+
+    start: str
+    decay: float = 0.0
+    average: float = 0.0
+
+    def __str__(self) -> str:
+        falls = f", rate falls over {self.decay:.0%}" if self.decay else ""
+        return f"{self.start}{falls}, {f'averaged {self.average:g}' if self.average else 'last weights'}"
+
+
+@dataclass(frozen=True)
 class Row:
     """One training.
 
     Attributes:
         formula: the distiller, scales left out; ``none`` is the student alone.
-        niche: its knowledge.
+        niche: its knowledge; ``mix`` of several.
         start: where the student started.
         iterations: its budget.
         seed: of its plan and its initial weights.
         ap: on the selection split; None for a failure.
         failure: its name.
         wall_seconds: what it cost, from the budget before it on.
+        decay: of the schedule, see `Way`.
+        average: of the weights, see `Way`.
     """
 
     formula: str
@@ -39,28 +60,36 @@ class Row:
     ap: float | None
     failure: str | None
     wall_seconds: float
+    decay: float = 0.0
+    average: float = 0.0
+
+    @property
+    def way(self) -> Way:
+        """How it was trained."""
+        return Way(self.start, self.decay, self.average)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a budget ranks formulas against the truth: the longest budget of the first start, on other seeds.
+    """How a budget ranks formulas against the truth: the longest budget of the first way, on other seeds.
 
     What the longest budget itself reaches is bound by luck alone: a cheaper one that comes near it is as good.
 
     Attributes:
-        start: of the trainings.
+        way: how students were trained.
         iterations: the budget.
         tau: Kendall's tau-b, in [-1, 1].
         low: lower end of its 95% bootstrap interval.
         high: upper end.
-        own_tau: tau against the longest budget of the same start and seed, with which it shares its luck.
+        own_tau: tau against the longest budget of the same way and seed, with which it shares its luck.
         formulas: ranked on both; failures are left out.
         seconds: mean cost of a training, with the evaluations on the way.
         better: share of the formulas above the student alone.
         repeats: other seeds that the truth is the mean of; 0 if it is the longest training itself.
+        expected: the true AP to expect of the formula with the best score, of as many as the minutes allow.
     """
 
-    start: str
+    way: Way
     iterations: int
     tau: float
     low: float
@@ -70,6 +99,7 @@ class Agreement:
     seconds: float
     better: float
     repeats: int
+    expected: float
 
 
 @dataclass(frozen=True)
@@ -78,58 +108,59 @@ class Table:
 
     Attributes:
         metric: the AP that scores.
-        seed: of the trainings that rank; others are repeats of the longest of the first start.
-        rows: the trainings, starts in their order, budgets rising.
+        seed: of the trainings that rank; others are repeats of the longest of the first way.
+        rows: the trainings, ways in their order, budgets rising.
     """
 
     metric: str
     seed: int
     rows: tuple[Row, ...]
 
-    def aps(self, start: str, iterations: int) -> dict[str, float]:
+    def aps(self, way: Way, iterations: int) -> dict[str, float]:
         """Return the AP of every formula that was trained with success."""
-        return {r.formula: r.ap for r in self._ranking(start) if r.iterations == iterations and r.ap is not None}
+        return {r.formula: r.ap for r in self._ranking(way) if r.iterations == iterations and r.ap is not None}
 
-    def truth(self, start: str, iterations: int) -> tuple[dict[str, float], int]:
+    def truth(self, way: Way, iterations: int) -> tuple[dict[str, float], int]:
         """Return the mean AP of every formula over the other seeds, and their number; without any, the APs."""
         seeds = {row.seed for row in self.rows} - {self.seed}
         if not seeds:
-            return self.aps(start, iterations), 0
+            return self.aps(way, iterations), 0
         found: dict[str, list[float]] = {}
         for row in self.rows:
-            if (row.start, row.iterations) == (start, iterations) and row.seed != self.seed and row.ap is not None:
+            if (row.way, row.iterations) == (way, iterations) and row.seed != self.seed and row.ap is not None:
                 found.setdefault(row.formula, []).append(row.ap)
         return {formula: fmean(aps) for formula, aps in found.items() if len(aps) == len(seeds)}, len(seeds)
 
-    def _ranking(self, start: str) -> Iterator[Row]:
-        return (row for row in self.rows if row.start == start and row.seed == self.seed)
+    def _ranking(self, way: Way) -> Iterator[Row]:
+        return (row for row in self.rows if row.way == way and row.seed == self.seed)
 
-    def seconds(self, start: str, iterations: int, continued: bool) -> float:
-        """Return the mean cost of a budget; continued ones cost what all before them do."""
+    def seconds(self, way: Way, iterations: int) -> float:
+        """Return the mean cost of a budget; without decay it continues those before it and costs what they do, too."""
         sums: dict[str, float] = {}
-        for row in self._ranking(start):
-            if row.iterations == iterations or (continued and row.iterations < iterations):
+        for row in self._ranking(way):
+            if row.iterations == iterations or (not way.decay and row.iterations < iterations):
                 sums[row.formula] = sums.get(row.formula, 0.0) + row.wall_seconds
         return fmean(sums.values())
 
-    def agreements(self, continued: bool) -> list[Agreement]:
-        """Return how every budget of every start ranks, in the order of the rows.
+    def agreements(self, minutes: float) -> list[Agreement]:
+        """Return how every budget of every way ranks, in the order of the rows.
 
         Args:
-            continued: whether a budget goes on from the one before.
+            minutes: that a search has for trainings, one after the other.
         """
-        places = list(dict.fromkeys((row.start, row.iterations) for row in self.rows))
+        places = list(dict.fromkeys((row.way, row.iterations) for row in self.rows))
         longest = max(iterations for _, iterations in places)
         truth, repeats = self.truth(places[0][0], longest)
         found = []
-        for start, iterations in places:
-            aps = self.aps(start, iterations)
+        for way, iterations in places:
+            aps = self.aps(way, iterations)
             tau, low, high, count = bootstrapped_tau(aps, truth)
-            own = bootstrapped_tau(aps, self.aps(start, longest))[0]
+            own = bootstrapped_tau(aps, self.aps(way, longest))[0]
             alone = aps.get("none", 1.0)
             better = fmean([ap > alone for text, ap in aps.items() if text != "none"] or [False])
-            seconds = self.seconds(start, iterations, continued)
-            found.append(Agreement(start, iterations, tau, low, high, own, count, seconds, better, repeats))
+            seconds = self.seconds(way, iterations)
+            expected = expected_best(aps, truth, 60 * minutes / max(seconds, 1e-9))
+            found.append(Agreement(way, iterations, tau, low, high, own, count, seconds, better, repeats, expected))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -146,7 +177,7 @@ class Table:
         try:
             return cls(values["metric"], values["seed"], tuple(Row(**row) for row in values["rows"]))
         except (KeyError, TypeError) as error:
-            raise ConfigError(f"not a table of scores: {error!r}; wanted what gp_search calibrate writes") from None
+            raise ConfigError(f"not a table of scores: {error!r}; wanted what gp_search proxy writes") from None
 
     @classmethod
     def read(cls, path: Path) -> Table:
@@ -182,21 +213,32 @@ def bootstrapped_tau(found: Mapping[str, float], truth: Mapping[str, float]) -> 
     return float(kendalltau(a, b).statistic), float(low), float(high), len(shared)
 
 
-def ceiling(agreements: Sequence[Agreement]) -> Agreement:
-    """Return how the longest budget of the first start agrees with itself on other seeds."""
-    return max((a for a in agreements if a.start == agreements[0].start), key=lambda a: a.iterations)
-
-
-def recommended(agreements: Sequence[Agreement], threshold: float) -> Agreement | None:
-    """Return the cheapest budget whose tau comes near that of the longest training.
+def expected_best(found: Mapping[str, float], truth: Mapping[str, float], draws: float) -> float:
+    """Return the mean truth of the formula that scores best among some drawn from all, each as often as it comes.
 
     Args:
-        agreements: of a table.
-        threshold: the least share of the ceiling's tau, in [0, 1].
+        found: score by formula.
+        truth: true AP by formula; what only one side has is left out.
+        draws: how many formulas are drawn, 1 or more; not necessarily whole.
+    """
+    ranked = sorted((text for text in found if text in truth), key=lambda text: found[text])
+    if not ranked:
+        return float("nan")
+    below = np.arange(len(ranked) + 1) / len(ranked)
+    chances = np.diff(below ** max(1.0, draws))
+    return float(chances @ np.array([truth[text] for text in ranked]))
+
+
+def ceiling(agreements: Sequence[Agreement]) -> Agreement:
+    """Return how the longest budget of the first way agrees with itself on other seeds."""
+    return max((a for a in agreements if a.way == agreements[0].way), key=lambda a: a.iterations)
+
+
+def recommended(agreements: Sequence[Agreement]) -> Agreement | None:
+    """Return the budget whose best-scoring formula is expected to have the highest true AP; of equals the cheapest.
 
     Returns:
-        None if the longest training itself does not rank formulas alike on two seeds.
+        None if no budget ranks formulas better than luck does.
     """
-    most = ceiling(agreements)
-    good = [a for a in agreements if a.tau >= threshold * most.tau]
-    return min(good, key=lambda a: a.seconds, default=None) if most.low > 0 else None
+    told = [a for a in agreements if a.low > 0]
+    return max(told, key=lambda a: (round(a.expected, 4), -a.seconds), default=None)

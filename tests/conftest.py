@@ -71,6 +71,7 @@ search = dict(
 )
 verdict = dict(seeds=(11, 12), iterations=3, finalists=1, share=0.9)
 require_better_teacher = False
+anchors = 0
 cache_dir = "{folder}/cache"
 execution = dict(executor="serial", workers=1)
 del narrow, retinanet

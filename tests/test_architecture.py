@@ -13,8 +13,8 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "lazy", "losses", "operators", "ranking", "report", "score", "search", "settings", "store", "training",
-    "whole",
+    "language", "lazy", "losses", "noise", "operators", "ranking", "report", "score", "search", "settings", "store",
+    "training", "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
@@ -34,9 +34,10 @@ ALLOWED: dict[str, set[str]] = {
     "lazy": set(),
     "losses": {"language", "score", "errors"},
     "operators": {"errors"},
+    "noise": {"score"},
     "primitives": {"language"},
     "ranking": {"errors"},
-    "report": {"store", "export", "language", "gain", "ranking", "score", "errors", "whole"},
+    "report": {"store", "export", "language", "gain", "noise", "ranking", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

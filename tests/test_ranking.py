@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.ranking import Row, Table, bootstrapped_tau, ceiling, recommended
+from detkds_gp.ranking import Row, Table, Way, bootstrapped_tau, ceiling, expected_best, recommended
 
 FORMULAS = [f"f{n}" for n in range(20)]
 
@@ -65,7 +66,7 @@ def test_too_few_formulas_have_no_ranking() -> None:
 
 
 def test_budgets_are_held_against_the_longest_of_the_first_start() -> None:
-    found = {(a.start, a.iterations): a for a in table(NOISE).agreements(continued=True)}
+    found = {(a.way.start, a.iterations): a for a in table(NOISE).agreements(60)}
     assert list(found) == [(start, iterations) for start, iterations, seed in NOISE if seed == 0]
     assert found["config", 40].tau == 1.0
     assert found["config", 10].tau < found["config", 20].tau < 1
@@ -74,43 +75,57 @@ def test_budgets_are_held_against_the_longest_of_the_first_start() -> None:
     assert 0 < found["config", 40].better < 1
 
 
-def test_continued_budgets_cost_what_all_before_them_do() -> None:
-    continued = {(a.start, a.iterations): a.seconds for a in table(NOISE).agreements(continued=True)}
-    alone = {(a.start, a.iterations): a.seconds for a in table(NOISE).agreements(continued=False)}
+def test_budgets_that_are_continued_cost_what_all_before_them_do() -> None:
+    whole = table(NOISE)
+    falling = Table("bbox", 0, tuple(replace(row, decay=0.5) for row in whole.rows))
+    continued, alone = (
+        {(a.way.start, a.iterations): a.seconds for a in one.agreements(60)} for one in (whole, falling)
+    )
     assert continued["config", 40] == 70
     assert alone["config", 40] == 40
     assert continued["half_trained", 40] == 50
 
 
-def test_the_cheapest_good_budget_is_recommended() -> None:
-    agreements = table(NOISE).agreements(continued=True)
-    best = recommended(agreements, 0.7)
+@pytest.mark.parametrize("draws", [1, 3, 50])
+def test_what_to_expect_of_the_best_score_is_the_mean_over_all_draws(draws: int) -> None:
+    rng = np.random.default_rng(3)
+    found, truth = ({str(n): float(x) for n, x in enumerate(rng.uniform(size=6))} for _ in range(2))
+    names = list(found)
+    drawn = rng.integers(0, 6, (40_000, draws))
+    best = [truth[names[row[np.argmax([found[names[n]] for n in row])]]] for row in drawn]
+    assert expected_best(found, truth, draws) == pytest.approx(float(np.mean(best)), abs=0.01)
+
+
+def test_the_budget_with_the_highest_expected_best_is_recommended() -> None:
+    few, many = (table(NOISE).agreements(minutes) for minutes in (0.5, 1000))
+    best = recommended(few)
     assert best is not None
-    assert (best.start, best.iterations) == ("half_trained", 10)
-    assert recommended(agreements, 0.99) is not best
+    assert best.expected == max(a.expected for a in few if a.low > 0)
+    assert best.iterations < ceiling(few).iterations  # the longest training leaves time for one formula
+    assert recommended(many).expected == pytest.approx(max(table(NOISE).aps(Way("config"), 40).values()), abs=1e-4)
 
 
 def test_nothing_is_recommended_where_the_longest_training_ranks_by_luck() -> None:
     noisy = NOISE | {("config", 40, 1): 100.0}
-    agreements = table(noisy).agreements(continued=True)
+    agreements = table(noisy).agreements(60)
     assert ceiling(agreements).low < 0
-    assert recommended(agreements, 0.1) is None
+    assert recommended(agreements) is None
 
 
 def test_the_truth_is_the_mean_of_the_other_seeds() -> None:
     several = table({("config", 10, 0): 0.0, ("config", 40, 0): 0.1, ("config", 40, 1): 0.1, ("config", 40, 2): 0.1})
-    truth, repeats = several.truth("config", 40)
+    truth, repeats = several.truth(Way("config"), 40)
     rows = {(r.formula, r.seed): r.ap for r in several.rows if r.iterations == 40}
     assert repeats == 2
     assert truth["f3"] == pytest.approx((rows["f3", 1] + rows["f3", 2]) / 2)
-    assert several.agreements(continued=False)[0].tau > ceiling(several.agreements(continued=False)).tau
+    assert several.agreements(60)[0].tau > ceiling(several.agreements(60)).tau
 
 
 def test_failures_are_not_ranked() -> None:
     whole = table(NOISE)
     broken = Row("f0", "global", "config", 10, 0, None, "diverged", 1.0)
     rows = [broken if (r.formula, r.start, r.iterations) == ("f0", "config", 10) else r for r in whole.rows]
-    first = Table("bbox", 0, tuple(rows)).agreements(continued=True)[0]
+    first = Table("bbox", 0, tuple(rows)).agreements(60)[0]
     assert first.formulas == 20
 
 

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from detkds_gp.cli.calibrate import calibrate
 from detkds_gp.cli.data import data_app
 from detkds_gp.cli.export import export
 from detkds_gp.cli.init import init
 from detkds_gp.cli.lint import lint
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options, spread_options
 from detkds_gp.cli.primitives import primitives
+from detkds_gp.cli.proxy import proxy
 from detkds_gp.cli.report import COMMANDS as REPORTS
 from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
@@ -117,7 +117,7 @@ app.command()(zoo)
 
 app.command()(primitives)
 app.command()(lint)
-app.command()(calibrate)
+app.command()(proxy)
 
 
 @app.command()

@@ -53,6 +53,8 @@ def status_lines(told: Mapping[str, Any]) -> list[str]:
     lines += [f"best of {niche}: {ap:.3f} (selection)" for niche, ap in told["best"].items()]
     if told["idle_share"] is not None:
         lines.append(f"workers idle: {told['idle_share']:.1%}")
+    if told["noise"]:
+        lines.append(f"scores: {told['noise']}")
     if told["budget"]:
         lines.append(f"budget: {told['spent']} of {told['budget']}")
     return lines + [f"waits for the next generation: {formula}" for formula in told["waiting"]]

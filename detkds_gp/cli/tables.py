@@ -36,6 +36,8 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
             console.print(
                 f"its gain on selection, where it was chosen: {gains[0]}; on test: {gains[1]}", highlight=False
             )
+    if summary["noise"] is not None:
+        console.print(f"scores of the search: {summary['noise']['words']}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)

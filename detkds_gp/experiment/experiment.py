@@ -30,6 +30,7 @@ from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, STOPPED
+from detkds_gp.store.standing import MIX
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,14 @@ class _Run:
         final = self._planned(plan_final_round(self.config, len(grammar.niches)))
         steered = Steered(self.config, self.store, grammar, self.answers, self.listener, final)
         self.workplace.lay_groundwork(self.store, self.answers, self.summary.verdict.trials(NONE))
+        self.workplace.train_anchors(self.answers)
+        self._say_noise()
         settings = entering(self.config.search, grammar, self.answers.scales, self.listener.say)
         search = Search(grammar, settings, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watched(interrupt))
         decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
         run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
+        self._say_noise()
         ranking = self.summary.ranking()
         if not ranking:
             raise DetectorError(
@@ -174,6 +178,10 @@ class _Run:
 
         return decided
 
+    def _say_noise(self) -> None:
+        if self.summary.noise is not None:
+            self.listener.say(f"scores of {self.config.proxy.iterations} iterations: {self.summary.noise}")
+
     def _planned(self, final: FinalRound) -> FinalRound:
         """Record the plan of the final round, once."""
         if not self.store.events(FINAL_PLANNED):
@@ -189,7 +197,8 @@ class _Run:
 
     def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
         """Hold the final round; who is judged is recorded once."""
-        rivals = self.config.verdict.rivals
+        mix = self.summary.mix(ranking)
+        rivals = {**self.config.verdict.rivals, **({MIX: mix.text} if mix is not None else {})}
         known = {text: parse_distiller(text, self.task.primitive_set) for text in rivals.values()}
         known |= {ranked.text: ranked.distiller for ranked in ranking}
         if not self.store.events(FINAL_HELD):

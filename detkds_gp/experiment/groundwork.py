@@ -10,7 +10,6 @@ from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.results import TEACHER
 from detkds_gp.fitness import ProbeRequest, ProxyTask, Request, StartRequest, TeacherRequest
-from detkds_gp.gain import resolution
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
@@ -63,7 +62,7 @@ class Groundwork:
         self._listener.say(_where_kept(self._task))
 
     def check(self, alone: Sequence[Trial], require_better_teacher: bool) -> None:
-        """Say what teacher and students reach, and how much of it is noise.
+        """Say what teacher and students reach.
 
         Raises:
             DetectorError: if one of them has failed, or the teacher is not better and has to be.
@@ -76,7 +75,6 @@ class Groundwork:
         reached, ceiling = [score.ap or 0.0 for score in scores], self._known(TEACHER).ap or 0.0
         best = max(reached)
         self._listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
-        self._listener.say(f"two trainings whose APs differ by less than {resolution(reached):.3f} may differ by luck")
         if ceiling <= best and require_better_teacher:
             raise DetectorError(
                 f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "

@@ -1,11 +1,11 @@
-"""How well short trainings rank formulas: the same sample trained on several budgets, from several starts."""
+"""How well short trainings rank formulas: the same sample trained on several budgets, in several ways."""
 
 from __future__ import annotations
 
 import random
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.workplace import Workplace
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.ranking import Row, Table
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, Term, make_distiller, parse_distiller
+from detkds_gp.ranking import Row, Table, Way
 from detkds_gp.score import Trial
-from detkds_gp.search import random_formulas
+from detkds_gp.search import WeightRange, random_formulas
 from detkds_gp.search.screening import Screen
 
 ATTEMPTS = 100
+MIX = "mix"
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,20 @@ class Study:
 
     Attributes:
         formulas: how many that pass the screening; the student alone comes on top.
+        mixed: the share of them that are mixes of the others.
         rejected: how many beside them that do not pass it: they show what the screening is worth.
         iterations: the budgets, rising.
-        starts: values of ``proxy.start``.
-        repeats: other seeds on which the longest budget of the first start is trained: the truth that all are held
+        ways: how students are trained.
+        repeats: other seeds on which the longest budget of the first way is trained: the truth that all are held
             against, and what luck leaves of it.
     """
 
     formulas: int = 40
     rejected: int = 0
     iterations: tuple[int, ...] = (50, 100, 200, 400)
-    starts: tuple[str, ...] = ("config", "half_trained")
+    ways: tuple[Way, ...] = (Way("config", 0.0, 0.97), Way("config"), Way("half_trained", 0.0, 0.97))
     repeats: int = 1
+    mixed: float = 1 / 3
 
     def __post_init__(self) -> None:
         if list(self.iterations) != sorted(set(self.iterations)) or len(self.iterations) < 2:
@@ -52,15 +55,15 @@ class Study:
 
 
 def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: Listener) -> Table:
-    """Train the sample on every budget from every start; what was trained before is not trained again.
+    """Train the sample on every budget in every way; what was trained before is not trained again.
 
-    Without ``proxy.decay`` a budget is the beginning of the next one and trainings are continued; with it every
-    budget has its own schedule and its own trainings.
+    Without decay a budget is the beginning of the next one and trainings are continued; with it every budget has its
+    own schedule and its own trainings.
 
     Args:
-        config: of the pair; its ``proxy.start``, ``iterations`` and ``rungs`` are replaced.
+        config: of the pair; its ``proxy.start``, ``decay``, ``average``, ``iterations`` and ``rungs`` are replaced.
         study: what is compared.
-        work_dir: has a folder, with a store, for each start (and budget, with decay).
+        work_dir: has a folder, with a store, for each way (and budget, with decay).
         listener: hears of the trainings.
 
     Raises:
@@ -69,15 +72,19 @@ def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: 
     materials, rows, chosen = gather(config), list[Row](), list[tuple[str, Distiller]]()
     interrupt = Interrupt(config.execution.grace_seconds)
     with interrupt.handling_signals():
-        for start in study.starts:
-            for budgets in [study.iterations] if not config.proxy.decay else [(n,) for n in study.iterations]:
-                proxy = {"start": start, "iterations": budgets[-1], "rungs": budgets[:-1]}
+        for way in study.ways:
+            for budgets in [study.iterations] if not way.decay else [(n,) for n in study.iterations]:
+                proxy = {**asdict(way), "iterations": budgets[-1], "rungs": budgets[:-1]}
                 part = parse_config({**config.model_dump(), "proxy": {**config.proxy.model_dump(), **proxy}})
-                folder = work_dir / start / ("" if len(budgets) > 1 else str(budgets[0]))
-                listener.say(f"start {start}, {', '.join(map(str, budgets))} iterations, in {folder}")
+                folder = work_dir / _folder(way) / ("" if len(budgets) > 1 else str(budgets[0]))
+                listener.say(f"{way}: {', '.join(map(str, budgets))} iterations, in {folder}")
                 workplace = Workplace.prepared(part, materials, folder, listener)
                 rows += _rows(workplace, study, chosen, interrupt)
     return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows))
+
+
+def _folder(way: Way) -> str:
+    return f"{way.start}-{way.decay:g}-{way.average:g}"
 
 
 def _rows(
@@ -85,8 +92,9 @@ def _rows(
 ) -> Iterator[Row]:
     """Train the sample, which is drawn if it is empty, on budgets that continue each other; yield what came out."""
     config, grammar = workplace.config, workplace.task.primitive_set
-    seed, start, longest = config.baseline_seeds[0], config.proxy.start, config.proxy.iterations
-    true = (start, longest) == (study.starts[0], study.iterations[-1])
+    way = Way(config.proxy.start, config.proxy.decay, config.proxy.average)
+    seed, longest = config.baseline_seeds[0], config.proxy.iterations
+    true = (way, longest) == (study.ways[0], study.iterations[-1])
     repeated = [Trial(NONE, longest, seed + n) for n in range(1, study.repeats + 1) if true]
     with workplace.open(interrupt) as (store, answers):
         workplace.lay_groundwork(store, answers, repeated)
@@ -97,14 +105,15 @@ def _rows(
         plans = [(seed, iterations) for iterations in (*config.proxy.rungs, longest)]
         for plan, iterations in plans + [(trial.seed, longest) for trial in repeated]:
             asked = [(Trial(d.text, iterations, plan), d, niche) for niche, d in chosen]
-            scores = answers.scores(f"{start}, {iterations} iterations, seed {plan}", asked)
+            scores = answers.scores(f"{way}: {iterations} iterations, seed {plan}", asked)
             for (niche, distiller), score in zip(chosen, scores, strict=True):
-                yield Row(distiller.text, niche, start, iterations, plan, score.ap, score.failure, score.wall_seconds)
+                told = score.ap, score.failure, score.wall_seconds
+                yield Row(distiller.text, niche, way.start, iterations, plan, *told, way.decay, way.average)
         shutil.rmtree(workplace.task.rungs, ignore_errors=True)
 
 
 class Sampling:
-    """Draws formulas: what is known first, then random ones, niche by niche.
+    """Draws what a search trains: what is known first, then random formulas, niche by niche, and mixes of all these.
 
     Args:
         config: its seed and the ranges of its search fix the random ones.
@@ -117,25 +126,50 @@ class Sampling:
         self, config: ExperimentConfig, known: Sequence[str], primitive_set: PrimitiveSet, screen: Screen
     ) -> None:
         self._search = config.search
+        self._weights = WeightRange(*config.search.weight_range)
         self._known = known
         self._set = primitive_set
         self._screen = screen
         self._rng = random.Random(f"sample/{config.seed}")
 
     def drawn(self, study: Study) -> Iterator[tuple[str, Distiller]]:
-        """Yield (niche, distiller): the student alone, then those that pass the screening, then those that do not."""
+        """Yield (niche, distiller): the student alone, single formulas, mixes, then those that do not pass."""
         passed, rejected = dict[str, Distiller](), dict[str, Distiller]()
+        mixed = int(study.formulas * study.mixed) if len(self._set.niches) > 1 else 0
+        single = study.formulas - mixed
         for distiller in self._endless():
             (finding,) = self._screen([distiller.terms[0].formula])
             if finding.twin is None:
-                found, wanted = (passed, study.formulas) if finding.rejection is None else (rejected, study.rejected)
+                found, wanted = (passed, single) if finding.rejection is None else (rejected, study.rejected)
                 if len(found) < wanted:
                     found[distiller.text] = distiller
-            if len(passed) == study.formulas and len(rejected) == study.rejected:
+            if len(passed) == single and len(rejected) == study.rejected:
                 break
         yield NONE, parse_distiller(NONE, self._set)
-        for distiller in (*passed.values(), *rejected.values()):
+        for distiller in passed.values():
             yield distiller.terms[0].knowledge, distiller
+        for distiller in self._mixes(list(passed.values()), mixed):
+            yield MIX, distiller
+        for distiller in rejected.values():
+            yield distiller.terms[0].knowledge, distiller
+
+    def _mixes(self, singles: Sequence[Distiller], count: int) -> list[Distiller]:
+        """Return mixes of two or more knowledges, with weights that a search chooses from."""
+        by_niche: dict[str, list[Term]] = {}
+        for distiller in singles:
+            by_niche.setdefault(distiller.terms[0].knowledge, []).append(distiller.terms[0])
+        found: dict[str, Distiller] = {}
+        for _ in range(ATTEMPTS * count if len(by_niche) > 1 else 0):
+            niches = self._rng.sample(sorted(by_niche), self._rng.randint(2, len(by_niche)))
+            terms = [self._weighed(self._rng.choice(by_niche[niche])) for niche in niches]
+            distiller = make_distiller(terms, self._set)
+            found.setdefault(distiller.text, distiller)
+            if len(found) == count:
+                break
+        return list(found.values())
+
+    def _weighed(self, term: Term) -> Term:
+        return replace(term, weight=self._weights.moved(self._rng, term.weight))
 
     def _endless(self) -> Iterator[Distiller]:
         """Yield distinct single formulas, until nothing new is found any more."""
@@ -151,6 +185,6 @@ class Sampling:
                 yield distiller
 
 
-def options(start: str, iterations: int) -> dict[str, Any]:
-    """Return the config options that make the proxy a budget from a start."""
-    return {"proxy.iterations": iterations, "proxy.start": start, "proxy.rungs": ()}
+def options(way: Way, iterations: int) -> dict[str, Any]:
+    """Return the config options that make the proxy a budget trained in a way."""
+    return {"proxy.iterations": iterations, "proxy.rungs": (), **{f"proxy.{k}": v for k, v in asdict(way).items()}}

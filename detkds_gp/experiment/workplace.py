@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import Materials, prepare
 from detkds_gp.fitness import ProxyTask, ProxyWorker
-from detkds_gp.language import NONE
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, parse_distiller
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
+
+RUINOUS = 300.0
+"""What the weight of an anchor is multiplied by, to have one bad formula for certain."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +111,26 @@ class Workplace:
         groundwork = Groundwork(self.task, store, answers, self.listener)
         groundwork.lay(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
         groundwork.check(alone, config.require_better_teacher)
+
+    def train_anchors(self, answers: Answers) -> None:
+        """Train the formulas that show, before the search, how much of a score is luck.
+
+        Args:
+            answers: from `open`, after `lay_groundwork`.
+        """
+        config = self.config
+        rivals = [parse_distiller(text, self.task.primitive_set) for text in config.verdict.rivals.values()]
+        chosen = rivals[: config.anchors]
+        ruined = [_weighted(rival, RUINOUS, self.task.primitive_set) for rival in chosen[:1]]
+        asked = [
+            (Trial(distiller.text, config.proxy.iterations, seed), distiller, "anchor")
+            for distiller in [*chosen[: config.anchors - 1], *ruined]
+            for seed in config.baseline_seeds[:2]
+        ]
+        if asked:
+            answers.scores("anchors of the noise model", asked)
+
+
+def _weighted(distiller: Distiller, factor: float, primitive_set: PrimitiveSet) -> Distiller:
+    """Return a distiller with all its weights multiplied."""
+    return make_distiller([replace(term, weight=factor * term.weight) for term in distiller.terms], primitive_set)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detkds_gp.gain import Interval, resolution
+from detkds_gp.gain import Interval
 from detkds_gp.language import Declaration
 from detkds_gp.report.features import LEAST, Feature, Table, table
 from detkds_gp.report.model import Model, learn
@@ -170,12 +170,8 @@ def _limits(run: Run, model: Model, effects: Sequence[Effect], rare: Sequence[st
     if rare:
         limits.append(f"Anything of {_few(rare)}: fewer than {LEAST} candidates have them, or lack them.")
     limits.extend(_rung_limit(run))
-    alone = run.references.alone_selection
-    if len(alone) > 1:
-        limits.append(
-            f"Single APs that differ by less than {resolution(alone):.3f}: "
-            f"so much do two students alone differ by seed, in 95 of 100 pairs (from {len(alone)} seeds)."
-        )
+    if run.references.noise is not None:
+        limits.append(f"What single scores that lie near each other are worth: {run.references.noise}.")
     limits.append(
         "Causes: evolution asks for what did well, so names that came along with good ones look good. "
         "Knock-outs (gp_search explain) test the winner's parts one by one."

@@ -10,8 +10,9 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.gain import Interval
+from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
-from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
+from detkds_gp.store import Birth, Event, Generation, ScreeningRecord, standing
 
 RIVAL = "rival"
 """The stage of a finalist that the search did not find."""
@@ -89,7 +90,8 @@ class Judged:
         test_aps: by seed; None where the training failed or is still to come; empty while none is known.
         gain: over the student alone on the same seeds; None while a side is incomplete.
         selection_aps: as ``test_aps``, on the selection split: by their mean the winner is chosen.
-        role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``contender``; else empty.
+        role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``mix of the best``, ``contender``;
+            else empty.
     """
 
     candidate: Candidate
@@ -102,6 +104,11 @@ class Judged:
     def is_rival(self) -> bool:
         """Whether the search did not find it."""
         return self.candidate.birth.stage == RIVAL
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a rival of others: neither found nor put together by the search."""
+        return self.is_rival and self.role != standing.MIX
 
     @property
     def selection_mean(self) -> float | None:
@@ -134,12 +141,14 @@ class References:
         teacher_test: the same on the test split.
         alone_selection: APs of students alone, by seed, at the search's longest training.
         alone_test: APs of students alone on the verdict's seeds.
+        noise: how much of the search's APs is luck; None before a formula is trained on two seeds.
     """
 
     teacher_selection: float | None = None
     teacher_test: float | None = None
     alone_selection: tuple[float, ...] = ()
     alone_test: tuple[float | None, ...] = ()
+    noise: Noise | None = None
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,10 @@ def verdict(run: Run) -> Verdict:
         f"{signed(gain.low)} to {signed(gain.high)} over {len(ours)} seeds kept for this comparison. {_MEANS[sort]}"
     )
     title = _TITLES[sort]
-    if run.winner.is_rival:
+    if run.winner.is_rival and not run.winner.is_published:
+        first = "The best formulas of all knowledges, added up as they are, come first on the selection images."
+        text = f"{first} {text}{_lead_text(_lead(run))}"
+    elif run.winner.is_rival:
         lead = _lead(run)
         ahead = sort == "better" and lead is not None and lead.low > 0
         title = "A published loss does better than what the search found" if ahead else _RIVAL_TITLES[sort]

@@ -30,6 +30,9 @@ class Standing(Protocol):
         """How many trees it adds."""
 
 
+MIX = "mix of the best"
+"""The role of the best formula of every knowledge, added up as they were searched: what conquering has to beat."""
+
 Stands = TypeVar("Stands", bound=Standing)
 
 

@@ -98,9 +98,21 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     ended = gp_search("show", finished.work_dir, "--json")
     assert ended.code == 0
     shown = json.loads(ended.out)
-    assert list(shown) == ["teacher", "baseline", "best", "niches", "final", "counts", "screening", "wall_seconds"]
+    assert list(shown) == [
+        "teacher",
+        "baseline",
+        "noise",
+        "best",
+        "niches",
+        "final",
+        "counts",
+        "screening",
+        "wall_seconds",
+    ]
     assert {"test_ap", "selection_ap"} == set(shown["teacher"])
-    assert {"test_ap", "selection_ap", "resolution"} == set(shown["baseline"])
+    assert {"test_ap", "selection_ap"} == set(shown["baseline"])
+    assert shown["noise"]["count"] > 3
+    assert shown["noise"]["luck"] >= 0
     best = shown["best"]
     gained = {"test_ap", "gain", "selection_gain", "optimism"}
     assert set(best) == {"formula", "terms", "selection_ap", *gained}
@@ -180,7 +192,8 @@ def test_show_of_a_run_that_has_just_begun(gp_search: GpSearch, copied: Path) ->
         forget(copied, "1", table)
     shown = json.loads(gp_search("show", copied, "--json").out)
     assert shown["best"] is None
-    assert shown["baseline"] == {"test_ap": [], "selection_ap": [], "resolution": None}
+    assert shown["baseline"] == {"test_ap": [], "selection_ap": []}
+    assert shown["noise"] is None
     assert shown["teacher"] == {"test_ap": None, "selection_ap": None}
     assert set(shown["counts"].values()) == {0}
     assert gp_search("show", copied).code == 0

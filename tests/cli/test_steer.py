@@ -58,7 +58,7 @@ def test_status_says_everything_in_words() -> None:
         "state": "running", "process": "17", "phase": "divide 1", "done": 3, "total": 8, "trained": 10, "failed": 1,
         "screening": {"screened": 21, "same": 4, "rejected": {"gradient": 1, "zero": 2}},
         "best": {"global": 0.25}, "elapsed_seconds": 7200, "eta_seconds": None, "idle_share": 0.031, "budget": "8h",
-        "spent": "2.0 h", "waiting": ["1 * l2(global)"],
+        "spent": "2.0 h", "waiting": ["1 * l2(global)"], "noise": "a difference of 0.010 is two to one",
     }  # fmt: skip
     assert status_lines(told) == [
         "running (process 17): divide 1, 3 of 8 trained",
@@ -66,6 +66,7 @@ def test_status_says_everything_in_words() -> None:
         "formulas screened: 21; rejected: 1 gradient, 2 zero; 4 the same loss as another",
         "best of global: 0.250 (selection)",
         "workers idle: 3.1%",
+        "scores: a difference of 0.010 is two to one",
         "budget: 2.0 h of 8h",
         "waits for the next generation: 1 * l2(global)",
     ]

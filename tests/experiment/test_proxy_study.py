@@ -11,6 +11,7 @@ from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.proxy_study import Sampling, Study, options, run_study
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
+from detkds_gp.ranking import Way
 from detkds_gp.score import Score
 from detkds_gp.search import Finding
 
@@ -40,14 +41,23 @@ def test_a_sample_starts_with_what_is_known_and_is_the_same_every_time(config: E
     assert len(set(first)) == 13
     assert first[0] == ("none", "none")
     assert [text for _, text in first[1:3]] == list(KNOWN)
-    assert len({parse_distiller(text, DETKDS).terms[0].weight for _, text in first[3:]}) > 5
-    assert len({niche for niche, _ in first[3:]}) > 3
+    assert len({parse_distiller(text, DETKDS).terms[0].weight for _, text in first[3:9]}) > 5
+    assert len({niche for niche, _ in first[3:9]}) > 3
+    mixes = [parse_distiller(text, DETKDS) for niche, text in first if niche == "mix"]
+    assert len(mixes) == 4
+    singles = {text.split(" * ", 1)[1] for niche, text in first[1:9]}
+    low, high = config.search.weight_range
+    for mix in mixes:
+        assert len(mix.terms) > 1
+        assert all(f"calibrated * {term.formula}" in singles for term in mix.terms)
+        assert all(low <= term.weight <= high for term in mix.terms)
 
 
 def test_what_the_screening_rejects_comes_last_and_twins_do_not_come_at_all(config: ExperimentConfig) -> None:
     drawn = [d.text for _, d in Sampling(config, KNOWN, DETKDS, no_squares).drawn(Study(formulas=6, rejected=4))]
     assert len(drawn) == 11
     assert not any("l2" in text or "l1" in text for text in drawn[1:7])
+    assert " + " in drawn[6]
     assert all("l2" in text for text in drawn[7:])
 
 
@@ -58,19 +68,20 @@ def test_a_study_that_compares_nothing_is_refused(iterations: tuple[int, ...], f
 
 
 def test_what_is_recommended_are_options_of_a_config(tiny_config: Path) -> None:
-    proxy = load_config(tiny_config, options("half_trained", 7)).proxy
+    proxy = load_config(tiny_config, options(Way("half_trained", 0.5, 0.9), 7)).proxy
     assert (proxy.start, proxy.iterations, proxy.rungs) == ("half_trained", 7, ())
+    assert (proxy.decay, proxy.average) == (0.5, 0.9)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_a_study_of_real_trainings(decay: float, tiny_config: Path, tmp_path: Path) -> None:
-    config = load_config(tiny_config, {"proxy.decay": decay, "proxy.start_iterations": 2})
-    study = Study(5, iterations=(1, 2), starts=("config", "half_trained"))
+    config = load_config(tiny_config, {"proxy.start_iterations": 2})
+    study = Study(5, iterations=(1, 2), ways=(Way("config", decay, 0.9), Way("half_trained", decay, 0.9)))
     table = run_study(config, study, tmp_path, Listener())
     assert len(table.rows) == 2 * 2 * 6 + 6
     assert {(row.start, row.iterations) for row in table.rows if row.seed == 1} == {("config", 2)}
     assert {row.formula for row in table.rows if row.start == "config"} >= {"none"}
     again = run_study(config, study, tmp_path, Listener())  # nothing is trained again
     assert again == table
-    assert (tmp_path / "config" / ("1" if decay else "") / "store.sqlite").exists()
+    assert (tmp_path / f"config-{decay:g}-0.9" / ("1" if decay else "") / "store.sqlite").exists()

@@ -11,6 +11,7 @@ from detkds_gp.experiment.naming import with_warm_start
 from detkds_gp.experiment.prepare import Materials, gather
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import parse_distiller
+from detkds_gp.noise import noise_of, scores_of
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import NAMED
@@ -72,3 +73,21 @@ def test_what_is_extra_is_marked_and_a_failure_lets_go_of_the_store(
         assert store.score(trial) is not None
         assert all(record.extra for record in store.scores())
         assert store.costs().trainings == 0
+
+
+def test_anchors_show_luck_and_formulas_before_the_search(tiny_config: Path, tmp_path: Path) -> None:
+    rivals = {"a": "l2(global)", "b": "l1(global)", "c": "2 * l2(unit_channel(global))"}
+    config = load_config(tiny_config, {"anchors": 3, "verdict.rivals": rivals})
+    workplace = Workplace.prepared(config, gather(config), tmp_path, Listener())
+    with workplace.open(Interrupt(0.0)) as (store, answers):
+        workplace.lay_groundwork(store, answers)
+        alone = {record.trial for record in store.scores()}
+        workplace.train_anchors(answers)
+        trials = [record.trial for record in store.scores() if record.trial not in alone]
+        noise = noise_of(scores_of(((r.trial, r.score) for r in store.scores()), config.proxy.iterations))
+    wanted = ["1 * calibrated * l2(global)", "1 * calibrated * l1(global)", "300 * calibrated * l2(global)"]
+    assert {(t.distiller, t.seed) for t in trials} == {(text, seed) for text in wanted for seed in (0, 1)}
+    assert {(t.iterations, t.test) for t in trials} == {(config.proxy.iterations, False)}
+    assert noise is not None
+    assert (noise.count, noise.degrees) == (4, 4)  # 9 scores, less 4 formulas and 2 seeds but one
+    assert load_config(tiny_config, {"anchors": 1}).identity() == load_config(tiny_config).identity()

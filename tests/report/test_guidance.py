@@ -10,7 +10,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from detkds_gp.gain import resolution
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect
 from detkds_gp.report.features import table
@@ -117,8 +116,11 @@ def test_candidates_left_on_a_rung_are_spoken_of(large: Run) -> None:
 
 
 def test_the_noise_is_that_of_the_run(learnt: Guidance, large: Run) -> None:
-    noise = resolution(large.references.alone_selection)
-    assert any(f"differ by less than {noise:.3f}" in limit for limit in learnt.limits)
+    alone, rest = large.references.alone_selection, [candidate.ap for candidate in large.ranking]
+    noise = large.references.noise
+    assert noise.luck == pytest.approx(np.std(alone, ddof=1))  # only the student alone was trained on two seeds
+    assert noise.count == len(rest) + 1
+    assert any(str(noise) in limit for limit in learnt.limits)
 
 
 def test_of_depth_those_are_counted_that_differ_from_most(learnt: Guidance, large: Run) -> None:

@@ -42,6 +42,8 @@ class ExperimentConfig(Settings):
         full_training: what ``gp_search train`` changes of the student's own config.
         baseline_seeds: students without distillation that show the noise on the selection split; the first is
             the seed of the search's trainings.
+        anchors: formulas that are trained on two of these seeds before the search, to show how much of a score is luck:
+            rivals of the verdict, and the first of them at a weight that ruins it; 0 trains none.
         execution: where it runs.
         budget: what it may spend: ``200`` evaluations, ``8h``, ``12gpuh``; None for all that is planned.
         threads: CPU threads of every training; another count changes the last digits.
@@ -63,6 +65,7 @@ class ExperimentConfig(Settings):
     verdict: VerdictSettings = VerdictSettings()
     full_training: FullTrainingSettings = FullTrainingSettings()
     baseline_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=3)
+    anchors: int = Field(3, ge=0)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
     budget: str | None = None
     threads: int = Field(1, ge=1)
@@ -87,7 +90,7 @@ class ExperimentConfig(Settings):
 
         Where it runs and where files lie does not; the files themselves are compared by their content.
         """
-        elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data", "full_training"}
+        elsewhere = {"execution", "budget", "cache_dir", "require_better_teacher", "data", "full_training", "anchors"}
         parts: dict[str, Any] = {
             "student": {"checkpoint"},
             "teacher": {"checkpoint"},

@@ -59,7 +59,7 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     wished = config.verdict
     shortest = config.proxy.iterations
     longest = wished.iterations or LENGTHENED * shortest
-    places = wished.finalists + niches + len(wished.rivals)
+    places = wished.finalists + niches + len(wished.rivals) + int(niches > 1)  # the mix of the champions
     room = wished.share / (1 - wished.share) * _other_iterations(config, niches)
 
     def fits(length: int, seeds: int, among: int) -> bool:
@@ -95,8 +95,8 @@ class Finalist:
 
     Attributes:
         text: as the store calls it.
-        role: ``leader`` (the highest AP of the search), ``best of <knowledge>``, ``<name>`` of a rival, or
-            ``contender``.
+        role: ``leader`` (the highest AP of the search), ``best of <knowledge>``, ``<name>`` of a rival,
+            ``mix of the best``, or ``contender``.
     """
 
     text: str

@@ -17,8 +17,9 @@ from detkds_gp.experiment.grammar import read_grammar
 from detkds_gp.experiment.results.final_round import Finalist
 from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.gain import resolution, verdict
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, parse_distiller
+from detkds_gp.gain import verdict
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
+from detkds_gp.noise import Noise, noise_of, scores_of
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, standing
 
@@ -81,6 +82,12 @@ class Summary:
         """What the final round says so far."""
         return Verdict(self._store)
 
+    @property
+    def noise(self) -> Noise | None:
+        """How much of the search's scores is luck, from all that is known by now; None before two seeds are."""
+        answers = ((record.trial, record.score) for record in self._store.scores())
+        return noise_of(scores_of(answers, self.proxy.iterations))
+
     def trial(self, text: str) -> Trial:
         """Return the search's question about a distiller."""
         return Trial(text, self.proxy.iterations, self.baseline_seeds[0])
@@ -104,6 +111,15 @@ class Summary:
         """Return the best formula of every knowledge, in the set's order."""
         best = standing.champions(ranking)
         return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
+
+    def mix(self, ranking: Sequence[Ranked]) -> Distiller | None:
+        """Return the best formula of every knowledge added up, each at the weight of the search; None of one alone.
+
+        Scales are left out, as in what the search asks.
+        """
+        texts = [ranked.text for ranked in self.champions(ranking).values()]
+        terms = [term for text in texts for term in parse_distiller(text, self.primitive_set).terms]
+        return make_distiller(terms, self.primitive_set) if len(terms) > 1 else None
 
     def winner(self, ranking: Sequence[Ranked]) -> Ranked | None:
         """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
@@ -146,8 +162,8 @@ class Summary:
             "baseline": {
                 "test_ap": verdict.alone.test_aps,
                 "selection_ap": alone,
-                "resolution": resolution(alone) if len(alone) > 1 else None,
             },
+            "noise": self.noise.to_json() if self.noise is not None else None,
             "best": {**winner.distiller.to_json(), **self._told(winner)} if winner else None,
             "niches": {
                 niche: {"formula": ranked.distiller.text, **self._told(ranked)}

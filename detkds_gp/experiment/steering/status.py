@@ -13,6 +13,7 @@ from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.fitness import ProxySettings
+from detkds_gp.noise import noise_of, scores_of
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.store import Birth, Store, session_seconds, writer_of
@@ -25,7 +26,7 @@ def read_status(work_dir: Path) -> dict[str, Any]:
     Returns:
         ``state`` (running, finished, stopped), ``process``, ``phase``, ``done`` and ``total`` of its trainings,
         ``trained``, ``failed``, ``screening``, ``best`` AP by niche, ``elapsed_seconds``, ``eta_seconds``,
-        ``idle_share``, ``budget``, ``spent``, ``waiting`` injections.
+        ``idle_share``, ``budget``, ``spent``, ``waiting`` injections, ``noise`` of scores in words.
 
     Raises:
         StoreError: there is no readable store, or nothing was started there.
@@ -72,6 +73,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "budget": meter.budget.text if meter.budget else None,
         "spent": meter.budget.said(meter.spent()) if meter.budget else None,
         "waiting": [wish.formula for wish in inbox.wishes()],
+        "noise": None if (noise := noise_of(scores_of(scores.items(), proxy.iterations))) is None else str(noise),
     }
 
 

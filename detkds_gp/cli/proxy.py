@@ -1,0 +1,108 @@
+"""`gp_search proxy`: which short training finds the best formula in the time there is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
+
+if TYPE_CHECKING:
+    from detkds_gp.ranking import Agreement
+
+TABLE, PLOT = "table.json", "agreement.png"
+
+
+def proxy(
+    config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
+    formulas: Annotated[int, typer.Option(help="How many are sampled.", min=5)] = 40,
+    iterations: Annotated[str, typer.Option(help="Budgets, rising; all are held against the last, on other seeds.")] = (
+        "50,100,200,400"
+    ),
+    starts: Annotated[str, typer.Option(help="Values of proxy.start.")] = "config",
+    averages: Annotated[str, typer.Option(help="Values of proxy.average; 0: last weights.")] = "0.97,0",
+    decays: Annotated[str, typer.Option(help="Values of proxy.decay; all is held against the first of each.")] = "0",
+    repeats: Annotated[int, typer.Option(help="Other seeds of the last budget; their mean is the truth.", min=1)] = 1,
+    minutes: Annotated[float, typer.Option(help="That a search has; workers share them.", min=1)] = 60.0,
+    work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-proxy.")] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
+    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+) -> None:
+    """Train a sample of formulas and mixes on several budgets; say which one finds the best in the time there is."""
+    from detkds_gp.environment import check_environment
+
+    check_environment()
+    from detkds_gp.cli.live import watching
+    from detkds_gp.experiment import load_config
+    from detkds_gp.experiment.proxy_study import Study, options, run_study
+    from detkds_gp.ranking import Way, recommended
+    from detkds_gp.report.agreement import draw_agreement
+
+    checked = load_config(config, parse_options(cfg_options or []))
+    folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-proxy"
+    parts = starts.split(","), _numbers("decays", decays, float), _numbers("averages", averages, float)
+    ways = tuple(Way(*way) for way in product(*parts))
+    budgets = tuple(_numbers("iterations", iterations, int))
+    study = Study(formulas, iterations=budgets, ways=ways, repeats=repeats)
+    console = Console()
+    with watching(console, quiet) as listener:
+        table = run_study(checked, study, folder, listener)
+    agreements = table.agreements(minutes * checked.execution.workers)
+    (folder / TABLE).write_text(json.dumps(table.to_json(), indent=1), encoding="utf-8")
+    draw_agreement(agreements, folder / PLOT)
+    print_agreements(console, agreements)
+    best = recommended(agreements)
+    if best is None:
+        console.print("no budget ranks formulas better than luck does: train longer or on more images")
+    else:
+        chosen = shlex.join(f"{key}={value}" for key, value in options(best.way, best.iterations).items())
+        console.print(f"recommended: --cfg-options {chosen}", soft_wrap=True, highlight=False, markup=False)
+        said = f"of what scores best in {minutes:g} minutes a true AP of {best.expected:.3f} is to be expected"
+        console.print(said, soft_wrap=True, highlight=False)
+    console.print(f"{folder / TABLE} holds all scores, {folder / PLOT} the plot", soft_wrap=True, highlight=False)
+
+
+def _numbers(name: str, text: str, number: Callable[[str], Any]) -> list[Any]:
+    from detkds_gp.errors import ConfigError
+
+    try:
+        return [number(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--{name} is {text!r}, wanted numbers and commas, such as 50,100,200") from None
+
+
+def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
+    """Print how every budget of every way ranks formulas."""
+    from detkds_gp.ranking import ceiling
+
+    most = ceiling(agreements)
+    others = "another seed" if most.repeats == 1 else f"the mean of {most.repeats} other seeds"
+    table = Table(title=f"ranking of formulas against {most.iterations} iterations ({most.way}), {others}")
+    columns = (
+        "way",
+        "iterations",
+        "Kendall tau [95% interval]",
+        "to own longest, same seed",
+        "better",
+        "seconds",
+        "best",
+    )
+    for column in columns:
+        table.add_column(column, justify="left" if column == "way" else "right")
+    for a in agreements:
+        tau = f"{a.tau:+.2f} \\[{a.low:+.2f}, {a.high:+.2f}]"
+        told = f"{a.own_tau:+.2f}", f"{a.better:.0%}", f"{a.seconds:.1f}", f"{a.expected:.3f}"
+        table.add_row(str(a.way), str(a.iterations), tau, *told)
+    console.print(table)
+    counts = {a.formulas for a in agreements}
+    console.print(f"{most.iterations} iterations, {most.way}, agree so with themselves: near that is as good")
+    console.print(f"{min(counts)} to {max(counts)} formulas ranked; better: share above the student alone;", end=" ")
+    console.print("best: true AP to expect of what scores best in the time there is")
