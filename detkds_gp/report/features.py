@@ -88,7 +88,7 @@ def _row(text: str, declarations: Mapping[str, Declaration]) -> dict[Feature, fl
         niche = next((d.niche for d in known if d.niche), "")
         row[Feature(niche.replace("_", " "), "knowledge")] = 1.0
         row |= {Feature(d.name, _GROUPS.get(d.role, "transform")): 1.0 for d in known}
-        if len(terms) > 1 and term.weight > 0:
+        if term.weight > 0:
             row[Feature(f"weight of {niche.replace('_', ' ')}", "weight", "twice the weight")] = log2(term.weight)
     row[Feature("depth", "shape", "a level deeper")] = float(max((term.depth for term in terms), default=0))
     return row

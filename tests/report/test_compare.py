@@ -14,7 +14,7 @@ from detkds_gp.report.compare import transfer
 def other(made_run: ModuleType, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that the first one's best formula of global features joined as a warm start."""
     folder = tmp_path_factory.mktemp("other")
-    formula = run.champions["global"].candidate.text.split(" * ", 2)[2]
+    formula = run.champions["global"].candidate.text
     made_run.make_run(folder, 60, warm_start=(formula,), seed=1)
     return collect(folder)
 

@@ -22,7 +22,7 @@ from detkds_gp.report.subtrees import share_difference
 @pytest.fixture(scope="module")
 def large(made_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("large")
-    made_run.make_run(folder, 600)
+    made_run.make_run(folder, 600, seed=6)
     return collect(folder)
 
 
