@@ -89,15 +89,13 @@ class BoxCheck:
 
 
 def _fate(annotation: Annotation, image: NamedImage) -> str:
-    """Return what becomes of an annotation; learned is what mmdet's ``CocoDataset.parse_data_info`` keeps."""
+    """Return what becomes of an annotation, in the words of `Account`."""
     x, y, w, h = annotation.bbox
     if min(x + w, image.width) <= max(x, 0.0) or min(y + h, image.height) <= max(y, 0.0):
         return "outside"
-    if annotation.crowd:
-        return "crowd"
-    if annotation.ignore:
-        return "ignored"
-    return "thin" if w < 1 or h < 1 else "learned"
+    if annotation.learned:
+        return "learned"
+    return "crowd" if annotation.crowd else "ignored" if annotation.ignore else "thin"
 
 
 def _annotation(row: dict[str, Any], label: int, bbox: tuple[float, float, float, float], tally: Tally) -> Annotation:

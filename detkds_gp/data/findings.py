@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 Level = Literal["mended", "warning", "refused"]
@@ -45,8 +45,8 @@ KINDS: dict[str, tuple[Level, str]] = {
     "broken_images": ("refused", "{count} of {images} images cannot be read; replace them or remove their entries"),
     "nothing_to_learn": (
         "refused",
-        "got {boxes} annotations of the classes, but none to learn (all crowd, ignored or degenerate), wanted 1 at least; mend the "
-        "boxes, or take a larger part",
+        "got {boxes} annotations of the classes, but none to learn (all crowd, ignored or degenerate), wanted 1 at "
+        "least; mend the boxes, or take a larger part",
     ),
     "fractions": ("refused", "all boxes lie between 0 and 1, as fractions of the image; multiply them by its size"),
     "empty_classes": ("warning", "classes without an object to learn in train: {count}"),
@@ -76,6 +76,10 @@ class Finding:
     def level(self) -> Level:
         """Whether it was mended, should be looked at, or is refused."""
         return KINDS[self.kind][0]
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return plain JSON values."""
+        return {**asdict(self), "level": self.level}
 
     def __str__(self) -> str:
         return f"{self.text}, e.g. {self.example}" if self.example else self.text

@@ -39,6 +39,11 @@ class ImageHeader(NamedTuple):
     fault: str = ""
 
     @property
+    def unreadable(self) -> str:
+        """Why OpenCV does not read the image, for its file or for its size; empty where it does."""
+        return self.fault or _beyond_limit(self)
+
+    @property
     def stored(self) -> tuple[int, int]:
         """Width and height before the orientation is applied."""
         return (self.height, self.width) if self.orientation in TURNED else (self.width, self.height)
@@ -78,7 +83,7 @@ def read_header(path: str | Path, size: int | None = None) -> ImageHeader:
     return found if whole or found.fault else _decoded(path, found)
 
 
-def beyond_limit(header: ImageHeader) -> str:
+def _beyond_limit(header: ImageHeader) -> str:
     """Return why OpenCV refuses an image of such a size, as "has ..."; empty where it does not."""
     limits = {
         "pixels": int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30)),
@@ -195,7 +200,7 @@ def _told_size(kind: str | None, head: bytes) -> int:
 
 def _decoded(path: str | Path, header: ImageHeader) -> ImageHeader:
     """Decode an image that may be cut off, and say so where OpenCV does not read it."""
-    if header.width and beyond_limit(header):
+    if header.width and header.unreadable:
         return header
     try:
         pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from detkds_gp.data.findings import Tally
 from detkds_gp.data.header_reader import HeaderReader, ImageFile
-from detkds_gp.data.headers import beyond_limit
 from detkds_gp.data.numbers import whole_number
 from detkds_gp.errors import DataError
 
@@ -103,9 +102,8 @@ def _count_entries(paths: Sequence[str], tally: Tally) -> None:
 
 def _compare(image: NamedImage, stated: tuple[int, int] | None, tally: Tally) -> None:
     name, header = image.name, image.file.header
-    fault = header.fault or beyond_limit(header)
-    if fault:
-        tally.add("broken_images", f"{name} {fault}")
+    if header.unreadable:
+        tally.add("broken_images", f"{name} {header.unreadable}")
         return
     size = header.width, header.height
     if header.orientation != 1:

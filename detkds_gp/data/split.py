@@ -33,6 +33,11 @@ class Annotation:
     ignore: bool
     segmentation: Any
 
+    @property
+    def learned(self) -> bool:
+        """Whether training sees it: what mmdet's ``CocoDataset.parse_data_info`` keeps of what lies in an image."""
+        return not (self.crowd or self.ignore) and self.bbox[2] >= 1 and self.bbox[3] >= 1
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ImageRecord:
