@@ -13,6 +13,7 @@ from mmengine.config import Config
 from detkds_gp.data.coco import CocoSplit, load_split
 from detkds_gp.data.header_reader import HeaderReader
 from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.summary import summarize
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
 from detkds_gp.errors import DetectorError
 from detkds_gp.experiment.config import ExperimentConfig
@@ -48,7 +49,10 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     """
     wanted = {"primitive_set": asked.named.primitive_set, "knowledge": None}
     config, folder = asked.config.model_copy(update=wanted), asked.work_dir / PREPARATION
-    materials = gather(config)
+    materials = gather(config, listener=listener)
+    if not asked.finished:
+        for line in summarize(materials.splits).lines():
+            listener.say(line)
     files = folder / _measured_on(config, materials)
     task = replace(prepare(config, materials, files, listener), teacher_outputs=None)
     distiller = asked.named.distiller
