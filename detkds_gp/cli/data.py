@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from detkds_gp.data.split import CocoSplit
 
 data_app = typer.Typer(help="Make or convert data sets.", no_args_is_help=True)
 
@@ -38,3 +43,58 @@ def voc(
     from detkds_gp.data.voc import convert_voc
 
     print(f"{output}: {convert_voc(source, output, seed=seed)}")
+
+
+@data_app.command()
+def check(
+    source: Annotated[Path, typer.Argument(help="A data set's folder, or the config of a search.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="PNG of a dozen images with their boxes.", show_default=False)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what a data set holds, what of it is learned, and what looks wrong."""
+    from detkds_gp.cli.data_tables import print_data
+    from detkds_gp.cli.output import check_writable
+    from detkds_gp.cli.tables import print_json
+    from detkds_gp.data.summary import summarize
+
+    if output is not None:
+        check_writable(output)
+    with TemporaryDirectory() as converted:
+        splits = _splits(source, Path(converted) / "data")
+        summary = summarize(splits)
+        if output is not None:
+            from detkds_gp.data.contact_sheet import write_sheet
+
+            write_sheet(splits, output)
+    if json:
+        print_json(summary.to_json())
+    else:
+        print_data(Console(), summary)
+    if summary.refused:
+        raise typer.Exit(2)
+
+
+def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
+    """Read the splits of a config or of a folder; what is converted from another format is written to ``converted``."""
+    from detkds_gp.data.coco import SplitSource, read_splits
+    from detkds_gp.data.header_reader import HeaderReader
+
+    with Console(stderr=True).status("reading the headers of the images") as status:
+        headers = HeaderReader(
+            progress=lambda done, total: status.update(f"read the headers of {done:,} of {total:,} images")
+        )
+        if source.is_dir():
+            from detkds_gp.experiment.config.starter import data_in
+
+            found = data_in(source, converted)
+            sources = {
+                name: SplitSource(found.root / split.ann_file, found.root / split.images, split.part)
+                for name, split in found.splits.items()
+            }
+            return read_splits(sources, None, headers)
+        from detkds_gp.experiment import load_config
+        from detkds_gp.experiment.prepare import read_data
+
+        return read_data(load_config(source).data, headers)

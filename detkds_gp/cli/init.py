@@ -33,18 +33,22 @@ def init(
         )
     check_writable(output)
     check_environment()
+    from detkds_gp.data.summary import summarize
     from detkds_gp.experiment import load_config
     from detkds_gp.experiment.config.starter import Pair, data_in, starter_config, this_machine
+    from detkds_gp.experiment.prepare import load_data
 
     found = data_in(data, output.parent / f"{output.stem}-data")
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
     text = starter_config(pair, found, this_machine())
     output.write_text(text)
     try:
-        load_config(output)
+        splits = load_data(load_config(output).data)
     except Exception:
         output.unlink()
         raise
-    splits = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
-    print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {splits}")
+    files = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
+    print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {files}")
+    for line in summarize(splits).lines():
+        print(line)
     print(f"next: gp_search check {output}")

@@ -12,7 +12,9 @@ from detkds_gp.experiment.checks import Offer, PairReport
 
 
 def print_pair(console: Console, report: PairReport) -> None:
-    """Print what a pair shares, level by level, and what a step costs."""
+    """Print the data in short, what a pair shares, level by level, and what a step costs."""
+    for line in report.data.lines():
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_offers(report.offers))
     for line in _refused(report.offers):
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Parses a COCO annotation file and checks that it has the shape of one."""
+"""A COCO annotation file, parsed, with the shape of one and with whole numbers as ids."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.errors import DataError, nearest
+from detkds_gp.data.findings import Tally
+from detkds_gp.data.numbers import whole_number
+from detkds_gp.errors import DataError
 
 REQUIRED = {
-    "images": ("id", "file_name", "width", "height"),
+    "images": ("id", "file_name"),
     "annotations": ("image_id", "category_id", "bbox"),
     "categories": ("id", "name"),
 }
+POINTERS = {"images": ("id",), "annotations": ("image_id", "category_id"), "categories": ("id",)}
+"""What must be a whole number, since other entries point to it or it points to others."""
 
 
-def read_annotation_file(path: Path) -> dict[str, Any]:
-    """Return the parsed file; every entry has the keys it needs, every id is an integer of its own.
+def read_annotation_file(path: Path, tally: Tally) -> dict[str, Any]:
+    """Return the parsed file; every entry has the keys it needs, and ids are whole numbers.
+
+    The ids of annotations, to which nothing points, are left as they are: whoever needs them numbers them anew.
+
+    Args:
+        path: the file.
+        tally: counts what was mended.
 
     Raises:
-        DataError: the file is missing, broken, not COCO, or one of its lists is empty.
+        DataError: the file is missing, broken, not COCO, one of its lists is empty, or ids are not unique.
     """
-    try:
-        raw = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError("no such annotation file; check the path in the config") from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}); check the path") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise DataError(f"broken JSON ({error}); export the annotations again") from None
+    raw = _parsed(path)
     for part, keys in REQUIRED.items():
         rows = raw.get(part) if isinstance(raw, dict) else None
         if not isinstance(rows, list):
@@ -39,50 +42,66 @@ def read_annotation_file(path: Path) -> dict[str, Any]:
         if not rows:
             raise DataError(f"got no {part}, wanted 1 at least; label images, or check the export")
         _check_entries(rows, keys, part)
+        _number(rows, POINTERS[part], part, tally)
+    for part in ("images", "categories"):
+        check_unique([row["id"] for row in raw[part]], f"the ids of {part!r}")
+    _count_odd_ids(raw["annotations"], tally)
     return raw
 
 
-def labels_by_category(
-    categories: list[dict[str, Any]], classes: Sequence[str] | None
-) -> tuple[tuple[str, ...], dict[int, int | None]]:
-    """Return the class names, and the label of every category id; None for one not asked for.
-
-    Args:
-        categories: the file's.
-        classes: the names in the order of the labels; None takes all, in the file's order.
+def check_unique(keys: Sequence[Hashable], what: str) -> None:
+    """Refuse keys that stand twice.
 
     Raises:
-        DataError: a name that the file does not have, or one that stands twice.
+        DataError: one does.
     """
-    known = [str(row["name"]) for row in categories]
-    names = tuple(known if classes is None else classes)
-    _check_unique(known, "the category names")
-    _check_unique(names, "classes")
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        hint = nearest(unknown[0], known) if unknown else ""
-        raise DataError(
-            f"got classes {', '.join(names) or 'none'}, but the file's categories are "
-            f"{', '.join(known)}; name only classes of the file{hint}"
-        )
-    label_of = {name: label for label, name in enumerate(names)}
-    return names, {row["id"]: label_of.get(str(row["name"])) for row in categories}
+    if len(set(keys)) < len(keys):
+        repeated = [key for key, count in Counter(keys).items() if count > 1]
+        raise DataError(f"{len(repeated)} duplicates in {what}, the first {repeated[0]!r}; give each one of its own")
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError("no such annotation file; check the path in the config") from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}); check the path") from None
+    except (ValueError, RecursionError) as error:  # ValueError: JSONDecodeError and UnicodeDecodeError
+        raise DataError(f"broken JSON ({error}); export the annotations again") from None
 
 
 def _check_entries(rows: list[Any], keys: tuple[str, ...], part: str) -> None:
     for row in rows:
-        absent = [key for key in keys if not isinstance(row, dict) or key not in row]
-        if absent:
-            entry = f"{row!r:.80}"
-            raise DataError(f"not COCO format: an entry of {part!r} has no {absent[0]!r}: {entry}")
-    ids = [row["id"] for row in rows if "id" in row]
-    odd = [key for key in ids if not isinstance(key, int)]
-    if odd:
-        raise DataError(f"got the id {odd[0]!r} in {part!r}, wanted integers; number them anew")
-    _check_unique(ids, f"the ids of {part!r}")
+        if not isinstance(row, dict) or any(key not in row for key in keys):
+            absent = next(key for key in keys if not isinstance(row, dict) or key not in row)
+            raise DataError(f"not COCO format: an entry of {part!r} has no {absent!r}: {row!r:.80}")
 
 
-def _check_unique(keys: Sequence[Hashable], what: str) -> None:
-    repeated = [key for key, count in Counter(keys).items() if count > 1]
-    if repeated:
-        raise DataError(f"{len(repeated)} duplicates in {what}, the first {repeated[0]!r}; give each one of its own")
+def _number(rows: list[dict[str, Any]], keys: tuple[str, ...], part: str, tally: Tally) -> None:
+    """Turn ids of text, and of floats without a fraction, into whole numbers in place."""
+    for row in rows:
+        for key in keys:
+            value = row[key]
+            if type(value) is int:
+                continue
+            number = whole_number(value)
+            if number is None:
+                what = "the id" if key == "id" else f"the {key}"
+                raise DataError(f"got {what} {value!r:.60} in {part!r}, wanted integers; number them anew")
+            row[key] = number
+            tally.add("numbers", f"{key} {value!r} in {part!r}")
+
+
+def _count_odd_ids(rows: list[dict[str, Any]], tally: Tally) -> None:
+    """Count the annotation ids that pycocotools would misread: it takes 0 for 'unmatched', and equal ids for one."""
+    ids = [row.get("id") for row in rows]
+    good = {value for value in ids if type(value) is int and value != 0}
+    if len(good) == len(ids):
+        return
+    seen: set[int] = set()
+    for value in ids:
+        if type(value) is not int or value == 0 or value in seen:
+            tally.add("annotation_ids", "no id" if value is None else f"id {value!r:.40}")
+        else:
+            seen.add(value)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from detkds_gp.data.headers import read_header
 from detkds_gp.errors import DataError
 
 if TYPE_CHECKING:
-    from detkds_gp.data.coco import ImageRecord
+    from detkds_gp.data.split import ImageRecord
 
 
 class LoadedImage(NamedTuple):
@@ -91,9 +92,14 @@ def decode(path: Path) -> np.ndarray | None:
 
     Raises:
         OSError: the file cannot be read.
+        DataError: OpenCV refuses it, as it does more than 2^30 pixels.
     """
     encoded = np.fromfile(path, np.uint8)
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    try:
+        return cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except cv2.error as error:
+        limit = "it reads at most 2^30 pixels, 2^20 a side: make the image smaller"
+        raise DataError(f"{path}: OpenCV refuses it ({error.err}); {limit}") from None
 
 
 def _checked(record: ImageRecord) -> np.ndarray:
@@ -102,12 +108,12 @@ def _checked(record: ImageRecord) -> np.ndarray:
     except OSError as error:
         raise DataError(f"{record.path}: {error.strerror}; restore the image") from None
     if image is None:
-        raise DataError(f"{record.path}: OpenCV cannot decode it; replace it or remove its entry")
+        fault = read_header(record.path).fault or "cannot be decoded by OpenCV"
+        raise DataError(f"{record.path} {fault}; replace it or remove its entry")
     height, width = image.shape[:2]
     if (width, height) != (record.width, record.height):
         raise DataError(
-            f"{record.path}: got {width}x{height} pixels (EXIF orientation applied), but the "
-            f"annotation file says {record.width}x{record.height}; mend its width and height, and "
-            "check that the boxes fit"
+            f"{record.path}: got {width}x{height} pixels (EXIF orientation applied), but its header said "
+            f"{record.width}x{record.height}; it has changed since: start again"
         )
     return image

@@ -16,7 +16,7 @@ def part_of(images: Sequence[dict[str, Any]], part: Part) -> list[dict[str, Any]
     """Choose images by the hash of their names, as if by lot, but without a seed.
 
     The choice depends neither on the order of the images nor on their ids; a wider part holds a narrower one,
-    and two that only touch share nothing.
+    and two that only touch share nothing. Entries of one image file stay together: shares are of files.
 
     Args:
         images: entries of an annotation file, with ``file_name`` and ``id``.
@@ -31,11 +31,17 @@ def part_of(images: Sequence[dict[str, Any]], part: Part) -> list[dict[str, Any]
     low, high = part
     if not 0 <= low < high <= 1:
         raise ValueError(f"got the part {part} of the images, wanted two shares, 0 <= low < high <= 1")
-    first, end = round(low * len(images)), round(high * len(images))
-    drawn = sorted(images, key=_lot)[first : max(end, first + 1)] if part != WHOLE else images
-    chosen = {image["id"] for image in drawn}
-    return [image for image in images if image["id"] in chosen]
+    if part == WHOLE:
+        return list(images)
+    names = sorted({_name(image) for image in images}, key=_lot)
+    first, end = round(low * len(names)), round(high * len(names))
+    chosen = set(names[first : max(end, first + 1)])
+    return [image for image in images if _name(image) in chosen]
 
 
-def _lot(image: dict[str, Any]) -> tuple[bytes, int]:
-    return hashlib.sha256(str(image["file_name"]).encode()).digest(), image["id"]
+def _name(image: dict[str, Any]) -> str:
+    return str(image["file_name"]).replace("\\", "/")
+
+
+def _lot(name: str) -> tuple[bytes, str]:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), name

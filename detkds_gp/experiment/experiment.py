@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from deap import tools
 
+from detkds_gp.data.summary import summarize
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import DetectorError, UserError
 from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, entering
@@ -99,9 +100,12 @@ class Experiment:
             Stopped: a signal or ``gp_search stop`` asked for an end; the same call continues.
         """
         workplace, dropped = self._workplace(listener or Listener())
+        data = summarize(workplace.task.splits)
+        for line in data.lines():
+            workplace.listener.say(line)
         interrupt = Interrupt(self.config.execution.grace_seconds)
         with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
-            store.record_event(STARTED, dropped=dropped, **provenance(workplace.config))
+            store.record_event(STARTED, dropped=dropped, data=data.lines(), **provenance(workplace.config))
             try:
                 return _Run(workplace, store, answers).outcome(interrupt)
             except Stopped as stopped:
@@ -125,7 +129,7 @@ class Experiment:
     def _workplace(self, listener: Listener) -> tuple[Workplace, list[str]]:
         """Return where candidates are trained, and the inputs of the grammar that are left out."""
         check_environment(self.config.proxy.device)
-        materials = gather(self.config, self.primitive_set)
+        materials = gather(self.config, self.primitive_set, listener)
         workplace = Workplace.prepared(self.config, materials, self.work_dir, listener)
         kept = workplace.task.primitive_set.declarations
         return workplace, [name for name in materials.primitive_set.declarations if name not in kept]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.data.coco import CocoSplit, data_hash, load_split
+from detkds_gp.data.coco import CocoSplit, SplitSource, checked, data_hash, read_splits
 from detkds_gp.data.digits import make_digits
+from detkds_gp.data.header_reader import HeaderReader, Progress
 from detkds_gp.detectors import DetectorSpec, Pair, detector_config
 from detkds_gp.errors import DataError, DetectorError
 from detkds_gp.experiment.config import DataSettings, ExperimentConfig
@@ -20,6 +22,8 @@ from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
 from detkds_gp.language import Declaration, PrimitiveSet, load_primitive_set
 from detkds_gp.operators import active_operators
 
+PATIENCE = 5.0
+"""Seconds between two lines on the reading of headers."""
 MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmengine", "deap", "numpy")
 
 
@@ -61,39 +65,69 @@ def installed_versions(names: Sequence[str]) -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def gather(config: ExperimentConfig, primitive_set: PrimitiveSet | None = None) -> Materials:
+def gather(
+    config: ExperimentConfig, primitive_set: PrimitiveSet | None = None, listener: Listener | None = None
+) -> Materials:
     """Load data and grammar.
+
+    Args:
+        config: names them.
+        primitive_set: a grammar in place of the config's.
+        listener: hears how far the reading of the images' headers is.
 
     Raises:
         DataError: if data are missing or broken, or the splits' classes differ.
         DeclarationError: if the primitive set cannot be loaded.
     """
     grammar = primitive_set or load_primitive_set(config.primitive_set)
-    return Materials(load_data(config.data), grammar)
+    headers = HeaderReader(config.cache_dir, _heard(listener or Listener()))
+    return Materials(load_data(config.data, headers), grammar)
 
 
-def load_data(data: DataSettings) -> dict[str, CocoSplit]:
+def _heard(listener: Listener) -> Progress:
+    """Let a listener hear of a reading of headers that takes long."""
+    told = time.monotonic()
+
+    def hear(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > PATIENCE and done < total:
+            told = time.monotonic()
+            listener.say(f"read the headers of {done:,} of {total:,} images")
+
+    return hear
+
+
+def load_data(data: DataSettings, headers: HeaderReader | None = None) -> dict[str, CocoSplit]:
     """Load the three splits, generating digit scenes if the config asks for them and they are missing.
 
+    Args:
+        data: where they are.
+        headers: reads the headers of the images; None reads them anew.
+
     Raises:
-        DataError: if data are missing or broken, or the splits' classes differ.
+        DataError: if data are missing, broken or contradictory, or the splits' classes differ.
     """
-    if data.digits is not None:
-        recipe = data.digits.model_dump()
-        make_digits(recipe.pop("root"), **recipe)
-    splits: dict[str, CocoSplit] = {}
-    for name, split in data.splits().items():  # train comes first
-        classes = splits["train"].classes if splits else data.classes
-        splits[name] = load_split(split.ann_file, split.images, classes, part=split.part)
+    splits = {name: checked(split) for name, split in read_data(data, headers).items()}
     _check_apart(splits)
     return splits
 
 
+def read_data(data: DataSettings, headers: HeaderReader | None = None) -> dict[str, CocoSplit]:
+    """Load the three splits as `load_data`, but leave contradictions in their findings."""
+    if data.digits is not None:
+        recipe = data.digits.model_dump()
+        make_digits(recipe.pop("root"), **recipe)
+    sources = {
+        name: SplitSource(Path(split.ann_file), Path(split.images), split.part) for name, split in data.splits().items()
+    }
+    return read_splits(sources, data.classes, headers)
+
+
 def _check_apart(splits: dict[str, CocoSplit]) -> None:
-    owner: dict[Path, str] = {}
+    owner: dict[tuple[int, int], str] = {}
     for name, split in splits.items():
-        for record in split.images:
-            other = owner.setdefault(record.path.resolve(), name)
+        for record, file in zip(split.images, split.files, strict=True):
+            other = owner.setdefault(file.place, name)
             if other != name:
                 raise DataError(f"{record.path} is in both {other} and {name}; the three splits must not share images")
 

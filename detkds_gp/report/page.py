@@ -51,6 +51,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         drawn_figures["predicted"] = figures.predicted(guidance.reached, [float(ap) for ap in guidance.model.predicted])
     best = run.winner.candidate if run.winner else None
     bred = run.best_found if run.winner and run.winner.is_rival and run.best_found else run.winner
+    data = _last_session(run).get("data", ())
     lineage = genealogy(bred.candidate, known) if bred else None
     return render(
         "report.html.j2",
@@ -72,6 +73,8 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         colours=figures.niche_numbers(run),
         ancestors=[draw_tree(a.candidate, primitive_set) for a in lineage.ancestors] if lineage else [],
         session=_last_session(run),
+        data=data,
+        doubts=[line for line in data if line.startswith("warning")],
         command_config=_config_path(run),
         quoted_dir=shlex.quote(str(run.work_dir)),
         settings=json.dumps(run.fingerprint, indent=2, ensure_ascii=False),

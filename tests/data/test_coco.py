@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from detkds_gp.data.coco import data_hash, load_split
+from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.split import Account
 from detkds_gp.errors import DataError
 
 POLYGON = [[1.0, 1.0, 9.0, 1.0, 9.0, 9.0]]
@@ -39,6 +41,7 @@ def _coco(**changes: Any) -> dict[str, Any]:
         {"id": 4, "image_id": 7, "category_id": 10, "bbox": [2, 2, 0.5, 5], "area": 2.5},
         {"id": 5, "image_id": 7, "category_id": 10, "bbox": [20, 0, 5, 5], "area": 25},
         {"id": 6, "image_id": 7, "category_id": 10, "bbox": [2, 2, 5, 5], "area": 0},
+        {"id": 8, "image_id": 7, "category_id": 10, "bbox": [2, 2, -5, 5], "area": 25},
         {"id": 7, "image_id": 7, "category_id": 10, "bbox": [3, 3, 4, 4], "ignore": 1},
     ]  # fmt: skip
     categories = [{"id": 20, "name": "cat"}, {"id": 10, "name": "ant"}]
@@ -59,16 +62,17 @@ def test_boxes_labels_and_masks_are_those_of_the_file(tmp_path):
     assert first.masks == (POLYGON, None)
     assert empty.boxes.shape == (0, 4)
     assert empty.labels.shape == (0,)
-    assert crowded.boxes.shape == (0, 4)
+    np.testing.assert_array_equal(crowded.boxes, np.float32([[2, 2, 7, 7]]))
 
 
 def test_degenerate_boxes_are_counted_and_crowds_kept_for_evaluation(tmp_path):
     split = load_split(*_folder(tmp_path))
-    assert split.dropped == 3  # too thin, outside, without area
+    assert split.account == Account(learned=3, crowd=1, ignored=1, thin=1, no_area=1, outside=1)
+    assert split.account.total == len(_coco()["annotations"])
     assert [(a.crowd, a.ignore) for a in split.images[2].annotations] == [
-        (True, False), (False, False), (False, False), (False, False), (False, True),
+        (True, False), (False, False), (False, False), (False, True),
     ]  # fmt: skip
-    assert split.images[2].annotations[4].area == 16  # the file has none
+    assert [a.area for a in split.images[2].annotations[2:]] == [25, 16]  # the file has 0, and none
 
 
 def test_classes_fix_order_and_subset(tmp_path):
@@ -77,7 +81,8 @@ def test_classes_fix_order_and_subset(tmp_path):
     ants = load_split(*files, classes=["ant"])
     assert ants.images[0].labels.tolist() == [0]
     assert len(ants.images) == 3
-    assert [a.label for a in ants.images[2].annotations] == [0] * 4
+    assert [a.label for a in ants.images[2].annotations] == [0] * 3
+    assert ants.account.other_class == 2
 
 
 def _without(part: str, key: str) -> dict[str, Any]:
@@ -100,15 +105,15 @@ def _with(part: str, **changes: Any) -> dict[str, Any]:
         ({"categories": []}, "no list 'images'"),
         (_coco(annotations=[]), "no annotations"),
         (_coco(annotations={"1": 2}), "no list 'annotations'"),
-        (_coco(annotations=_coco()["annotations"][2:]), "none to learn"),
-        (_without("images", "width"), "'width'"),
+        (_coco(annotations=_coco()["annotations"][2:5]), "got 3 annotations of the classes, but none to learn"),
         (_without("annotations", "bbox"), "'bbox'"),
         (_without("categories", "name"), "'name'"),
         (_with("images", id=5), "duplicates in the ids of 'images', the first 5"),
         (_with("images", id="x"), "'x' in 'images', wanted integers"),
         (_with("images", file_name="d.png"), "1 of 3 images are missing, the first .*d.png"),
         (_with("images", height="tall"), "broken entry of 'images'"),
-        (_with("annotations", id=2), "duplicates in the ids of 'annotations'"),
+        (_with("images", width=19), "1 of 3 images have another size .* c.png has 20x10 pixels, the file says 19x10"),
+        (_with("annotations", iscrowd="maybe"), "annotation 1 has iscrowd 'maybe', wanted 0 or 1"),
         (_with("annotations", image_id=4), "annotation 1 points to the unknown image 4"),
         (_with("annotations", category_id=1), "unknown category 1, wanted one of 20, 10"),
         (_with("annotations", bbox=[1, 2, 3]), "annotation 1 has the box"),
@@ -174,8 +179,8 @@ def test_hash_follows_content_and_not_place(tmp_path):
 
 def test_training_sees_what_mmdet_would_show_it(tmp_path):
     datasets = pytest.importorskip("mmdet.datasets")
-    ann_file, image_dir = _folder(tmp_path)
-    split = load_split(ann_file, image_dir)
+    split = load_split(*_folder(tmp_path))
+    ann_file, image_dir = write_normal(split, tmp_path), split.image_dir
     theirs = datasets.CocoDataset(
         ann_file=str(ann_file),
         data_prefix={"img": str(image_dir)},
@@ -195,4 +200,5 @@ def test_bccd_is_read_as_its_readme_says(bccd, name, images):
     assert len(split.images) == images
     assert set(split.classes) == {"RBC", "WBC", "Platelets"}
     stated = json.loads((bccd / f"{name}.json").read_text())["annotations"]
-    assert sum(len(record.boxes) for record in split.images) + split.dropped == len(stated)
+    assert sum(len(record.boxes) for record in split.images) == split.account.learned
+    assert split.account.learned + sum(split.account.not_learned.values()) == len(stated)

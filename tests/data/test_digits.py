@@ -28,7 +28,8 @@ def test_every_split_is_a_coco_split_of_ten_digits(digits):
         split = load_split(digits / f"{name}.json", digits / "images")
         assert split.classes == tuple("0123456789")
         assert len(split.images) == count
-        assert split.dropped == 0
+        assert split.account.not_learned == {}
+        assert split.findings == ()
         assert all(2 <= len(record.boxes) <= 7 for record in split.images)
     sides = np.concatenate([r.boxes[:, 3] - r.boxes[:, 1] for r in split.images])
     assert sides.min() < 25 < 45 < sides.max()

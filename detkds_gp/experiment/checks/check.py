@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from detkds_gp.data.summary import DataSummary, summarize
 from detkds_gp.detectors import Shared, finds_masks, inherit
 from detkds_gp.experiment.checks.scales import batch_scales, distilled, first_batch
 from detkds_gp.experiment.checks.step_cost import StepCost, step_cost
@@ -53,6 +54,7 @@ class PairReport:
         distilled: a step with the simplest loss on every knowledge at once.
         ap: the AP on the selection split of student and teacher, where their checkpoints are given.
         said: news of the preparation, such as what the student inherits.
+        data: what the splits hold, and what looks wrong.
     """
 
     offers: tuple[Offer, ...]
@@ -60,10 +62,11 @@ class PairReport:
     distilled: StepCost
     ap: dict[str, float]
     said: tuple[str, ...]
+    data: DataSummary
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        return {**asdict(replace(self, data=None)), "data": self.data.to_json()}  # type: ignore[arg-type]
 
 
 def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) -> PairReport:
@@ -79,6 +82,7 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
     if random_weights:
         config = without_weights(config)
     materials = gather(config)
+    summary = summarize(materials.splits)
     for niche in config.knowledge or ():
         materials.primitive_set.niche(niche)
     wired = wire(config, materials.splits["train"], materials.primitive_set, random_weights=random_weights)
@@ -95,7 +99,7 @@ def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) 
     alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
     taught = step_cost(distilled(wired, mix, materials.primitive_set), wired, batch)
     said = tuple(inheritance(wired)) if config.init_student_from_teacher else ()
-    return PairReport(tuple(offers), alone, taught, ap, said)
+    return PairReport(tuple(offers), alone, taught, ap, said, summary)
 
 
 def knowledge_not_shared(config: ExperimentConfig, report: PairReport) -> dict[str, str]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 
 from detkds_gp.data.coco import CocoSplit, load_split
-from detkds_gp.data.mmdet_files import mmdet_annotations
+from detkds_gp.data.header_reader import HeaderReader
+from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.summary import summarize
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
 from detkds_gp.errors import DetectorError
 from detkds_gp.experiment.config import ExperimentConfig
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from detkds_gp.experiment.full_training.training import FullTraining
 
 PREPARATION = "preparation"
+ANNOTATIONS = "annotations"
 SCALES_FILE = "scales.json"
 MEASURED_ON = ("student", "teacher", "proxy", "init_student_from_teacher", "baseline_seeds")
 """The keys of the search's config that scales and initial students depend on."""
@@ -54,7 +57,10 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     """
     wanted = {"primitive_set": asked.named.primitive_set, "knowledge": None}
     config, folder = asked.config.model_copy(update=wanted), asked.work_dir / PREPARATION
-    materials = gather(config)
+    materials = gather(config, listener=listener)
+    if not asked.finished:
+        for line in summarize(materials.splits).lines():
+            listener.say(line)
     files = folder / _measured_on(config, materials)
     task = replace(prepare(config, materials, files, listener), teacher_outputs=None)
     distiller = asked.named.distiller
@@ -67,7 +73,7 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     recipe = Recipe(
         model=_model(asked, task, student, distiller),
         classes=classes,
-        splits=_split_files(config, materials, folder),
+        splits=_split_files(config, materials),
         settings=_settings(config),
         seed=asked.seed,
         load_from=_initial(asked, task),
@@ -177,19 +183,23 @@ def _averaged(whole: Config) -> str:
     return f"averaged weights are scored and written: {hook['type']}, {rule}, momentum {momentum}"
 
 
-def _split_files(config: ExperimentConfig, materials: Materials, folder: Path) -> dict[str, SplitFiles]:
-    splits = {**materials.splits, "train": _all_but_judged(config, materials.splits)}
+def _split_files(config: ExperimentConfig, materials: Materials) -> dict[str, SplitFiles]:
+    """Return what mmdet reads: the splits in normal form, all trainings' in one folder."""
+    splits, folder = {**materials.splits, "train": _all_but_judged(config, materials.splits)}, Path(config.cache_dir)
     return {
-        name: SplitFiles(mmdet_annotations(split, folder), split.image_dir.resolve()) for name, split in splits.items()
+        name: SplitFiles(write_normal(split, folder / ANNOTATIONS), split.image_dir.resolve())
+        for name, split in splits.items()
     }
 
 
 def _all_but_judged(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> CocoSplit:
     """Return all images of the training file, whatever part the search takes, that no other split has."""
-    train = config.data.splits()["train"]
-    whole = load_split(train.ann_file, train.images, splits["train"].classes)
-    judged = {record.path.resolve() for name in ("selection", "test") for record in splits[name].images}
-    return replace(whole, images=tuple(record for record in whole.images if record.path.resolve() not in judged))
+    train, headers = config.data.splits()["train"], HeaderReader(config.cache_dir)
+    whole = load_split(train.ann_file, train.images, splits["train"].classes, headers=headers)
+    judged = {file.place for name in ("selection", "test") for file in splits[name].files}
+    kept = [(record, file) for record, file in zip(whole.images, whole.files, strict=True) if file.place not in judged]
+    images, files = zip(*kept, strict=True)
+    return replace(whole, images=images, files=files)
 
 
 def _initial(asked: FullTraining, task: ProxyTask) -> str | None:

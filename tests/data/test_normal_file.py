@@ -1,4 +1,4 @@
-"""mmdet reads a split as we do."""
+"""mmdet reads a split as we do, from the file that is written of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset
 
-from detkds_gp.data.coco import CocoSplit, load_split
-from detkds_gp.data.mmdet_files import mmdet_annotations
+from detkds_gp.data.coco import CocoSplit, data_hash, load_split
+from detkds_gp.data.normal_file import write_normal
 
 
 def seen_by_mmdet(split: CocoSplit, path: Path) -> dict[str, Any]:
@@ -37,11 +37,12 @@ def assert_same(split: CocoSplit, path: Path) -> None:
         assert labels == record.labels.tolist()
 
 
-def test_a_file_that_fits_is_taken_as_it_is(digits: Path, tmp_path: Path) -> None:
-    split = load_split(digits / "train.json", digits / "images")
-    assert mmdet_annotations(split, tmp_path / "out") == (digits / "train.json").resolve()
-    assert_same(split, digits / "train.json")
-    assert not (tmp_path / "out").exists()
+def test_what_is_written_is_read_as_the_same_split_without_a_word(digits: Path, tmp_path: Path) -> None:
+    split = load_split(digits / "train.json", digits / "images", part=(0.2, 0.9))
+    again = load_split(write_normal(split, tmp_path), digits / "images")
+    assert data_hash(again) == data_hash(split)
+    assert again.findings == ()
+    assert write_normal(again, tmp_path).read_bytes() == write_normal(split, tmp_path).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -53,10 +54,10 @@ def test_classes_in_another_order_and_parts_are_written(
     classes: tuple[str, ...] | None, part: tuple[float, float], digits: Path, tmp_path: Path
 ) -> None:
     split = load_split(digits / "train.json", digits / "images", classes, part=part)
-    path = mmdet_annotations(split, tmp_path)
+    path = write_normal(split, tmp_path)
     assert path.parent == tmp_path.resolve()
     assert_same(split, path)
-    assert mmdet_annotations(split, tmp_path) == path
+    assert write_normal(split, tmp_path) == path
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -68,4 +69,4 @@ def test_what_mmdet_needs_is_filled_in(digits: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare.json"
     bare.write_text(json.dumps(raw))
     split = load_split(bare, digits / "images")
-    assert_same(split, mmdet_annotations(split, tmp_path / "out"))
+    assert_same(split, write_normal(split, tmp_path / "out"))

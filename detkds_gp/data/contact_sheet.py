@@ -1,0 +1,95 @@
+"""A contact sheet: some images of each split with their boxes, so that a person sees at once whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torchvision.utils import draw_bounding_boxes
+
+from detkds_gp.data.images import decode
+from detkds_gp.data.pixels import spread
+from detkds_gp.data.split import CocoSplit, ImageRecord
+from detkds_gp.errors import DataError
+from detkds_gp.whole import whole_file
+
+IMAGES, COLUMNS = 12, 4
+SIDE, CAPTION, MARGIN = 320, 18, 8
+"""Pixels: the longer side of an image, the line of text below it, and the white between them."""
+LETTERS = 50
+COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c", "#008080", "#ffe119")
+NOT_LEARNED = "#a0a0a0"
+
+
+def write_sheet(splits: Mapping[str, CocoSplit], path: Path) -> None:
+    """Draw a dozen images, as many of each split, as they are read: turned by EXIF, 16 bits as 8.
+
+    Boxes have the colour of their class and its name; what is not learned is grey.
+
+    Args:
+        splits: by name.
+        path: the PNG file to write.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    share = -(-IMAGES // len(splits))
+    cells = [
+        _captioned(_picture(record, split), f"{name}: {record.path.name}")
+        for name, split in splits.items()
+        for record in spread(_shown(split), share)
+    ][:IMAGES]
+    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    heights = [max(cell.height for cell in row) + MARGIN for row in rows]
+    sheet = Image.new("RGB", (COLUMNS * (SIDE + MARGIN) + MARGIN, sum(heights) + MARGIN), "white")
+    for number, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            sheet.paste(cell, (MARGIN + column * (SIDE + MARGIN), MARGIN + sum(heights[:number])))
+    with whole_file(path) as unfinished:
+        sheet.save(unfinished, format="PNG")
+
+
+def _captioned(picture: Image.Image, text: str) -> Image.Image:
+    """Return a picture with a line of text below it."""
+    cell = Image.new("RGB", (SIDE, picture.height + CAPTION), "white")
+    cell.paste(picture)
+    ImageDraw.Draw(cell).text((0, picture.height + 3), text if len(text) <= LETTERS else f"{text[:LETTERS]}…", "black")
+    return cell
+
+
+def _shown(split: CocoSplit) -> list[ImageRecord]:
+    """Return the images that can be drawn, those with objects if there are any."""
+    readable = [record for record, file in zip(split.images, split.files, strict=True) if not file.header.unreadable]
+    return [record for record in readable if record.annotations] or readable
+
+
+def _picture(record: ImageRecord, split: CocoSplit) -> Image.Image:
+    """Draw one image with its boxes, its longer side as long as fits a cell."""
+    try:
+        pixels = decode(record.path)
+    except (OSError, DataError):
+        pixels = None
+    if pixels is None:
+        empty = Image.new("RGB", (SIDE, SIDE // 2), "#e8e8e8")
+        ImageDraw.Draw(empty).text((8, 8), "cannot be decoded", "black")
+        return empty
+    scale = SIDE / max(pixels.shape[:2])
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    image = torch.from_numpy(np.ascontiguousarray(cv2.resize(pixels, size)[..., ::-1])).permute(2, 0, 1)
+    return Image.fromarray(_drawn(image, record, split, scale).permute(1, 2, 0).numpy())
+
+
+def _drawn(image: torch.Tensor, record: ImageRecord, split: CocoSplit, scale: float) -> torch.Tensor:
+    annotations = record.annotations
+    if not annotations:
+        return image
+    boxes = torch.tensor([a.bbox for a in annotations], dtype=torch.float64)
+    boxes[:, 2:] += boxes[:, :2]
+    limits = torch.tensor([image.shape[2], image.shape[1]] * 2) - 1  # what reaches out is drawn to the edge
+    boxes = (boxes * scale).clamp(min=0).minimum(limits)
+    colours = [COLOURS[a.label % len(COLOURS)] if a.learned else NOT_LEARNED for a in annotations]
+    return draw_bounding_boxes(image, boxes, [split.classes[a.label] for a in annotations], colours, width=2)

@@ -1,0 +1,212 @@
+"""Headers of image files: size, orientation and depth as OpenCV reads them, without decoding pixels."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+HEAD, TAIL = 8192, 512
+"""Bytes that are looked at first: headers are seldom longer, and files end with their end marker."""
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG's start-of-frame markers; the three left out are tables and extensions."""
+ORIENTATION = 0x0112
+TURNED = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
+TRUNCATED = "is truncated: the file ends before its image does"
+
+
+class ImageHeader(NamedTuple):
+    """What the head of an image file says.
+
+    Attributes:
+        width: pixels, as the image is read: after its EXIF orientation.
+        height: pixels, likewise.
+        orientation: EXIF's, 1 to 8; 1 where the file has none, or where OpenCV does not follow it.
+        bits: of a channel.
+        fault: why it cannot be read, as "is ..."; empty where it can.
+    """
+
+    width: int
+    height: int
+    orientation: int = 1
+    bits: int = 8
+    fault: str = ""
+
+    @property
+    def unreadable(self) -> str:
+        """Why OpenCV does not read the image, for its file or for its size; empty where it does."""
+        return self.fault or _beyond_limit(self)
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Width and height before the orientation is applied."""
+        return (self.height, self.width) if self.orientation in TURNED else (self.width, self.height)
+
+
+def read_header(path: str | Path, size: int | None = None) -> ImageHeader:
+    """Return the header of an image file, as ``cv2.imdecode`` with ``IMREAD_COLOR`` would read the image.
+
+    Pixels are decoded only where the end of the file looks cut off, or where no other reader knows the format.
+
+    Args:
+        path: the file.
+        size: its bytes, if they are known.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+        size = os.fstat(file.fileno()).st_size if size is None else size
+        file.seek(max(0, size - TAIL))
+        tail = file.read()
+        if head[:2] == b"\xff\xd8":
+            parse, whole = _jpeg, b"\xff\xd9" in tail
+        elif head[:8] == b"\x89PNG\r\n\x1a\n":
+            parse, whole = _png, b"IEND" in tail
+        else:
+            return _other(path, head, size)
+        try:
+            found = parse(head)
+        except (IndexError, struct.error):
+            file.seek(0)
+            try:
+                found = parse(file.read())
+            except (IndexError, struct.error):
+                found = ImageHeader(0, 0, fault=TRUNCATED)
+    return found if whole or found.fault else _decoded(path, found)
+
+
+def _beyond_limit(header: ImageHeader) -> str:
+    """Return why OpenCV refuses an image of such a size, as "has ..."; empty where it does not."""
+    limits = {
+        "pixels": int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30)),
+        "width": int(os.environ.get("OPENCV_IO_MAX_IMAGE_WIDTH", 1 << 20)),
+        "height": int(os.environ.get("OPENCV_IO_MAX_IMAGE_HEIGHT", 1 << 20)),
+    }
+    got = {"pixels": header.width * header.height, "width": header.width, "height": header.height}
+    over = [name for name, limit in limits.items() if got[name] > limit]
+    if not over:
+        return ""
+    setting, limit = f"OPENCV_IO_MAX_IMAGE_{over[0].upper()}", limits[over[0]]
+    what = "pixels" if over[0] == "pixels" else f"pixels of {over[0]}"
+    return (
+        f"has {header.width:,} x {header.height:,} pixels, and OpenCV reads at most {limit:,} {what}; "
+        f"cut or scale it (boxes too), or set {setting} in the environment"
+    )
+
+
+def _jpeg(data: bytes) -> ImageHeader:
+    """Walk the segments of a JPEG up to its frame.
+
+    Raises:
+        IndexError: the data end before the frame.
+        struct.error: likewise.
+    """
+    at, orientation = 2, 1
+    while True:
+        while data[at] != 0xFF:  # as libjpeg: skip what is no marker
+            at += 1
+        while data[at] == 0xFF:
+            at += 1
+        marker = data[at]
+        at += 1
+        if marker in (0xD9, 0xDA):
+            return ImageHeader(0, 0, fault=TRUNCATED)
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        (length,) = struct.unpack_from(">H", data, at)
+        if marker in FRAMES:
+            bits, height, width = struct.unpack_from(">BHH", data, at + 2)
+            return _turned(width, height, orientation, bits)
+        if marker == 0xE1 and data[at + 2 : at + 8] == b"Exif\0\0":
+            if len(data) < at + length:
+                raise IndexError
+            orientation = _orientation(data[at + 8 : at + length])
+        at += length
+
+
+def _png(data: bytes) -> ImageHeader:
+    """Walk the chunks of a PNG up to its pixels; errors as in `_jpeg`."""
+    width, height, bits = struct.unpack_from(">IIB", data, 16)
+    at, orientation = 8, 1
+    while True:
+        length, name = struct.unpack_from(">I4s", data, at)
+        if name in (b"IDAT", b"IEND"):
+            return _turned(width, height, orientation, bits)
+        if name == b"eXIf":
+            if len(data) < at + 8 + length:
+                raise IndexError
+            orientation = _orientation(data[at + 8 : at + 8 + length])
+        at += 12 + length
+
+
+def _orientation(tiff: bytes) -> int:
+    """Return the orientation of EXIF data; 1 where there is none that counts."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    try:
+        if order is None:
+            return 1
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind = struct.unpack_from(order + "HH", tiff, entry)
+            if tag == ORIENTATION and kind == 3:
+                (value,) = struct.unpack_from(order + "H", tiff, entry + 8)
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _turned(width: int, height: int, orientation: int, bits: int) -> ImageHeader:
+    if orientation in TURNED:
+        width, height = height, width
+    return ImageHeader(width, height, orientation, bits)
+
+
+def _other(path: str | Path, head: bytes, size: int) -> ImageHeader:
+    """Read BMP, TIFF, WebP and what else Pillow knows; decode what it does not."""
+    if not size:
+        return ImageHeader(0, 0, fault="is empty")
+    if not cv2.haveImageReader(str(path)):
+        return ImageHeader(0, 0, fault=f"is no image that OpenCV knows (it starts with {head[:24]!r})")
+    try:
+        with Image.open(path) as image:
+            (width, height), mode, kind = image.size, image.mode, image.format
+            orientation = image.getexif().get(ORIENTATION, 1) if kind in ("WEBP", "TIFF") else 1
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        return _decoded(path, ImageHeader(0, 0))
+    bits = 16 if mode.startswith(("I", "F")) else 8
+    whole = size >= {"WEBP": 8}.get(kind or "", 0) + _told_size(kind, head)
+    if kind == "TIFF":  # Pillow has turned it already
+        header = ImageHeader(width, height, orientation, bits)
+    else:
+        header = _turned(width, height, orientation, bits)
+    return header if whole else _decoded(path, header)
+
+
+def _told_size(kind: str | None, head: bytes) -> int:
+    """Return the bytes that a file says it has; 0 where its format does not say it."""
+    at = {"WEBP": 4, "BMP": 2}.get(kind or "")
+    return struct.unpack_from("<I", head, at)[0] if at is not None and len(head) >= at + 4 else 0
+
+
+def _decoded(path: str | Path, header: ImageHeader) -> ImageHeader:
+    """Decode an image that may be cut off, and say so where OpenCV does not read it."""
+    if header.width and header.unreadable:
+        return header
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error as error:
+        return ImageHeader(0, 0, fault=f"cannot be decoded by OpenCV ({' '.join(str(error).split())[-80:]})")
+    if pixels is None:
+        return header._replace(fault=TRUNCATED if header.width else "cannot be decoded by OpenCV")
+    height, width = pixels.shape[:2]
+    return ImageHeader(width, height, header.orientation, 8 * pixels.itemsize)
