@@ -10,6 +10,7 @@ import typer
 data_app = typer.Typer(help="Make or convert data sets.", no_args_is_help=True)
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Fixes the splits, where the folder has none.")]
 
 
 @data_app.command()
@@ -32,9 +33,22 @@ def digits(
 def voc(
     source: Annotated[Path, typer.Argument(help="A Pascal-VOC folder.", show_default=False)],
     output: Output,
-    seed: Annotated[int, typer.Option(help="Fixes the split, where the folder has none.")] = 0,
+    seed: Seed = 0,
+    images: Annotated[Path | None, typer.Option(help="Only images in or below it.", show_default=False)] = None,
 ) -> None:
     """Convert a Pascal-VOC folder to COCO format with train, selection and test splits."""
     from detkds_gp.data.voc import convert_voc
 
-    print(f"{output}: {convert_voc(source, output, seed=seed)}")
+    print(f"{output}: {convert_voc(source, output, seed=seed, images=images)}")
+
+
+@data_app.command()
+def yolo(
+    source: Annotated[Path, typer.Argument(help="A folder in YOLO format, or its data.yaml.", show_default=False)],
+    output: Output,
+    seed: Seed = 0,
+) -> None:
+    """Convert a folder in YOLO format to COCO format with train, selection and test splits."""
+    from detkds_gp.data.yolo import convert_yolo
+
+    print(f"{output}: {convert_yolo(source, output, seed=seed)}")
