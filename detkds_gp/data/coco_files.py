@@ -46,10 +46,11 @@ def looked_through(path: Path) -> CocoFile | None:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return CocoFile(path, (), 0, "is broken JSON; export it again") if splits_of(Path(path.name)) else None
-    parts = [raw.get(key) for key in ("images", "annotations", "categories")] if isinstance(raw, dict) else [None]
-    if not all(isinstance(part, list) for part in parts):
+    images, annotations, categories = (
+        raw.get(key) if isinstance(raw, dict) else None for key in ("images", "annotations", "categories")
+    )
+    if not (isinstance(images, list) and isinstance(annotations, list) and isinstance(categories, list)):
         return None
-    images, annotations, _ = parts
     if annotations and not any(isinstance(row, dict) and "bbox" in row for row in annotations):
         return None  # captions, panoptic
     names = tuple(str(row["file_name"]) for row in images if isinstance(row, dict) and "file_name" in row)

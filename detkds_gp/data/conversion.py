@@ -11,12 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detkds_gp.data.folders import CONVERSION, IMAGE_SUFFIXES
 from detkds_gp.errors import DataError
 from detkds_gp.whole import holds_files, whole_folder
 
 READ = IMAGE_SUFFIXES | {".xml", ".txt", ".yaml", ".yml", ".names", ".data"}
 """The suffixes of files that a conversion may read."""
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,18 @@ class Page:
     width: int
     height: int
     objects: list[Object] = field(default_factory=list)
+
+
+def few(lines: Sequence[str]) -> str:
+    """Return the first of many, and how many more there are."""
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
+
+
+def xywh(start: np.ndarray, end: np.ndarray) -> tuple[float, float, float, float]:
+    """Return x, y, width, height of a box from its first corner (x, y) to its last."""
+    (x, y), (width, height) = start.tolist(), (end - start).tolist()
+    return x, y, width, height
 
 
 def check_empty(out_dir: Path) -> None:

@@ -63,7 +63,9 @@ def _only(place: Path, files: Sequence[Path], coco: Sequence[CocoFile]) -> str:
 def _check_use(layout: str, choice: Choice) -> None:
     """Refuse flags that say nothing of a format."""
     if choice.json:
-        raise DataError(f"the format is {layout}, but a COCO file was named by --{next(iter(choice.json))}-json; leave it out")
+        raise DataError(
+            f"the format is {layout}, but a COCO file was named by --{next(iter(choice.json))}-json; leave it out"
+        )
     unused = next((split for split in choice.images if split or layout == "yolo"), None)
     if unused is not None:
         flag = f"--{unused}-images" if unused else "--images"

@@ -47,9 +47,7 @@ class ImageTree:
         return PurePosixPath(name).name in self._folders
 
 
-def image_folder(
-    tree: ImageTree, ann_file: Path, names: Sequence[str], split: str | None, given: Path | None
-) -> Path:
+def image_folder(tree: ImageTree, ann_file: Path, names: Sequence[str], split: str | None, given: Path | None) -> Path:
     """Return the folder that an annotation file's image names start from.
 
     It holds all of them. Of several, the one whose name speaks of the split counts, then the annotation file's own.
@@ -98,7 +96,10 @@ def _most(counts: Counter[Path]) -> list[Path]:
 def _narrowed(folders: list[Path], ann_file: Path, split: str | None, root: Path) -> list[Path]:
     distinct = list({os.path.realpath(folder): folder for folder in sorted(folders, reverse=True)}.values())[::-1]
     if split is not None:
-        named = {folder: splits_of(folder.relative_to(root)) if folder.is_relative_to(root) else frozenset() for folder in distinct}
+        named = {
+            folder: splits_of(folder.relative_to(root)) if folder.is_relative_to(root) else frozenset()
+            for folder in distinct
+        }
         own = [folder for folder in distinct if split in named[folder]]
         open_ones = [folder for folder in distinct if not named[folder]]
         distinct = own or open_ones or distinct

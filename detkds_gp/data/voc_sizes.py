@@ -21,7 +21,7 @@ class Scale(NamedTuple):
     Attributes:
         factor: of x and of y.
         verdict: ``scaled``: the image was resized after it was annotated; ``kept``: the stated size is wrong, for the
-            boxes fit the image and not it; ``unstated``: there is none; ``refused``: nobody can say where the boxes are.
+            boxes fit the image; ``unstated``: there is none; ``refused``: no telling where the boxes are.
     """
 
     factor: tuple[float, float]

@@ -65,7 +65,9 @@ def parse_files(paths: Iterable[Path]) -> XmlFiles:
     told = _told(found, list(unread.values()))
     for path, raw in unread.items():
         if told is None:
-            found.faults[path] = "is in an encoding that it does not declare and its bytes do not tell; write it in UTF-8"
+            found.faults[path] = (
+                "is in an encoding that it does not declare and its bytes do not tell; write it in UTF-8"
+            )
         else:
             _parse(found, path, raw, told)
     return XmlFiles(found.roots, found.faults, found.encodings, told or "")
@@ -73,7 +75,11 @@ def parse_files(paths: Iterable[Path]) -> XmlFiles:
 
 def _declared(raw: bytes) -> str | None:
     """Return Python's name of the encoding that a file declares or begins with; None if it says none that exists."""
-    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
         if raw.startswith(mark):
             return name
     head = DECLARATION.match(raw)

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detkds_gp.data.conversion import Page, check_empty, write_coco
+from detkds_gp.data.conversion import Page, check_empty, few, write_coco
 from detkds_gp.data.deal import Roles, by_folders, three_splits
 from detkds_gp.data.folders import files_below, images_among, splits_of
 from detkds_gp.data.images import decode
-from detkds_gp.data.voc import few
 from detkds_gp.data.yolo_labels import Labels
 from detkds_gp.data.yolo_layout import images_by_split, label_of, read_source, yolo_files
 from detkds_gp.errors import DataError
@@ -84,7 +83,6 @@ def convert_yolo(src: str | Path, out_dir: str | Path, seed: int = 0) -> YoloRep
     src = Path(os.path.abspath(src))
     source = read_source(source_in(src))
     root = src if src.is_dir() else source.path.parent
-    files = files_below(root)
     images = images_among(files_below(root))
     roles, notes = images_by_split(source, root)
     origin = source.path.name

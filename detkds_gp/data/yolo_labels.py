@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detkds_gp.data.conversion import Object
+from detkds_gp.data.conversion import Object, xywh
 
 OVER = 0.01
 """How far over the edge a coordinate may be, in sides of the image, as ultralytics allows."""
@@ -86,7 +86,7 @@ class Labels:
         _check_normal([*values[:2], *values[2:]])
         (start, end), clipped = _clipped(np.array([centre - sides / 2, centre + sides / 2]))
         self.tally["clipped"] += clipped
-        return None if (start >= end).any() else Object(name, _xywh(start, end, size))
+        return None if (start >= end).any() else Object(name, xywh(start * size, end * size))
 
     def _outlined(self, name: str, values: list[float], size: tuple[int, int]) -> Object | None:
         _check_normal(values)
@@ -98,7 +98,7 @@ class Labels:
         self.tally["polygons"] += 1
         self.tally["clipped"] += clipped
         polygon = tuple((points * size).ravel().tolist())
-        return Object(name, _xywh(start, end, size), polygon=polygon, area=area)
+        return Object(name, xywh(start * size, end * size), polygon=polygon, area=area)
 
 
 def _numbers(words: list[str]) -> list[float]:
@@ -121,11 +121,6 @@ def _check_normal(values: list[float]) -> None:
 def _clipped(points: np.ndarray) -> tuple[np.ndarray, bool]:
     inside = np.clip(points, 0, 1)
     return inside, bool(np.abs(inside - points).max() > 1e-6)  # labels have six digits
-
-
-def _xywh(start: np.ndarray, end: np.ndarray, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    x, y, width, height = [*(start * size).tolist(), *((end - start) * size).tolist()]
-    return x, y, width, height
 
 
 def _area(points: np.ndarray) -> float:

@@ -65,9 +65,13 @@ def read_source(path: Path) -> YoloSource:
         raise DataError(f"{path}: has no 'names', wanted a data.yaml with names, train and val; add them")
     classes = _checked(path, _by_number(path, raw["names"]))
     count = raw.get("nc")
-    notes = (f"{path.name} says nc: {count}, but has {len(classes)} names",) if count not in (None, len(classes)) else ()
+    notes = (
+        (f"{path.name} says nc: {count}, but has {len(classes)} names",) if count not in (None, len(classes)) else ()
+    )
     splits = {split: _entries(raw, keys) for split, keys in KEYS.items()}
-    return YoloSource(path, classes, {s: e for s, e in splits.items() if e}, str(raw.get("path") or ""), "kpt_shape" in raw, notes)
+    return YoloSource(
+        path, classes, {s: e for s, e in splits.items() if e}, str(raw.get("path") or ""), "kpt_shape" in raw, notes
+    )
 
 
 def images_by_split(source: YoloSource, src: Path) -> tuple[Roles, list[str]]:
