@@ -91,9 +91,15 @@ def decode(path: Path) -> np.ndarray | None:
 
     Raises:
         OSError: the file cannot be read.
+        DataError: OpenCV refuses it, as it does more than 2^30 pixels.
     """
     encoded = np.fromfile(path, np.uint8)
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    try:
+        return cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except cv2.error as error:
+        raise DataError(
+            f"{path}: OpenCV refuses it ({error.err}); it reads at most 2^30 pixels, 2^20 a side: make the image smaller"
+        ) from None
 
 
 def _checked(record: ImageRecord) -> np.ndarray:
