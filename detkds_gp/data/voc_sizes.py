@@ -55,9 +55,9 @@ def scale_of(
 
 
 def _same_ratio(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether one size is the other, resized and rounded."""
-    factor = other[0] / one[0]
-    return abs(one[1] * factor - other[1]) <= max(1.0, factor)
+    """Return whether one size is the other times some factor, each side rounded up or down."""
+    low, high = (np.add(other, off) / one for off in (-1, 1))
+    return bool(low.max() <= high.min())
 
 
 def _inside(boxes: np.ndarray, size: tuple[int, int]) -> bool:

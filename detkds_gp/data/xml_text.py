@@ -110,8 +110,14 @@ def _told(found: XmlFiles, unread: list[bytes]) -> str | None:
     shared = {e: len(known & _texts(raw.decode(e) for raw in unread)) for e in fitting}
     if any(shared.values()):
         return max(shared, key=lambda e: shared[e])
-    best = from_bytes(b"\n".join(unread), cp_isolation=list(fitting)).best() if fitting else None
+    plausible = [e for e in fitting if not any(map(_mixes_scripts, _texts(raw.decode(e) for raw in unread)))]
+    best = from_bytes(b"\n".join(unread), cp_isolation=plausible).best() if plausible else None
     return None if best is None else best.encoding
+
+
+def _mixes_scripts(text: str) -> bool:
+    """Return whether Korean and Chinese letters stand in one text: Chinese in GB18030 reads so as Korean."""
+    return bool(re.search("[\uac00-\ud7a3]", text) and re.search("[\u4e00-\u9fff]", text))
 
 
 def _texts(pages: Iterable[str]) -> set[str]:
