@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 SHOWN = 30
@@ -47,6 +47,12 @@ class DetectorError(UserError):
 
 class StoreError(UserError):
     """A work directory or store that cannot be used as asked."""
+
+
+def listed(names: Sequence[str], shown: int = 8) -> str:
+    """Return ``[a, b, ...]``: the first of some names in their order, and how many there are in all."""
+    more = f" ... ({len(names)} in all)" if len(names) > shown else ""
+    return "[" + ", ".join(names[:shown]) + more + "]"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

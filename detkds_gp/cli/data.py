@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 data_app = typer.Typer(help="Make or convert data sets.", no_args_is_help=True)
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Fixes the splits, where the folder has none.")]
 
 
 @data_app.command()
@@ -37,12 +38,25 @@ def digits(
 def voc(
     source: Annotated[Path, typer.Argument(help="A Pascal-VOC folder.", show_default=False)],
     output: Output,
-    seed: Annotated[int, typer.Option(help="Fixes the split, where the folder has none.")] = 0,
+    seed: Seed = 0,
+    images: Annotated[Path | None, typer.Option(help="Only images in or below it.", show_default=False)] = None,
 ) -> None:
     """Convert a Pascal-VOC folder to COCO format with train, selection and test splits."""
     from detkds_gp.data.voc import convert_voc
 
-    print(f"{output}: {convert_voc(source, output, seed=seed)}")
+    print(f"{output}: {convert_voc(source, output, seed=seed, images=images)}")
+
+
+@data_app.command()
+def yolo(
+    source: Annotated[Path, typer.Argument(help="A folder in YOLO format, or its data.yaml.", show_default=False)],
+    output: Output,
+    seed: Seed = 0,
+) -> None:
+    """Convert a folder in YOLO format to COCO format with train, selection and test splits."""
+    from detkds_gp.data.yolo import convert_yolo
+
+    print(f"{output}: {convert_yolo(source, output, seed=seed)}")
 
 
 @data_app.command()
@@ -85,8 +99,8 @@ def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
         headers = HeaderReader(
             progress=lambda done, total: status.update(f"read the headers of {done:,} of {total:,} images")
         )
-        if source.is_dir():
-            from detkds_gp.experiment.config.starter import data_in
+        if source.is_dir() or source.suffix in (".yaml", ".yml"):
+            from detkds_gp.data.formats import data_in
 
             found = data_in(source, converted)
             sources = {

@@ -14,12 +14,22 @@ from detkds_gp.cli.output import check_writable
 def init(
     student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...", show_default=False)],
     teacher: Annotated[str, typer.Option(help="The same.", show_default=False)],
-    data: Annotated[Path, typer.Option(help="A folder of COCO or VOC annotations.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="A folder of COCO, VOC or YOLO annotations.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", help="The file to write.")] = Path("search.py"),
     teacher_checkpoint: Annotated[
         str | None, typer.Option(help="Default: the tool trains the teacher.", show_default=False)
     ] = None,
     scratch: Annotated[bool, typer.Option("--scratch", help="Start without pretrained backbones.")] = False,
+    layout: Annotated[
+        str | None, typer.Option("--format", help="coco, voc or yolo, where DATA holds several.", show_default=False)
+    ] = None,
+    train_json: Annotated[Path | None, typer.Option(help="COCO file to train on.", show_default=False)] = None,
+    val_json: Annotated[Path | None, typer.Option(help="COCO file to select by.", show_default=False)] = None,
+    test_json: Annotated[Path | None, typer.Option(help="COCO file to report.", show_default=False)] = None,
+    images: Annotated[Path | None, typer.Option(help="Only images in or below it.", show_default=False)] = None,
+    train_images: Annotated[Path | None, typer.Option(help="The same, to train.", show_default=False)] = None,
+    val_images: Annotated[Path | None, typer.Option(help="The same, to select.", show_default=False)] = None,
+    test_images: Annotated[Path | None, typer.Option(help="The same, to report.", show_default=False)] = None,
 ) -> None:
     """Write a search's config: classes from the data, sizes from the machine."""
     from detkds_gp.environment import check_environment
@@ -33,12 +43,19 @@ def init(
         )
     check_writable(output)
     check_environment()
+    from detkds_gp.data.discover import Choice
+    from detkds_gp.data.formats import LAYOUTS, data_in
     from detkds_gp.data.summary import summarize
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.config.starter import Pair, data_in, starter_config, this_machine
+    from detkds_gp.experiment.config.starter import Pair, starter_config, this_machine
     from detkds_gp.experiment.prepare import load_data
 
-    found = data_in(data, output.parent / f"{output.stem}-data")
+    if layout not in (None, *LAYOUTS):
+        raise ConfigError(f"--format got {layout!r}, wanted {', '.join(LAYOUTS)}")
+    json = {"train": train_json, "val": val_json, "test": test_json}
+    folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
+    choice = Choice(layout, *({k: v for k, v in given.items() if v is not None} for given in (json, folders)))
+    found = data_in(data, output.parent / f"{output.stem}-data", choice)
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
     text = starter_config(pair, found, this_machine())
     output.write_text(text)
@@ -49,6 +66,6 @@ def init(
         raise
     files = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
     print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {files}")
-    for line in summarize(splits).lines():
+    for line in (*(f"  {note}" for note in found.notes), *summarize(splits).lines()):
         print(line)
     print(f"next: gp_search check {output}")

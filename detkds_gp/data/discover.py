@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from detkds_gp.data.coco import load_split
+from detkds_gp.data.coco_files import CocoFile, coco_files, files_by_split, json_flag, looked_through
+from detkds_gp.data.folders import files_below
+from detkds_gp.data.image_folders import ImageTree, image_folder, images_flag
 from detkds_gp.data.part import WHOLE, Part
 from detkds_gp.errors import DataError
 
-WORDS = {"train": ("train",), "selection": ("selection", "val", "dev"), "test": ("test",)}
-"""What a split's annotation file has in its name; the first split that fits counts."""
-MAX_DEPTH = 3
+NAMES = {"train": "train", "val": "selection", "test": "test"}
+"""What a split is called in a config, by what it is called in data sets."""
 FEW: tuple[Part, Part, Part] = ((0.0, 0.7), (0.7, 0.85), (0.85, 1.0))
 """Shares of one file for train, selection and test."""
+HALVES: tuple[Part, Part] = ((0.0, 0.5), (0.5, 1.0))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user says where a folder can be read in two ways.
+
+    Paths are looked for in the data set's folder, then from the working directory.
+
+    Attributes:
+        layout: ``coco``, ``voc`` or ``yolo``.
+        json: annotation files by split (train, val, test).
+        images: image folders by split; the one of ``""`` counts for all.
+    """
+
+    layout: str | None = None
+    json: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, Path] = field(default_factory=dict)
+
+
+OPEN = Choice()
+"""Nothing is said: what can be read in two ways is refused."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +47,8 @@ class FoundSplit:
     """One split.
 
     Attributes:
-        ann_file: relative to the data set's folder.
-        images: relative to it; the folder that the file's image names start from.
+        ann_file: relative to the data set's folder, or absolute where it lies elsewhere.
+        images: as ``ann_file``; the folder that the file's image names start from.
         part: the share of its images.
     """
 
@@ -44,6 +67,7 @@ class FoundData:
         classes: names, in the training file's order.
         size: (height, width), the median of the training images, in pixels.
         images: how many train.
+        notes: what was taken, cut, converted and left out, a line each.
     """
 
     root: Path
@@ -51,76 +75,99 @@ class FoundData:
     classes: tuple[str, ...]
     size: tuple[int, int]
     images: int
+    notes: tuple[str, ...] = ()
 
 
-def find_data(root: Path) -> FoundData:
+def find_data(
+    root: Path,
+    choice: Choice = OPEN,
+    notes: Sequence[str] = (),
+    files: Sequence[Path] | None = None,
+    coco: Sequence[CocoFile] | None = None,
+) -> FoundData:
     """Find annotation files, image folders and splits; what is missing is cut from what is there.
 
     Without a test file the validation file is halved; a single file is cut in three. The cuts are by lot, and always
     the same.
 
+    Args:
+        root: the data set's folder.
+        choice: what the user says of it.
+        notes: what came before, such as a conversion.
+        files: all files below it, where they are known already.
+        coco: the COCO files among them, likewise.
+
     Raises:
-        DataError: if there is no COCO annotation file for training, or its images are not found.
+        DataError: if there is no COCO annotation file for training, its images are not found, or two readings of the
+            folder remain that ``choice`` does not decide.
     """
     if not root.is_dir():
-        raise DataError(f"got {str(root)!r}, wanted a folder of COCO or VOC annotations")
-    files = _annotation_files(root)
-    if "train" not in files:
-        raise DataError(f"{root} holds no COCO annotation file with 'train' in its name, nor one alone; name it so")
-    splits = {name: _split(root, ann_file, name) for name, ann_file in files.items()}
-    splits = _completed(splits)
+        raise DataError(f"got {str(root)!r}, wanted a folder of COCO, VOC or YOLO annotations")
+    files = files_below(root) if files is None else files
+    given = {split: _given_file(root, path, split) for split, path in choice.json.items()}
+    chosen, unused = files_by_split(coco_files(files) if coco is None else coco, root, given)
+    tree = ImageTree(root, files)
+    found = {split: _split(tree, file, split if len(chosen) > 1 else None, choice) for split, file in chosen.items()}
+    splits, cuts = _completed(found)
     train = splits["train"]
     loaded = load_split(root / train.ann_file, root / train.images, part=train.part)
     heights, widths = ([getattr(record, side) for record in loaded.images] for side in ("height", "width"))
-    return FoundData(root, splits, loaded.classes, (round(median(heights)), round(median(widths))), len(loaded.images))
+    return FoundData(
+        root,
+        splits,
+        loaded.classes,
+        (round(median(heights)), round(median(widths))),
+        len(loaded.images),
+        (*notes, *(_taken(name, split) for name, split in found.items()), *cuts, *unused),
+    )
 
 
-def _annotation_files(root: Path) -> dict[str, Path]:
-    """Return the annotation file of every split there is, the one nearest to the folder."""
-    found = sorted(_coco_files(root), key=lambda path: (len(path.parts), path.name))
-    files: dict[str, Path] = {}
-    for path in found:
-        name = path.relative_to(root).as_posix().lower()
-        split = next((split for split, words in WORDS.items() if any(word in name for word in words)), None)
-        if split is not None:
-            files.setdefault(split, path)
-    return {"train": found[0]} if len(found) == 1 else files
+def _given_file(root: Path, path: Path, split: str) -> CocoFile:
+    """Look through a file that the user named."""
+    place = within(root, path)
+    file = looked_through(place) if place.is_file() else None
+    if file is None:
+        what = "no COCO annotation file" if place.is_file() else "no such file"
+        raise DataError(f"{json_flag(split)} got {str(path)!r}, {what}; give one in {root} or from here")
+    return file
 
 
-def _coco_files(root: Path) -> Iterator[Path]:
-    for path in root.rglob("*.json"):
-        if len(path.relative_to(root).parts) <= MAX_DEPTH and _is_coco(path):
-            yield path
+def within(root: Path, path: Path) -> Path:
+    """Return where a path is that a user gave: in the data set's folder if it is there, else from here."""
+    return root / path if (root / path).exists() else path
 
 
-def _is_coco(path: Path) -> bool:
-    try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(values, dict) and all(values.get(key) for key in ("images", "annotations", "categories"))
+def _split(tree: ImageTree, file: CocoFile, split: str | None, choice: Choice) -> FoundSplit:
+    own = choice.images.get(split or "train")
+    flag = images_flag(split or "train") if own is not None else images_flag(None)
+    path = own if own is not None else choice.images.get("")
+    given = None if path is None else within(tree.root, path)
+    if given is not None and not given.is_dir():
+        raise DataError(f"{flag} got {str(path)!r}, no such folder; give one in {tree.root} or from here")
+    folder = image_folder(tree, file.path, file.names, split, given)
+    return FoundSplit(_placed(file.path, tree.root), _placed(folder, tree.root))
 
 
-def _split(root: Path, ann_file: Path, name: str) -> FoundSplit:
-    """Find the folder of a file's images: the first that holds the first of them."""
-    first = json.loads(ann_file.read_bytes())["images"][0]["file_name"]
-    near = [ann_file.parent, ann_file.parent / "images", root, root / "images"]
-    folders = [*near, *sorted(path for path in root.glob("*") if path.is_dir()), *sorted(root.glob("*/*/"))]
-    folder = next((folder for folder in folders if (folder / first).is_file()), None)
-    if folder is None:
-        raise DataError(f"{ann_file}: its image {first!r} is in no folder below {root}; put the images there")
-    return FoundSplit(str(ann_file.relative_to(root)), str(folder.relative_to(root)))
+def _placed(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path.resolve())
 
 
-def _completed(found: dict[str, FoundSplit]) -> dict[str, FoundSplit]:
-    """Cut what is missing from what is there."""
+def _taken(name: str, split: FoundSplit) -> str:
+    return f"{NAMES[name]}: {split.ann_file}, its images in {split.images}"
+
+
+def _completed(found: dict[str, FoundSplit]) -> tuple[dict[str, FoundSplit], list[str]]:
+    """Cut what is missing from what is there, and say so."""
 
     def cut(split: FoundSplit, part: Part) -> FoundSplit:
         return FoundSplit(split.ann_file, split.images, part)
 
-    if len(found) == 1:
-        return {name: cut(found["train"], part) for name, part in zip(WORDS, FEW, strict=True)}
-    if len(found) == 2:
-        other = found.get("selection") or found["test"]
-        return {"train": found["train"], "selection": cut(other, (0.0, 0.5)), "test": cut(other, (0.5, 1.0))}
-    return {name: found[name] for name in WORDS}
+    train = found["train"]
+    others = [found[name] for name in ("val", "test") if name in found]
+    if not others:
+        parts = {name: cut(train, part) for name, part in zip(NAMES.values(), FEW, strict=True)}
+        return parts, [f"{train.ann_file} is cut into train, selection and test (70 : 15 : 15 percent of its images)"]
+    if len(others) == 1:
+        halves = {name: cut(others[0], part) for name, part in zip(("selection", "test"), HALVES, strict=True)}
+        return {"train": train, **halves}, [f"{others[0].ann_file} is halved into selection and test"]
+    return {NAMES[name]: split for name, split in found.items()}, []

@@ -2,109 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from detkds_gp.data.deal import Roles, by_folders, three_splits
+from detkds_gp.data.folders import images_among, parting
 from detkds_gp.errors import DataError
 
-SPLITS = ("train", "selection", "test")
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-ROLES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-HELD_OUT = 0.2  # share of the images that random splits give to selection, and again to test
 
-
-def find_annotations(src: Path) -> list[Path]:
-    """Return all XML files below ``src``, sorted."""
-    return [path for path in _files(src) if path.suffix.lower() == ".xml"]
-
-
-def find_images(src: Path) -> dict[str, list[Path]]:
-    """Return the images below ``src`` by name and by stem, lower case.
+class VocImages:
+    """The images below a VOC folder, by name and by stem.
 
     Segmentation folders do not count: their masks bear the names of images.
+
+    Args:
+        src: the VOC folder.
+        files: all files below it.
+        within: only images below this folder count; None: all.
     """
-    images: dict[str, list[Path]] = {}
-    for path in _files(src):
-        folders = path.relative_to(src).parts[:-1]
-        masks = any(folder.lower().startswith("segmentation") for folder in folders)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not masks:
-            for key in (path.name.lower(), path.stem.lower()):
-                images.setdefault(key, []).append(path)
-    return images
+
+    def __init__(self, src: Path, files: Iterable[Path], within: Path | None = None) -> None:
+        self.ambiguous: dict[Path, list[Path]] = {}
+        self._by_key: dict[str, list[Path]] = {}
+        for path in images_among(files):
+            folders = path.relative_to(src).parts[:-1]
+            masks = any(folder.lower().startswith("segmentation") for folder in folders)
+            if not masks and (within is None or path.is_relative_to(within)):
+                for key in {path.name.lower(), path.stem.lower()}:
+                    self._by_key.setdefault(key, []).append(path)
+
+    def image_of(self, xml: Path, filename: str) -> Path | None:
+        """Return the image of the stem of ``xml``, else called ``filename``; of several the nearest.
+
+        Where two are as near, the first is returned and all are noted in ``ambiguous``.
+        """
+        named = Path(filename.replace("\\", "/")).name.lower()
+        keys = xml.stem.lower(), named, Path(named).stem
+        candidates = next((self._by_key[key] for key in keys if key in self._by_key), [])
+        ranks = {path: (path.stem == xml.stem, path.name.lower() == named, _nearness(path, xml)) for path in candidates}
+        best = [path for path in candidates if ranks[path] == max(ranks.values())]
+        if len(best) > 1:
+            self.ambiguous[xml] = best
+        return best[0] if best else None
+
+    def check(self) -> None:
+        """Refuse annotation files that have two images.
+
+        Raises:
+            DataError: there are some.
+        """
+        if not self.ambiguous:
+            return
+        xml, (first, second, *_) = next(iter(self.ambiguous.items()))
+        more = f" ({len(self.ambiguous)} files are so)" if len(self.ambiguous) > 1 else ""
+        folder = parting(first.parent, second.parent)
+        remedy = f"say which folder counts by --images {folder}" if first.parent != second.parent else "take one away"
+        raise DataError(f"{xml} fits {first} and {second}{more}; {remedy}")
 
 
-def image_of(xml: Path, filename: str, images: dict[str, list[Path]]) -> Path | None:
-    """Return the image of the stem of ``xml``, else called ``filename``; of several the nearest."""
-    named = Path(filename.replace("\\", "/")).name.lower()
-    keys = xml.stem.lower(), named, Path(named).stem
-    candidates = next((images[key] for key in keys if key in images), [])
-
-    def rank(path: Path) -> tuple[bool, bool, int]:
-        return path.stem == xml.stem, path.name.lower() == named, _shared_folders(path, xml)
-
-    return max(candidates, key=rank, default=None)
-
-
-def voc_splits(src: Path, xmls: Sequence[Path], seed: int) -> tuple[str, dict[str, list[Path]]]:
+def voc_splits(
+    src: Path, files: Iterable[Path], images: Mapping[Path, Path], seed: int
+) -> tuple[str, dict[str, list[Path]]]:
     """Return what decided the splits, and the annotation files of train, selection and test.
 
-    The lists train, val, trainval and test of ``ImageSets/Main`` (or ``ImageSets``) decide; without
-    lists, folders called train, val (valid, validation) and test; without either all is dealt out
-    60 : 20 : 20 by ``seed``.
+    The lists train, val, trainval and test of ``ImageSets/Main`` (or ``ImageSets``) decide; without lists, folders
+    called train, val (valid, validation) and test, of the annotations or else of the images; without either all is
+    dealt out by ``seed``: see `three_splits`. trainval is what it lists beyond the others. A list whose annotations
+    are not here counts as absent.
 
-    Train, val and test become train, selection and test; trainval is what it lists beyond these.
-    Where one of the three is absent, the last of the others becomes test, and the first is dealt
-    out 75 : 25 to train and selection, so that what selects never reports. One alone is dealt out
-    60 : 20 : 20. A list whose annotations are not here counts as absent.
+    Args:
+        src: the VOC folder.
+        files: all files below it.
+        images: the image of every annotation file.
+        seed: of what is dealt out.
 
     Raises:
         DataError: fewer than 3 annotation files, or one that stands in two of train, val and test.
     """
-    origin, roles = "lists", _listed(src, xmls)
-    if not any(roles.values()):
-        origin, roles = "folders", _foldered(src, xmls)
-    train, val, test = roles["train"], roles["val"], roles["test"]
-    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-        both = sorted(set(roles[first]) & set(roles[second]))
-        if both:
-            raise DataError(
-                f"got {both[0]} in both {first} and {second} ({len(both)} files are), "
-                "wanted separate splits; mend the lists"
-            )
-    if train and val and test:
-        return origin, {"train": train, "selection": val, "test": test}
-    rng = np.random.default_rng(seed)
-    held = test or val
-    pool = train or (val if test else [])
-    if pool and held:
-        train, selection = _dealt(pool, [HELD_OUT / (1 - HELD_OUT)], rng)
-        return origin, {"train": train, "selection": selection, "test": held}
-    everything = [*train, *held] or sorted(xmls)
-    parts = _dealt(everything, [HELD_OUT, HELD_OUT], rng)
-    return "random", dict(zip(SPLITS, parts, strict=True))
+    xmls = sorted(images)
+    roles = _listed(src, files, xmls)
+    if any(roles.values()):
+        return three_splits(roles, xmls, "lists", seed)
+    places = {xml: (xml.relative_to(src), images[xml].relative_to(src)) for xml in xmls}
+    found = by_folders(xmls, places)
+    return three_splits(found or {"train": [], "val": [], "test": []}, xmls, "folders", seed)
 
 
-def _dealt(xmls: Sequence[Path], shares: list[float], rng: np.random.Generator) -> list[list[Path]]:
-    """Split at random into what is left and one part, of 1 file or more, for each share."""
-    counts = [max(1, round(share * len(xmls))) for share in shares]
-    rest = len(xmls) - sum(counts)
-    if rest < 1:
-        wanted = len(counts) + 1
-        raise DataError(f"got {len(xmls)} images to split, wanted {wanted} at least; add images")
-    order = rng.permutation(len(xmls))
-    parts = np.split(order, np.cumsum([rest, *counts])[:-1])
-    return [[xmls[i] for i in sorted(part)] for part in parts]
-
-
-def _listed(src: Path, xmls: Iterable[Path]) -> dict[str, list[Path]]:
+def _listed(src: Path, files: Iterable[Path], xmls: Sequence[Path]) -> Roles:
     """Return the annotation files that ImageSets lists as train, val and test."""
     by_stem: dict[str, list[Path]] = {}
-    for xml in sorted(xmls):
+    for xml in xmls:
         by_stem.setdefault(xml.stem, []).append(xml)
     lists: dict[str, dict[Path, None]] = {role: {} for role in ("train", "val", "test", "trainval")}
-    for path in _files(src):
+    for path in files:
         folders = [part.lower() for part in path.relative_to(src).parts[:-1]]
         in_place = folders[-2:] == ["imagesets", "main"] or folders[-1:] == ["imagesets"]
         if in_place and path.suffix.lower() == ".txt" and path.stem.lower() in lists:
@@ -117,36 +107,15 @@ def _listed(src: Path, xmls: Iterable[Path]) -> dict[str, list[Path]]:
     return {"train": train, "val": sorted(lists["val"]), "test": sorted(lists["test"])}
 
 
-def _entry(line: str, by_stem: dict[str, list[Path]], list_file: Path) -> Path | None:
+def _entry(line: str, by_stem: Mapping[str, list[Path]], list_file: Path) -> Path | None:
     """Return what a line names (a stem, a file, a stem and a flag), of several the nearest."""
     for name in (line, Path(line).stem, line.split()[0] if line else ""):
         if name in by_stem:
-            return max(by_stem[name], key=lambda xml: _shared_folders(xml, list_file))
+            return max(by_stem[name], key=lambda xml: _nearness(xml, list_file))
     return None
 
 
-def _foldered(src: Path, xmls: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the annotation files below folders train, val and test, if all are below one."""
-    roles: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
-    for xml in sorted(xmls):
-        folders = [part.lower() for part in xml.relative_to(src).parts[:-1]]
-        role = next((ROLES[folder] for folder in folders if folder in ROLES), None)
-        if role is None:
-            return {role: [] for role in roles}
-        roles[role].append(xml)
-    return roles
-
-
-def _files(src: Path) -> list[Path]:
-    """Return all files below ``src``, sorted; hidden ones (``._*`` of macOS) do not count."""
-
-    def hidden(path: Path) -> bool:
-        return any(part.startswith(".") for part in path.relative_to(src).parts)
-
-    return [path for path in sorted(src.rglob("*")) if not hidden(path) and path.is_file()]
-
-
-def _shared_folders(path: Path, other: Path) -> int:
+def _nearness(path: Path, other: Path) -> int:
     """Return how many folders from the root the two have in common."""
     depth = 0
     for one, two in zip(path.parts[:-1], other.parts[:-1], strict=False):

@@ -15,8 +15,10 @@ from mmdet.models.detectors.base import BaseDetector
 from mmengine.utils import digit_version
 from torch import nn
 
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import DetectorError, listed
 from detkds_gp.whole import whole_file
+
+from .weight_names import beginning_with, renamed, unnamed_classes
 
 SHOWN_FAULTS = 4
 FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -38,6 +40,8 @@ LOGGED = (
 def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str] | None) -> None:
     """Load a checkpoint of mmengine, a ``{"state_dict": ...}`` or a bare state dict.
 
+    What other tools write before the names (``module.``, ``model.``, ``architecture.``, ``ema_``) is taken away.
+
     Args:
         detector: takes the weights; unusable after an error.
         path: the file; it is read with ``weights_only``, so it cannot run code.
@@ -46,21 +50,22 @@ def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str
 
     Raises:
         DetectorError: the file is missing, unreadable or holds other objects than weights, its
-            classes differ, or its keys or shapes are not the detector's.
+            classes differ, its keys or shapes are not the detector's, or it holds several such detectors.
     """
     content = _read(Path(path))
     if classes is not None:
         _check_classes(content.get("meta"), path, classes)
-    state = content["state_dict"]
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    own = detector.state_dict()
+    state = renamed(content["state_dict"], own.keys(), path)
     faults = _load(detector, state)
     if faults:
         more = f" and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+        named = classes is None or _classes_of(content.get("meta")) is not None
+        remedy = None if named else unnamed_classes(state, own, len(classes or ()))
         raise DetectorError(
             f"checkpoint {path} does not fit the detector: "
             f"{', '.join(faults[:SHOWN_FAULTS])}{more}; "
-            "give the config and overrides it was trained with"
+            f"{remedy or 'give the config and overrides it was trained with'}"
         )
 
 
@@ -95,22 +100,31 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
         torch.save(content, file)
 
 
-def rewrite_weights(source: Path, target: Path, *, trusted: bool = False) -> None:
+def rewrite_weights(
+    source: Path, target: Path, *, prefix: str = "", classes: Sequence[str] | None = None, trusted: bool = False
+) -> None:
     """Write a checkpoint's weights and class names alone, as ``save_weights`` does.
 
     Args:
         source: a checkpoint as ``load_weights`` reads it.
         target: what is written, whole or not at all.
+        prefix: write only the weights whose names begin so, without it.
+        classes: names to write in place of the checkpoint's, in its order; None: those that it has.
         trusted: unpickle all that the file holds, which RUNS WHATEVER CODE ITS AUTHOR PUT THERE.
 
     Raises:
-        DetectorError: the target exists; the source is missing, unreadable or holds no weights, or more than
-            weights though it is not trusted.
+        DetectorError: the target exists; the source is missing, unreadable or holds no weights (of this prefix), or
+            more than weights though it is not trusted; it names another number of classes.
     """
     if target.exists():
         raise DetectorError(f"{target} exists, and nothing is overwritten; name another file")
     content = _read(source, trusted)
-    save_weights(content["state_dict"], target, _classes_of(content.get("meta")))
+    found = _classes_of(content.get("meta"))
+    if classes is not None and found is not None and len(found) != len(classes):
+        raise DetectorError(
+            f"got {len(classes)} classes, but checkpoint {source} has {len(found)}, {listed(found)}; name each"
+        )
+    save_weights(beginning_with(prefix, content["state_dict"], source), target, classes or found)
 
 
 @contextmanager
@@ -184,14 +198,9 @@ def _check_classes(meta: Any, path: str | Path, classes: Sequence[str]) -> None:
     found = _classes_of(meta)
     if found is not None and found != tuple(classes):
         raise DetectorError(
-            f"checkpoint {path} was trained on the classes {_listed(found)}, "
-            f"wanted {_listed(classes)} in this order; give a checkpoint of these classes"
+            f"checkpoint {path} was trained on the classes {listed(found)}, "
+            f"wanted {listed(classes)} in this order; give a checkpoint of these classes"
         )
-
-
-def _listed(names: Sequence[str], shown: int = 8) -> str:
-    more = f" ... ({len(names)} in all)" if len(names) > shown else ""
-    return "[" + ", ".join(names[:shown]) + more + "]"
 
 
 def _load(detector: nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:

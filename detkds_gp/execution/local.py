@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 
 from detkds_gp.execution._base import Factory, check_positive
+from detkds_gp.execution._main_guard import check_main_guard
 from detkds_gp.execution._pool import PoolExecutor
 from detkds_gp.execution._process import WorkerProcess
 
@@ -32,6 +33,7 @@ class LocalExecutor(PoolExecutor):
 
     Raises:
         ValueError: a number is not positive, or the share is not in [0, 1].
+        WorkerStartError: the script that calls this has no ``if __name__ == "__main__":`` around it.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LocalExecutor(PoolExecutor):
         threads: int = 1,
         gpus: float = 0.0,
     ) -> None:
+        check_main_guard()
         check_positive(workers=workers, time_limit_seconds=time_limit_seconds, threads=threads)
         if not 0 <= gpus <= 1:
             raise ValueError(f"got gpus={gpus}, wanted a share from 0 to 1 of one GPU for each worker")

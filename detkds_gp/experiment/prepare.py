@@ -77,9 +77,10 @@ def gather(
 
     Raises:
         DataError: if data are missing or broken, or the splits' classes differ.
-        DeclarationError: if the primitive set cannot be loaded.
+        DeclarationError: if the primitive set cannot be loaded, or has no source that workers can import.
     """
     grammar = primitive_set or load_primitive_set(config.primitive_set)
+    grammar.fingerprint()
     headers = HeaderReader(config.cache_dir, _heard(listener or Listener()))
     return Materials(load_data(config.data, headers), grammar)
 

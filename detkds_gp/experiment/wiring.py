@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from detkds_gp.detectors import (
     finds_masks,
     inheritable,
 )
-from detkds_gp.errors import ConfigError, DeclarationError, DetectorError
+from detkds_gp.errors import ConfigError, DeclarationError, DetectorError, listed
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.language import Declaration, Field, Map, PrimitiveSet
 from detkds_gp.training import seed_all
@@ -56,7 +57,7 @@ def wire(
         random_weights: neither load checkpoints nor initialise: the wiring alone counts.
 
     Raises:
-        DetectorError: if a detector cannot be built, or the pair shares nothing.
+        DetectorError: if a detector cannot be built, the pair shares nothing or no class.
         ConfigError: if a checkpoint does not exist, or the device cannot be used.
         DeclarationError: if an input's kind is not what its source gives.
     """
@@ -65,6 +66,7 @@ def wire(
         config = without_weights(config)
     specs = detector_specs(config)
     names = train.classes, teacher_classes(config, train.classes)
+    _check_common_class(config, *names)
     seed_all(config.baseline_seeds[0])
     initialise = not random_weights
     student = build_detector(specs["student"], names[0], initialise=initialise)
@@ -76,6 +78,21 @@ def wire(
         if declaration.source in pair.shared:
             _check_rank(declaration, pair.shared[declaration.source])
     return Wired(student, teacher, specs, pair)
+
+
+def _check_common_class(config: ExperimentConfig, data: tuple[str, ...], teacher: tuple[str, ...]) -> None:
+    """Refuse a teacher that knows the data's classes by no name: its AP on them would be 0."""
+    if set(data) & set(teacher):
+        return
+    alike = {name.casefold(): name for name in teacher}
+    close = {name: get_close_matches(name.casefold(), alike, n=1, cutoff=0.6) for name in data}
+    pairs = ", ".join(f"{name!r} and {alike[found[0]]!r}" for name, found in close.items() if found)
+    renamed = f"gp_search weights {config.teacher.checkpoint} --classes A,B,... -o NEW.pth"
+    remedy = "mend teacher.classes" if config.teacher.classes is not None else f"rename the teacher's: {renamed}"
+    raise DetectorError(
+        f"the teacher knows none of the data's classes: it has {listed(teacher)}, the data {listed(data)}"
+        f"{f'; alike are {pairs}' if pairs else ''}; classes are matched by name: {remedy}, or take a teacher of these"
+    )
 
 
 def _check_rank(declaration: Declaration, shared: Shared) -> None:

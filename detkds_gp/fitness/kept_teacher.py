@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def keep_teacher(
         path: written whole or not at all.
 
     Raises:
-        StoreError: if a number is too large for the precision.
+        StoreError: if a number is too large for the precision, or the file cannot be written.
     """
     kept: dict[str, list[list[Tensor]]] = {}
     device = next(teacher.parameters()).device
@@ -89,9 +90,37 @@ def keep_teacher(
             slots = kept.setdefault(name, [[] for _ in said[name]])
             for slot, level in zip(slots, said[name], strict=True):
                 slot.append(rounded(level.unflatten(0, (2, -1)), precision, name).cpu())
+        if index == 0:
+            _check_room(path, len(images) * _bytes(kept))
     whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
-    with whole_file(path) as unfinished:
-        torch.save(whole, unfinished)
+    _write(whole, path)
+
+
+def _bytes(kept: dict[str, list[list[Tensor]]]) -> int:
+    return sum(part.nbytes for levels in kept.values() for level in levels for part in level)
+
+
+def _check_room(path: Path, size: int) -> None:
+    """Refuse what does not fit on the disk, before the teacher runs on all images."""
+    free = shutil.disk_usage(path.parent).free
+    if free < size:
+        raise StoreError(_full(path, f"{size / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free"))
+
+
+def _write(whole: dict[str, list[Tensor]], path: Path) -> None:
+    try:
+        # To an open file: given a path, torch's own writer may end the process where the disk is full.
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            torch.save(whole, file)
+    except (OSError, RuntimeError) as error:
+        raise StoreError(_full(path, _first_line(error))) from error
+
+
+def _full(path: Path, reason: str) -> str:
+    return (
+        f"cannot write the teacher's outputs {path}: {reason}; free space, choose another work directory, or set "
+        "proxy.teacher_limit_mb = 0, which runs the teacher at every step"
+    )
 
 
 def rounded(level: Tensor, precision: str, name: str) -> Tensor:

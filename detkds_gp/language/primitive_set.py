@@ -144,11 +144,25 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         return PrimitiveSet(name, (*grown, *declarations), (*named, *known))
 
     def fingerprint(self) -> str:
-        """Return a hash of every declaration and of its source code."""
+        """Return a hash of every declaration and of its source code.
+
+        Raises:
+            DeclarationError: if a primitive is declared where no file holds its source.
+        """
         rows = describe(self.declarations)
         for row, declaration in zip(rows, self.declarations.values(), strict=True):
-            row |= {"source": getsource(declaration.function), "drawn": declaration.name not in self.known}
+            row |= {"source": _source(declaration), "drawn": declaration.name not in self.known}
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _source(declaration: Declaration) -> str:
+    try:
+        return getsource(declaration.function)
+    except (OSError, TypeError):
+        raise DeclarationError(
+            f"primitive {declaration.name!r} is declared on standard input or in a session, where worker processes "
+            "cannot import it; write it and its set to a file, such as my_primitives.py, and import them from there"
+        ) from None
 
 
 def load_primitive_set(reference: str) -> PrimitiveSet:

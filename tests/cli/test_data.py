@@ -41,7 +41,7 @@ def test_a_voc_folder_is_converted(gp_search: GpSearch, tmp_path: Path) -> None:
     ended = gp_search("data", "voc", source, "-o", tmp_path / "coco")
     assert ended.code == 0, ended.err
     assert ended.out.startswith(f"{tmp_path / 'coco'}: classes dog; ")
-    assert "left out, broken or without image: Annotations/6.xml" in ended.out
+    assert "1 files left out: Annotations/6.xml has no image" in ended.out
     splits = [
         load_split(tmp_path / f"coco/{name}.json", tmp_path / "coco/images") for name in ("train", "selection", "test")
     ]

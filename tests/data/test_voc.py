@@ -110,7 +110,7 @@ def test_faulty_boxes_are_mended_or_dropped_and_counted(tmp_path):
 
 def test_the_true_size_comes_from_the_image(tmp_path):
     report, rows = _boxes(tmp_path, [("a", (1, 1, 40, 30))], size=(10, 0))
-    assert report.wrong_sizes == 1
+    assert (report.wrong_sizes, report.scaled) == (0, 0)  # no size is stated, nothing contradicts
     assert report.clipped == 0
     assert rows[0][1]["bbox"] == [0, 0, 40, 30]
 
@@ -197,7 +197,7 @@ def test_any_folder_names_suffixes_and_masks_of_the_same_stem(tmp_path):
     _image(root / "photos/s.jpeg", 3)
     report = convert_voc(root, tmp_path / "out")
     assert sum(report.images.values()) == 4
-    assert (report.broken, report.missing) == ((), ())
+    assert report.left_out == ()
     copied = {path.name: path.read_bytes() for path in (tmp_path / "out/images").iterdir()}
     assert copied == {path.name: path.read_bytes() for path in (root / "photos").iterdir()}
 
@@ -221,8 +221,9 @@ def test_broken_files_and_missing_images_are_reported(tmp_path):
     (tmp_path / f"voc/JPEGImages/{names[2]}.png").unlink()
     (tmp_path / f"voc/JPEGImages/{names[3]}.png").write_text("no image")
     report = convert_voc(tmp_path / "voc", tmp_path / "out")
-    assert report.broken == ("Annotations/000.xml", "Annotations/001.xml")
-    assert report.missing == ("Annotations/002.xml", "Annotations/003.xml")
+    assert [line.split()[0] for line in report.left_out] == [f"Annotations/{name}.xml" for name in names[:4]]
+    for reason, line in zip(("broken XML", "no VOC annotation", "no image", "cannot be decoded"), report.left_out, strict=True):
+        assert reason in line
     assert sum(report.images.values()) == 6
 
 
@@ -241,7 +242,7 @@ def test_the_result_loads_and_images_without_objects_stay(tmp_path):
 
 def test_folders_that_cannot_be_converted(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"got no object in 0 images \(0 broken"):
+    with pytest.raises(DataError, match="got no object in 0 images, wanted Pascal VOC"):
         convert_voc(tmp_path / "empty", tmp_path / "out")
     _classic(tmp_path / "two", {}, count=2)
     with pytest.raises(DataError, match="got 2 images to split, wanted 3"):

@@ -213,3 +213,89 @@ def test_files_without_weights_are_named(student, tmp_path: Path):
     for content in ({"state_dict": {}}, {"model": {"a": 1}}, [1, 2]):
         with pytest.raises(DetectorError, match="holds no weights"):
             _load(student, tmp_path / "a.pth", content)
+
+
+def _flat_averages(state: dict) -> dict:
+    return {f"ema_{key.replace('.', '_')}": value for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        lambda state: {f"ema_{key}": value for key, value in state.items()},
+        lambda state: {f"architecture.{key}": value for key, value in state.items()},
+        lambda state: {f"model.{key}": value for key, value in state.items()},
+        lambda state: {f"module.model.{key}": value for key, value in state.items()},
+        lambda state: {f"some.tool.{key}": value for key, value in state.items()},
+        lambda state: {**state, **{key: torch.zeros_like(value) for key, value in _flat_averages(state).items()}},
+        _flat_averages,
+        lambda state: {
+            **{f"architecture.{key}": value for key, value in state.items()},
+            **{f"teacher.backbone.{n}": torch.zeros(3) for n in range(3)},
+            "distiller.connectors.0.weight": torch.zeros(3),
+        },
+    ],
+    ids=["ema_", "architecture.", "model.", "module.model.", "any", "averages beside", "averages alone", "mmrazor"],
+)
+def test_what_older_tools_write_before_the_names_is_taken_away(student, spec, tmp_path: Path, renamed):
+    path = tmp_path / "old.pth"
+    torch.save({"state_dict": renamed(student.state_dict()), "meta": {"CLASSES": CLASSES}}, path)
+    loaded = build_detector(replace(spec("student"), checkpoint=str(path)), CLASSES)
+    assert _same(loaded, student)
+
+
+def test_two_detectors_in_one_checkpoint_are_named_and_one_can_be_cut_out(student, tmp_path: Path):
+    state = student.state_dict()
+    both = {f"{role}.{key}": value + (role == "teacher") for role in ("student", "teacher") for key, value in state.items()}
+    path = tmp_path / "semi.pth"
+    torch.save({"state_dict": both}, path)
+    with pytest.raises(DetectorError, match=r"several such detectors \(student., teacher.\).*--prefix student. -o NEW.pth"):
+        load_weights(copy.deepcopy(student), path, CLASSES)
+    with pytest.raises(DetectorError, match=r"begin with 'master.'; they begin with student., teacher\."):
+        rewrite_weights(path, tmp_path / "cut.pth", prefix="master.")
+    rewrite_weights(path, tmp_path / "cut.pth", prefix="student.")
+    other = copy.deepcopy(student)
+    torch.nn.init.zeros_(next(other.parameters()))
+    load_weights(other, tmp_path / "cut.pth", CLASSES)
+    assert _same(other, student)
+
+
+def test_faults_beneath_a_prefix_are_told_by_the_detectors_own_names(student, tmp_path: Path):
+    state = {f"model.{key}": value for key, value in student.state_dict().items()}
+    dropped = max(state)
+    del state[dropped]
+    with pytest.raises(DetectorError, match=f"no weights for {dropped.removeprefix('model.')};"):
+        _load(student, tmp_path / "a.pth", state)
+
+
+@pytest.mark.parametrize("count", [80, 20, 1])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_checkpoint_of_other_classes_without_names_points_to_teacher_classes(
+    spec, student, tmp_path: Path, count: int, prefix: str
+):
+    torch.manual_seed(0)
+    other = build_detector(spec("student"), [f"class {number}" for number in range(count)])
+    state = {prefix + key: value for key, value in other.state_dict().items()}
+    with pytest.raises(DetectorError, match=f"trained on {count} classes.*has 3: for a teacher set teacher.classes") as error:
+        _load(student, tmp_path / "a.pth", {"state_dict": state})
+    assert ("mmdet.datasets.CocoDataset" in str(error.value)) == (count == 80)
+
+
+def test_two_stage_heads_count_their_background(tmp_path: Path):
+    from detkds_gp.detectors.weight_names import unnamed_classes
+
+    def head(classes: int) -> dict[str, torch.Tensor]:
+        return {"fc_cls.weight": torch.zeros(classes + 1, 4), "fc_reg.weight": torch.zeros(4 * classes, 4)}
+
+    for theirs, ours in ((80, 3), (80, 1), (20, 19), (1, 7)):
+        assert f"trained on {theirs} classes" in unnamed_classes(head(theirs), head(ours), ours)
+    wider = {name: torch.zeros(value.shape[0], 8) for name, value in head(80).items()}
+    assert unnamed_classes(wider, head(3), 3) is None
+
+
+def test_classes_can_be_renamed(student, tmp_path: Path):
+    save_student(student, tmp_path / "a.pth", CLASSES)
+    rewrite_weights(tmp_path / "a.pth", tmp_path / "b.pth", classes=("RBC", "WBC", "Platelets"))
+    assert checkpoint_classes(tmp_path / "b.pth") == ("RBC", "WBC", "Platelets")
+    with pytest.raises(DetectorError, match=r"got 2 classes, but .* has 3, \[red, white, plate\]"):
+        rewrite_weights(tmp_path / "a.pth", tmp_path / "c.pth", classes=("RBC", "WBC"))

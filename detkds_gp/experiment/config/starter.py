@@ -11,10 +11,8 @@ from typing import Any
 
 import torch
 
-from detkds_gp.data.discover import FoundData, find_data
+from detkds_gp.data.discover import FoundData
 from detkds_gp.data.part import WHOLE
-from detkds_gp.data.voc import convert_voc
-from detkds_gp.data.voc_layout import find_annotations
 from detkds_gp.detectors import DetectorSpec, detector_config
 
 LONGEST = {"cpu": 192, "cuda": 640}
@@ -66,21 +64,8 @@ class Pair:
     scratch: bool = False
 
 
-def data_in(folder: Path, converted: Path) -> FoundData:
-    """Return the data set in a folder; one in VOC format is written to ``converted`` in COCO's first.
-
-    Raises:
-        DataError: if it is neither.
-    """
-    if folder.is_dir() and not list(folder.rglob("*.json")) and find_annotations(folder):
-        if not converted.exists():
-            convert_voc(folder, converted)
-        return find_data(converted)
-    return find_data(folder)
-
-
 def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
-    """Return the text of a config.
+    """Return the text of a config; what was taken of the data, and how, stands there as a comment.
 
     Raises:
         DetectorError: if one of the detectors' configs is missing or broken.
@@ -111,7 +96,9 @@ def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
     }
     title = f"{data.root.resolve().name}: {Path(pair.teacher).stem} teaches {Path(pair.student).stem}."
     head = [f'"""{title}"""', 'primitive_set = "detkds_gp.primitives:DETKDS"']
-    return "\n\n".join([*head, *(f"{name} = {_written(values)}" for name, values in groups.items() if values)]) + "\n"
+    said = {"data": "".join(f"# {line}\n" for note in data.notes for line in note.splitlines())}
+    parts = [f"{said.get(name, '')}{name} = {_written(values)}" for name, values in groups.items() if values]
+    return "\n\n".join([*head, *parts]) + "\n"
 
 
 def _data(data: FoundData) -> dict[str, Any]:

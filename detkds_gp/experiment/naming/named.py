@@ -12,18 +12,19 @@ from detkds_gp.errors import ConfigError, FormulaError, nearest
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, Zoo, distiller_from_json, parse_distiller
 
 FORMULA_MARKS = "(*+"
-"""A text with one of these is a formula; names and paths have none."""
+"""A text with one of these is a formula, if it is no file or folder that is there."""
 
 Sort = Literal["formula", "published", "file", "run"]
 
 
 def is_formula(text: str) -> bool:
     """Return whether a text is a formula, or ``none``, whether or not it can be read."""
-    return text.strip() == NONE or any(mark in text for mark in FORMULA_MARKS)
+    marked = any(mark in text for mark in FORMULA_MARKS)
+    return text.strip() == NONE or (marked and not os.path.exists(text))
 
 
 def sort_of(text: str, zoo: Zoo, also: Iterable[str] = ()) -> Sort:
-    """Say what a text stands for; the file system is asked only about what is neither formula nor name.
+    """Say what a text stands for; what is there by this name is no formula, but a published name comes first.
 
     Args:
         text: what a user wrote for a distiller.

@@ -6,19 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from detkds_gp.data.discover import find_data
 from detkds_gp.errors import DataError
 from detkds_gp.experiment import load_config
-from detkds_gp.experiment.config.starter import Machine, Pair, data_in, proxy_size, starter_config
+from detkds_gp.experiment.config.starter import Machine, Pair, proxy_size, starter_config
 
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 FCOS = "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py"
-VOC = """<annotation><filename>{name}.png</filename><size><width>64</width><height>48</height></size>
-<object><name>cell</name><bndbox><xmin>5</xmin><ymin>6</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>
-</annotation>"""
 
 
 def test_splits_classes_and_image_folders_are_found(digits: Path) -> None:
@@ -50,22 +46,8 @@ def test_a_single_file_is_cut_in_three(digits: Path, tmp_path: Path) -> None:
     assert found.splits["train"].images == "pictures"
 
 
-def test_a_voc_folder_is_converted(tmp_path: Path) -> None:
-    cv2 = pytest.importorskip("cv2")
-    voc = tmp_path / "voc"
-    (voc / "Annotations").mkdir(parents=True)
-    (voc / "JPEGImages").mkdir()
-    for number in range(10):
-        (voc / "Annotations" / f"{number}.xml").write_text(VOC.format(name=number))
-        cv2.imwrite(str(voc / "JPEGImages" / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
-    found = data_in(voc, tmp_path / "converted")
-    assert found.root == tmp_path / "converted"
-    assert found.classes == ("cell",)
-    assert data_in(voc, tmp_path / "converted") == found  # converted once
-
-
 def test_what_cannot_be_found_is_told(digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="wanted a folder of COCO or VOC annotations"):
+    with pytest.raises(DataError, match="wanted a folder of COCO, VOC or YOLO annotations"):
         find_data(tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no COCO annotation file"):
         find_data(tmp_path)

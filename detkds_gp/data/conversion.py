@@ -1,0 +1,160 @@
+"""Conversions of other formats to COCO: what is written, and which sources it was written from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detkds_gp.data.folders import CONVERSION, IMAGE_SUFFIXES
+from detkds_gp.errors import DataError
+from detkds_gp.whole import holds_files, whole_folder
+
+READ = IMAGE_SUFFIXES | {".xml", ".txt", ".yaml", ".yml", ".names", ".data"}
+"""The suffixes of files that a conversion may read."""
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object as it will be written.
+
+    Attributes:
+        name: its class.
+        bbox: x, y, width, height in pixels of the image, continuous from 0.
+        ignore: whether training does not see it.
+        polygon: x1, y1, x2, y2, ... where the source outlines it.
+        area: of the polygon; None: that of the box.
+    """
+
+    name: str
+    bbox: tuple[float, float, float, float]
+    ignore: bool = False
+    polygon: tuple[float, ...] = ()
+    area: float | None = None
+
+
+@dataclass
+class Page:
+    """One image with its objects."""
+
+    image: Path
+    width: int
+    height: int
+    objects: list[Object] = field(default_factory=list)
+
+
+def few(lines: Sequence[str]) -> str:
+    """Return the first of many, and how many more there are."""
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
+
+
+def xywh(start: np.ndarray, end: np.ndarray) -> tuple[float, float, float, float]:
+    """Return x, y, width, height of a box from its first corner (x, y) to its last."""
+    (x, y), (width, height) = start.tolist(), (end - start).tolist()
+    return x, y, width, height
+
+
+def check_empty(out_dir: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        DataError: it does.
+    """
+    if holds_files(out_dir):
+        raise DataError(f"{out_dir}: holds files already; choose another folder or delete it")
+
+
+def write_coco(
+    out_dir: Path, src: Path, splits: Mapping[str, Sequence[Page]], classes: Sequence[str], report: Iterable[str]
+) -> None:
+    """Write images/, a json file a split, and conversion.txt; the folder appears whole or not at all.
+
+    Args:
+        out_dir: new or empty.
+        src: the folder that was converted.
+        splits: the images by split.
+        classes: names in the order of the labels.
+        report: the lines of conversion.txt.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    try:
+        with whole_folder(out_dir) as folder:
+            images = [page.image for split in splits.values() for page in split]
+            names = _copy_images(images, src, folder / "images")
+            for split, pages in splits.items():
+                (folder / f"{split}.json").write_text(json.dumps(_coco(pages, names, classes)))
+            (folder / CONVERSION).write_text("\n".join([f"converted from {src.resolve()}", *report]) + "\n")
+    except OSError as error:
+        raise DataError(f"{out_dir}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def sources_hash(files: Iterable[Path], root: Path, choice: str) -> str:
+    """Return the sha256 (hex) of all that a conversion reads: names and bytes of files, and how they are read.
+
+    Args:
+        files: those below ``root``.
+        root: the folder to be converted.
+        choice: what else decides the result.
+    """
+    digest = hashlib.sha256(f"{version('detkds_gp')} {choice}".encode())
+    for path in files:
+        if path.suffix.lower() in READ:
+            content = path.read_bytes()
+            digest.update(f"\n{path.relative_to(root).as_posix()} {len(content)}\n".encode(errors="surrogateescape"))
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _copy_images(images: list[Path], src: Path, target: Path) -> dict[Path, str]:
+    """Copy the images under their own names, or with their folders in front where names collide."""
+    target.mkdir()
+    shared = Counter(image.name.casefold() for image in images)
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for image in sorted(images, key=lambda path: (shared[path.name.casefold()] > 1, path)):
+        name = image.name
+        if shared[name.casefold()] > 1:
+            inside = image.is_relative_to(src)
+            name = "_".join(image.relative_to(src).parts if inside else image.parts[-3:])
+        while name.casefold() in taken:
+            name = f"_{name}"
+        taken.add(name.casefold())
+        names[image] = name
+        (target / name).write_bytes(image.read_bytes())
+    return names
+
+
+def _coco(pages: Sequence[Page], names: Mapping[Path, str], classes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, page in enumerate(pages):
+        sides = {"width": page.width, "height": page.height}
+        images.append({"id": number, "file_name": names[page.image], **sides})
+        annotations += [_row(found, number, classes) for found in page.objects]
+    for number, row in enumerate(annotations, start=1):
+        row["id"] = number
+    categories: list[dict[str, Any]] = [{"id": i, "name": name} for i, name in enumerate(classes)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _row(found: Object, image: int, classes: Sequence[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "image_id": image,
+        "category_id": classes.index(found.name),
+        "bbox": list(found.bbox),
+        "area": found.bbox[2] * found.bbox[3] if found.area is None else found.area,
+        "iscrowd": 0,
+        "ignore": int(found.ignore),
+    }
+    return {**row, "segmentation": [list(found.polygon)]} if found.polygon else row

@@ -1,0 +1,130 @@
+"""Formats that a folder's annotations may have, and the data set that they become."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.data.coco_files import CocoFile, coco_files
+from detkds_gp.data.conversion import sources_hash
+from detkds_gp.data.discover import OPEN, Choice, FoundData, find_data, within
+from detkds_gp.data.folders import CONVERSION, files_below
+from detkds_gp.data.voc import convert_voc
+from detkds_gp.data.yolo import convert_yolo
+from detkds_gp.data.yolo_layout import yolo_files
+from detkds_gp.errors import DataError
+
+LAYOUTS = ("coco", "voc", "yolo")
+TRIED = 20
+"""Files of a kind that are opened to learn what a folder without any data set holds instead."""
+
+
+def data_in(place: Path, converted: Path, choice: Choice = OPEN) -> FoundData:
+    """Return the data set in a folder; one in VOC or YOLO format is written in COCO's first.
+
+    A conversion is found again by the hash of all that it reads, and never used for other sources.
+
+    Args:
+        place: the folder, or the data.yaml of one.
+        converted: where a conversion is written; the hash comes after this name.
+        choice: what the user says of the folder.
+
+    Raises:
+        DataError: if it holds no data set, or two readings of it remain that ``choice`` does not decide.
+    """
+    if not place.exists():
+        raise DataError(f"got {str(place)!r}, wanted a folder of COCO, VOC or YOLO annotations")
+    files = files_below(place if place.is_dir() else place.parent)
+    coco = coco_files(files)
+    layout = choice.layout or ("coco" if choice.json else "yolo" if place.is_file() else _only(place, files, coco))
+    if layout == "coco":
+        return find_data(place, choice, files=files, coco=coco)
+    _check_use(layout, choice)
+    return _converted(place, files, converted, layout, choice)
+
+
+def _only(place: Path, files: Sequence[Path], coco: Sequence[CocoFile]) -> str:
+    """Return the one format of a folder."""
+    every = {"coco": [file.path for file in coco], "voc": list(islice(_voc_files(files), 1)), "yolo": yolo_files(files)}
+    found = {layout: paths[0] for layout, paths in every.items() if paths}
+    if len(found) > 1:
+        shown = " and ".join(f"{layout.upper()} ({path.relative_to(place)})" for layout, path in found.items())
+        choices = " or ".join(f"--format {layout}" for layout in found)
+        raise DataError(f"{place} holds annotations in {shown}; say which count by {choices}")
+    if not found:
+        raise DataError(f"{place} holds no COCO annotation file, nor VOC or YOLO annotations{_instead(files)}")
+    return next(iter(found))
+
+
+def _check_use(layout: str, choice: Choice) -> None:
+    """Refuse flags that say nothing of a format."""
+    if choice.json:
+        raise DataError(
+            f"the format is {layout}, but a COCO file was named by --{next(iter(choice.json))}-json; leave it out"
+        )
+    unused = next((split for split in choice.images if split or layout == "yolo"), None)
+    if unused is not None:
+        flag = f"--{unused}-images" if unused else "--images"
+        remedy = "its data.yaml names its images" if layout == "yolo" else "name one folder for all by --images"
+        raise DataError(f"{flag} does not suit {layout.upper()}; {remedy}")
+
+
+def _converted(place: Path, files: Sequence[Path], converted: Path, layout: str, choice: Choice) -> FoundData:
+    root = place if place.is_dir() else place.parent
+    images = within(root, choice.images[""]) if "" in choice.images else None
+    if images is not None and not images.is_dir():
+        raise DataError(f"--images got {str(choice.images[''])!r}, no such folder; give one in {root} or from here")
+    told = f"{layout} {place.name if place.is_file() else ''} {images}"
+    out = converted.with_name(f"{converted.name}-{sources_hash(files, root, told)[:8]}")
+    convert: dict[str, Callable[[], object]] = {
+        "voc": lambda: convert_voc(place, out, images=images),
+        "yolo": lambda: convert_yolo(place, out),
+    }
+    if not (out / CONVERSION).is_file():
+        convert[layout]()
+    lines = (out / CONVERSION).read_text(encoding="utf-8").splitlines()
+    return find_data(out, notes=(f"{layout.upper()}, {lines[0]} as gp_search data {layout} does", *lines[1:]))
+
+
+def _voc_files(files: Iterable[Path]) -> Iterator[Path]:
+    """Yield the XML files with the root element ``annotation``, in any encoding that holds ASCII, or UTF-16."""
+    for path in files:
+        if path.suffix.lower() == ".xml" and re.search(rb"<annotation[\s>]", _ascii(path)):
+            yield path
+
+
+def _ascii(path: Path) -> bytes:
+    return path.read_bytes().replace(b"\0", b"")
+
+
+def _instead(files: Sequence[Path]) -> str:
+    """Say what else a folder holds that people take for a data set, and the way from there."""
+    pages = [_json(path) for path in islice((p for p in files if p.suffix.lower() == ".json"), TRIED)]
+    xmls = [_ascii(path) for path in islice((p for p in files if p.suffix.lower() == ".xml"), TRIED)]
+    labels = [path for path in files if path.suffix.lower() == ".txt" and path.parent.name.lower() == "labels"]
+    kinds = {
+        "labelme's own files; convert them by labelme2coco": any(_has(page, "shapes", "imagePath") for page in pages),
+        "Label Studio's own export; export as COCO with images, or as YOLO": any(
+            isinstance(page, list) and page and _has(page[0], "annotations", "data") for page in pages
+        ),
+        "CVAT's own XML; export as COCO 1.0 or Ultralytics YOLO": any(b"<annotations>" in xml for xml in xmls),
+        "YOLO labels without class names; add a data.yaml with names, train and val": bool(labels),
+        "tables; convert them to COCO": any(path.suffix.lower() == ".csv" for path in files),
+    }
+    found = [kind for kind, holds in kinds.items() if holds]
+    return f", but {found[0]}" if found else "; give the folder that holds them"
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _has(page: Any, *keys: str) -> bool:
+    return isinstance(page, dict) and all(key in page for key in keys)
