@@ -9,7 +9,7 @@ setup: ## Make or refresh .venv (the others do it too)
 	@./install.sh
 
 quickstart: setup ## Search a first distiller on a small data set
-	.venv/bin/gp_search run configs/quickstart.py
+	.venv/bin/gp_search quickstart
 
 test: setup ## Run the tests
 	$(PYTEST) -m "not slow"

@@ -21,15 +21,23 @@ if not (3, 10) <= v <= (3, 13): sys.exit(1)
 print("%d.%d" % v)' 2>/dev/null
 }
 
-has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+missing_for() { # prints the apt packages that this interpreter lacks to make .venv and, if asked for, to compile mmcv
+    local name
+    name=python$(version_of "$1")
+    "$1" -c 'import ensurepip, venv' 2>/dev/null || echo "$name-venv"
+    [ -n "$compiled" ] || return 0
+    "$1" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || echo "$name-dev"
+    command -v "${CXX:-g++}" >/dev/null || echo g++
+}
 
-choose_python() { # prints the first that can make .venv, else the first that runs
+choose_python() { # prints the first that lacks nothing, else the first that runs
     local names=(python3.11 python3.12 python3.13 python3.10 python3) candidate first=""
     [ -z "${PYTHON:-}" ] || names=("$PYTHON")
     while read -r candidate; do
         version_of "$candidate" >/dev/null || continue
         first=${first:-$candidate}
-        if has_venv "$candidate"; then
+        if [ -z "$(missing_for "$candidate")" ]; then
             first=$candidate
             break
         fi
@@ -56,7 +64,6 @@ PY
 }
 
 compile_mmcv() { # over mmcv-lite, whose files are the same; ninja is found on PATH; -O1 -g0 halves the time
-    command -v "${CXX:-g++}" >/dev/null || fail "got no C++ compiler, wanted one for --compiled-mmcv; sudo apt-get install -y g++"
     say "Compiling mmcv's operators: 9 to 14 minutes on 2 cores"
     pip_install -q wheel ninja
     PATH=$venv/bin:$PATH CFLAGS=${CFLAGS:--O1 -g0} MAX_JOBS=${MAX_JOBS:-$(nproc)} MMCV_WITH_OPS=1 PYTHONWARNINGS=ignore \
@@ -80,7 +87,8 @@ wanted="$PWD python$version compiled=$compiled FORCE_CUDA=${FORCE_CUDA:-} $(cat 
 [ "$wanted" != "$(cat "$venv/.ready" 2>/dev/null)" ] || exit 0
 rm -f "$venv/.ready"
 
-has_venv "$chosen" || fail "got $chosen without its module venv, wanted it whole; sudo apt-get install -y python$version-venv"
+missing=$(missing_for "$chosen" | paste -sd' ')
+[ -z "$missing" ] || fail "got $chosen alone, wanted it with $missing; sudo apt-get install -y $missing"
 if ! is_whole || [ "$(version_of "$python")" != "$version" ]; then
     say "Making .venv with $chosen"
     rm -rf "$venv"

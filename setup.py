@@ -8,6 +8,7 @@ class BuildWithOperators(build_py):
     """Puts the file beside the packages by which any program of an environment finds mmcv's operators."""
 
     def run(self):
+        """Copy the packages, and the file beside them into a wheel."""
         super().run()
         if not self.editable_mode:  # install.sh copies it into the environment of a checkout
             self.copy_file("detkds_gp_operators.pth", self.build_lib)

@@ -73,6 +73,7 @@ NO_CUDA = Symptom("", "operators for CUDA; torchvision's wheels have them", MMCV
 TWO_MMCV = Symptom("", "mmcv and mmcv-lite of one version: they share their files", MMCV_LITE)
 OLD_TORCH = Symptom("", "torch 2.4 or newer", "pip install --upgrade torch torchvision")
 MODULES = ("torch", "torchvision", "cv2", "pycocotools.mask", "mmengine", "mmcv.ops", "mmdet")
+PACKAGES = ("torch", "torchvision", "cv2", "pycocotools", "pkg_resources", "mmengine", "mmcv", "mmdet")
 SHOWN = ("torch", "torchvision", "numpy", "setuptools", "mmcv", "mmcv-lite", "mmdet")
 
 
@@ -90,12 +91,13 @@ def check_environment(device: str = "cpu") -> None:
     """
     serve_operators()
     _check_versions()
+    for package in PACKAGES:
+        if package not in sys.modules and find_spec(package) is None:
+            raise _fault(f"{package}: ModuleNotFoundError: No module named '{package}'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in MODULES:
             _check_import(module)
-    if find_spec("pkg_resources") is None:
-        raise _fault("pkg_resources: ModuleNotFoundError: No module named 'pkg_resources'")
     if device.startswith("cuda"):
         from mmcv.ops import get_compiling_cuda_version
 

@@ -77,7 +77,7 @@ EXPERIMENT: dict[str, set[str]] = {
 """The rooms within `experiment`, and the files that stand beside them: each file counts as a room."""
 
 OPENMMLAB = ("mmdet", "mmcv", "mmengine")
-# environment asks mmcv what it was compiled for; it is the check that comes before all of them. operators stand under mmcv.
+# environment, the check that comes before all of them, asks mmcv what it was compiled for; operators stand under mmcv.
 OPENMMLAB_ALLOWED = {
     "detectors": OPENMMLAB,
     "training": OPENMMLAB,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-INPUTS = ("install.sh", "setup.cfg", "setup.py", "pyproject.toml", "constraints.txt")
+INPUTS = ("install.sh", "setup.cfg", "setup.py", "pyproject.toml", "constraints.txt", "detkds_gp_operators.pth")
 TOOLS = ("bash", "cat", "dirname", "env", "flock", "grep", "paste", "rm", "sha256sum", "sh")
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -22,7 +22,7 @@ def machine(tmp_path: Path) -> Path:
     for name in INPUTS:
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
-    for tool in (*TOOLS, "g++"):
+    for tool in TOOLS:
         (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool)))
     return tmp_path
 
@@ -40,9 +40,9 @@ def base_python(machine: Path, name: str, without: str = "nothing") -> None:
     script(machine, name, f'PYTHONPATH="{machine}" exec "{real}" "$@"')
 
 
-def refusal(machine: Path, **environment: str) -> str:
+def refusal(machine: Path, *options: str, **environment: str) -> str:
     done = subprocess.run(
-        [machine / "install.sh"],
+        [machine / "install.sh", *options],
         env={"PATH": str(machine / "bin"), **environment},
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
@@ -55,7 +55,7 @@ def refusal(machine: Path, **environment: str) -> str:
 def test_no_python_that_runs(machine: Path) -> None:
     script(machine, "python3.11", "echo 'pyenv: python3.11: command not found' >&2; exit 127")
     script(machine, "python3", "exit 1")
-    assert "sudo apt-get install -y python3 python3-venv python3-dev g++" in refusal(machine)
+    assert "sudo apt-get install -y python3 python3-venv" in refusal(machine)
 
 
 def test_a_python_that_was_asked_for_but_is_not_there(machine: Path) -> None:
@@ -63,17 +63,20 @@ def test_a_python_that_was_asked_for_but_is_not_there(machine: Path) -> None:
     assert "got no working interpreter as python3.9" in refusal(machine, PYTHON="python3.9")
 
 
-def test_a_python_without_ensurepip_and_headers_behind_a_broken_shim(machine: Path) -> None:
+def test_a_python_without_ensurepip_behind_a_broken_shim(machine: Path) -> None:
     script(machine, "python3.11", "exit 127")
     base_python(machine, "python3", without="ensurepip")
-    (machine / "sysconfig.py").write_text("def get_path(name): return '/nonexistent'")
-    assert refusal(machine).endswith(f"sudo apt-get install -y {VERSION}-venv {VERSION}-dev\n")
+    assert refusal(machine).endswith(f"sudo apt-get install -y {VERSION}-venv\n")
 
 
-def test_no_compiler(machine: Path) -> None:
+def test_neither_headers_nor_a_compiler_for_compiled_operators(machine: Path) -> None:
     base_python(machine, "python3.11")
-    (machine / "bin/g++").unlink()
-    assert refusal(machine).endswith("sudo apt-get install -y g++\n")
+    (machine / "sysconfig.py").write_text("def get_path(name): return '/nonexistent'")
+    assert refusal(machine, "--compiled-mmcv").endswith(f" {VERSION}-dev g++\n")
+
+
+def test_an_unknown_option(machine: Path) -> None:
+    assert refusal(machine, "--cuda").endswith("got '--cuda', wanted nothing or --compiled-mmcv\n")
 
 
 def test_a_second_call_does_nothing() -> None:

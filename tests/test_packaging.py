@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import doctest
 import importlib
+import os
 import pkgutil
 import shutil
 import subprocess
@@ -23,8 +24,6 @@ import detkds_gp.primitives
 ROOT = Path(__file__).parents[1]
 PARTS = ("detkds_gp", "primitives", "configs")
 IMPORT = """
-import sys
-sys.path[:0] = sys.argv[1:]
 import importlib.resources
 import detkds_gp.primitives
 print(detkds_gp.__file__)
@@ -35,8 +34,9 @@ print(importlib.resources.files("detkds_gp.configs") / "quickstart.py")
 
 def places(cwd: Path, *path: Path) -> list[Path]:
     """Return where an interpreter outside the checkout finds engine, primitives and a config."""
-    command = [sys.executable, "-I", "-W", "ignore", "-c", IMPORT, *map(str, path)]
-    shown = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-W", "ignore", "-c", IMPORT]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    shown = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True).stdout
     return [Path(line) for line in shown.splitlines()]
 
 
@@ -69,7 +69,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("checkout")
     for part in PARTS:
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "detkds_gp_operators.pth", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "-w", str(copy / "dist"), str(copy)], check=True)
@@ -93,7 +93,8 @@ def test_a_wheel_carries_every_source_and_the_primitives_guide(wheel: Path) -> N
     pages = {f"detkds_gp/report/templates/{path.name}" for path in (ROOT / "detkds_gp/report/templates").iterdir()}
     assert pages
     assert pages <= names
-    assert {name.split("/")[0] for name in names} == {"detkds_gp", "detkds_gp-0.1.0.dist-info"}
+    operators = "detkds_gp_operators.pth"
+    assert {name.split("/")[0] for name in names} == {"detkds_gp", "detkds_gp-0.1.0.dist-info", operators}
 
 
 @pytest.mark.slow

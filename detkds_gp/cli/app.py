@@ -80,6 +80,21 @@ def run(
     report_of_run(console, outcome.work_dir)
 
 
+@app.command()
+def quickstart(
+    work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/quickstart.", show_default=False)] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
+    new: Annotated[bool, typer.Option("--new", help="Start anew, in a numbered sibling.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+) -> None:
+    """Search a first distiller, on handwritten digits: minutes on two CPU cores; called again, continue."""
+    from importlib.resources import files
+
+    config = str(files("detkds_gp.configs") / "quickstart.py")
+    run(config, work_dir=work_dir, cfg_options=cfg_options, workers=workers, new=new, quiet=quiet)
+
+
 def _anew(work_dir: Path) -> Path:
     """Make a numbered sibling, and let the command that continues name it."""
     from detkds_gp.experiment.siblings import new_sibling

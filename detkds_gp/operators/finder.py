@@ -24,7 +24,7 @@ class OperatorFinder:
 def serve_operators() -> None:
     """Let this process find our operators where mmcv has none compiled; a second call changes nothing."""
     if not any(isinstance(finder, OperatorFinder) for finder in sys.meta_path):
-        sys.meta_path.append(OperatorFinder())  # type: ignore[arg-type]
+        sys.meta_path.append(OperatorFinder())
 
 
 def active_operators() -> str:
