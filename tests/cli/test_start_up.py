@@ -93,8 +93,8 @@ def test_who_computes_a_formula_imports_no_detectors():
         ("from detkds_gp.experiment import ExperimentConfig as C; C(student={'config': 's'}, teacher={'config': 't'}, "
          "data={'digits': {'root': 'r'}}, search={'max_depth': 4}, proxy={'iterations': 3})",
          DETECTORS | DRAWING | STATISTICS | NUMBERS),
-        ("from detkds_gp.language import parse_distiller, PrimitiveSet, learned, transform; from detkds_gp.store import "
-         "Store", DETECTORS | DRAWING | STATISTICS | {"torch"}),
+        ("from detkds_gp.language import parse_distiller, PrimitiveSet, learned, transform; "
+         "from detkds_gp.store import Store", DETECTORS | DRAWING | STATISTICS | {"torch"}),
         ("from detkds_gp.primitives import OMNI; from detkds_gp.losses import DistillationLoss; DistillationLoss"
          "('l2(global)', OMNI)", DETECTORS | DRAWING | STATISTICS | {"sqlalchemy", "pydantic"}),
     ],
