@@ -27,7 +27,7 @@ def zoo(
     """List published distillers; with a config, which apply to its pair and what their weights come to."""
     from detkds_gp.cli.tables import print_json
     from detkds_gp.errors import ConfigError
-    from detkds_gp.experiment.checks import check_zoo, list_zoo
+    from detkds_gp.experiment.checks import list_zoo
 
     if config is None and (cfg_options or random_weights):
         raise ConfigError(f"{OPTIONS_FLAG} and --random-weights are for a config's pair; name the config before them")
@@ -37,6 +37,7 @@ def zoo(
 
         check_environment()
         from detkds_gp.experiment import load_config
+        from detkds_gp.experiment.checks import check_zoo
 
         entries = check_zoo(load_config(config, parse_options(cfg_options or [])), random_weights=random_weights)
     if json:
