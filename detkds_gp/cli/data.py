@@ -86,9 +86,14 @@ def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
             progress=lambda done, total: status.update(f"read the headers of {done:,} of {total:,} images")
         )
         if source.is_dir():
-            from detkds_gp.experiment.config.starter import data_in
+            from detkds_gp.data.discover import find_data
+            from detkds_gp.data.voc import convert_voc
+            from detkds_gp.data.voc_layout import find_annotations
 
-            found = data_in(source, converted)
+            is_voc = not list(source.rglob("*.json")) and find_annotations(source)
+            if is_voc:
+                convert_voc(source, converted)
+            found = find_data(converted if is_voc else source)
             sources = {
                 name: SplitSource(found.root / split.ann_file, found.root / split.images, split.part)
                 for name, split in found.splits.items()
