@@ -43,12 +43,12 @@ KINDS: dict[str, tuple[Level, str]] = {
         "the images were resized after they were labelled",
     ),
     "broken_images": ("refused", "{count} of {images} images cannot be read; replace them or remove their entries"),
+    "fractions": ("refused", "all boxes lie between 0 and 1, as fractions of the image; multiply them by its size"),
     "nothing_to_learn": (
         "refused",
         "got {boxes} annotations of the classes, but none to learn (all crowd, ignored or degenerate), wanted 1 at "
         "least; mend the boxes, or take a larger part",
     ),
-    "fractions": ("refused", "all boxes lie between 0 and 1, as fractions of the image; multiply them by its size"),
     "empty_classes": ("warning", "classes without an object to learn in train: {count}"),
     "equal_images": ("warning", "images of one split that are byte for byte in another: {count}"),
     "dark": ("warning", "{count} of {images} images looked at are nearly black"),

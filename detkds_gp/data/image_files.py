@@ -58,7 +58,7 @@ def image_files(
             f"{len(paths) - len(files)} of {len(paths)} images are missing, the first {first}; "
             f"check the image folder (got {image_dir})"
         )
-    _count_entries(paths, tally)
+    _count_entries(paths, files, tally)
     named = []
     for image, path, file, size in zip(images, paths, files, stated, strict=True):
         name = image["file_name"].replace("\\", "/")
@@ -93,11 +93,13 @@ def _path(image: dict[str, Any], image_dir: str, tally: Tally) -> str:
     return path
 
 
-def _count_entries(paths: Sequence[str], tally: Tally) -> None:
-    if len(set(paths)) < len(paths):
-        for path, count in Counter(paths).items():
+def _count_entries(paths: Sequence[str], files: Sequence[ImageFile], tally: Tally) -> None:
+    counts = Counter(file.place for file in files)
+    if len(counts) < len(files):
+        path_of = {file.place: path for path, file in zip(paths, files, strict=True)}
+        for place, count in counts.items():
             if count > 1:
-                tally.add("entries", f"{os.path.basename(path)} has {count}")
+                tally.add("entries", f"{os.path.basename(path_of[place])} has {count}")
 
 
 def _compare(image: NamedImage, stated: tuple[int, int] | None, tally: Tally) -> None:
