@@ -108,7 +108,9 @@ def _labelme_split(root: Path) -> None:
 
 def _kaggle_voc(root: Path) -> None:
     voc(root / "archive", 12, folders=("annotations", "images"))
-    (root / "archive" / "dataset-metadata.json").write_text(json.dumps({"title": "signs", "licenses": [{"name": "CC0"}]}))
+    (root / "archive" / "dataset-metadata.json").write_text(
+        json.dumps({"title": "signs", "licenses": [{"name": "CC0"}]})
+    )
 
 
 def _kaggle_coco(root: Path) -> None:
@@ -232,7 +234,9 @@ def test_two_modalities_of_a_voc_folder(tmp_path: Path) -> None:
     voc(tmp_path / "d", 8, folders=("Annotations", "visible/train"))
     for number in range(8):
         draw(tmp_path / "d" / f"infrared/train/{number:03d}.png", number)
-    with pytest.raises(DataError, match=r"infrared/train/000.png and .*visible/train/000.png \(8 files are so\); .*--images"):
+    with pytest.raises(
+        DataError, match=r"infrared/train/000.png and .*visible/train/000.png \(8 files are so\); .*--images"
+    ):
         data_in(tmp_path / "d", tmp_path / "search-data")
     roots = set()
     for folder in ("visible", "infrared"):

@@ -36,7 +36,9 @@ def _share_on_objects(root: Path, ann_file: str, images: str) -> float:
     for row in content["annotations"]:
         pixels = cv2.imread(str(files[row["image_id"]])).astype(float)
         x, y, width, height = row["bbox"]
-        crop = pixels[round(y + height / 4) : round(y + 3 * height / 4), round(x + width / 4) : round(x + 3 * width / 4)]
+        crop = pixels[
+            round(y + height / 4) : round(y + 3 * height / 4), round(x + width / 4) : round(x + 3 * width / 4)
+        ]
         crops.setdefault(row["category_id"], []).append(crop.reshape(-1, 3))
     right = 0
     for own in crops.values():
