@@ -98,7 +98,7 @@ def decode(path: Path) -> np.ndarray | None:
         return cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     except cv2.error as error:
         raise DataError(
-            f"{path}: OpenCV refuses it ({error.err}); it reads at most 2^30 pixels, 2^20 a side: make the image smaller"
+            f"{path}: OpenCV refuses it ({error.err}); it reads at most 2^30 pixels, 2^20 a side: make it smaller"
         ) from None
 
 

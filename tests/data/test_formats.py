@@ -76,12 +76,6 @@ def _label_studio_coco(root: Path) -> None:
     coco(root / "result.json", [f"images/{name}" for name in found], range(12), first_id=0)
 
 
-def _label_studio_coco_on_windows(root: Path) -> None:
-    _label_studio_coco(root)
-    path = root / "result.json"
-    path.write_text(path.read_text().replace("images/", "images\\\\"))
-
-
 def _label_studio_yolo(root: Path) -> None:
     for number, name in enumerate(names("task", 12)):
         draw(root / "images" / name, number)
@@ -182,16 +176,6 @@ def test_data_sets_are_read_as_they_are_downloaded(name: str, tmp_path: Path) ->
         count, right = objects_on_their_blocks(found.root, part.ann_file, part.images)
         assert count == right > 0
     assert found.notes
-
-
-def test_what_windows_wrote_starts_from_the_right_folder(tmp_path: Path) -> None:
-    _label_studio_coco_on_windows(tmp_path / "studio")
-    try:
-        found = data_in(tmp_path / "studio", tmp_path / "search-data")
-    except DataError as error:
-        assert "\\" in str(error)  # the loader names it
-    else:
-        assert found.splits["train"].images == "."
 
 
 def test_a_conversion_is_never_used_for_other_sources(tmp_path: Path) -> None:
