@@ -68,6 +68,7 @@ class FoundData:
         size: (height, width), the median of the training images, in pixels.
         images: how many train.
         notes: what was taken, cut, converted and left out, a line each.
+        name: what people call it: the name of the folder that they gave.
     """
 
     root: Path
@@ -76,6 +77,7 @@ class FoundData:
     size: tuple[int, int]
     images: int
     notes: tuple[str, ...] = ()
+    name: str = ""
 
 
 def find_data(
@@ -119,6 +121,7 @@ def find_data(
         (round(median(heights)), round(median(widths))),
         len(loaded.images),
         (*notes, *(_taken(name, split) for name, split in found.items()), *cuts, *unused),
+        root.resolve().name,
     )
 
 

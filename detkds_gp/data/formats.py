@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def _converted(place: Path, files: Sequence[Path], converted: Path, layout: str,
     if not (out / CONVERSION).is_file():
         convert[layout]()
     lines = (out / CONVERSION).read_text(encoding="utf-8").splitlines()
-    return find_data(out, notes=(f"{layout.upper()}, {lines[0]} as gp_search data {layout} does", *lines[1:]))
+    notes = (f"{layout.upper()}, {lines[0]} as gp_search data {layout} does", *lines[1:])
+    return replace(find_data(out, notes=notes), name=root.resolve().name)
 
 
 def _voc_files(files: Iterable[Path]) -> Iterator[Path]:
