@@ -31,11 +31,13 @@ class Choice:
         layout: ``coco``, ``voc`` or ``yolo``.
         json: annotation files by split (train, val, test).
         images: image folders by split; the one of ``""`` counts for all.
+        encoding: of XML files that do not declare theirs.
     """
 
     layout: str | None = None
     json: Mapping[str, Path] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
+    encoding: str | None = None
 
 
 OPEN = Choice()
