@@ -40,11 +40,12 @@ def voc(
     output: Output,
     seed: Seed = 0,
     images: Annotated[Path | None, typer.Option(help="Only images in or below it.", show_default=False)] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of XML files that declare none.", show_default=False)] = None,
 ) -> None:
     """Convert a Pascal-VOC folder to COCO format with train, selection and test splits."""
     from detkds_gp.data.voc import convert_voc
 
-    print(f"{output}: {convert_voc(source, output, seed=seed, images=images)}")
+    print(f"{output}: {convert_voc(source, output, seed=seed, images=images, encoding=encoding)}")
 
 
 @data_app.command()

@@ -30,6 +30,7 @@ def init(
     train_images: Annotated[Path | None, typer.Option(help="The same, to train.", show_default=False)] = None,
     val_images: Annotated[Path | None, typer.Option(help="The same, to select.", show_default=False)] = None,
     test_images: Annotated[Path | None, typer.Option(help="The same, to report.", show_default=False)] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of XML files that declare none.", show_default=False)] = None,
 ) -> None:
     """Write a search's config: classes from the data, sizes from the machine."""
     from detkds_gp.environment import check_environment
@@ -52,10 +53,18 @@ def init(
 
     if layout not in (None, *LAYOUTS):
         raise ConfigError(f"--format got {layout!r}, wanted {', '.join(LAYOUTS)}")
-    json = {"train": train_json, "val": val_json, "test": test_json}
+    files = {"train": train_json, "val": val_json, "test": test_json}
     folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
-    choice = Choice(layout, *({k: v for k, v in given.items() if v is not None} for given in (json, folders)))
-    found = data_in(data, output.parent / f"{output.stem}-data", choice)
+    found = data_in(
+        data,
+        output.parent / f"{output.stem}-data",
+        Choice(
+            layout,
+            {split: path for split, path in files.items() if path is not None},
+            {split: path for split, path in folders.items() if path is not None},
+            encoding,
+        ),
+    )
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
     text = starter_config(pair, found, this_machine())
     output.write_text(text)

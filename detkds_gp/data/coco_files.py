@@ -96,7 +96,7 @@ def files_by_split(
         if file.fault:
             raise DataError(f"{file.path} {file.fault}, or name another file by {json_flag(split)}")
     unused = [file for file in kept if file not in chosen.values()]
-    notes += [f"not used: {_name(file, root)}, which names no single split" for file in unused]
+    notes += [f"not used: {_name(file, root)}; --train-json, --val-json or --test-json takes it" for file in unused]
     return {split: chosen[split] for split in SPLITS if split in chosen}, notes
 
 

@@ -31,11 +31,13 @@ class Choice:
         layout: ``coco``, ``voc`` or ``yolo``.
         json: annotation files by split (train, val, test).
         images: image folders by split; the one of ``""`` counts for all.
+        encoding: of XML files that do not declare theirs.
     """
 
     layout: str | None = None
     json: Mapping[str, Path] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
+    encoding: str | None = None
 
 
 OPEN = Choice()
@@ -68,6 +70,7 @@ class FoundData:
         size: (height, width), the median of the training images, in pixels.
         images: how many train.
         notes: what was taken, cut, converted and left out, a line each.
+        name: what people call it: the name of the folder that they gave.
     """
 
     root: Path
@@ -76,6 +79,7 @@ class FoundData:
     size: tuple[int, int]
     images: int
     notes: tuple[str, ...] = ()
+    name: str = ""
 
 
 def find_data(
@@ -119,6 +123,7 @@ def find_data(
         (round(median(heights)), round(median(widths))),
         len(loaded.images),
         (*notes, *(_taken(name, split) for name, split in found.items()), *cuts, *unused),
+        root.resolve().name,
     )
 
 

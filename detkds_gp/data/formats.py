@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ def data_in(place: Path, converted: Path, choice: Choice = OPEN) -> FoundData:
     files = files_below(place if place.is_dir() else place.parent)
     coco = coco_files(files)
     layout = choice.layout or ("coco" if choice.json else "yolo" if place.is_file() else _only(place, files, coco))
+    _check_use(layout, choice)
     if layout == "coco":
         return find_data(place, choice, files=files, coco=coco)
-    _check_use(layout, choice)
     return _converted(place, files, converted, layout, choice)
 
 
@@ -62,6 +63,10 @@ def _only(place: Path, files: Sequence[Path], coco: Sequence[CocoFile]) -> str:
 
 def _check_use(layout: str, choice: Choice) -> None:
     """Refuse flags that say nothing of a format."""
+    if choice.encoding is not None and layout != "voc":
+        raise DataError(f"--encoding is of VOC's XML files, but the format is {layout}; leave it out")
+    if layout == "coco":
+        return
     if choice.json:
         raise DataError(
             f"the format is {layout}, but a COCO file was named by --{next(iter(choice.json))}-json; leave it out"
@@ -78,16 +83,17 @@ def _converted(place: Path, files: Sequence[Path], converted: Path, layout: str,
     images = within(root, choice.images[""]) if "" in choice.images else None
     if images is not None and not images.is_dir():
         raise DataError(f"--images got {str(choice.images[''])!r}, no such folder; give one in {root} or from here")
-    told = f"{layout} {place.name if place.is_file() else ''} {images}"
+    told = f"{layout} {place.name if place.is_file() else ''} {images} {choice.encoding}"
     out = converted.with_name(f"{converted.name}-{sources_hash(files, root, told)[:8]}")
     convert: dict[str, Callable[[], object]] = {
-        "voc": lambda: convert_voc(place, out, images=images),
+        "voc": lambda: convert_voc(place, out, images=images, encoding=choice.encoding),
         "yolo": lambda: convert_yolo(place, out),
     }
     if not (out / CONVERSION).is_file():
         convert[layout]()
     lines = (out / CONVERSION).read_text(encoding="utf-8").splitlines()
-    return find_data(out, notes=(f"{layout.upper()}, {lines[0]} as gp_search data {layout} does", *lines[1:]))
+    notes = (f"{layout.upper()}, {lines[0]} as gp_search data {layout} does", *lines[1:])
+    return replace(find_data(out, notes=notes), name=root.resolve().name)
 
 
 def _voc_files(files: Iterable[Path]) -> Iterator[Path]:

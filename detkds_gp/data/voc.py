@@ -14,7 +14,9 @@ from detkds_gp.data.xml_text import XmlFiles, parse_files
 from detkds_gp.errors import DataError
 
 
-def convert_voc(src: str | Path, out_dir: str | Path, seed: int = 0, images: Path | None = None) -> VocReport:
+def convert_voc(
+    src: str | Path, out_dir: str | Path, seed: int = 0, *, images: Path | None = None, encoding: str | None = None
+) -> VocReport:
     """Write a Pascal VOC folder as train.json, selection.json, test.json and images/.
 
     Annotations are all ``*.xml`` below ``src`` with the root element ``annotation``; the image of
@@ -34,16 +36,18 @@ def convert_voc(src: str | Path, out_dir: str | Path, seed: int = 0, images: Pat
         out_dir: new or empty.
         seed: of the random splits.
         images: only images in this folder of ``src`` or below it count; None: all.
+        encoding: of the files that neither declare theirs nor are UTF-8; None: as `parse_files` tells it.
 
     Raises:
         DataError: no annotations or too few images to split, two images of one annotation file or the other way
-            round, an image that is listed for two splits, or ``out_dir`` in use.
+            round, an image that is listed for two splits, several encodings that files may be in, or ``out_dir`` in
+            use.
     """
     src, out_dir = Path(os.path.abspath(src)), Path(out_dir)
     check_empty(out_dir)
     images = None if images is None else Path(os.path.abspath(images))
     files = files_below(src)
-    parsed = parse_files(path for path in files if path.suffix.lower() == ".xml")
+    parsed = parse_files((path for path in files if path.suffix.lower() == ".xml"), encoding)
     reader = VocReader(src, VocImages(src, files, images))
     pages = reader.pages(parsed)
     if not any(page.objects for page in pages.values()):

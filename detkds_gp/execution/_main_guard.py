@@ -15,12 +15,17 @@ def check_main_guard() -> None:
 
     Raises:
         WorkerStartError: this is called, through whatever functions, by a line of the running script that no
-            ``if __name__ == "__main__":`` stands before.
+            ``if __name__ == "__main__":`` stands before, or the script comes from standard input.
     """
     main = sys.modules.get("__main__")
     path = getattr(main, "__file__", None)
     if main is None or path is None or _name(main).endswith("__main__"):
-        return  # standard input or -c; a package's __main__, which workers do not import
+        return  # a session or -c; a package's __main__, which workers do not import
+    if not Path(path).is_file():
+        raise WorkerStartError(
+            f"the script is no file ({path}), but worker processes import it; write it to a file, with what starts the "
+            'search under if __name__ == "__main__":, or set execution.executor = "serial"'
+        )
     line = _line_of(main)
     if line is not None and not _guarded(Path(path), line):
         raise WorkerStartError(

@@ -48,3 +48,22 @@ def test_a_voc_folder_is_converted(gp_search: GpSearch, tmp_path: Path) -> None:
     assert sum(len(split.images) for split in splits) == 6
     refused = gp_search("data", "voc", tmp_path / "nothing", "-o", tmp_path / "other")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+
+def test_a_yolo_folder_is_converted(gp_search: GpSearch, tmp_path: Path) -> None:
+    source = tmp_path / "yolo"
+    for folder in ("images", "labels"):
+        (source / folder).mkdir(parents=True)
+    for number in range(6):
+        cv2.imwrite(str(source / f"images/{number}.png"), np.full((30, 40, 3), number, np.uint8))
+        (source / f"labels/{number}.txt").write_text("0 .5 .5 .5 .4\n1 .5 .5\n")
+    (source / "data.yaml").write_text("names: {0: dog, 1: cat}\ntrain: images\n")
+    ended = gp_search("data", "yolo", source, "-o", tmp_path / "coco")
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith(f"{tmp_path / 'coco'}: classes dog, cat; ")
+    assert "6 broken lines left out: labels/" in ended.out
+    assert ":2 (3 numbers, wanted 5 of a box" in ended.out
+    split = load_split(tmp_path / "coco/train.json", tmp_path / "coco/images")
+    assert split.images[0].boxes.tolist() == [[10, 9, 30, 21]]
+    refused = gp_search("data", "yolo", tmp_path / "nothing", "-o", tmp_path / "other")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,33 @@ def test_what_cannot_be_read_back_is_not_left_behind(gp_search: GpSearch, digits
         assert ended.code == 2
         assert f"cannot read {path}" in ended.err
         assert not path.exists()
+
+
+def _two_files_of_training(digits: Path, folder: Path) -> Path:
+    shutil.copytree(digits, folder)
+    (folder / "old").mkdir()
+    shutil.copy(folder / "train.json", folder / "old" / "train.json")
+    return folder
+
+
+def test_two_readings_are_refused_until_a_flag_decides_and_the_config_says_what_was_taken(
+    gp_search: GpSearch, digits: Path, tmp_path: Path
+) -> None:
+    folder, path = _two_files_of_training(digits, tmp_path / "my data [1]"), tmp_path / "search.py"
+    command = ("init", "--student", RETINANET, "--teacher", RETINANET, "--data", folder, "--scratch", "-o", path)
+    ended = gp_search(*command)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "old/train.json and train.json both name train; say which counts by --train-json" in ended.err
+    assert not path.exists()
+    ended = gp_search(*command, "--train-json", "old/train.json")
+    assert ended.code == 0, ended.err
+    for said in (ended.out, path.read_text()):
+        assert "train: old/train.json, its images in images" in said
+        assert "not used: train.json; --train-json, --val-json or --test-json takes it" in said
+    lines = path.read_text().splitlines()
+    first = lines.index("# train: old/train.json, its images in images")
+    assert lines[first + 4].startswith("data = dict(")
+    for flag, value in (("--format", "pascal"), ("--val-json", "gone.json"), ("--images", "gone")):
+        refused = gp_search(*command[:-1], tmp_path / "other.py", "--train-json", "old/train.json", flag, value)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert f"{flag} got {value!r}" in refused.err

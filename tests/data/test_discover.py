@@ -63,7 +63,7 @@ def test_files_that_name_no_split_are_never_guessed(tmp_path: Path) -> None:
 def test_a_file_that_is_not_used_is_named(tmp_path: Path) -> None:
     _three(tmp_path)
     split(tmp_path, "extra.json", "images", names("extra", 2), 30)
-    assert "not used: extra.json, which names no single split" in find_data(tmp_path).notes
+    assert "not used: extra.json; --train-json, --val-json or --test-json takes it" in find_data(tmp_path).notes
 
 
 def test_cocos_own_files_for_other_tasks_step_back(tmp_path: Path) -> None:

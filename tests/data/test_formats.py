@@ -76,12 +76,6 @@ def _label_studio_coco(root: Path) -> None:
     coco(root / "result.json", [f"images/{name}" for name in found], range(12), first_id=0)
 
 
-def _label_studio_coco_on_windows(root: Path) -> None:
-    _label_studio_coco(root)
-    path = root / "result.json"
-    path.write_text(path.read_text().replace("images/", "images\\\\"))
-
-
 def _label_studio_yolo(root: Path) -> None:
     for number, name in enumerate(names("task", 12)):
         draw(root / "images" / name, number)
@@ -108,7 +102,9 @@ def _labelme_split(root: Path) -> None:
 
 def _kaggle_voc(root: Path) -> None:
     voc(root / "archive", 12, folders=("annotations", "images"))
-    (root / "archive" / "dataset-metadata.json").write_text(json.dumps({"title": "signs", "licenses": [{"name": "CC0"}]}))
+    (root / "archive" / "dataset-metadata.json").write_text(
+        json.dumps({"title": "signs", "licenses": [{"name": "CC0"}]})
+    )
 
 
 def _kaggle_coco(root: Path) -> None:
@@ -182,16 +178,6 @@ def test_data_sets_are_read_as_they_are_downloaded(name: str, tmp_path: Path) ->
     assert found.notes
 
 
-def test_what_windows_wrote_starts_from_the_right_folder(tmp_path: Path) -> None:
-    _label_studio_coco_on_windows(tmp_path / "studio")
-    try:
-        found = data_in(tmp_path / "studio", tmp_path / "search-data")
-    except DataError as error:
-        assert "\\" in str(error)  # the loader names it
-    else:
-        assert found.splits["train"].images == "."
-
-
 def test_a_conversion_is_never_used_for_other_sources(tmp_path: Path) -> None:
     voc(tmp_path / "voc", 6)
     first = data_in(tmp_path / "voc", tmp_path / "search-data")
@@ -232,7 +218,9 @@ def test_two_modalities_of_a_voc_folder(tmp_path: Path) -> None:
     voc(tmp_path / "d", 8, folders=("Annotations", "visible/train"))
     for number in range(8):
         draw(tmp_path / "d" / f"infrared/train/{number:03d}.png", number)
-    with pytest.raises(DataError, match=r"infrared/train/000.png and .*visible/train/000.png \(8 files are so\); .*--images"):
+    with pytest.raises(
+        DataError, match=r"infrared/train/000.png and .*visible/train/000.png \(8 files are so\); .*--images"
+    ):
         data_in(tmp_path / "d", tmp_path / "search-data")
     roots = set()
     for folder in ("visible", "infrared"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -91,6 +92,18 @@ def test_images_that_cannot_be_used_are_named(tmp_path):
     record.path.unlink()
     with pytest.raises(DataError, match=r"a.png: No such file"):
         load_image(record, (8, 8))
+
+
+def test_more_pixels_than_opencv_takes_are_told_with_file_and_limit(tmp_path):
+    path = tmp_path / "huge.png"
+    head = (40_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(len(c).to_bytes(4, "big") + n + c + zlib.crc32(n + c).to_bytes(4, "big") for n, c in chunks)
+    )
+    with pytest.raises(DataError, match=r"huge.png: OpenCV refuses it .*at most 2\^30 pixels"):
+        load_image(_record(path, 40_000, 40_000), (8, 8))
 
 
 def test_store_reads_once_up_to_its_limit(tmp_path):

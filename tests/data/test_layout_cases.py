@@ -10,8 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from detkds_gp.data.coco_files import coco_files, files_by_split
 from detkds_gp.data.discover import Choice, FoundData
+from detkds_gp.data.folders import files_below
 from detkds_gp.data.formats import data_in
+from detkds_gp.data.image_folders import ImageTree, image_folder
 from detkds_gp.data.voc import convert_voc
 from detkds_gp.data.yolo import convert_yolo
 from detkds_gp.errors import DataError
@@ -28,7 +31,7 @@ def _found(case: str, tmp_path: Path, choice: Choice | None = None) -> FoundData
 def _share_on_objects(root: Path, ann_file: str, images: str) -> float:
     """Return the share of a file's boxes that lie on the colour of their class, the median of its boxes' middles.
 
-    Objects may cover each other, so that a share of three quarters is right; boxes beside their objects share no colour.
+    Objects may cover each other, so that a share of three quarters is right; boxes beside their objects have none.
     """
     content = json.loads((root / ann_file).read_text())
     files = {row["id"]: root / images / row["file_name"] for row in content["images"]}
@@ -36,7 +39,9 @@ def _share_on_objects(root: Path, ann_file: str, images: str) -> float:
     for row in content["annotations"]:
         pixels = cv2.imread(str(files[row["image_id"]])).astype(float)
         x, y, width, height = row["bbox"]
-        crop = pixels[round(y + height / 4) : round(y + 3 * height / 4), round(x + width / 4) : round(x + 3 * width / 4)]
+        crop = pixels[
+            round(y + height / 4) : round(y + 3 * height / 4), round(x + width / 4) : round(x + 3 * width / 4)
+        ]
         crops.setdefault(row["category_id"], []).append(crop.reshape(-1, 3))
     right = 0
     for own in crops.values():
@@ -119,18 +124,22 @@ def test_an_empty_validation_file_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "case",
+    ("case", "names", "folders"),
     [
-        "02-roboflow-root-category", "04b-iscrowd-null", "06-annotation-id-zero", "08-xyxy", "09b-exif-square",
-        "10-wrong-size-in-test", "13-png16", "15-huge", "25-numbers-as-strings", "33-val-other-categories",
+        ("02-roboflow-root-category", ["_annotations.coco"] * 3, ["train", "valid", "test"]),
+        ("03-roboflow-one-class", ["_annotations.coco"] * 3, ["train", "valid", "test"]),
+        ("10-wrong-size-in-test", ["train", "val", "test"], ["images"] * 3),
+        ("11-backslash", ["train", "val", "test"], ["."] * 3),
+        ("15-huge", ["train", "val", "test"], ["images"] * 3),
+        ("26b-two-annotators-odd", ["annotations"], ["images"]),
+        ("33-val-other-categories", ["train", "val", "test"], ["images"] * 3),
     ],
-)  # fmt: skip
-def test_the_other_folders_are_laid_out_as_they_look(case: str, tmp_path: Path) -> None:
-    try:
-        found = _found(case, tmp_path)
-    except DataError as error:  # what the annotations themselves are refused for
-        assert str(CASES / case) in str(error)
-        return
-    assert [Path(split.ann_file).stem for split in found.splits.values()] in (
-        ["train", "val", "test"], ["_annotations.coco"] * 3,
-    )  # fmt: skip
+)
+def test_files_and_image_folders(case: str, names: list[str], folders: list[str]) -> None:
+    root = CASES / case
+    files = files_below(root)
+    chosen, notes = files_by_split(coco_files(files), root, {})
+    assert ([file.path.stem for file in chosen.values()], notes) == (names, [])
+    tree = ImageTree(root, files)
+    found = [image_folder(tree, file.path, file.names, split, None) for split, file in chosen.items()]
+    assert [str(folder.relative_to(root)) for folder in found] == folders

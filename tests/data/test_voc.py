@@ -222,7 +222,9 @@ def test_broken_files_and_missing_images_are_reported(tmp_path):
     (tmp_path / f"voc/JPEGImages/{names[3]}.png").write_text("no image")
     report = convert_voc(tmp_path / "voc", tmp_path / "out")
     assert [line.split()[0] for line in report.left_out] == [f"Annotations/{name}.xml" for name in names[:4]]
-    for reason, line in zip(("broken XML", "no VOC annotation", "no image", "cannot be decoded"), report.left_out, strict=True):
+    for reason, line in zip(
+        ("broken XML", "no VOC annotation", "no image", "cannot be decoded"), report.left_out, strict=True
+    ):
         assert reason in line
     assert sum(report.images.values()) == 6
 

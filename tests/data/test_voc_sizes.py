@@ -90,9 +90,7 @@ def test_turned_images_annotated_as_they_are_stored_are_left_out_by_name(tmp_pat
     _oriented(path.with_suffix(".jpg"), 6)
     assert cv2.imread(str(path.with_suffix(".jpg"))).shape[:2] == SIZE  # turned: the sides are exchanged
     report = convert_voc(root, tmp_path / "out")
-    assert report.left_out == (
-        "Annotations/000.xml states 48x32, the image 32x48: no telling where its boxes are",
-    )
+    assert report.left_out == ("Annotations/000.xml states 48x32, the image 32x48: no telling where its boxes are",)
 
 
 def test_a_folder_of_stretched_images_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -100,5 +98,7 @@ def test_a_folder_of_stretched_images_is_refused_with_the_reason(tmp_path: Path)
     voc(root, 6)
     for number in range(6):
         xml(root / f"Annotations/{number:03d}.xml", f"{number:03d}.png", number, size=(640, 480))
-    with pytest.raises(DataError, match="no object in 0 images.*left out: Annotations/000.xml states 640x480, the image 48x32"):
+    with pytest.raises(
+        DataError, match="no object in 0 images.*left out: Annotations/000.xml states 640x480, the image 48x32"
+    ):
         convert_voc(root, tmp_path / "out")

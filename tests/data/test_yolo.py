@@ -56,15 +56,19 @@ FIVE = {split: names(role, 5) for split, role in zip(SPLITS, ("train", "val", "t
     [
         ("{kind}/{split}", {"train": "images/train", "val": "images/val", "test": "images/test"}),
         ("{split}/{kind}", {"train": "../train/images", "val": "../val/images", "test": "../test/images"}),  # Roboflow
-        ("{split}/{kind}", {"train": "/content/set-3/train/images", "val": "C:\\x\\val\\images", "test": "test/images"}),
+        (
+            "{split}/{kind}",
+            {"train": "/content/set-3/train/images", "val": "C:\\x\\val\\images", "test": "test/images"},
+        ),
         ("{split}/{kind}", {"train": ["train/images"], "valid": ["val/images"], "test": ["test"]}),
-        ("{kind}/{split}", {"path": "../datasets/mine", "train": "images/train", "val": "images/val", "test": "images/test"}),
+        (
+            "{kind}/{split}",
+            {"path": "../datasets/mine", "train": "images/train", "val": "images/val", "test": "images/test"},
+        ),
     ],
 )
 @pytest.mark.parametrize("as_mapping", [True, False])
-def test_the_folders_of_a_data_yaml(
-    pattern: str, entries: dict[str, object], as_mapping: bool, tmp_path: Path
-) -> None:
+def test_the_folders_of_a_data_yaml(pattern: str, entries: dict[str, object], as_mapping: bool, tmp_path: Path) -> None:
     root = tmp_path / "mine [1] (2)"
     _three(root, pattern)
     listed = dict(enumerate(CLASSES)) if as_mapping else list(CLASSES)
@@ -233,7 +237,12 @@ def test_folders_that_cannot_be_converted(tmp_path: Path) -> None:
     _three(root)
     with pytest.raises(DataError, match="no file names its classes"):
         convert_yolo(root, tmp_path / "out")
-    for names_, fault in ((["cat", "cat"], "hold 'cat' twice"), ([], "are empty"), ({1: "a"}, "a mapping of 0, 1"), (3, "wanted a list")):
+    for names_, fault in (
+        (["cat", "cat"], "hold 'cat' twice"),
+        ([], "are empty"),
+        ({1: "a"}, "a mapping of 0, 1"),
+        (3, "wanted a list"),
+    ):
         _described(root, train="images/train", names=names_)
         with pytest.raises(DataError, match=fault):
             convert_yolo(root, tmp_path / "out")

@@ -246,10 +246,14 @@ def test_what_older_tools_write_before_the_names_is_taken_away(student, spec, tm
 
 def test_two_detectors_in_one_checkpoint_are_named_and_one_can_be_cut_out(student, tmp_path: Path):
     state = student.state_dict()
-    both = {f"{role}.{key}": value + (role == "teacher") for role in ("student", "teacher") for key, value in state.items()}
+    both = {
+        f"{role}.{key}": value + (role == "teacher") for role in ("student", "teacher") for key, value in state.items()
+    }
     path = tmp_path / "semi.pth"
     torch.save({"state_dict": both}, path)
-    with pytest.raises(DetectorError, match=r"several such detectors \(student., teacher.\).*--prefix student. -o NEW.pth"):
+    with pytest.raises(
+        DetectorError, match=r"several such detectors \(student., teacher.\).*--prefix student. -o NEW.pth"
+    ):
         load_weights(copy.deepcopy(student), path, CLASSES)
     with pytest.raises(DetectorError, match=r"begin with 'master.'; they begin with student., teacher\."):
         rewrite_weights(path, tmp_path / "cut.pth", prefix="master.")
@@ -276,7 +280,9 @@ def test_a_checkpoint_of_other_classes_without_names_points_to_teacher_classes(
     torch.manual_seed(0)
     other = build_detector(spec("student"), [f"class {number}" for number in range(count)])
     state = {prefix + key: value for key, value in other.state_dict().items()}
-    with pytest.raises(DetectorError, match=f"trained on {count} classes.*has 3: for a teacher set teacher.classes") as error:
+    with pytest.raises(
+        DetectorError, match=f"trained on {count} classes.*has 3: for a teacher set teacher.classes"
+    ) as error:
         _load(student, tmp_path / "a.pth", {"state_dict": state})
     assert ("mmdet.datasets.CocoDataset" in str(error.value)) == (count == 80)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,23 @@ def test_a_teacher_may_know_other_classes_in_another_order(named: str, tiny_conf
     task = prepared(tiny_config, **options)
     assert task.teacher_classes == classes
     assert task.pair.shared["class_logits"].notes == ("classes matched by name",)
+
+
+@pytest.mark.parametrize("named", ["by the checkpoint", "by the config"])
+def test_a_teacher_that_knows_no_class_of_the_data_is_refused_with_both_lists(
+    named: str, tiny_config: Path, tmp_path: Path
+) -> None:
+    config = load_config(tiny_config)
+    classes = ("Zero", "One", "8.", *(f"thing {number}" for number in range(9)))
+    checkpoint = tmp_path / "teacher.pth"
+    save_student(build_detector(config.teacher.spec(), classes), checkpoint, classes)
+    options: dict[str, Any] = {"teacher.checkpoint": str(checkpoint)}
+    if named == "by the config":
+        options["teacher.classes"] = list(classes)
+    remedy = "mend teacher.classes" if named == "by the config" else f"gp_search weights {checkpoint} --classes A,B,"
+    wanted = r"none of the data's classes: it has \[Zero, One, 8., .*\(12 in all\)\], the data \[0, 1, .*'8' and '8.'.*"
+    with pytest.raises(DetectorError, match=wanted + re.escape(remedy)):
+        prepared(tiny_config, **options)
 
 
 def test_classes_of_a_teacher_that_is_still_to_be_trained_are_refused(tiny_config: Path) -> None:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import build_detector, make_batch, teacher_knowledge
+from detkds_gp.detectors import ImageInput, build_detector, make_batch, teacher_knowledge
 from detkds_gp.errors import StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
@@ -78,3 +83,82 @@ def test_a_broken_file_is_named(content: bytes | None, elsewhere: ProxyTask) -> 
     with pytest.raises(StoreError, match=r"outputs\.pt.*delete the file") as caught:
         KeptTeacher(path)
     assert "\n" not in str(caught.value)
+
+
+WITH_LIMIT = """
+import pickle, resource, sys
+from pathlib import Path
+from detkds_gp.detectors import build_detector
+from detkds_gp.errors import UserError
+from detkds_gp.fitness import ProxyTraining
+from detkds_gp.fitness.kept_teacher import keep_teacher
+
+task = pickle.loads(Path(sys.argv[1]).read_bytes())
+teacher = build_detector(task.teacher, task.splits["train"].classes)
+images = ProxyTraining(task).images["train"]
+limit = int(sys.argv[3])
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    keep_teacher(teacher, images, ["class_map", "global"], "float32", Path(sys.argv[2]))
+except UserError as error:
+    print(f"told: {error}")
+"""
+
+
+def _kept_elsewhere(task: ProxyTask, folder: Path, target: Path, limit: int = 0) -> str:
+    """Keep the teacher's outputs in a process of its own, and return what it prints."""
+    pickled = folder / "task.pickle"
+    pickled.write_bytes(pickle.dumps(task))
+    command = [sys.executable, "-c", WITH_LIMIT, str(pickled), str(target), str(limit)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [10_000, 100_000])
+def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing_behind(
+    limit: int, task: ProxyTask, tmp_path: Path
+) -> None:
+    target = tmp_path / "kept" / "teacher-outputs.pt"
+    target.parent.mkdir()
+    said = _kept_elsewhere(task, tmp_path, target, limit)
+    assert said.startswith(f"told: cannot write the teacher's outputs {target}: ")
+    assert "free space" in said
+    assert "proxy.teacher_limit_mb = 0" in said
+    assert said.count("\n") == 1
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_without_room_is_told_before_the_teacher_runs_on_all_images(task: ProxyTask, small_disk: Path) -> None:
+    teacher = build_detector(task.teacher, task.splits["train"].classes)
+    images = ProxyTraining(task).images["train"]
+    asked: list[int] = []
+
+    class Counted:
+        def __len__(self) -> int:
+            return len(images)
+
+        def __getitem__(self, index: int) -> ImageInput:
+            asked.append(index)
+            return images[index]
+
+    with pytest.raises(StoreError, match=r"cannot write the teacher's outputs .*MiB are free; free space"):
+        keep_teacher(teacher, Counted(), NAMES, "float32", small_disk / "kept.pt")
+    assert asked == [0]
+    assert list(small_disk.iterdir()) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import subprocess
 import sys
 
 import pytest
@@ -196,3 +197,24 @@ def test_a_file_that_does_not_import_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(DeclarationError, match="half_written.*SyntaxError.*mend the file"):
         load_primitive_set("half_written:MINE")
+
+
+ON_STANDARD_INPUT = """
+from detkds_gp.language import Map, transform
+from detkds_gp.primitives import OMNI
+
+@transform(Map, Map, shape="n c h w -> n c h w", latex="#1")
+def centred(x):
+    "Take from every channel its mean over the positions."
+    return x - x.mean(dim=(2, 3), keepdim=True)
+
+OMNI.extended("MINE", centred).fingerprint()
+"""
+
+
+def test_a_set_declared_on_standard_input_is_told_what_to_do():
+    command = [sys.executable, "-"]
+    ended = subprocess.run(command, input=ON_STANDARD_INPUT, capture_output=True, text=True, timeout=120)
+    said = ended.stderr.strip().splitlines()[-1]
+    assert "primitive 'centred' is declared on standard input or in a session" in said
+    assert "write it and its set to a file" in said

@@ -94,7 +94,7 @@ def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
             **({"gpus_per_worker": 1.0} if machine.device == "cuda" else {}),
         },
     }
-    title = f"{data.root.resolve().name}: {Path(pair.teacher).stem} teaches {Path(pair.student).stem}."
+    title = f"{data.name}: {Path(pair.teacher).stem} teaches {Path(pair.student).stem}."
     head = [f'"""{title}"""', 'primitive_set = "detkds_gp.primitives:DETKDS"']
     said = {"data": "".join(f"# {line}\n" for note in data.notes for line in note.splitlines())}
     parts = [f"{said.get(name, '')}{name} = {_written(values)}" for name, values in groups.items() if values]

@@ -12,7 +12,7 @@ from detkds_gp.errors import ConfigError, FormulaError, nearest
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, Zoo, distiller_from_json, parse_distiller
 
 FORMULA_MARKS = "(*+"
-"""A text with one of these is a formula, if it is no file or folder that is there."""
+"""A text with one of these is a formula, if it has no slash and is no file or folder that is there."""
 
 Sort = Literal["formula", "published", "file", "run"]
 
@@ -20,7 +20,7 @@ Sort = Literal["formula", "published", "file", "run"]
 def is_formula(text: str) -> bool:
     """Return whether a text is a formula, or ``none``, whether or not it can be read."""
     marked = any(mark in text for mark in FORMULA_MARKS)
-    return text.strip() == NONE or (marked and not os.path.exists(text))
+    return text.strip() == NONE or (marked and os.sep not in text and not os.path.exists(text))
 
 
 def sort_of(text: str, zoo: Zoo, also: Iterable[str] = ()) -> Sort:

@@ -65,7 +65,19 @@ def test_it_is_said_what_a_text_stands_for(finished: Outcome, tmp_path: Path, mo
     assert {text: sort_of(text, ZOO) for text in wanted} == wanted
 
 
-@pytest.mark.parametrize("text", ["", "zoo", "no/such/file.json", "a" * (LONGEST_NAME + 1), "a\0b"])
+@pytest.mark.parametrize("folder", ["runs (1)", "l2(global)", "a * b+c", "[x] {y}", "my run"])
+@pytest.mark.parametrize("beginning", ["", "./", "within (2)/"])
+def test_a_folder_that_is_there_is_no_formula(
+    folder: str, beginning: str, finished: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = beginning + folder
+    shutil.copytree(finished.work_dir, tmp_path / text)
+    assert (sort_of(text, ZOO), sort_of(f"{text}/distiller.json", ZOO)) == ("run", "file")
+    assert named_distiller(text, DETKDS, ZOO) == named_distiller(str(finished.work_dir), DETKDS, ZOO)
+
+
+@pytest.mark.parametrize("text", ["", "zoo", "no/such/file.json", "runs (1)/gone", "a" * (LONGEST_NAME + 1), "a\0b"])
 def test_what_is_nothing_is_told(text: str) -> None:
     with pytest.raises(ConfigError, match="neither the name of a published distiller, nor a file, nor a ") as told:
         sort_of(text, ZOO)
