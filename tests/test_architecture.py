@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
 
 ENGINE = {
-    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "losses", "noise", "ranking", "report", "score", "search", "settings", "store", "training",
+    "curves", "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export",
+    "fitness", "gain", "language", "losses", "noise", "ranking", "report", "score", "search", "settings", "store", "training",
     "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
+    "curves": set(),
     "data": {"detections", "errors", "whole"},
     "detections": set(),
     "detectors": {"detections", "errors", "environment", "whole"},
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "noise": {"score"},
     "primitives": {"language"},
     "ranking": {"errors"},
-    "report": {"store", "export", "language", "gain", "noise", "ranking", "score", "errors", "whole"},
+    "report": {"store", "export", "language", "curves", "gain", "noise", "ranking", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

@@ -8,8 +8,9 @@ from detkds_gp.fitness.probing import probes_of
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
+from detkds_gp.fitness.teacher import TeacherTraining, teacher_curve, with_checkpoint
 from detkds_gp.fitness.worker import (
+    CurveRequest,
     PackRequest,
     ProbeRequest,
     ProxyWorker,
@@ -21,6 +22,7 @@ from detkds_gp.fitness.worker import (
 )
 
 __all__ = [
+    "CurveRequest",
     "Evaluation",
     "PackRequest",
     "ProbeRequest",
@@ -41,5 +43,6 @@ __all__ = [
     "probes_of",
     "scale_of",
     "squared_gradient",
+    "teacher_curve",
     "with_checkpoint",
 ]
