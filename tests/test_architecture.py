@@ -13,8 +13,8 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "curves", "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export",
-    "fitness", "gain", "language", "losses", "noise", "ranking", "report", "score", "search", "settings", "store", "training",
-    "whole",
+    "fitness", "gain", "language", "losses", "noise", "ranking", "report", "score", "search", "settings",
+    "store", "training", "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
