@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
 
 ENGINE = {
-    "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export", "fitness", "gain",
-    "language", "lazy", "losses", "noise", "operators", "ranking", "report", "score", "search", "settings", "store",
-    "training", "whole",
+    "curves", "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export",
+    "fitness", "gain", "language", "lazy", "losses", "noise", "operators", "ranking", "report", "score", "search",
+    "settings", "store", "training", "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
+    "curves": set(),
     "data": {"detections", "errors", "whole"},
     "detections": set(),
     "detectors": {"detections", "errors", "environment", "whole"},
@@ -37,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "noise": {"score"},
     "primitives": {"language"},
     "ranking": {"errors"},
-    "report": {"store", "export", "language", "gain", "noise", "ranking", "score", "errors", "whole"},
+    "report": {"store", "export", "language", "curves", "gain", "noise", "ranking", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),

@@ -140,9 +140,13 @@ def check(
     config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
     random_weights: Annotated[bool, typer.Option(help="Load no weights; nothing is downloaded.")] = False,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Train both alone: where they end, what is to gain.")
+    ] = False,
+    iterations: Annotated[int | None, typer.Option(help="Of the student's curve; default: 6 x the proxy's.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Check a pair before training: what it shares, level by level, and what a step costs."""
+    """Check a pair before training: what it shares, level by level, and what a step costs; or where it ends."""
     from detkds_gp.environment import check_environment
 
     check_environment()
@@ -152,6 +156,9 @@ def check(
     from detkds_gp.experiment.checks import check_experiment, knowledge_not_shared
 
     settings = load_config(config, parse_options(cfg_options or []))
+    if curves:
+        _print_curves(settings, iterations, json)
+        return
     report = check_experiment(settings, random_weights=random_weights)
     if json:
         print_json(report.to_json())
@@ -164,6 +171,20 @@ def check(
         )
     if missing:
         raise typer.Exit(2)
+
+
+def _print_curves(config, iterations: int | None, json: bool) -> None:  # type: ignore[no-untyped-def]
+    from detkds_gp.cli.live import watching
+    from detkds_gp.cli.pair_tables import print_curves
+    from detkds_gp.cli.tables import print_json
+    from detkds_gp.experiment.checks import learning_curves
+
+    with watching(Console(stderr=True), quiet=json) as listener:
+        found = learning_curves(config, iterations, listener)
+    if json:
+        print_json(found.to_json())
+    else:
+        print_curves(Console(), found)
 
 
 def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-untyped-def]

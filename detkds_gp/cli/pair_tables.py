@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.checks import Offer, PairReport
+from detkds_gp.experiment.checks import Curves, Offer, PairReport
 
 
 def print_pair(console: Console, report: PairReport) -> None:
@@ -24,6 +24,19 @@ def print_pair(console: Console, report: PairReport) -> None:
     if report.ap:
         aps = ", ".join(f"{role} {ap:.3f}" for role, ap in report.ap.items())
         console.print(f"AP on selection: {aps}", highlight=False)
+
+
+def print_curves(console: Console, curves: Curves) -> None:
+    """Print where student and teacher stand on the way, and what follows."""
+    table = Table(title="learning curves: AP on selection")
+    for column in ("", "iterations", "AP"):
+        table.add_column(column, justify="left" if not column else "right")
+    for who, points in (("student alone", curves.student), ("teacher", curves.teacher)):
+        for iterations, ap in points:
+            table.add_row(who, str(iterations), f"{ap:.3f}")
+    console.print(table)
+    for line in curves.said:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _offers(offers: Sequence[Offer]) -> Table:

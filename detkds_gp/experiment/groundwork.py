@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from detkds_gp.curves import prospects
 from detkds_gp.errors import DetectorError
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.results import TEACHER
-from detkds_gp.fitness import ProbeRequest, ProxyTask, Request, StartRequest, TeacherRequest
+from detkds_gp.fitness import (
+    CurveRequest,
+    ProbeRequest,
+    ProxyTask,
+    Request,
+    StartRequest,
+    TeacherRequest,
+    teacher_curve,
+)
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
+from detkds_gp.store.events import CURVE, curves
+
+CURVE_SHARES = (0.15, 0.3, 0.45, 0.6, 0.8)
+"""Of a training, where its student is looked at on the way."""
 
 _WHO = {
     TeacherRequest: "teacher",
@@ -48,6 +61,9 @@ class Groundwork:
             DetectorError: if one of them fails to train.
         """
         missing: list[Request] = [trial for trial in alone if self._store.score(trial) is None]
+        if missing and not self._task.settings.decay:  # the way of a falling rate tells nothing of longer trainings
+            longest = max(alone, key=lambda trial: trial.iterations)
+            missing = [_watched(longest) if request == longest else request for request in missing]
         if not self._task.probe.exists():
             missing.insert(0, ProbeRequest(probe_seed))
         if self._store.score(TEACHER) is None or not _written(self._task.teacher_outputs):
@@ -75,6 +91,9 @@ class Groundwork:
         reached, ceiling = [score.ap or 0.0 for score in scores], self._known(TEACHER).ap or 0.0
         best = max(reached)
         self._listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
+        known = curves(self._store.events())
+        for line in prospects(known.get("student", ()), known.get("teacher", ()), ceiling):
+            self._listener.say(line)
         if ceiling <= best and require_better_teacher:
             raise DetectorError(
                 f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
@@ -90,9 +109,15 @@ class Groundwork:
 
     def _answer(self, requests: Sequence[Request]) -> None:
         for request, answer in self._answers.prepared(requests):
+            if isinstance(request, CurveRequest):
+                answer, points = answer
+                self._store.record_event(CURVE, role="student", points=points)
+                request = request.trial
             if isinstance(request, Trial):
                 self._store.record_score(request, answer, NONE)
             elif isinstance(request, TeacherRequest) and self._store.score(TEACHER) is None:
+                if points := teacher_curve(self._task.teacher.checkpoint):
+                    self._store.record_event(CURVE, role="teacher", points=points)
                 self._store.record_score(TEACHER, answer, TEACHER.distiller)
             self._listener.answered(_WHO.get(type(request), "student alone"), answer)
 
@@ -100,6 +125,12 @@ class Groundwork:
         score = self._store.score(trial)
         assert score is not None
         return score
+
+
+def _watched(trial: Trial) -> CurveRequest:
+    """Return the request that looks at a training on its way."""
+    lengths = sorted({max(1, round(share * trial.iterations)) for share in CURVE_SHARES} - {trial.iterations})
+    return CurveRequest(trial, tuple(lengths))
 
 
 def _written(path: Path | None) -> bool:

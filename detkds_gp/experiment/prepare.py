@@ -181,7 +181,7 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
     size, settings = config.proxy.image_size, config.teacher.train
     return ProxyTask(
         student=_started(config, wired.specs["student"]),
-        teacher=with_checkpoint(wired.specs["teacher"], train, size, settings, Path(config.cache_dir)),
+        teacher=with_checkpoint(wired.specs["teacher"], materials.splits, size, settings, Path(config.cache_dir)),
         teacher_training=settings,
         splits=materials.splits,
         settings=config.proxy,

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from detkds_gp.fitness.proxy import ProxyTraining
     from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings, TeacherTraining
     from detkds_gp.fitness.task import ProxyTask
-    from detkds_gp.fitness.teacher import with_checkpoint
+    from detkds_gp.fitness.teacher import teacher_curve, with_checkpoint
     from detkds_gp.fitness.worker import (
+        CurveRequest,
         PackRequest,
         ProbeRequest,
         ProxyWorker,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CurveRequest",
     "Evaluation",
     "PackRequest",
     "ProbeRequest",
@@ -46,6 +48,7 @@ __all__ = [
     "probes_of",
     "scale_of",
     "squared_gradient",
+    "teacher_curve",
     "with_checkpoint",
 ]
 

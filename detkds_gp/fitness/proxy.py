@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -82,6 +83,29 @@ class ProxyTraining:
         seconds = (time.perf_counter() - started) / len(trials)
         return [candidate.score(seconds) for candidate in candidates]
 
+    def curve(self, trial: Trial, lengths: Sequence[int]) -> tuple[Score, list[tuple[int, float]]]:
+        """Score a trial, and its student on the selection split at some lengths on the way.
+
+        Args:
+            trial: what is trained, from its beginning.
+            lengths: rising, below the trial's.
+
+        Returns:
+            the score that the trial gets without looks on the way; (iterations, AP), the whole training last, as far
+            as it succeeds.
+        """
+        started, candidate = time.perf_counter(), Candidate(self._training(trial, WaitingTrainings(self.task)))
+        points = []
+        for length in lengths:
+            self._advance([candidate], trial.seed, length)
+            if not candidate.failed:
+                with suppress(FloatingPointError):  # the whole training says so, if it lasts
+                    points.append((length, self.evaluate(candidate.training.student, "selection")))
+        self._advance([candidate], trial.seed, trial.iterations)
+        candidate.finish(lambda training: None, partial(self._aps, test=trial.test))
+        score = candidate.score(time.perf_counter() - started)
+        return score, [*points, *([(trial.iterations, score.ap)] if score.ap is not None else [])]
+
     def trained(self, trial: Trial) -> DistilledDetector:
         """Return the model that a trial scores, trained to its end.
 
@@ -137,7 +161,7 @@ class ProxyTraining:
     def _teacher_kept(self) -> BaseDetector:
         task = self.task
         if task.teacher.checkpoint is None or not Path(task.teacher.checkpoint).exists():
-            train_teacher(task.teacher, self.images["train"], task.teacher_training, task.settings.device)
+            train_teacher(task.teacher, self.images, task.teacher_training, task.settings.device)
         if task.teacher_outputs is not None:
             names, precision = task.pair.kept(task.sources), task.settings.teacher_precision
             keep_teacher(self.teacher, self.images["train"], names, precision, task.teacher_outputs)

@@ -65,15 +65,20 @@ class ProxySettings(OptimizerSettings):
 
 
 class TeacherTraining(OptimizerSettings):
-    """How a teacher without a checkpoint is trained.
+    """How a teacher without a checkpoint is trained: until it stops gaining.
+
+    With ``decay`` the learning rate is constant until then, and falls over that share of the whole training at its end.
 
     Attributes:
-        iterations: training steps.
+        iterations: the most training steps.
+        checks: how often, up to these, its AP on the selection split is looked at; it stops gaining where two looks in
+            a row bring less than .003. 0: never, all iterations are trained.
         batch_size: images a step.
         seed: fixes its initial weights and batches.
     """
 
-    iterations: int = Field(600, ge=1)
+    iterations: int = Field(1200, ge=1)
+    checks: int = Field(8, ge=0)
     batch_size: int = Field(8, ge=1)
     seed: int = 0
     decay: float = Field(0.4, ge=0, le=1)

@@ -54,12 +54,22 @@ class PackRequest:
 
 
 @dataclass(frozen=True)
+class CurveRequest:
+    """Train a trial, and look at its student at some lengths on the way; see `ProxyTraining.curve`."""
+
+    trial: Trial
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class TeacherRequest:
     """Train the teacher if it has no checkpoint, score it, and write its kept outputs."""
 
 
-Request = Trial | PackRequest | ScaleRequest | ScreenRequest | ProbeRequest | StartRequest | TeacherRequest
-Answer = Score | list[Score] | Scale | Screening | UserError | None
+Request = (
+    Trial | PackRequest | CurveRequest | ScaleRequest | ScreenRequest | ProbeRequest | StartRequest | TeacherRequest
+)
+Answer = Score | tuple[Score, list[tuple[int, float]]] | list[Score] | Scale | Screening | UserError | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ class ProxyWorker:
         """Make the callable; it loads images and teacher outputs once, when they are first needed.
 
         Returns:
-            what gives a Score for a Trial or TeacherRequest, a list of them for a PackRequest, a Scale for a
+            what gives a Score for a Trial or TeacherRequest, a list of them for a PackRequest, a Score and the points
+            of a curve for a CurveRequest, a Scale for a
             ScaleRequest, a Screening for a ScreenRequest, None for a ProbeRequest or StartRequest, and the error
             itself where the user can mend it (a broken image or file).
         """
@@ -100,6 +111,8 @@ class ProxyWorker:
                 return proxy(request)
             if isinstance(request, PackRequest):
                 return proxy.together(request.trials)
+            if isinstance(request, CurveRequest):
+                return proxy.curve(request.trial, request.lengths)
             if isinstance(request, ScaleRequest):
                 return measure_scale(proxy, request.formula, request.seed)
             if isinstance(request, ScreenRequest):

@@ -9,10 +9,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from detkds_gp.curves import prospects
 from detkds_gp.gain import Interval
 from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord, standing
+from detkds_gp.store.events import curves
 
 RIVAL = "rival"
 """The stage of a finalist that the search did not find."""
@@ -248,6 +250,12 @@ class Run:
     def config(self) -> Mapping[str, Any]:
         """The checked config of the run."""
         return self.fingerprint["config"]
+
+    @cached_property
+    def prospects(self) -> list[str]:
+        """What learning curves say of the way from student to teacher; empty where none were recorded."""
+        known = curves(self.events)
+        return prospects(known.get("student", ()), known.get("teacher", ()), self.references.teacher_selection)
 
     @property
     def best_found(self) -> Judged | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from detkds_gp.store.records import Event
 
@@ -27,11 +27,20 @@ FINAL_PLANNED = "final round planned"
 FINAL_HELD = "final round"
 """Who is judged in the final round, on which seeds and for how long."""
 
+CURVE = "learning curve"
+"""Where the student alone, or a teacher that was trained, stood on the way: ``role`` and ``points``."""
+
 EXPLAINING = "explaining"
 """Extra trainings for an explanation begin."""
 
 EXPLAINED = "explained"
 """Which parts of the winner were knocked out, and which pictures were painted."""
+
+
+def curves(events: Iterable[Event]) -> dict[str, list[tuple[int, float]]]:
+    """Return by role the (iterations, AP on selection) of the learning curves that are recorded."""
+    told = (event.detail for event in events if event.kind == CURVE)
+    return {detail["role"]: [(n, ap) for n, ap in detail["points"]] for detail in told}
 
 
 def explaining(events: Sequence[Event]) -> bool:

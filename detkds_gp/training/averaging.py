@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -38,7 +37,7 @@ class AveragedStudent(AveragedModel):
 
 
 @torch.no_grad()
-def _move(share: float, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor) -> None:
+def _move(share: float, averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
     """Move tensors of one type in place by a share of the way."""
     if averaged[0].is_floating_point():
         torch._foreach_lerp_(averaged, current, share)

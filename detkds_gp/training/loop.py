@@ -63,6 +63,7 @@ class Training:
     Attributes:
         model: as given.
         iteration: steps taken.
+        iterations: the length of the schedule; one whose rate does not fall yet may still be shortened.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Training:
         self.model = model
         self.iteration = 0
         self._settings = settings
-        self._iterations = iterations
+        self.iterations = iterations
         self._seed = seed
         self._skipped = skipped
         self._first = 0.0
@@ -99,7 +100,7 @@ class Training:
         """
         self.model.train()
         seed_all(self._seed, self._skipped + self.iteration)
-        factor = self._settings.learning_rate_factor(self.iteration, self._iterations)
+        factor = self._settings.learning_rate_factor(self.iteration, self.iterations)
         for group, rate in zip(self._wrapper.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         with torch.autocast(self._device, torch.bfloat16, enabled=self._settings.autocast == "bfloat16"):

@@ -94,3 +94,14 @@ def test_the_papers_pairs_are_wired(name: str, gp_search: GpSearch, coco: Path) 
     assert wanted <= set(shared)
     assert all(shared[name]["scale"] for name in wanted)
     assert report["alone"]["passes"]["student.backbone"] == report["distilled"]["passes"]["student.backbone"] == 1
+
+
+def test_curves_say_where_student_and_teacher_end(gp_search: GpSearch, tiny_config: Path) -> None:
+    asked = ("check", tiny_config, "--curves", "--iterations", "8")
+    told = json.loads(gp_search(*asked, "--json").out)
+    assert [n for n, _ in told["student"]] == list(range(1, 9))
+    assert told["student_end"]["low"] <= told["student_end"]["ap"] <= told["student_end"]["high"]
+    ended = gp_search(*asked)
+    assert ended.code == 0, ended.err
+    assert told["said"][0] in ended.out
+    assert "learning curves" in ended.out

@@ -6,16 +6,19 @@ from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
     from detkds_gp.experiment.checks.check import Offer, PairReport, check_experiment, knowledge_not_shared
+    from detkds_gp.experiment.checks.curves import Curves, learning_curves
     from detkds_gp.experiment.checks.lint import lint_experiment
     from detkds_gp.experiment.checks.zoo_check import check_zoo
     from detkds_gp.experiment.checks.zoo_list import Entry, list_zoo
 
 __all__ = [
+    "Curves",
     "Entry",
     "Offer",
     "PairReport",
     "check_experiment",
     "check_zoo",
+    "learning_curves",
     "lint_experiment",
     "list_zoo",
     "knowledge_not_shared",

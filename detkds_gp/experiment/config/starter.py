@@ -84,7 +84,6 @@ def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
             "image_size": proxy_size(data.size, machine.device),
             "device": machine.device,
             **moves,
-            "decay": 0.5,
             "calibration_iterations": iterations // 3,
         },
         "search": {"warm_start": ("zoo",)},
@@ -118,10 +117,10 @@ def _scratch(pair: Pair) -> dict[str, Any]:
 
 
 def _taught(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the teacher's weights, or how it is trained: eight times as long as a candidate."""
+    """Return the teacher's weights, or how it is trained: until it stops gaining, at most sixteen times a candidate."""
     if pair.checkpoint:
         return {"checkpoint": pair.checkpoint}
-    return {"train": {"iterations": 8 * iterations, **moves, "decay": 0.5}}
+    return {"train": {"iterations": 16 * iterations, **moves, "decay": 0.5}}
 
 
 def _full(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:

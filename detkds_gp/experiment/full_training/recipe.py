@@ -99,11 +99,12 @@ def _measured_on(config: ExperimentConfig, materials: Materials) -> str:
 def _train_teacher(task: ProxyTask, listener: Listener) -> None:
     if Path(task.teacher.checkpoint or "").is_file():
         return
-    listener.say(f"training the teacher, {task.teacher_training.iterations} iterations")
-    images = SplitImages(task.splits["train"], task.settings.image_size, task.settings.memory_limit_mb * 2**20)
+    listener.say(f"training the teacher, at most {task.teacher_training.iterations} iterations")
+    size, memory = task.settings.image_size, task.settings.memory_limit_mb * 2**20
+    images = {name: SplitImages(task.splits[name], size, memory) for name in ("train", "selection")}
     try:
         train_teacher(task.teacher, images, task.teacher_training, task.settings.device)
-    except TrainingFault as fault:
+    except (TrainingFault, FloatingPointError) as fault:
         raise DetectorError(f"the teacher fails to train: {fault}; lower teacher.train.optimizer.lr") from None
 
 

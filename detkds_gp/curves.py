@@ -1,0 +1,158 @@
+"""Learning curves: where a detector ends if it is trained on, and what is left to gain by a teacher.
+
+Two shapes that rise and flatten are fitted, ``a - b n^-c`` and ``a - b exp(-n / c)``; the better one says where the
+curve ends, and both together how sure that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import f as f_distribution
+
+Points = Sequence[tuple[int, float]]
+"""(iterations, AP on the selection split) of one training, rising in iterations."""
+
+FEWEST = 4
+"""Points of a curve with three parameters."""
+LONGER = 3
+"""How many times the steps a climbing student is told what it would gain by."""
+WORTH = 0.01
+"""AP that is worth being told of: about what seeds do."""
+CONFIDENCE = 0.95
+LUCK = 0.005
+"""AP by which a point is taken to lie off its curve, at least."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a learning curve ends.
+
+    Attributes:
+        ap: that it rises to, by the better of both shapes.
+        low: lower end of its 95% interval.
+        high: upper end; 1 where the points do not tell.
+        longer: AP that `LONGER` times the steps would bring over the last point.
+    """
+
+    ap: float
+    low: float
+    high: float
+    longer: float
+
+    def __str__(self) -> str:
+        high = "?" if self.high >= 1 else f"{self.high:.3f}"
+        return f"{self.ap:.3f} [{self.low:.3f}, {high}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One of the shapes; ``falling`` gives what is left of ``b`` after a share of the last point's iterations."""
+
+    falling: Callable[[Array, float], Array]
+    slowest: float
+    fastest: float
+
+
+SHAPES = (
+    _Shape(lambda n, c: n**-c, 0.5, 4.0),
+    _Shape(lambda n, c: np.exp(-c * n), 0.5, 30.0),
+)
+
+
+def end_of(points: Points) -> End | None:
+    """Say where a curve ends; None for fewer than `FEWEST` points.
+
+    The interval holds every end for which the best curve of either shape fits the points not significantly worse (an
+    F test on the squared residuals). Points are taken to scatter about the curve independently of each other, by
+    `LUCK` at least: a few points may lie on a curve by chance.
+    """
+    if len(points) < FEWEST:
+        return None
+    n, aps = np.array([[float(count), ap] for count, ap in points]).T
+    n = n / n[-1]
+    fits = [_best(shape, n, aps) for shape in SHAPES]
+    error, shape, pace, end, rise = min(fits, key=lambda fit: fit[0])
+    spare = len(aps) - 3
+    most = error + max(error / spare, LUCK**2) * float(f_distribution.ppf(CONFIDENCE, 1, spare))
+
+    def beyond(candidate: float) -> float:
+        return min(_error(other, n, aps, candidate) for other in SHAPES) - most
+
+    now, later = (end - rise * float(shape.falling(np.array([x]), pace)[0]) for x in (1.0, float(LONGER)))
+    low, high = (bound if beyond(bound) <= 0 else float(brentq(beyond, bound, end)) for bound in (0.0, 1.0))
+    return End(end, low, high, later - now)
+
+
+def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> list[str]:
+    """Say in sentences what there is to gain, as far as the curves tell.
+
+    Args:
+        student: of the student alone; empty where there is none.
+        teacher: of the teacher where the tool trained it; else empty.
+        teacher_ap: that the teacher reaches.
+    """
+    alone, theirs = end_of(student), end_of(teacher)
+    if alone is None:
+        return []
+    steps, reached = student[-1]
+    said = [f"The student alone reaches {reached:.3f} after {steps} steps; trained on, it ends at {alone} (selection)."]
+    if alone.longer >= WORTH:
+        gain = f"{LONGER} times the steps bring about {alone.longer:+.3f} without a teacher"
+        said.append(f"Your student is still climbing: {gain}.")
+    ceiling = max(
+        (end for end in (teacher_ap, theirs.ap if theirs is not None else None) if end is not None), default=None
+    )
+    if ceiling is None:
+        return said
+    trained_on = f"; trained on, it would end at {theirs}" if theirs is not None and teacher_ap is not None else ""
+    if teacher_ap is not None:
+        said.append(f"The teacher has {teacher_ap:.3f}{trained_on}.")
+    if ceiling <= alone.ap:
+        said.append("Your teacher ends no higher than your student: take a larger one, or train it longer.")
+    elif ceiling <= alone.high:
+        said.append("Whether the teacher ends higher than the student cannot be told from so few steps.")
+    else:
+        said.append(f"At the end there is about {ceiling - alone.ap:.3f} to gain, the way from student to teacher.")
+    return said
+
+
+def _best(shape: _Shape, n: Array, aps: Array) -> tuple[float, _Shape, float, float, float]:
+    """Return the least squared error of a shape, with its pace, its end in [0, 1] and its rise of 0 or more."""
+
+    def solved(pace: float) -> tuple[float, float, float]:
+        falling = shape.falling(n, pace)
+        spread = falling - falling.mean()
+        rise = max(0.0, -float(spread @ aps) / max(float(spread @ spread), 1e-12))
+        end = min(1.0, float(aps.mean() + rise * falling.mean()))
+        return float(((end - rise * falling - aps) ** 2).sum()), end, rise
+
+    found = minimize_scalar(
+        lambda log: solved(np.exp(log))[0], bounds=(np.log(shape.slowest), np.log(shape.fastest)), method="bounded"
+    )
+    pace = float(np.exp(found.x))
+    error, end, rise = solved(pace)
+    return error, shape, pace, end, rise
+
+
+def _error(shape: _Shape, n: Array, aps: Array, end: float) -> float:
+    """Return the least squared error of a shape that has to end at an AP."""
+
+    def solved(log: float) -> float:
+        falling = shape.falling(n, float(np.exp(log)))
+        rise = max(0.0, float(falling @ (end - aps)) / max(float(falling @ falling), 1e-12))
+        return float(((end - rise * falling - aps) ** 2).sum())
+
+    found = minimize_scalar(solved, bounds=(np.log(shape.slowest), np.log(shape.fastest)), method="bounded")
+    return float(found.fun)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detkds_gp.curves import end_of, prospects
+
+LENGTHS = (120, 240, 360, 480, 720, 960, 1200, 1440)
+# Blood cells: the student alone, averaged weights, AP at 240, 480, ... 1440 steps.
+MEASURED = [(240, 0.338), (480, 0.372), (720, 0.389), (960, 0.390), (1200, 0.398), (1440, 0.394)]
+
+
+def power(n: float) -> float:
+    return 0.4 - 1.5 * n**-0.8
+
+
+def exponential(n: float) -> float:
+    return 0.4 - 0.3 * np.exp(-n / 300)
+
+
+@pytest.mark.parametrize("shape", [power, exponential])
+def test_the_end_of_a_clean_curve_is_found(shape) -> None:  # type: ignore[no-untyped-def]
+    end = end_of([(n, shape(n)) for n in LENGTHS])
+    assert end.ap == pytest.approx(0.4, abs=0.003)
+    assert end.low < 0.4 < end.high
+    assert end.longer == pytest.approx(shape(3 * LENGTHS[-1]) - shape(LENGTHS[-1]), abs=0.003)
+
+
+@pytest.mark.parametrize("shape", [power, exponential])
+def test_the_interval_holds_the_end_of_most_noisy_curves(shape) -> None:  # type: ignore[no-untyped-def]
+    held = []
+    for seed in range(60):
+        noise = 0.006 * np.random.default_rng(seed).standard_normal(len(LENGTHS))
+        end = end_of([(n, shape(n) + e) for n, e in zip(LENGTHS, noise, strict=True)])
+        assert end.low <= end.ap <= end.high
+        held.append(end.low <= 0.4 <= end.high)
+    assert np.mean(held) >= 0.9
+
+
+def test_the_first_half_of_a_measured_curve_foretells_its_end() -> None:
+    early, whole = end_of(MEASURED[:4]), end_of(MEASURED)
+    assert early.low < 0.396 < early.high
+    assert whole.ap == pytest.approx(0.396, abs=0.005)
+    assert whole.high - whole.low < early.high - early.low
+
+
+def test_a_flat_curve_ends_where_it_is_and_a_straight_one_nowhere() -> None:
+    flat = end_of([(n, 0.3) for n in LENGTHS])
+    assert flat.ap == pytest.approx(0.3, abs=1e-6)
+    assert flat.longer == pytest.approx(0, abs=1e-6)
+    straight = end_of([(n, n / 4000) for n in LENGTHS])
+    assert straight.longer > 0.1
+    assert straight.high > 0.8
+
+
+def test_a_few_points_have_no_end() -> None:
+    assert end_of(MEASURED[:3]) is None
+    assert prospects(MEASURED[:3], [], 0.4) == []
+    assert prospects([], [], 0.4) == []
+
+
+def test_it_says_what_saves_a_night() -> None:
+    climbing = [(n, exponential(n)) for n in (30, 60, 120, 180, 240)]
+    said = " ".join(prospects(climbing, [], 0.387))
+    assert "still climbing: 3 times the steps bring about +0." in said
+    assert "Your teacher ends no higher than your student" in " ".join(prospects(MEASURED, [], 0.387))
+    gap = " ".join(prospects(MEASURED, [], 0.5))
+    assert "about 0.1" in gap
+    assert "still climbing" not in gap
+    assert "cannot be told" in " ".join(prospects(MEASURED, [], 0.41))
+
+
+def test_a_teacher_that_would_rise_further_counts_by_its_end() -> None:
+    rising = [(n, 0.05 + exponential(n)) for n in (120, 240, 360, 480, 600)]
+    said = prospects(MEASURED, rising, rising[-1][1])
+    assert any("trained on, it would end at 0.4" in line for line in said)
