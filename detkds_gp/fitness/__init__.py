@@ -1,6 +1,6 @@
 """Proxy training: from a distiller to the AP of a shortly trained student."""
 
-from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
+from detkds_gp.fitness.calibration import body, scale_of, squared_gradients
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import kept_bytes
@@ -36,10 +36,10 @@ __all__ = [
     "StartRequest",
     "TeacherRequest",
     "TeacherTraining",
-    "felt",
+    "body",
     "kept_bytes",
     "probes_of",
     "scale_of",
-    "squared_gradient",
+    "squared_gradients",
     "with_checkpoint",
 ]
