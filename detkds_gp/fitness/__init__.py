@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.fitness.calibration import felt, scale_of, squared_gradient
+    from detkds_gp.fitness.calibration import body, scale_of, squared_gradients
     from detkds_gp.fitness.evaluation import Evaluation
     from detkds_gp.fitness.images import SplitImages
     from detkds_gp.fitness.kept_teacher import kept_bytes
@@ -43,11 +43,11 @@ __all__ = [
     "StartRequest",
     "TeacherRequest",
     "TeacherTraining",
-    "felt",
+    "body",
     "kept_bytes",
     "probes_of",
     "scale_of",
-    "squared_gradient",
+    "squared_gradients",
     "teacher_curve",
     "with_checkpoint",
 ]

@@ -1,6 +1,7 @@
-"""The scale of a tree: what makes its gradient on the student's features as large as the task's.
+"""The scale of a tree: what makes it move the student's backbone and neck as strongly as the task does.
 
-A weight multiplies the scale, so that weight 1 means the same for every formula.
+A weight multiplies the scale, so that weight 1 means the same for every formula. Gradients are compared on parameters,
+not on feature maps: those of dense feature losses partly cancel on the way from the maps to the parameters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import SAID, Scene, Taps, scene_of
+from detkds_gp.detectors import BaseDetector, Scene, Taps, scene_of
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.fitness.weights import read_weights, write_weights
 from detkds_gp.language import NONE, parse_distiller
@@ -26,6 +27,9 @@ from detkds_gp.training.distilled_detector import Said
 
 SMALLEST = 1e-12
 """A gradient norm that counts as none."""
+
+Gradient = list[float | None]
+"""The squared length of a gradient on each parameter, None where it does not arrive."""
 
 DISTILLED_BATCHES = 2
 """On which a tree's gradient is measured; that of the student's own loss takes more to be steady."""
@@ -64,9 +68,9 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
         seed: whose plan gives the batches.
 
     Returns:
-        |task gradient| / |distillation gradient|, both on the neck's maps (or on the module that the tree
-        reads) over all levels, each the median over its batches, rounded to 3 significant digits; or
-        ``rejected:gradient``, ``nonfinite``, ``shape``.
+        |task gradient| / |distillation gradient|, both on those parameters of backbone and neck that the tree
+        reaches, each the median over its batches, rounded to 3 significant digits; or ``rejected:gradient``,
+        ``nonfinite``, ``shape``.
 
     Raises:
         FormulaError: if the formula cannot be read.
@@ -74,65 +78,57 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     """
     started = time.perf_counter()
     model = probe_model(proxy, formula, seed)
-    assert model.pairing is not None
     try:
-        distilled = _median(_distilled_norms(proxy, model, seed))
+        distilled = _distilled_gradients(proxy, model, seed)
     except KnowledgeError as error:
         return Scale(None, "shape", str(error), time.perf_counter() - started)
-    task = task_norm(proxy, model.pairing.heard, seed)
+    norm = median(_length(gradient) for gradient in distilled)
+    task = median(_length(gradient, distilled[0]) for gradient in task_gradients(proxy, seed))
     seconds = time.perf_counter() - started
-    if not math.isfinite(task + distilled):
-        return Scale(None, "nonfinite", "the gradient on the student's features is not finite", seconds)
+    if not math.isfinite(task + norm):
+        return Scale(None, "nonfinite", "the gradient on the student's parameters is not finite", seconds)
+    if norm <= SMALLEST:
+        return Scale(None, "rejected:gradient", "no gradient reaches the student's backbone and neck", seconds)
     if task <= SMALLEST:
-        return Scale(None, "rejected:gradient", "the task's own loss does not reach what the tree reads", seconds)
-    if distilled <= SMALLEST:
-        return Scale(None, "rejected:gradient", "no gradient reaches the student's features", seconds)
-    return Scale(scale_of(task**2, distilled**2), wall_seconds=seconds)
+        return Scale(None, "rejected:gradient", "the task's own loss does not reach what the tree reaches", seconds)
+    return Scale(_ratio(task, norm), wall_seconds=seconds)
 
 
-def task_norm(proxy: ProxyTraining, heard: Sequence[str], seed: int) -> float:
-    """Return the median norm of the gradient of the student's own loss, over the calibration batches.
+def task_gradients(proxy: ProxyTraining, seed: int) -> list[Gradient]:
+    """Return the gradient of the student's own loss on each of the calibration batches.
 
-    Single batches are not to be trusted: a few give several times the others' gradient. A proxy measures it once for
-    all trees that are felt at the same place.
+    Single batches are not to be trusted: a few give several times the others' gradient. A proxy measures them once for
+    all trees.
 
     Args:
         proxy: gives student and batches.
-        heard: what the tree needs of the student.
         seed: whose plan gives the batches.
     """
-    place = seed, tuple(_paths(heard))
-    if place not in proxy.task_norms:
-        model = probe_model(proxy, NONE, seed)
-        norms = []
-        for iteration, (batch, _) in enumerate(proxy.batches(seed, model)):
-            if iteration == proxy.task.settings.calibration_batches:
-                break
+    if seed not in proxy.task_gradients:
+        model, found = probe_model(proxy, NONE, seed), []
+        batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
+        for iteration, (batch, _) in enumerate(batches):
             seed_all(seed, iteration)
-            losses, said, _ = _forward(model, batch, _paths(heard))
+            losses, _, _ = _forward(model, batch, ())
             total, _ = model.student.parse_losses(losses)
-            norms.append(math.sqrt(squared_gradient(total, felt(said, heard))))
-        proxy.task_norms[place] = _median(norms)
-    return proxy.task_norms[place]
+            found.append(squared_gradients(total, body(model.student)))
+        proxy.task_gradients[seed] = found
+    return proxy.task_gradients[seed]
 
 
-def _distilled_norms(proxy: ProxyTraining, model: DistilledDetector, seed: int) -> list[float]:
-    """Return the norm of the gradient of a loss for each of the first batches; it differs little between them."""
+def _distilled_gradients(proxy: ProxyTraining, model: DistilledDetector, seed: int) -> list[Gradient]:
+    """Return the gradient of a loss on each of the first batches; it differs little between them."""
     assert model.pairing is not None
     batches = min(DISTILLED_BATCHES, proxy.task.settings.calibration_batches)
-    norms = []
+    found = []
     for iteration, (batch, teacher) in enumerate(islice(proxy.batches(seed, model), batches)):
         assert teacher is not None
         seed_all(seed, iteration)
         _, said, scene = _forward(model, batch, model.pairing.heard)
         terms = model.distill(said, teacher, scene)
         loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
-        norms.append(math.sqrt(squared_gradient(loss, felt(said, model.pairing.heard))))
-    return norms
-
-
-def _median(norms: Sequence[float]) -> float:
-    return median(norms) if all(math.isfinite(norm) for norm in norms) else math.nan
+        found.append(squared_gradients(loss, body(model.student)))
+    return found
 
 
 def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
@@ -153,36 +149,43 @@ def _forward(
 ) -> tuple[dict[str, Any], Said, Scene]:
     """Run the student's own loss once and return it, what the student says, and the objects of the batch."""
     data = model.student.data_preprocessor(batch, True)
-    with Taps(model.student, [*heard, "global"]) as taps:
+    with Taps(model.student, heard) as taps:
         losses = model.student.loss(data["inputs"], data["data_samples"])
     return losses, taps.knowledge(), scene_of(data)
 
 
-def felt(said: Said, heard: Sequence[str]) -> list[Tensor]:
-    """Return the tensors on which gradients are compared: the neck's maps, or modules that the loss reads.
+def body(student: BaseDetector) -> list[Tensor]:
+    """Return the trained parameters of backbone and neck: what every loss on features, classes or boxes moves."""
+    parts = [student.backbone, *([student.neck] if student.with_neck else [])]
+    return [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
 
-    Args:
-        said: the student's statements, the neck's maps among them.
-        heard: those that the loss needs; a module's path among them may stand before the neck.
+
+def squared_gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Gradient:
+    """Return the squared length of a loss's gradient on each of some parameters, None where none arrives.
+
+    The graph is kept, so that other losses of the same forward pass can be asked.
     """
-    return [level for name in _paths(heard) or ["global"] for level in said[name]]
+    if not loss.requires_grad or not parameters:
+        return [None] * len(parameters)
+    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    squares = [gradient.double().square().sum() for gradient in found if gradient is not None]
+    values = iter(torch.stack(squares).tolist() if squares else ())
+    return [None if gradient is None else next(values) for gradient in found]
 
 
-def _paths(heard: Sequence[str]) -> list[str]:
-    return [name for name in heard if name not in SAID]
-
-
-def squared_gradient(loss: Tensor, tensors: Sequence[Tensor]) -> float:
-    """Return the squared norm of a loss's gradient on some tensors, 0 where none arrives; keeps the graph."""
-    wanted = [x for x in tensors if x.requires_grad]
-    if not loss.requires_grad or not wanted:
-        return 0.0
-    gradients = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
-    return sum(float(g.double().square().sum()) for g in gradients if g is not None)
-
-
-def scale_of(task: float, distilled: float) -> float | None:
-    """Return the factor that makes two gradients as long, of their squared norms; None where one is missing."""
-    if not math.isfinite(task + distilled) or min(task, distilled) <= SMALLEST**2:
+def scale_of(task: Gradient, distilled: Gradient) -> float | None:
+    """Return the factor that makes two gradients as long where the second arrives; None where one is missing."""
+    lengths = _length(task, distilled), _length(distilled)
+    if not math.isfinite(sum(lengths)) or min(lengths) <= SMALLEST:
         return None
-    return float(f"{math.sqrt(task / distilled):.3g}")
+    return _ratio(*lengths)
+
+
+def _length(gradient: Gradient, reached: Gradient | None = None) -> float:
+    """Return the length of a gradient, on the parameters that another one reaches."""
+    where = gradient if reached is None else reached
+    return math.sqrt(sum(g for g, r in zip(gradient, where, strict=True) if g is not None and r is not None))
+
+
+def _ratio(task: float, distilled: float) -> float:
+    return float(f"{task / distilled:.3g}")

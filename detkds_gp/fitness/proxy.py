@@ -41,12 +41,12 @@ class ProxyTraining:
     Attributes:
         images: of the splits, by name.
         batches: of a seed's plan.
-        task_norms: by seed and place, the gradient that scales are held against, see `calibration.task_norm`.
+        task_gradients: by seed, what scales are held against, see `calibration.task_gradients`.
     """
 
     def __init__(self, task: ProxyTask) -> None:
         self.task = task
-        self.task_norms: dict[tuple[int, tuple[str, ...]], float] = {}
+        self.task_gradients: dict[int, list[list[float | None]]] = {}
         self.images = _within_limit(task.splits, task.settings)
         on_gpu = torch.device(task.settings.device).type == "cuda"
         self.batches = Batches(task, self.images["train"], lambda: self.teacher, prefetch=on_gpu)

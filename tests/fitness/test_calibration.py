@@ -14,7 +14,7 @@ from torch import Tensor
 from detkds_gp.detectors import build_detector
 from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
-from detkds_gp.fitness.calibration import measure_scale, write_probe
+from detkds_gp.fitness.calibration import body, measure_scale, scale_of, task_gradients, write_probe
 from detkds_gp.language import Map, PrimitiveSet, distance, parse_distiller
 from detkds_gp.primitives.inputs import global_
 from detkds_gp.training import seed_all, train
@@ -47,7 +47,10 @@ LevelLoss = Callable[[Any, list[Tensor], Any], Tensor]
 
 
 def by_hand(proxy: ProxyTraining, batches: int, level_loss: LevelLoss) -> tuple[float, float]:
-    """Return the median norms of the task's and the first two distillation gradients on the student's maps."""
+    """Return the median norms of the task's and the first two distillation gradients on backbone and neck.
+
+    Every parameter that is no part of the head counts, whatever the student's modules are called.
+    """
     task = proxy.task
     both = parse_distiller("l2(global) + kl(softmax_row(class_logits, 2))", task.primitive_set)
     model = proxy.model(both, seed=0)
@@ -57,13 +60,15 @@ def by_hand(proxy: ProxyTraining, batches: int, level_loss: LevelLoss) -> tuple[
     for number, (batch, kept) in enumerate(islice(proxy.batches(0, model), batches)):
         seed_all(0, number)
         data = student.data_preprocessor(batch, True)
-        maps = [m.detach().requires_grad_() for m in student.extract_feat(data["inputs"])]
+        maps = list(student.extract_feat(data["inputs"]))
         losses = student.bbox_head.loss(maps, data["data_samples"])
         own = sum(level for levels in losses.values() for level in levels)
         extra = level_loss(model, maps, kept)
         for index, loss in enumerate((own, extra)):
-            gradients = torch.autograd.grad(loss, maps, retain_graph=True, allow_unused=True)
-            norms[index].append(sum(g.square().sum().item() for g in gradients if g is not None) ** 0.5)
+            model.zero_grad()
+            loss.backward(retain_graph=True)
+            told = [p.grad for name, p in student.named_parameters() if not name.startswith("bbox_head.")]
+            norms[index].append(sum(g.square().sum().item() for g in told if g is not None) ** 0.5)
     return statistics.median(norms[0]), statistics.median(norms[1][:2])
 
 
@@ -99,6 +104,32 @@ def test_the_scaled_gradient_is_as_large_as_the_tasks(
     assert scale.value * extra == pytest.approx(own, rel=6e-3)  # 3 digits
     assert scale.value == float(f"{scale.value:.3g}")
     assert measure_scale(proxy, formula, seed=0).value == scale.value
+
+
+def test_a_tree_of_an_early_layer_is_held_against_the_task_on_what_it_reaches(task: ProxyTask) -> None:
+    proxy = ProxyTraining(task)
+    gradients = task_gradients(proxy, seed=0)
+    names = [name for part in ("backbone", "neck") for name, _ in getattr(proxy.student(0), part).named_parameters()]
+    assert [len(gradient) for gradient in gradients] == [len(names)] * task.settings.calibration_batches
+    reached = [1.0 if index < 10 else None for index in range(len(names))]
+    expected = sum(value for value in gradients[0][:10] if value is not None) ** 0.5 / 10**0.5
+    assert scale_of(gradients[0], reached) == pytest.approx(expected, rel=6e-3)
+    assert scale_of(gradients[0], [None] * len(names)) is None
+    assert scale_of([0.0] * len(names), reached) is None
+    assert scale_of(gradients[0], [float("nan"), *reached[1:]]) is None
+
+
+def test_adapters_and_frozen_parts_have_no_say(task: ProxyTask) -> None:
+    proxy = ProxyTraining(task)
+    student = proxy.student(0)
+    ours = {id(parameter) for parameter in student.parameters()}
+    everything = body(student)
+    assert {id(parameter) for parameter in everything} < ours
+    head = {id(parameter) for parameter in student.bbox_head.parameters()}
+    assert {id(parameter) for parameter in everything} == ours - head
+    frozen = build_detector(task.student, task.splits["train"].classes)
+    frozen.backbone.requires_grad_(False)
+    assert {id(p) for p in body(frozen)} == {id(p) for p in frozen.neck.parameters()}
 
 
 def with_own_set(task: ProxyTask) -> ProxyTraining:

@@ -9,7 +9,7 @@ import torch
 
 from detkds_gp.detectors import Taps, make_batch, scene_of, teacher_knowledge
 from detkds_gp.experiment.wiring import Wired
-from detkds_gp.fitness import SplitImages, felt, scale_of, squared_gradient
+from detkds_gp.fitness import SplitImages, body, scale_of, squared_gradients
 from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.training import DistilledDetector
@@ -48,12 +48,14 @@ def batch_scales(
     models = {name: distilled(wired, text, primitive_set) for name, text in formulas.items()}
     sources = [source for model in models.values() if model.pairing is not None for source in model.pairing.names]
     data = wired.student.train().data_preprocessor(batch, True)
-    with Taps(wired.student, [*pair.heard(sources), "global"]) as taps:
+    with Taps(wired.student, pair.heard(sources)) as taps:
         losses = wired.student.loss(data["inputs"], data["data_samples"])
     said = taps.knowledge()
     seen = wired.teacher.data_preprocessor(batch, False)["inputs"]
     taught = teacher_knowledge(wired.teacher, seen, pair.kept(sources))
     task, _ = wired.student.parse_losses(losses)
+    parameters = body(wired.student)
+    own = squared_gradients(task, parameters)
     scales: dict[str, float | None] = {}
     faults: dict[str, str] = {}
     for name, model in models.items():
@@ -63,7 +65,6 @@ def batch_scales(
         except KnowledgeError as error:
             faults[name] = str(error)
             continue
-        where = felt(said, model.pairing.heard)
         loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
-        scales[name] = scale_of(squared_gradient(task, where), squared_gradient(loss, where))
+        scales[name] = scale_of(own, squared_gradients(loss, parameters))
     return scales, faults

@@ -1,0 +1,234 @@
+"""How far from 1 the best weight of each published loss lies, in units of two scales: of maps, and of parameters.
+
+On every pair each loss is trained at a grid of weights and a few seeds, as a search trains its candidates, and the
+student alone beside it. The best weight has the highest mean AP on the selection split. A good scale has it near 1,
+for feature, class and box losses alike: then a search need not look far.
+
+    python benchmarks/weight_sweep.py --data DIR [--quick] [--pairs retinanet gfl fcos] [--losses pkd cwd ...]
+        [--weights 0.1 1 10 100 ...] [--seeds 3] [--iterations 240] [--workers 2] [--options KEY=VALUE ...]
+        [--work-dir work_dirs/weight_sweep] [--save]
+
+DIR holds BCCD in COCO format: train.json, val.json, test.json, images. Losses are distillers of the zoo of one term,
+and those of `OTHERS`; by default all that a pair can be trained with. ``--options`` change the config, such as how weights
+are averaged. What is trained in the work directory is not trained again: a stopped sweep goes on, with more losses,
+weights or seeds too. With ``--save`` each pair is written to ``benchmarks/results/weight_sweep.json`` when it is done.
+The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from itertools import islice
+from math import log10
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import torch
+from narrow_bccd import FAMILIES, search_config
+
+from detkds_gp.detectors import Taps, scene_of
+from detkds_gp.experiment import ExperimentConfig, Listener
+from detkds_gp.experiment.answers import Answers, Interrupt
+from detkds_gp.experiment.config import parse_config
+from detkds_gp.experiment.naming import reason_against
+from detkds_gp.experiment.prepare import gather
+from detkds_gp.experiment.workplace import Workplace
+from detkds_gp.fitness import ProxyTraining
+from detkds_gp.fitness.calibration import measure_scale, probe_model
+from detkds_gp.language import NONE, Term, load_zoo, parse_distiller
+from detkds_gp.score import Trial
+from detkds_gp.training import seed_all
+from detkds_gp.whole import whole_file
+
+RESULTS = Path(__file__).parent / "results" / "weight_sweep.json"
+OTHERS = {"logits": "binary_kl(units(class_logits, 1))", "giou": "weighted_giou(boxes, box_score)"}
+"""Losses without a published coefficient."""
+KINDS = {"class_logits": "logits", "cross_logits": "logits", "localization": "boxes"}
+"""By knowledge, the kind of loss it makes; features are all others."""
+WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+
+class Aloud(Listener):
+    """Prints what a run says."""
+
+    def say(self, message: str) -> None:
+        """Print a line."""
+        print(message, flush=True)
+
+    def phase(self, name: str, total: int, known: int) -> None:
+        """Print what comes next."""
+        print(f"{name}: {total} trainings, {known} known", flush=True)
+
+
+def pair_config(name: str, arguments: argparse.Namespace) -> ExperimentConfig:
+    """Return the config of a pair; nothing of its search is used."""
+    values = search_config(name, arguments.data, 1, arguments.workers, quick=arguments.quick)
+    values["proxy"] = {**values["proxy"], "iterations": 2 if arguments.quick else arguments.iterations}
+    values |= {"knowledge": None, "baseline_seeds": tuple(range(max(3, arguments.seeds)))}
+    values["search"] = {**values["search"], "warm_start": ()}
+    values["verdict"] = {"rivals": {}}
+    for option in arguments.options:
+        key, _, text = option.partition("=")
+        *groups, last = key.split(".")
+        inner = values
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[last] = json.loads(text)
+    return parse_config(values)
+
+
+def losses_of(workplace: Workplace, wanted: list[str] | None) -> dict[str, Term]:
+    """Return the losses of one term that the pair can be trained with, by name."""
+    grammar, pair = workplace.task.primitive_set, workplace.task.pair
+    zoo = load_zoo(workplace.config.zoo)
+    found = {name: entry.distiller(grammar) for name, entry in zoo.items() if not reason_against(entry, grammar, pair)}
+    shared = {d.name for d in grammar.declarations.values() if d.role == "input"}
+    for name, text in OTHERS.items():
+        if all(word in shared for word in ("class_logits", "boxes", "box_score") if word in text):
+            found[name] = parse_distiller(text, grammar, bare=None)
+    single = {name: distiller.terms[0] for name, distiller in found.items() if len(distiller.terms) == 1}
+    return {name: term for name, term in single.items() if wanted is None or name in wanted}
+
+
+def map_scale(proxy: ProxyTraining, formula: str, seed: int) -> float:
+    """Return |task gradient| / |distillation gradient| on the neck's maps: medians over the calibration batches."""
+    model = probe_model(proxy, formula, seed)
+    assert model.pairing is not None
+    task, distilled = [], []
+    for iteration, (batch, said) in enumerate(
+        islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
+    ):
+        seed_all(seed, iteration)
+        data = model.student.data_preprocessor(batch, True)
+        with Taps(model.student, [*model.pairing.heard, "global"]) as taps:
+            losses = model.student.loss(data["inputs"], data["data_samples"])
+        told = taps.knowledge()
+        assert said is not None
+        terms = model.distill(told, said, scene_of(data))
+        extra = torch.stack([levels.mean() for levels in terms.values()]).sum()
+        for norms, loss in ((task, model.student.parse_losses(losses)[0]), (distilled, extra)):
+            found = torch.autograd.grad(loss, told["global"], retain_graph=True, allow_unused=True)
+            norms.append(sum(float(g.square().sum()) for g in found if g is not None) ** 0.5)
+    return median(task) / median(distilled)
+
+
+def sweep(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Train every loss of a pair at every weight; return what was found."""
+    config = pair_config(name, arguments)
+    workplace = Workplace.prepared(config, gather(config), folder, Aloud())
+    interrupt, seeds = Interrupt(config.execution.grace_seconds), range(arguments.seeds)
+    with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
+        workplace.lay_groundwork(store, answers)
+        losses = losses_of(workplace, arguments.losses)
+        proxy = ProxyTraining(workplace.task)
+        table = {
+            loss: measured(loss, term, workplace, answers, proxy, arguments) | {"knowledge": term.knowledge}
+            for loss, term in losses.items()
+        }
+        alone = [store.score(Trial(NONE, config.proxy.iterations, seed)) for seed in seeds]
+    return {
+        "alone": [score.ap for score in alone if score is not None],
+        "iterations": config.proxy.iterations,
+        "proxy": config.proxy.model_dump(mode="json"),
+        "losses": table,
+    }
+
+
+def measured(
+    name: str, term: Term, workplace: Workplace, answers: Answers, proxy: ProxyTraining, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Train one loss at every weight and seed, and find its best weight in units of both scales."""
+    config = workplace.config
+    ours = measure_scale(proxy, term.formula, config.baseline_seeds[0])
+    if ours.value is None:
+        return {"formula": term.formula, "failure": ours.failure}
+    on_maps = map_scale(proxy, term.formula, config.baseline_seeds[0])
+    texts = {weight: f"{weight:g} * {ours.value:g} * {term.formula}" for weight in arguments.weights}
+    distillers = {weight: parse_distiller(text, workplace.task.primitive_set) for weight, text in texts.items()}
+    keys = [(weight, seed) for weight in texts for seed in range(arguments.seeds)]
+    asked = [
+        (Trial(distillers[weight].text, config.proxy.iterations, seed), distillers[weight], term.knowledge)
+        for weight, seed in keys
+    ]
+    scores = dict(zip(keys, answers.scores(name, asked), strict=True))
+    aps = {weight: [scores[weight, seed].ap for seed in range(arguments.seeds)] for weight in texts}
+    means = {weight: fmean(known) for weight, found in aps.items() if (known := [ap for ap in found if ap is not None])}
+    best = max(means, key=lambda weight: means[weight], default=None)
+    shift = ours.value / on_maps
+    paper = None if term.scale is None else term.weight * term.scale
+    return {
+        "formula": term.formula,
+        "aps": aps,
+        "scale": {"parameters": ours.value, "maps": float(f"{on_maps:.3g}")},
+        "scale_seconds": round(ours.wall_seconds, 3),
+        "paper": None if paper is None else rounded(paper / ours.value, paper / on_maps),
+        "best": None if best is None else rounded(best, best * shift),
+        "at_the_end_of_the_grid": best in (min(texts), max(texts)),
+    }
+
+
+def rounded(on_parameters: float, on_maps: float) -> dict[str, float]:
+    """Return a weight in units of both scales."""
+    return {"parameters": float(f"{on_parameters:.3g}"), "maps": float(f"{on_maps:.3g}")}
+
+
+def summary(pairs: dict[str, Any]) -> dict[str, Any]:
+    """Return by kind of loss how many decades the best weights lie from 1, and how many within one."""
+    told: dict[str, Any] = {}
+    found = [
+        (KINDS.get(loss["knowledge"], "features"), loss["best"])
+        for pair in pairs.values()
+        for loss in pair["losses"].values()
+        if loss.get("best")
+    ]
+    for kind in ("features", "logits", "boxes"):
+        for scale in ("parameters", "maps"):
+            decades = [log10(best[scale]) for k, best in found if k == kind]
+            if decades:
+                told.setdefault(kind, {})[scale] = {
+                    "losses": len(decades),
+                    "within_a_decade": sum(abs(d) <= 1 for d in decades),
+                    "median": round(median(decades), 2),
+                    "farthest": round(max(decades, key=abs), 2),
+                }
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of BCCD in COCO format")
+    parser.add_argument("--quick", action="store_true", help="two steps on a tenth of the data: whether it works")
+    parser.add_argument("--pairs", nargs="+", default=list(FAMILIES), choices=FAMILIES)
+    parser.add_argument("--losses", nargs="+")
+    parser.add_argument("--weights", nargs="+", type=float, default=WEIGHTS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--iterations", type=int, default=240)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--options", nargs="*", default=[], metavar="KEY=JSON")
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/weight_sweep"))
+    parser.add_argument("--save", action="store_true")
+    arguments = parser.parse_args()
+    told: dict[str, Any] = json.loads(RESULTS.read_text()) if arguments.save and RESULTS.exists() else {"pairs": {}}
+    for name in arguments.pairs:
+        told["pairs"][name] = sweep(name, arguments, arguments.work_dir / name)
+        told |= {
+            "summary": summary(told["pairs"]),
+            "versions": {key: version(key) for key in ("torch", "mmdet", "mmcv")},
+            "machine": f"{platform.machine()}, {arguments.workers} workers of 1 thread",
+            "command": "python " + shlex.join(["benchmarks/weight_sweep.py", *sys.argv[1:]]),
+        }
+        if arguments.save:
+            with whole_file(RESULTS) as draft:
+                draft.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        print(name, json.dumps(told["summary"]), flush=True)
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
