@@ -142,13 +142,15 @@ def check(
     from detkds_gp.environment import check_environment
 
     check_environment()
+    from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.pair_tables import print_pair
     from detkds_gp.cli.tables import print_json
     from detkds_gp.experiment import load_config
     from detkds_gp.experiment.checks import check_experiment, knowledge_not_shared
 
     settings = load_config(config, parse_options(cfg_options or []))
-    report = check_experiment(settings, random_weights=random_weights)
+    listener = PlainListener(Console(stderr=True))
+    report = check_experiment(settings, random_weights=random_weights, listener=listener)
     if json:
         print_json(report.to_json())
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from detkds_gp.data.coco import load_split
+from detkds_gp.data.coco import SplitSource, read_split
 from detkds_gp.data.part import WHOLE, Part
 from detkds_gp.errors import DataError
 
@@ -70,7 +70,7 @@ def find_data(root: Path) -> FoundData:
     splits = {name: _split(root, ann_file, name) for name, ann_file in files.items()}
     splits = _completed(splits)
     train = splits["train"]
-    loaded = load_split(root / train.ann_file, root / train.images, part=train.part)
+    loaded = read_split(SplitSource(root / train.ann_file, root / train.images, train.part))
     heights, widths = ([getattr(record, side) for record in loaded.images] for side in ("height", "width"))
     return FoundData(root, splits, loaded.classes, (round(median(heights)), round(median(widths))), len(loaded.images))
 
