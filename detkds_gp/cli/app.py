@@ -150,6 +150,7 @@ def check(
     from detkds_gp.environment import check_environment
 
     check_environment()
+    from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.pair_tables import print_pair
     from detkds_gp.cli.tables import print_json
     from detkds_gp.experiment import load_config
@@ -159,7 +160,8 @@ def check(
     if curves:
         _print_curves(settings, iterations, json)
         return
-    report = check_experiment(settings, random_weights=random_weights)
+    listener = PlainListener(Console(stderr=True))
+    report = check_experiment(settings, random_weights=random_weights, listener=listener)
     if json:
         print_json(report.to_json())
     else:

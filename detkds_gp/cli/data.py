@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -66,12 +67,11 @@ def check(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG of a dozen images with their boxes.", show_default=False)
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a data set holds, what of it is learned, and what looks wrong."""
     from detkds_gp.cli.data_tables import print_data
     from detkds_gp.cli.output import check_writable
-    from detkds_gp.cli.tables import print_json
     from detkds_gp.data.summary import summarize
 
     if output is not None:
@@ -83,8 +83,8 @@ def check(
             from detkds_gp.data.contact_sheet import write_sheet
 
             write_sheet(splits, output)
-    if json:
-        print_json(summary.to_json())
+    if as_json:
+        print(json.dumps(summary.to_json(), indent=2))
     else:
         print_data(Console(), summary)
     if summary.refused:

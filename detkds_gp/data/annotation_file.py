@@ -72,8 +72,9 @@ def _parsed(path: Path) -> Any:
 
 
 def _check_entries(rows: list[Any], keys: tuple[str, ...], part: str) -> None:
+    needed = frozenset(keys)
     for row in rows:
-        if not isinstance(row, dict) or any(key not in row for key in keys):
+        if not isinstance(row, dict) or not needed <= row.keys():
             absent = next(key for key in keys if not isinstance(row, dict) or key not in row)
             raise DataError(f"not COCO format: an entry of {part!r} has no {absent!r}: {row!r:.80}")
 

@@ -12,6 +12,9 @@ from detkds_gp.data.segmentations import without_slivers
 from detkds_gp.data.split import Annotation
 from detkds_gp.errors import DataError
 
+Box = tuple[float, float, float, float]
+"""x, y, width, height in pixels."""
+PLAIN = frozenset((int, float))
 SLACK = 1.0
 """Pixels that a box may reach out of its image before it is counted: rounding does not."""
 LARGEST = 1e12
@@ -44,15 +47,14 @@ class BoxCheck:
             DataError: the box is not four finite numbers, or a flag says neither 0 nor 1.
         """
         bbox = _bbox(row, self._tally)
-        where = f"{image.name}: {_short(bbox)}"
         if bbox[2] <= 0 or bbox[3] <= 0:
-            self._tally.add("no_area", where)
+            self._tally.add("no_area", _example(bbox, image))
             return None, "no_area"
-        self._look(bbox, image, where)
+        self._look(bbox, image)
         annotation = _annotation(row, label, bbox, self._tally)
         fate = _fate(annotation, image)
         if fate in ("outside", "thin"):
-            self._tally.add(fate, f"{where} in {image.width}x{image.height} pixels")
+            self._tally.add(fate, _example(bbox, image))
         return (None if fate == "outside" else annotation), fate
 
     def repeated(self, annotations: Sequence[Annotation], image: NamedImage) -> None:
@@ -60,8 +62,7 @@ class BoxCheck:
         kept = {(a.label, a.bbox) for a in annotations}
         if len(kept) < len(annotations):
             twice = next(a for a in annotations if sum((a.label, a.bbox) == (b.label, b.bbox) for b in annotations) > 1)
-            example = f"{image.name}: {_short(twice.bbox)}"
-            self._tally.add("repeated_boxes", example, len(annotations) - len(kept))
+            self._tally.add("repeated_boxes", _example(twice.bbox, image), len(annotations) - len(kept))
 
     def conclude(self) -> None:
         """Say what the numbers look like, once all boxes have been looked at."""
@@ -78,11 +79,11 @@ class BoxCheck:
                 f"read as {' or as '.join(fitting)} all would fit, wanted x, y, width, height; convert them",
             )
 
-    def _look(self, bbox: tuple[float, float, float, float], image: NamedImage, where: str) -> None:
+    def _look(self, bbox: Box, image: NamedImage) -> None:
         (x, y, w, h), right, bottom = bbox, image.width + SLACK, image.height + SLACK
         self._total += 1
         if x < -SLACK or y < -SLACK or x + w > right or y + h > bottom:
-            self._tally.add("reaching_out", f"{where} in {image.width}x{image.height} pixels")
+            self._tally.add("reaching_out", _example(bbox, image))
         self._as_corners &= 0 <= x < w <= right and 0 <= y < h <= bottom
         self._as_centres &= w / 2 - SLACK <= x <= right - w / 2 and h / 2 - SLACK <= y <= bottom - h / 2
         self._as_fractions &= max(bbox) <= 1 and min(bbox) >= 0
@@ -98,7 +99,7 @@ def _fate(annotation: Annotation, image: NamedImage) -> str:
     return "crowd" if annotation.crowd else "ignored" if annotation.ignore else "thin"
 
 
-def _annotation(row: dict[str, Any], label: int, bbox: tuple[float, float, float, float], tally: Tally) -> Annotation:
+def _annotation(row: dict[str, Any], label: int, bbox: Box, tally: Tally) -> Annotation:
     return Annotation(
         label=label,
         bbox=bbox,
@@ -109,8 +110,12 @@ def _annotation(row: dict[str, Any], label: int, bbox: tuple[float, float, float
     )
 
 
-def _bbox(row: dict[str, Any], tally: Tally) -> tuple[float, float, float, float]:
+def _bbox(row: dict[str, Any], tally: Tally) -> Box:
     given = row["bbox"]
+    if type(given) is list and len(given) == 4 and PLAIN.issuperset(map(type, given)):
+        x, y, w, h = given
+        if abs(x) + abs(y) + abs(w) + abs(h) <= LARGEST:  # as of nearly all boxes, and of no NaN
+            return float(x), float(y), float(w), float(h)
     numbers = [real_number(value) for value in given] if isinstance(given, (list, tuple)) else []
     x, y, w, h = numbers if len(numbers) == 4 else (None,) * 4
     if x is None or y is None or w is None or h is None or max(map(abs, (x, y, w, h))) > LARGEST:
@@ -147,5 +152,6 @@ def _flag(row: dict[str, Any], key: str, tally: Tally) -> bool:
     return said
 
 
-def _short(bbox: tuple[float, float, float, float]) -> str:
-    return "[" + ", ".join(f"{value:g}" for value in bbox) + "]"
+def _example(bbox: Box, image: NamedImage) -> str:
+    numbers = ", ".join(f"{value:g}" for value in bbox)
+    return f"{image.name}: [{numbers}] in {image.width}x{image.height} pixels"

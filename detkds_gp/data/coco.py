@@ -127,10 +127,11 @@ def read_split(
         images = sorted(part_of(raw["images"], source.part), key=lambda image: image["id"])
         files = image_files(images, source.image_dir, headers or HeaderReader(), tally)
         rows = _rows_by_image(raw, images, label_of, tally, fates)
+        found, categories = sum(map(len, rows.values())), tuple(str(row["name"]) for row in raw["categories"])
+        raw.clear()  # from here on entries are freed as they are read: large files have millions
         records = _records(files, rows, tally, fates)
     except DataError as error:
         raise DataError(f"{source.ann_file}: {error}") from None
-    found = sum(map(len, rows.values()))
     if not fates["learned"]:
         tally.add("nothing_to_learn", "", found)
     return CocoSplit(
@@ -140,7 +141,7 @@ def read_split(
         source.image_dir,
         Account(**fates),
         tally.findings(len(images), found),
-        tuple(str(row["name"]) for row in raw["categories"]),
+        categories,
         tuple(image.file for image in files),
     )
 
@@ -215,12 +216,13 @@ def _dangling(row: Mapping[str, Any], label_of: Mapping[int, int | None]) -> str
 
 def _records(
     files: Sequence[NamedImage],
-    rows: Mapping[int, list[tuple[int, dict[str, Any]]]],
+    rows: dict[int, list[tuple[int, dict[str, Any]]]],
     tally: Tally,
     fates: Counter[str],
 ) -> tuple[ImageRecord, ...]:
+    """Return what is learned and scored of each image; ``rows`` is emptied."""
     check = BoxCheck(tally)
-    records = tuple(_record(image, rows[image.id], check, fates) for image in files)
+    records = tuple(_record(image, rows.pop(image.id), check, fates) for image in files)
     check.conclude()
     return records
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from detkds_gp.data.coco import load_split
+from detkds_gp.data.coco import SplitSource, read_split
 from detkds_gp.data.coco_files import CocoFile, coco_files, files_by_split, json_flag, looked_through
 from detkds_gp.data.folders import files_below
 from detkds_gp.data.image_folders import ImageTree, image_folder, images_flag
@@ -114,7 +114,7 @@ def find_data(
     found = {split: _split(tree, file, split if len(chosen) > 1 else None, choice) for split, file in chosen.items()}
     splits, cuts = _completed(found)
     train = splits["train"]
-    loaded = load_split(root / train.ann_file, root / train.images, part=train.part)
+    loaded = read_split(SplitSource(root / train.ann_file, root / train.images, train.part))
     heights, widths = ([getattr(record, side) for record in loaded.images] for side in ("height", "width"))
     return FoundData(
         root,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
+from itertools import chain
+from os.path import basename
 from typing import NamedTuple
 
 from detkds_gp.data.findings import Tally
@@ -15,31 +15,31 @@ from detkds_gp.data.split import CocoSplit
 
 HEAD = 4096
 """Bytes that are compared first; few different images of one size begin alike."""
-THREADS = 16  # they wait for disks
+THREADS, CHUNK = 16, 100  # they wait for disks, each for some files at a time
 
 
 class _File(NamedTuple):
     split: str
-    path: Path
+    path: str
     size: int
 
 
 def count_equal_images(splits: Mapping[str, CocoSplit], tally: Tally) -> None:
     """Count the image files that are in two splits under different names; one pair is the example."""
     every = [
-        _File(name, record.path, file.size)
+        _File(name, str(record.path), file.size)
         for name, split in splits.items()
         for record, file in zip(split.images, split.files, strict=True)
     ]
-    groups: list[list[_File]] = _shared([every], lambda file: file.size)
-    with ThreadPoolExecutor(THREADS) as pool:
-        for limit in (HEAD, None):
-            files = [file for group in groups for file in group]
-            digests = dict(zip(files, pool.map(partial(_digest, limit=limit), files), strict=True))
-            groups = _shared(groups, digests.__getitem__)
+    groups = _shared([every], lambda file: file.size)
+    groups = _shared(groups, _digests([file for group in groups for file in group], HEAD).__getitem__)
+    longer = [file for group in groups for file in group if file.size > HEAD]
+    groups = _shared(groups, _digests(longer, None).get)
     for group in groups:
         one, other = group[0], next(file for file in group if file.split != group[0].split)
-        tally.add("equal_images", f"{one.split} {one.path.name} and {other.split} {other.path.name}", len(group) - 1)
+        tally.add(
+            "equal_images", f"{one.split} {basename(one.path)} and {other.split} {basename(other.path)}", len(group) - 1
+        )
 
 
 def _shared(groups: Iterable[list[_File]], key: Callable[[_File], Hashable]) -> list[list[_File]]:
@@ -51,10 +51,18 @@ def _shared(groups: Iterable[list[_File]], key: Callable[[_File], Hashable]) -> 
     return [group for group in found.values() if len({file.split for file in group}) > 1]
 
 
-def _digest(file: _File, limit: int | None) -> bytes:
+def _digests(files: Sequence[_File], limit: int | None) -> dict[_File, bytes]:
+    """Return the hash of each file, or of its first bytes."""
+    parts = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda part: [_digest(file.path, limit) for file in part], parts)
+        return dict(zip(files, chain.from_iterable(found), strict=True))
+
+
+def _digest(path: str, limit: int | None) -> bytes:
     """Return the hash of a file, or of its first bytes; of one that cannot be read, its path."""
     try:
-        with file.path.open("rb") as opened:
-            return hashlib.blake2b(opened.read(-1 if limit is None else limit)).digest()
+        with open(path, "rb", buffering=0) as file:
+            return hashlib.blake2b(file.read(-1 if limit is None else limit), digest_size=16).digest()
     except OSError:
-        return str(file.path).encode()
+        return path.encode()

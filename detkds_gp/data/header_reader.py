@@ -8,7 +8,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from detkds_gp.data.headers import ImageHeader, read_header
 from detkds_gp.whole import whole_file
 
 THREADS = 16  # they wait for disks, not for the processor
-CHUNK = 500
+CHUNK = 100  # a thread's share at a time
 KEPT_FROM = 200
 """Files of a folder from which on their headers are kept: fewer are read at once."""
 
@@ -55,10 +54,11 @@ class HeaderReader:
     def read(self, paths: Sequence[str]) -> list[ImageFile | None]:
         """Return each file with its header; None for one that is missing, no file or unreadable."""
         known = self._known({os.path.dirname(path) for path in paths})
+        parts = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+        found: list[ImageFile | None] = []
         with ThreadPoolExecutor(THREADS) as pool:
-            found: list[ImageFile | None] = []
-            for part in _parts(paths):
-                found += pool.map(lambda path: _read(path, known), part)
+            for part in pool.map(lambda part: [_read(path, known) for path in part], parts):
+                found += part
                 if self._progress is not None:
                     self._progress(len(found), len(paths))
         self._keep(paths, found, known)
@@ -113,9 +113,3 @@ def _read(path: str, known: dict[str, ImageFile]) -> ImageFile | None:
 
 def _same(before: ImageFile | None, now: ImageFile) -> bool:
     return before is not None and (before.size, before.changed) == (now.size, now.changed)
-
-
-def _parts(paths: Sequence[str]) -> Iterable[list[str]]:
-    rest = iter(paths)
-    while part := list(islice(rest, CHUNK)):
-        yield part

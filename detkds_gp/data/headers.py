@@ -15,7 +15,7 @@ HEAD, TAIL = 8192, 512
 """Bytes that are looked at first: headers are seldom longer, and files end with their end marker."""
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG's start-of-frame markers; the three left out are tables and extensions."""
-ORIENTATION = 0x0112
+ORIENTATION, TIFF_BITS = 0x0112, 0x0102
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 TRUNCATED = "is truncated: the file ends before its image does"
@@ -177,36 +177,42 @@ def _other(path: str | Path, head: bytes, size: int) -> ImageHeader:
         return ImageHeader(0, 0, fault="is empty")
     if not cv2.haveImageReader(str(path)):
         return ImageHeader(0, 0, fault=f"is no image that OpenCV knows (it starts with {head[:24]!r})")
+    whole = size >= _told_size(head)
     try:
         with Image.open(path) as image:
-            (width, height), mode, kind = image.size, image.mode, image.format
-            orientation = image.getexif().get(ORIENTATION, 1) if kind in ("WEBP", "TIFF") else 1
+            header = _by_pillow(image)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
-        return _decoded(path, ImageHeader(0, 0))
-    bits = 16 if mode.startswith(("I", "F")) else 8
-    whole = size >= {"WEBP": 8}.get(kind or "", 0) + _told_size(kind, head)
-    if kind == "TIFF":  # Pillow has turned it already
-        header = ImageHeader(width, height, orientation, bits)
-    else:
-        header = _turned(width, height, orientation, bits)
+        return _decoded(path, ImageHeader(0, 0), "cannot be decoded by OpenCV" if whole else TRUNCATED)
     return header if whole else _decoded(path, header)
 
 
-def _told_size(kind: str | None, head: bytes) -> int:
-    """Return the bytes that a file says it has; 0 where its format does not say it."""
-    at = {"WEBP": 4, "BMP": 2}.get(kind or "")
-    return struct.unpack_from("<I", head, at)[0] if at is not None and len(head) >= at + 4 else 0
+def _by_pillow(image: Image.Image) -> ImageHeader:
+    width, height = image.size
+    orientation = image.getexif().get(ORIENTATION, 1) if image.format in ("WEBP", "TIFF") else 1
+    bits = 16 if image.mode.startswith(("I", "F")) else 8
+    if image.format == "TIFF":
+        told = image.getexif().get(TIFF_BITS, bits)  # one number, or one a channel
+        bits = max(told) if isinstance(told, tuple) else int(told)
+        return ImageHeader(width, height, orientation, bits)  # Pillow has turned the size already
+    return _turned(width, height, orientation, bits)
 
 
-def _decoded(path: str | Path, header: ImageHeader) -> ImageHeader:
-    """Decode an image that may be cut off, and say so where OpenCV does not read it."""
-    if header.width and header.unreadable:
+def _told_size(head: bytes) -> int:
+    """Return the bytes that a WebP or BMP file says it has; 0 of another format."""
+    if head[:4] == b"RIFF" and len(head) >= 8:
+        return 8 + int(struct.unpack_from("<I", head, 4)[0])
+    return int(struct.unpack_from("<I", head, 2)[0]) if head[:2] == b"BM" and len(head) >= 6 else 0
+
+
+def _decoded(path: str | Path, header: ImageHeader, fault: str = TRUNCATED) -> ImageHeader:
+    """Decode an image that may be cut off; one that OpenCV does not read has the fault."""
+    if header.unreadable:
         return header
     try:
         pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
         return ImageHeader(0, 0, fault=f"cannot be decoded by OpenCV ({' '.join(str(error).split())[-80:]})")
     if pixels is None:
-        return header._replace(fault=TRUNCATED if header.width else "cannot be decoded by OpenCV")
+        return header._replace(fault=fault)
     height, width = pixels.shape[:2]
     return ImageHeader(width, height, header.orientation, 8 * pixels.itemsize)

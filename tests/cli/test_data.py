@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,3 +69,32 @@ def test_a_yolo_folder_is_converted(gp_search: GpSearch, tmp_path: Path) -> None
     assert split.images[0].boxes.tolist() == [[10, 9, 30, 21]]
     refused = gp_search("data", "yolo", tmp_path / "nothing", "-o", tmp_path / "other")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+
+def test_a_data_set_is_checked_with_a_sheet(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    ended = gp_search("data", "check", digits, "-o", tmp_path / "sheet.png")
+    assert ended.code == 0, ended.err
+    assert "objects to learn, by class" in ended.out
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 4 * 328 + 8
+    told = json.loads(gp_search("data", "check", digits, "--json").out)
+    assert {name: split["images"] for name, split in told["splits"].items()} == {"train": 24, "selection": 8, "test": 8}
+    refused = gp_search("data", "check", digits, "-o", tmp_path / "none" / "sheet.png")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+
+def test_what_is_refused_is_shown_with_the_rest(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(digits, tmp_path / "set"))
+    raw = json.loads((folder / "test.json").read_text())
+    raw["images"][2]["width"] = 64
+    raw["annotations"][0]["iscrowd"] = None
+    (folder / "test.json").write_text(json.dumps(raw))
+    ended = gp_search("data", "check", folder)
+    assert ended.code == 2
+    assert "refused in test: 1 of 8 images have another size than the file says" in ended.out
+    assert "test_00002.jpg has 128x128 pixels, the file says 64x128" in ended.out
+    assert "mended in test: 'iscrowd' or 'ignore' that are null" in ended.out
+
+
+def test_the_data_of_a_config_are_checked(gp_search: GpSearch, tiny_config: Path) -> None:
+    told = json.loads(gp_search("data", "check", tiny_config, "--json").out)
+    assert told["splits"]["train"]["images"] == 12

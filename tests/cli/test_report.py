@@ -15,6 +15,8 @@ def test_a_report_is_written_where_it_is_said(gp_search: GpSearch, copied: Path,
     page = (copied / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert len(page) < 6e6
+    assert page.index("train: 12 images, the median 64x64 pixels") < page.index('id="search"')  # at its head
+    assert "Data: 0 warnings" in page
     elsewhere = tmp_path / "elsewhere.html"
     assert gp_search("report", copied, "-o", elsewhere).out == f"{elsewhere}\n"
     assert elsewhere.is_file()

@@ -107,6 +107,25 @@ def test_splits_must_not_share_images(folder: Path) -> None:
         load_data(settings(folder))
 
 
+def test_what_contradicts_the_images_is_refused_before_a_teacher_is_trained(tiny_config: Path, folder: Path) -> None:
+    edit(folder / "test.json", lambda content: content["images"][1].update(width=65))
+    data = settings(folder).model_dump()
+    config = load_config(tiny_config, {"data.digits": None, **{f"data.{key}": value for key, value in data.items()}})
+    with pytest.raises(
+        DataError, match=r"test\.json: 1 of 6 images have another size.*64x64 pixels, the file says 65x64"
+    ):
+        gather(config)
+
+
+def test_headers_are_kept_in_the_configs_cache(tiny_config: Path, tmp_path: Path) -> None:
+    recipe = {"root": str(tmp_path / "many"), "train": 240, "selection": 2, "test": 2, "size": 64}
+    config = load_config(tiny_config, {"data.digits": recipe, "cache_dir": str(tmp_path / "cache")})
+    first = gather(config).splits["train"]
+    (kept,) = (tmp_path / "cache" / "headers").iterdir()
+    assert set(json.loads(kept.read_text())) >= {record.path.name for record in first.images}
+    assert gather(config).splits["train"].files == first.files
+
+
 def prepared(tiny_config: Path, listener: Listener | None = None, **options: Any) -> ProxyTask:
     config = load_config(tiny_config, options)
     return prepare(config, gather(config), tiny_config.parent, listener or Listener())

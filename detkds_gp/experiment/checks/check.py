@@ -10,6 +10,7 @@ from detkds_gp.detectors import Shared, finds_masks, inherit
 from detkds_gp.experiment.checks.scales import batch_scales, distilled, first_batch
 from detkds_gp.experiment.checks.step_cost import StepCost, step_cost
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import Materials, gather
 from detkds_gp.experiment.wiring import Wired, check_masks, inheritance, wire, without_weights
 from detkds_gp.fitness import Evaluation, SplitImages
@@ -69,19 +70,22 @@ class PairReport:
         return {**asdict(replace(self, data=None)), "data": self.data.to_json()}  # type: ignore[arg-type]
 
 
-def check_experiment(config: ExperimentConfig, *, random_weights: bool = False) -> PairReport:
+def check_experiment(
+    config: ExperimentConfig, *, random_weights: bool = False, listener: Listener | None = None
+) -> PairReport:
     """Build the pair and run one real batch; nothing is trained, and nothing but missing digit scenes is written.
 
     Args:
         config: the experiment.
         random_weights: neither load checkpoints nor initialise, so that nothing has to be downloaded.
+        listener: hears how far the reading of many images' headers is.
 
     Raises:
         UserError: a mistake in config, data or detectors, in one line.
     """
     if random_weights:
         config = without_weights(config)
-    materials = gather(config)
+    materials = gather(config, listener=listener)
     summary = summarize(materials.splits)
     for niche in config.knowledge or ():
         materials.primitive_set.niche(niche)

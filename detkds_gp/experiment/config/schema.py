@@ -48,7 +48,7 @@ class ExperimentConfig(Settings):
         budget: what it may spend: ``200`` evaluations, ``8h``, ``12gpuh``; None for all that is planned.
         threads: CPU threads of every training; another count changes the last digits.
         seed: of the search.
-        cache_dir: where a trained teacher is kept.
+        cache_dir: where a trained teacher, the heads of image files and normal annotation files are kept.
         init_student_from_teacher: students start with the teacher's neck and head where shapes agree.
         require_better_teacher: stop if the teacher's AP is not above the student's.
     """
