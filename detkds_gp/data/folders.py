@@ -52,7 +52,7 @@ def _check_text(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise DataError(f"{ascii(str(path))} has a name that is not UTF-8; rename it, or unpack it anew") from None
+        raise DataError(f"{os.fsencode(path)!r} has a name that is not UTF-8; rename it, or unpack it anew") from None
 
 
 def images_among(files: Iterable[Path]) -> list[Path]:
