@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from detkds_gp.errors import StoreError
 
 
 @contextmanager
@@ -23,6 +26,27 @@ def whole_file(path: Path) -> Iterator[Path]:
         sibling.replace(path)
     finally:
         sibling.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_tensors(path: Path, what: str, remedy: str = "free space, or choose another folder") -> Iterator[BinaryIO]:
+    """Give a file to save tensors into, which becomes ``path`` when the block ends well, as `whole_file` says.
+
+    Args:
+        path: the file.
+        what: what it holds, for the message.
+        remedy: what the user can do where it cannot be written.
+
+    Raises:
+        StoreError: it cannot be written, because the disk is full or else.
+    """
+    try:
+        # An open file: given a path, torch would write its name into the file.
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            yield file
+    except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of what the disk refuses
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"cannot write {what} {path}: {reason}; {remedy}") from error
 
 
 @contextmanager

@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": set(),
     "store": {"language", "score", "errors"},
     "training": {"detectors", "language", "losses", "settings", "errors"},
-    "whole": set(),
+    "whole": {"errors"},
 }  # fmt: skip
 
 EXPERIMENT: dict[str, set[str]] = {

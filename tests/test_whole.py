@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,4 +37,26 @@ def test_a_fault_leaves_what_was_there_and_nothing_else(tmp_path):
 def test_a_fault_before_the_first_byte_leaves_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "scores.json"):
         raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensors_that_cannot_be_written_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
+    limited = f"""
+import resource, sys
+from pathlib import Path
+import torch
+from detkds_gp.errors import StoreError
+from detkds_gp.whole import whole_tensors
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with whole_tensors(Path({str(tmp_path / "a.pt")!r}), "the weights") as file:
+        torch.save({{"w": torch.zeros(10**6)}}, file)
+except StoreError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, timeout=120)
+    assert ended.stdout.startswith(f"cannot write the weights {tmp_path / 'a.pt'}: "), ended.stderr
+    assert ended.stdout.endswith("; free space, or choose another folder\n")
+    assert ended.stdout.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

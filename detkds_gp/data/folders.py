@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
+from detkds_gp.errors import DataError
+
 CONVERSION = "conversion.txt"
 """Marks a folder that a conversion wrote; it is no part of the data set around it."""
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -24,6 +26,9 @@ def files_below(root: Path) -> list[Path]:
 
     Links to folders are entered, each folder once; hidden files and folders (``._*`` of macOS), and what a conversion
     wrote, do not count.
+
+    Raises:
+        DataError: a name that is no text, which neither a config nor an annotation file can hold.
     """
     found: list[Path] = []
     entered: set[str] = set()
@@ -37,7 +42,17 @@ def files_below(root: Path) -> list[Path]:
         # Links come last, so that a folder is known by its own name where it stands beside a link to it.
         folders[:] = sorted((f for f in folders if not f.startswith(".")), key=lambda f: ((here / f).is_symlink(), f))
         found += [here / name for name in files if not name.startswith(".")]
+    for path in found:
+        if not path.name.isascii() or not path.parent.as_posix().isascii():
+            _check_text(path)
     return sorted(path for path in found if path.is_file())
+
+
+def _check_text(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{os.fsencode(path)!r} has a name that is not UTF-8; rename it, or unpack it anew") from None
 
 
 def images_among(files: Iterable[Path]) -> list[Path]:

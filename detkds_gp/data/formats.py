@@ -20,6 +20,7 @@ from detkds_gp.data.yolo_layout import yolo_files
 from detkds_gp.errors import DataError
 
 LAYOUTS = ("coco", "voc", "yolo")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".7z")
 TRIED = 20
 """Files of a kind that are opened to learn what a folder without any data set holds instead."""
 
@@ -39,6 +40,9 @@ def data_in(place: Path, converted: Path, choice: Choice = OPEN) -> FoundData:
     """
     if not place.exists():
         raise DataError(f"got {str(place)!r}, wanted a folder of COCO, VOC or YOLO annotations")
+    if place.is_file() and place.suffix.lower() not in (".yaml", ".yml"):
+        remedy = "unpack it first" if place.suffix.lower() in ARCHIVES else "give the folder that holds it"
+        raise DataError(f"got the file {str(place)!r}, wanted a folder, or the data.yaml of a YOLO folder; {remedy}")
     files = files_below(place if place.is_dir() else place.parent)
     coco = coco_files(files)
     layout = choice.layout or ("coco" if choice.json else "yolo" if place.is_file() else _only(place, files, coco))

@@ -11,6 +11,7 @@ from detkds_gp.data.voc_layout import VocImages, voc_splits
 from detkds_gp.data.voc_reader import VocReader
 from detkds_gp.data.voc_report import VocReport
 from detkds_gp.data.xml_text import XmlFiles, parse_files
+from detkds_gp.data.yolo_layout import yolo_files
 from detkds_gp.errors import DataError
 
 
@@ -52,6 +53,7 @@ def convert_voc(
     pages = reader.pages(parsed)
     if not any(page.objects for page in pages.values()):
         faults = f"; left out: {few(reader.left_out)}" if reader.left_out else ""
+        faults += "; it is in YOLO format: gp_search data yolo" if not pages and yolo_files(files) else ""
         raise DataError(
             f"{src}: got no object in {len(pages)} images, wanted Pascal VOC *.xml; check the folder{faults}"
         )

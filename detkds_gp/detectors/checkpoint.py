@@ -16,7 +16,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from detkds_gp.errors import DetectorError, listed
-from detkds_gp.whole import whole_file
+from detkds_gp.whole import whole_tensors
 
 from .weight_names import beginning_with, renamed, unnamed_classes
 
@@ -89,14 +89,16 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
     The file holds plain types only, ``{"state_dict", "meta": {"dataset_meta": {"classes": ...}}}``, without the
     classes where they are None; it appears whole or not at all, and equal weights give equal bytes. Missing folders
     are made.
+
+    Raises:
+        StoreError: the file cannot be written.
     """
     path = Path(path)
     weights = {key: value.detach().cpu().clone() for key, value in state.items()}
     meta = {} if classes is None else {"dataset_meta": {"classes": tuple(classes)}}
     content = {"state_dict": weights, "meta": meta}
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Given a path, torch would write its name into the file.
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+    with whole_tensors(path, "the weights") as file:
         torch.save(content, file)
 
 

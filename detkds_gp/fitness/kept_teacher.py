@@ -11,9 +11,14 @@ from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, teacher_knowledge
 from detkds_gp.errors import StoreError
-from detkds_gp.whole import whole_file
+from detkds_gp.whole import whole_tensors
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+WHAT = "the teacher's outputs"
+REMEDY = (
+    "free space, choose another work directory, or set proxy.teacher_limit_mb = 0, which runs the teacher at every step"
+)
 
 
 class KeptTeacher:
@@ -93,7 +98,8 @@ def keep_teacher(
         if index == 0:
             _check_room(path, len(images) * _bytes(kept))
     whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
-    _write(whole, path)
+    with whole_tensors(path, WHAT, REMEDY) as file:
+        torch.save(whole, file)
 
 
 def _bytes(kept: dict[str, list[list[Tensor]]]) -> int:
@@ -104,23 +110,8 @@ def _check_room(path: Path, size: int) -> None:
     """Refuse what does not fit on the disk, before the teacher runs on all images."""
     free = shutil.disk_usage(path.parent).free
     if free < size:
-        raise StoreError(_full(path, f"{size / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free"))
-
-
-def _write(whole: dict[str, list[Tensor]], path: Path) -> None:
-    try:
-        # To an open file: given a path, torch's own writer may end the process where the disk is full.
-        with whole_file(path) as unfinished, unfinished.open("wb") as file:
-            torch.save(whole, file)
-    except (OSError, RuntimeError) as error:
-        raise StoreError(_full(path, _first_line(error))) from error
-
-
-def _full(path: Path, reason: str) -> str:
-    return (
-        f"cannot write the teacher's outputs {path}: {reason}; free space, choose another work directory, or set "
-        "proxy.teacher_limit_mb = 0, which runs the teacher at every step"
-    )
+        sizes = f"they take {size / 2**20:.1f} MiB, {free / 2**20:.1f} MiB are free"
+        raise StoreError(f"cannot write {WHAT} {path}: {sizes}; {REMEDY}")
 
 
 def rounded(level: Tensor, precision: str, name: str) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from detkds_gp.errors import StoreError
-from detkds_gp.whole import whole_file
+from detkds_gp.whole import whole_tensors
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -25,6 +25,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def write_weights(module: nn.Module, path: Path) -> None:
-    """Write a state dict, whole or not at all."""
-    with whole_file(path) as unfinished:
-        torch.save(module.state_dict(), unfinished)
+    """Write a state dict, whole or not at all.
+
+    Raises:
+        StoreError: if the file cannot be written.
+    """
+    weights = module.state_dict()
+    with whole_tensors(path, "the student") as file:
+        torch.save(weights, file)

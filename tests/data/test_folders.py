@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from detkds_gp.data.folders import CONVERSION, files_below, parting, shared_words, splits_of, words_of
+from detkds_gp.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,12 @@ def test_what_a_conversion_wrote_is_no_part_of_the_folder_around_it(tmp_path: Pa
 def test_two_ways_part_at_a_folder() -> None:
     assert parting(Path("/d/visible/train"), Path("/d/infrared/train")) == Path("/d/visible")
     assert parting(Path("/d/a"), Path("/d/a/b")) == Path("/d/a")
+
+
+def test_names_that_are_no_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / "größe").mkdir()
+    (tmp_path / "größe" / "a.png").write_text("")
+    assert len(files_below(tmp_path)) == 1
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xd5\xd5.png")).write_text("")
+    with pytest.raises(DataError, match=r"xd5.png' has a name that is not UTF-8; rename it"):
+        files_below(tmp_path)

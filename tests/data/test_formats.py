@@ -11,6 +11,7 @@ import yaml
 from detkds_gp.data.coco import load_split
 from detkds_gp.data.discover import Choice, FoundData
 from detkds_gp.data.formats import data_in
+from detkds_gp.data.voc import convert_voc
 from detkds_gp.errors import DataError
 
 from .made_layouts import CLASSES, coco, draw, label, names, objects_on_their_blocks, split, voc, xml
@@ -248,3 +249,22 @@ def test_what_else_people_take_for_a_data_set_is_told_with_the_way_from_there(
     (tmp_path / "d" / name).write_text(content)
     with pytest.raises(DataError, match=f"holds no COCO annotation file, nor VOC or YOLO.*{said}"):
         data_in(tmp_path / "d", tmp_path / "search-data")
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("set.zip", "unpack it first"), ("train.json", "give the folder")])
+def test_a_file_in_place_of_a_folder_is_told(name: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=f"got the file .*{name}.*{remedy}"):
+        data_in(tmp_path / name, tmp_path / "search-data")
+
+
+def test_the_yaml_of_a_yolo_folder_may_stand_for_it(tmp_path: Path) -> None:
+    _ultralytics(tmp_path / "d")
+    found = data_in(tmp_path / "d" / "coco8.yaml", tmp_path / "search-data")
+    assert (found.images, found.name) == (4, "d")
+
+
+def test_a_yolo_folder_given_for_a_voc_one_is_told(tmp_path: Path) -> None:
+    _ultralytics(tmp_path / "d")
+    with pytest.raises(DataError, match="it is in YOLO format: gp_search data yolo"):
+        convert_voc(tmp_path / "d", tmp_path / "out")
