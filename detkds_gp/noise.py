@@ -87,7 +87,7 @@ class Noise:
         if self.formulas is None:
             return f"a difference of {likely:.3f} is two to one, of {sure:.3f} nineteen to one"
         if not self.formulas:
-            return f"scores of {self.count} formulas differ by no more than luck does ({self.luck:.3f})"
+            return f"{self.count} formulas differ by no more than luck does ({self.luck:.3f})"
         pairs = f"this budget separates {_share(self.separated or 0.0)}"
         return f"a difference of {likely:.3f} is two to one, of {sure:.3f} nineteen to one; {pairs}"
 
@@ -145,6 +145,6 @@ def _luck(repeated: Scores) -> tuple[float, int, dict[int, float]]:
 
 def _share(share: float) -> str:
     """Say a share in words."""
-    if share >= 0.75:
+    if share >= 0.5:
         return f"{share:.0%} of all pairs of formulas"
     return f"about 1 pair of formulas in {round(1 / share)}" if share > 0.005 else "hardly any formulas"

@@ -76,7 +76,7 @@ def test_odds_and_shares_are_those_of_many_draws() -> None:
 def test_it_says_what_a_budget_can_tell() -> None:
     assert str(Noise(0.01, 0.01, 9, 9)).endswith("this budget separates about 1 pair of formulas in 10")
     assert str(Noise(0.01, 0.1, 9, 9)).endswith("this budget separates 87% of all pairs of formulas")
-    assert str(Noise(0.01, 0.0, 9, 9)) == "scores of 9 formulas differ by no more than luck does (0.010)"
+    assert str(Noise(0.01, 0.0, 9, 9)) == "9 formulas differ by no more than luck does (0.010)"
 
 
 def test_only_trainings_of_one_length_without_the_test_split_count() -> None:

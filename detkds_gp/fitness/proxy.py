@@ -184,7 +184,7 @@ class ProxyTraining:
         return self._teacher
 
     def alone(self, student: BaseDetector, seed: int, iterations: int, skipped: int) -> BaseDetector:
-        """Train a copy of a student without distillation on the plan of a seed.
+        """Train a copy of a student without distillation on the plan of a seed, and return it with its last weights.
 
         Args:
             student: where it starts.
@@ -196,7 +196,8 @@ class ProxyTraining:
             DetectorError: if it fails to train.
         """
         model = DistilledDetector(copy.deepcopy(student)).to(self.task.settings.device)
-        training = Training(model, self.task.settings, iterations, seed, skipped)
+        last = self.task.settings.model_copy(update={"average": 0.0})
+        training = Training(model, last, iterations, seed, skipped)
         _advance(training, islice(self.batches(seed, model, begin=skipped - self.task.skipped), iterations), "alone")
         return model.student
 

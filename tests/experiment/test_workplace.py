@@ -46,12 +46,14 @@ def test_it_holds_formulas_and_remembers_their_names(
 def test_a_folder_belongs_to_one_search(config: ExperimentConfig, materials: Materials, tmp_path: Path) -> None:
     with Workplace.prepared(config, materials, tmp_path, Listener()).open(Interrupt(0.0)):
         pass
-    other = config.model_copy(update={"seed": 1})
-    with (
-        pytest.raises(StoreError, match="seed"),
-        Workplace.prepared(other, materials, tmp_path, Listener()).open(Interrupt(0.0)),
-    ):
-        pytest.fail("it opened the store of another search")
+    last = config.proxy.model_copy(update={"average": 0.0})
+    for changed, named in (({"seed": 1}, "seed"), ({"proxy": last}, r"proxy\.average: 0\.97 -> 0\.0")):
+        other = config.model_copy(update=changed)
+        with (
+            pytest.raises(StoreError, match=named),
+            Workplace.prepared(other, materials, tmp_path, Listener()).open(Interrupt(0.0)),
+        ):
+            pytest.fail("it opened the store of another search")
 
 
 def test_what_is_extra_is_marked_and_a_failure_lets_go_of_the_store(
