@@ -66,6 +66,9 @@ EXPERIMENT: dict[str, set[str]] = {
     "searching": {"answers", "listener", "steering"},
     "siblings": set(),
     "steering": {"answers", "config", "listener", "results", "rungs"},
+    "tuning": {
+        "answers", "config", "groundwork", "listener", "naming", "prepare", "steering", "workplace",
+    },
     "verify": {"answers", "halving", "prepare", "results", "steering"},
     "wiring": {"config"},
     "workplace": {"answers", "config", "groundwork", "listener", "naming", "prepare"},

@@ -76,7 +76,10 @@ class Groundwork:
         reached, ceiling = [score.ap or 0.0 for score in scores], self._known(TEACHER).ap or 0.0
         best = max(reached)
         self._listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
-        self._listener.say(f"two trainings whose APs differ by less than {resolution(reached):.3f} may differ by luck")
+        if len(reached) > 1:
+            self._listener.say(
+                f"two trainings whose APs differ by less than {resolution(reached):.3f} may differ by luck"
+            )
         if ceiling <= best and require_better_teacher:
             raise DetectorError(
                 f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "

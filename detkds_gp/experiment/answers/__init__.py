@@ -4,7 +4,7 @@ from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
 from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.answers.packing import Packing, pack_size
 from detkds_gp.experiment.answers.screening import Screener, UnheardError, screening_counts, unheard
-from detkds_gp.experiment.answers.units import entering, in_units, weighed
+from detkds_gp.experiment.answers.units import Scales, entering, in_units, weighed
 from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Asked",
     "Interrupt",
     "Packing",
+    "Scales",
     "Scored",
     "Screener",
     "Stopped",
