@@ -49,7 +49,7 @@ EXPERIMENT: dict[str, set[str]] = {
     "config": set(),
     "experiment": {
         "answers", "config", "explanation", "halving", "listener", "prepare", "provenance", "results", "searching",
-        "steering", "workplace",
+        "steering", "tuning", "workplace",
     },
     "explanation": {"answers", "config", "listener", "results"},
     "fingerprints": set(),
@@ -67,7 +67,7 @@ EXPERIMENT: dict[str, set[str]] = {
     "siblings": set(),
     "steering": {"answers", "config", "listener", "results", "rungs"},
     "tuning": {
-        "answers", "config", "groundwork", "listener", "naming", "prepare", "steering", "workplace",
+        "answers", "config", "groundwork", "listener", "naming", "prepare", "results", "steering", "workplace",
     },
     "verify": {"answers", "halving", "prepare", "results", "steering"},
     "wiring": {"config"},

@@ -1,7 +1,26 @@
 """What a work directory has found: the ranking, the final round that judges the best of it, the verdict."""
 
-from detkds_gp.experiment.results.final_round import FinalRound, finalists, plan_final_round
+from detkds_gp.experiment.results.final_round import (
+    Finalist,
+    FinalRound,
+    Rival,
+    finalists,
+    plan_final_round,
+    tuning_trainings,
+)
 from detkds_gp.experiment.results.summary import TEACHER, Ranked, Summary, opened
 from detkds_gp.experiment.results.verdict import Verdict
 
-__all__ = ["TEACHER", "FinalRound", "Ranked", "Summary", "Verdict", "finalists", "opened", "plan_final_round"]
+__all__ = [
+    "TEACHER",
+    "FinalRound",
+    "Finalist",
+    "Ranked",
+    "Rival",
+    "Summary",
+    "Verdict",
+    "finalists",
+    "opened",
+    "plan_final_round",
+    "tuning_trainings",
+]
