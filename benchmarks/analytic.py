@@ -93,7 +93,7 @@ def landscape(distiller: str, seed: int) -> float:
         coefficient, _, tree = term.rpartition(" * ")
         weight = math.prod(map(float, coefficient.split(" * "))) / SCALE
         off = abs(math.log10(weight / best_weight(tree)))
-        rest *= 1 - 0.6 * number(tree) * max(0.0, 1 - off / 4)
+        rest *= 1 - (0.2 + 0.4 * number(tree)) * max(0.0, 1 - off / 4)
     return 0.1 + 0.8 * (1 - rest) + 0.02 * number(f"{distiller}/{seed}")
 
 

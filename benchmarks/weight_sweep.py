@@ -9,10 +9,10 @@ for feature, class and box losses alike: then a search need not look far.
         [--work-dir work_dirs/weight_sweep] [--save]
 
 DIR holds BCCD in COCO format: train.json, val.json, test.json, images. Losses are distillers of the zoo of one term,
-and those of `OTHERS`; by default all that a pair can be trained with. ``--options`` change the config, such as how weights
-are averaged. What is trained in the work directory is not trained again: a stopped sweep goes on, with more losses,
-weights or seeds too. With ``--save`` each pair is written to ``benchmarks/results/weight_sweep.json`` when it is done.
-The last line printed is one JSON object.
+and those of `OTHERS`; by default all that a pair can be trained with. ``--options`` change the config, such as
+how weights are averaged. What is trained in the work directory is not trained again: a stopped sweep goes on, with more
+losses, weights or seeds too. With ``--save`` each pair is written to ``benchmarks/results/weight_sweep.json`` when it
+is done. The last line printed is one JSON object.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ search = dict(
     champions=1,
     max_depth=3,
 )
-verdict = dict(seeds=(11, 12), iterations=3, finalists=1, share=0.9)
+verdict = dict(seeds=(11, 12), iterations=3, finalists=1, share=0.9, tuning=3)
 require_better_teacher = False
 anchors = 0
 cache_dir = "{folder}/cache"

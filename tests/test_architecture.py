@@ -53,7 +53,7 @@ EXPERIMENT: dict[str, set[str]] = {
     "config": set(),
     "experiment": {
         "answers", "config", "explanation", "halving", "listener", "prepare", "provenance", "results", "searching",
-        "steering", "workplace",
+        "steering", "tuning", "workplace",
     },
     "explanation": {"answers", "config", "listener", "results"},
     "fingerprints": set(),
@@ -71,6 +71,9 @@ EXPERIMENT: dict[str, set[str]] = {
     "searching": {"answers", "listener", "steering"},
     "siblings": set(),
     "steering": {"answers", "config", "listener", "results", "rungs"},
+    "tuning": {
+        "answers", "config", "groundwork", "listener", "naming", "prepare", "results", "steering", "workplace",
+    },
     "verify": {"answers", "halving", "prepare", "results", "steering"},
     "wiring": {"config"},
     "workplace": {"answers", "config", "grammar", "groundwork", "listener", "naming", "prepare"},

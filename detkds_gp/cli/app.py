@@ -22,6 +22,7 @@ from detkds_gp.cli.report import COMMANDS as REPORTS
 from detkds_gp.cli.report import report_of_run
 from detkds_gp.cli.steer import COMMANDS, store_app
 from detkds_gp.cli.train import train
+from detkds_gp.cli.tune import tune
 from detkds_gp.cli.weights import weights
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
@@ -127,6 +128,7 @@ app.command()(export)
 app.command()(weights)
 app.command()(init)
 app.command()(train)
+app.command()(tune)
 app.command()(zoo)
 
 

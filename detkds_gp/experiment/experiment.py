@@ -21,13 +21,14 @@ from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.results import FinalRound, Ranked, Summary, finalists, plan_final_round
+from detkds_gp.experiment.results import Finalist, FinalRound, Ranked, Rival, Summary, finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steering import Decision, Steered
+from detkds_gp.experiment.steering import Decision, Meter, Steered
+from detkds_gp.experiment.tuning import RivalTuning
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.search import Search
+from detkds_gp.search import Search, WeightRange
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, STOPPED
@@ -166,7 +167,7 @@ class _Run:
             raise DetectorError(
                 f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
             )
-        self._judge(ranking, steered.meter.affords(final.places, len(final.seeds)), final)
+        self._judge(ranking, steered.meter, final)
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
         self.store.record_event(FINISHED)
@@ -199,25 +200,41 @@ class _Run:
             return pass_all
         return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
 
-    def _judge(self, ranking: Sequence[Ranked], places: int, final: FinalRound) -> None:
-        """Hold the final round; who is judged is recorded once."""
-        mix = self.summary.mix(ranking)
-        rivals = {**self.config.verdict.rivals, **({MIX: mix.text} if mix is not None else {})}
-        known = {text: parse_distiller(text, self.task.primitive_set) for text in rivals.values()}
-        known |= {ranked.text: ranked.distiller for ranked in ranking}
+    def _judge(self, ranking: Sequence[Ranked], meter: Meter, final: FinalRound) -> None:
+        """Tune the rivals and hold the final round; who is judged is recorded once."""
         if not self.store.events(FINAL_HELD):
+            rivals = self._rivals(meter)
+            if (mix := self.summary.mix(ranking)) is not None:
+                rivals.append(Rival(Finalist(mix.text, MIX)))
+            places = meter.affords(final.places, len(final.seeds))
             champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
             chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)
             self.store.record_event(FINAL_HELD, **final.to_json(chosen))
         verdict = self.summary.verdict
+        found = {ranked.text: ranked.distiller for ranked in ranking}
         asked = [
-            (trial, known[finalist.text], "final")
+            (trial, found.get(finalist.text) or parse_distiller(finalist.text, self.task.primitive_set), "final")
             for finalist in verdict.finalists
             for trial in verdict.trials(finalist.text)
         ]
         self.answers.scores("final round", asked)
         if self.summary.verdict.winner() is None:
             self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
+
+    def _rivals(self, meter: Meter) -> list[Rival]:
+        """Return the rivals at their best, as far as the budget has room for finding it."""
+        formulas, afforded = self.config.verdict.rivals, meter.affords_tuning()
+        if afforded < meter.outlook.tuning:
+            self.listener.say(f"{afforded} trainings tune the rivals' weights instead of {meter.outlook.tuning}")
+        tuning = RivalTuning(
+            self.task.primitive_set,
+            WeightRange(*self.config.search.weight_range),
+            self.answers,
+            self.summary.trial,
+            self.workplace.called["rivals"],
+            self.listener.say,
+        )
+        return tuning.rivals(formulas, afforded // max(1, len(formulas)))
 
     def _write(self, best: Ranked) -> None:
         caption = f"{self.work_dir.resolve().name}, winner: {self.summary.caption(best)}"

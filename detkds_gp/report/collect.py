@@ -55,7 +55,7 @@ class _Reading:
             if event.kind in (FINAL_PLANNED, FINAL_HELD):
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
                 self.reduced = event.detail["reduced"]
-                self.finalists = {one["text"]: one["role"] for one in event.detail.get("finalists", ())}
+                self.finalists = {one["text"]: _title(one) for one in event.detail.get("finalists", ())}
         self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
 
     @cached_property
@@ -188,3 +188,8 @@ class _Clock:
             return 0.0
         within = min(time, self._ends[session]) - self._starts[session]
         return (self._before[session] + within) / 3600
+
+
+def _title(finalist: Mapping[str, Any]) -> str:
+    """Return the role of a finalist, with what a rival's weight is and why."""
+    return f"{finalist['role']} ({finalist['weighed']})" if finalist.get("weighed") else str(finalist["role"])

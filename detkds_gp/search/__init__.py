@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from detkds_gp.search.screening import Finding
     from detkds_gp.search.settings import SearchSettings, StageSettings
     from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
-    from detkds_gp.search.weights import WeightRange, rounded
+    from detkds_gp.search.weights import CELLS, WeightRange, cell, rounded
 
 __all__ = [
+    "CELLS",
     "Candidate",
     "Finding",
     "Fitness",
@@ -26,6 +27,7 @@ __all__ = [
     "SeededToolbox",
     "StageSettings",
     "WeightRange",
+    "cell",
     "random_formulas",
     "rounded",
     "run_search",

@@ -21,7 +21,7 @@ search = dict(
     champions=1,
     max_depth=4,
 )
-verdict = dict(seeds=(1001, 1002))
+verdict = dict(seeds=(1001, 1002), tuning=3)
 
 # After so few steps nobody is better than anybody: these configs show that a pair works, not that it gains.
 require_better_teacher = False

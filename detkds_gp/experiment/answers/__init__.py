@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
     from detkds_gp.experiment.answers.packing import Packing, pack_size
     from detkds_gp.experiment.answers.screening import Screener, UnheardError, unheard
-    from detkds_gp.experiment.answers.units import entering, in_units, weighed
+    from detkds_gp.experiment.answers.units import Scales, entering, in_units, weighed
     from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Asked",
     "Interrupt",
     "Packing",
+    "Scales",
     "Scored",
     "Screener",
     "Stopped",

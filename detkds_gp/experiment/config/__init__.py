@@ -7,8 +7,8 @@ from detkds_gp.lazy import import_lazily
 if TYPE_CHECKING:
     from detkds_gp.experiment.config.loading import load_config, parse_config
     from detkds_gp.experiment.config.schema import ExperimentConfig
-    from detkds_gp.experiment.config.settings import DataSettings
+    from detkds_gp.experiment.config.settings import DataSettings, VerdictSettings
 
-__all__ = ["DataSettings", "ExperimentConfig", "load_config", "parse_config"]
+__all__ = ["DataSettings", "ExperimentConfig", "VerdictSettings", "load_config", "parse_config"]
 
 import_lazily(__name__)

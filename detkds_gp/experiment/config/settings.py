@@ -137,6 +137,8 @@ class VerdictSettings(Settings):
         rivals: what is judged beside them, by the name it is shown under: a distiller of the zoo, a formula, or
             ``zoo`` for the whole zoo, each under its own name; those that the pair or the primitive set does not
             know are left out.
+        tuning: trainings by which each rival's weight is tuned, from which the final round takes its best; None: as
+            many as a knowledge gets in the search, 12 at most; below 3 rivals are judged as they came only.
         share: the most of all training that the final round may take.
     """
 
@@ -151,6 +153,7 @@ class VerdictSettings(Settings):
             "logits": "binary_kl(units(class_logits, 1))",
         }
     )
+    tuning: int | None = Field(None, ge=0)
     share: float = Field(0.4, gt=0, lt=1)
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from detkds_gp.experiment.naming.applies import check_applies, reason_against
     from detkds_gp.experiment.naming.binding import bind, in_formulas, names
     from detkds_gp.experiment.naming.distiller_source import Named, read_distiller
-    from detkds_gp.experiment.naming.named import named_distiller, named_distillers, read_captions, sort_of
+    from detkds_gp.experiment.naming.named import is_formula, named_distiller, named_distillers, read_captions, sort_of
     from detkds_gp.experiment.naming.warm_start import with_warm_start
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "bind",
     "check_applies",
     "in_formulas",
+    "is_formula",
     "named_distiller",
     "named_distillers",
     "names",

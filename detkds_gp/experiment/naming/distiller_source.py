@@ -29,13 +29,14 @@ class Named:
     primitive_set: str
 
 
-def read_distiller(source: str, config: ExperimentConfig) -> Named:
+def read_distiller(source: str, config: ExperimentConfig, *, bare: float | None = 1.0) -> Named:
     """Read a distiller with the config's set, or with OMNI where that lacks a primitive.
 
     Args:
         source: ``none``; the name of a published distiller; a work directory, whose winner counts; a JSON file; or a
             formula.
         config: names set and zoo.
+        bare: the scale of a tree without any number before it, as `parse_distiller` takes it.
 
     Raises:
         ConfigError: if nothing has this name, or a file cannot be read.
@@ -45,7 +46,7 @@ def read_distiller(source: str, config: ExperimentConfig) -> Named:
     sort = sort_of(source, zoo)
 
     def read(reference: str) -> Named:
-        found = named_distiller(source, load_primitive_set(reference), zoo)
+        found = named_distiller(source, load_primitive_set(reference), zoo, bare=bare)
         return Named(_name(source, sort, found), found, reference)
 
     try:

@@ -46,7 +46,7 @@ def sort_of(text: str, zoo: Zoo, also: Iterable[str] = ()) -> Sort:
     raise ConfigError(f"got {text!r}, {wanted}{nearest(text, [*zoo, *also, NONE])}")
 
 
-def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distiller:
+def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo, *, bare: float | None = 1.0) -> Distiller:
     """Return the distiller that a text stands for.
 
     Args:
@@ -54,12 +54,15 @@ def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distill
             one distiller, such as a run's ``distiller.json``; a work directory, whose winner counts; or a formula.
         primitive_set: whose primitives formulas name.
         zoo: the published distillers.
+        bare: the scale of a tree of a formula without any number before it, as `parse_distiller` takes it.
 
     Raises:
         ConfigError: if nothing has this name, the file cannot be read, it holds several distillers, or the work
             directory holds none.
         FormulaError: if the formula is broken, or names what the set does not have.
     """
+    if sort_of(text, zoo) == "formula":
+        return parse_distiller(text, primitive_set, bare=bare)
     found = named_distillers(text, primitive_set, zoo)
     if len(found) != 1 and sort_of(text, zoo) == "file":
         raise ConfigError(f"{text} holds {len(found)} distillers, wanted one; give the formula of one of them")

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from detkds_gp.experiment.rungs import planned_iterations
+from detkds_gp.search import SearchSettings
 
 if TYPE_CHECKING:
-    from detkds_gp.experiment.config import ExperimentConfig
+    from detkds_gp.experiment.config import ExperimentConfig, VerdictSettings
 
 LEAST_SEEDS = 3
 LENGTHENED = 2
+TUNING = 12
+"""The most trainings by which a rival's weight is tuned, where the config does not say."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class FinalRound:
             "seeds": list(self.seeds),
             "iterations": self.iterations,
             "reduced": self.reduced,
-            "finalists": [vars(finalist) for finalist in chosen],
+            "finalists": [dict(vars(finalist)) for finalist in chosen],
         }
 
 
@@ -59,7 +62,7 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     wished = config.verdict
     shortest = config.proxy.iterations
     longest = wished.iterations or LENGTHENED * shortest
-    places = wished.finalists + niches + len(wished.rivals) + int(niches > 1)  # the mix of the champions
+    places = wished.finalists + niches + sum(map(_judged, wished.rivals.values())) + int(niches > 1)  # the mix of the champions
     room = wished.share / (1 - wished.share) * _other_iterations(config, niches)
 
     def fits(length: int, seeds: int, among: int) -> bool:
@@ -80,7 +83,21 @@ def _other_iterations(config: ExperimentConfig, niches: int) -> int:
     """Return the training steps of all but the final round; the teacher's count if it is trained."""
     teacher = config.teacher.train.iterations if config.teacher.checkpoint is None else 0
     alone = len(config.baseline_seeds) * config.proxy.iterations
-    return teacher + alone + planned_iterations(config.search, config.proxy, niches)
+    tuning = tuning_trainings(config.search, config.verdict) * config.proxy.iterations
+    return teacher + alone + tuning + planned_iterations(config.search, config.proxy, niches)
+
+
+def _judged(rival: str) -> int:
+    """Return how often a rival is judged: at the weight it came with, if it came with one, and tuned."""
+    bare = "(" in rival and not rival[:1].isdigit()
+    return 1 if bare or rival.startswith("1 * calibrated * ") else 2
+
+
+def tuning_trainings(search: SearchSettings, verdict: VerdictSettings) -> int:
+    """Return the trainings that tune the weights of all rivals: each gets as many as a knowledge, 12 at most."""
+    sizes = search.divide
+    each = min(TUNING, sizes.population + sizes.offspring * sizes.generations)
+    return len(verdict.rivals) * (each if verdict.tuning is None else verdict.tuning)
 
 
 def _reduction(asked: tuple[int, int, int], got: tuple[int, int, int], share: float) -> str:
@@ -97,30 +114,51 @@ class Finalist:
         text: as the store calls it.
         role: ``leader`` (the highest AP of the search), ``best of <knowledge>``, ``<name>`` of a rival,
             ``mix of the best``, or ``contender``.
+        weighed: of a rival, which weight it has, and why; empty for what the search weighed.
+        weight: of a rival, its first term's in calibrated units.
     """
 
     text: str
     role: str
+    weighed: str = ""
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What may be judged of a rival.
+
+    Attributes:
+        given: at the weight it came with; None if it came without, and was tuned.
+        tuned: at the weight that trainings found; None if there were too few, or they found no better one.
+        expected: AP of the better one on selection; 0 where it was not tuned.
+    """
+
+    given: Finalist | None = None
+    tuned: Finalist | None = None
+    expected: float = 0.0
 
 
 def finalists(
-    ranking: Sequence[str], champions: Mapping[str, str], rivals: Mapping[str, str], places: int
+    ranking: Sequence[str], champions: Mapping[str, str], rivals: Sequence[Rival], places: int
 ) -> list[Finalist]:
-    """Choose who is judged: leader, the best of every knowledge, the rivals, then who follows the leader.
+    """Choose who is judged: leader, rivals at their best, each knowledge's best, rivals as given, the rest.
+
+    Rivals come before what the search found besides, so that a short final round still holds it against them.
 
     Args:
         ranking: the search's formulas, best first.
         champions: by knowledge.
-        rivals: published ones, by name.
+        rivals: the best one first.
         places: how many at most.
     """
 
     def invited() -> Iterator[Finalist]:
         yield Finalist(ranking[0], "leader")
+        yield from (best for rival in rivals if (best := rival.tuned or rival.given))
         for niche, text in champions.items():
             yield Finalist(text, f"best of {niche}")
-        for name, text in rivals.items():
-            yield Finalist(text, name)
+        yield from (rival.given for rival in rivals if rival.tuned and rival.given)
         for text in ranking[1:]:
             yield Finalist(text, "contender")
 

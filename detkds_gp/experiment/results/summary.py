@@ -204,7 +204,8 @@ class Summary:
         stages = {birth.text: birth.stage for birth in self._store.births()}
         seconds: dict[str, float] = defaultdict(float)
         for record in (record for record in self._store.scores() if not record.extra):
-            kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, "baseline")
+            other = "baseline" if record.trial.distiller == NONE else "tuning"
+            kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, other)
             seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
         seconds["at_work"] = session_seconds(self._store, lambda: self._store.last_activity(math.inf) or 0.0)
         return {name: round(value, 1) for name, value in seconds.items()}

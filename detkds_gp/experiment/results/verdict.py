@@ -131,7 +131,13 @@ class Verdict:
             "reduced": self._held["reduced"],
             "alone": {"selection_ap": self.alone.selection_aps, "test_ap": self.alone.test_aps},
             "finalists": [
-                {"role": j.finalist.role, "formula": j.formula, "selection_ap": j.selection_aps, **j.to_json()}
+                {
+                    "role": j.finalist.role,
+                    **_weighing(j.finalist),
+                    "formula": j.formula,
+                    "selection_ap": j.selection_aps,
+                    **j.to_json(),
+                }
                 for j in table
             ],
         }
@@ -141,6 +147,11 @@ class Verdict:
 
     def _resolved(self, text: str) -> str:
         return next((found for trial in self.trials(text) if (found := self._store.resolved(trial))), text)
+
+
+def _weighing(finalist: Finalist) -> dict[str, Any]:
+    """Return which weight a rival has, and why; nothing for what the search weighed."""
+    return {"weighed": finalist.weighed, "weight": finalist.weight} if finalist.weighed else {}
 
 
 def _aps(scores: Sequence[Score | None], side: str) -> list[float | None]:

@@ -81,7 +81,8 @@ class Outlook:
         proxy: the proxy's; gives the rungs.
         niches: how many knowledges are searched.
         verdict: the most trainings of formulas that the final round has.
-        share: the most of a budget that it may take.
+        share: the most of a budget that it may take, with the tuning of its rivals.
+        tuning: trainings by which the weights of rivals are tuned before it.
     """
 
     search: SearchSettings
@@ -89,6 +90,7 @@ class Outlook:
     niches: int
     verdict: int
     share: float
+    tuning: int = 0
 
     def generation(self, stage: str, number: int) -> int:
         """Return the trainings of a generation, 0 after the last."""
@@ -144,7 +146,8 @@ class Meter:
         if self.budget is None:
             return None, ""
         costs, plan = self._store.costs(), self.outlook
-        final = min(self._price(plan.verdict, costs, verdict=True), self.budget.amount * plan.share)
+        final = self._price(plan.verdict, costs, verdict=True) + self._price(plan.tuning, costs)
+        final = min(final, self.budget.amount * plan.share)
         left = self.budget.amount - self.spent() - final
         following, first = plan.generation(stage, number + 1), plan.generation("conquer", 0)
         reason = f"{self.budget.said(self.spent())} of {self.budget.text} are spent"
@@ -165,10 +168,19 @@ class Meter:
         fitting = (n for n in range(places, 1, -1) if self._price(n * seeds, costs, verdict=True) <= left)
         return next(fitting, 1)
 
+    def affords_tuning(self) -> int:
+        """Return how many of the trainings that tune rivals fit into the rest of the budget beside the final round."""
+        if self.budget is None:
+            return self.outlook.tuning
+        costs = self._store.costs()
+        left = self.budget.amount - self.spent() - self._price(self.outlook.verdict, costs, verdict=True)
+        fitting = (n for n in range(self.outlook.tuning, 0, -1) if self._price(n, costs) <= left)
+        return next(fitting, 0)
+
     def remaining_seconds(self, stage: str, number: int) -> float:
         """Estimate the time from a finished generation to the end of the run, were there no budget."""
         search, verdict = self.outlook.left(stage, number)
-        return self.seconds(search) + self.seconds(verdict, verdict=True)
+        return self.seconds(search + self.outlook.tuning) + self.seconds(verdict, verdict=True)
 
     def seconds(self, trainings: int, verdict: bool = False) -> float:
         """Estimate the time that trainings take side by side."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment.answers import screening_counts
-from detkds_gp.experiment.results import Verdict
+from detkds_gp.experiment.config import VerdictSettings
+from detkds_gp.experiment.results import Verdict, tuning_trainings
 from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook
 from detkds_gp.experiment.steering.inbox import Inbox
@@ -97,12 +98,14 @@ def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
     verdict = Verdict(store)
+    search = SearchSettings.model_validate(config["search"])
     outlook = Outlook(
-        SearchSettings.model_validate(config["search"]),
+        search,
         ProxySettings.recorded(config["proxy"]),
         niches,
         verdict.places * len(verdict.seeds),
         config["verdict"]["share"],
+        tuning_trainings(search, VerdictSettings.model_validate(config["verdict"])),
     )
     return Meter(budget, outlook, store, session.get("workers", 1), session.get("gpus_per_worker") or 1.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from detkds_gp.experiment.answers import Answers, Asked, Interrupt, Scored, in_units
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.results import FinalRound
+from detkds_gp.experiment.results import FinalRound, tuning_trainings
 from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook, check_budget
 from detkds_gp.experiment.steering.decisions import Decision, Steering
 from detkds_gp.experiment.steering.inbox import Inbox
@@ -41,7 +41,8 @@ class Steered:
     ) -> None:
         budget = None if config.budget is None else Budget.parse(config.budget)
         niches, seeds = len(primitive_set.niches), len(final.seeds)
-        outlook = Outlook(config.search, config.proxy, niches, final.trainings, config.verdict.share)
+        tuning = tuning_trainings(config.search, config.verdict)
+        outlook = Outlook(config.search, config.proxy, niches, final.trainings, config.verdict.share, tuning)
         check_budget(budget, outlook, len(config.baseline_seeds) + seeds, seeds)
         workers = 1 if config.execution.executor == "serial" else config.execution.workers
         self.meter = Meter(budget, outlook, store, workers, config.execution.gpus_per_worker or 1.0)

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
-from detkds_gp.experiment.results.final_round import finalists, plan_final_round
+from detkds_gp.experiment.results.final_round import (
+    Finalist,
+    FinalRound,
+    Rival,
+    finalists,
+    plan_final_round,
+    tuning_trainings,
+)
+from detkds_gp.search import StageSettings
 
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 
@@ -26,13 +35,14 @@ def config(**verdict: Any) -> ExperimentConfig:
     )
 
 
-OTHERS = (2 * 180 + 40) * 100 + 300 + 700  # steps of everything but the final round
+OTHERS = (2 * 180 + 40) * 100 + 4 * 12 * 100 + 300 + 700  # steps of everything but the final round
 
 
 def test_what_is_wished_for_is_planned_where_it_fits() -> None:
     final = plan_final_round(config(iterations=400, finalists=3), niches=2)
-    assert (len(final.seeds), final.iterations, final.places, final.reduced) == (4, 400, 10, "")
-    assert final.trainings == 40
+    # three leaders, two knowledges, three published rivals at two weights each, one without a published weight, and the mix
+    assert (len(final.seeds), final.iterations, final.places, final.reduced) == (4, 400, 13, "")
+    assert final.trainings == 52
 
 
 @pytest.mark.parametrize("share", [0.4, 0.3, 0.2, 0.1, 0.05])
@@ -51,7 +61,7 @@ def test_it_gets_shorter_before_it_loses_seeds_and_loses_these_before_formulas()
         assert later.iterations <= earlier.iterations
         if len(later.seeds) < 4:
             assert later.iterations == 100
-        if later.places < 9:
+        if later.places < 12:
             assert len(later.seeds) == 3
 
 
@@ -59,7 +69,7 @@ def test_leader_and_student_are_judged_whatever_it_takes() -> None:
     final = plan_final_round(config(iterations=400, share=0.001), niches=2)
     assert (final.places, len(final.seeds), final.iterations) == (1, 3, 100)
     assert final.reduced == (
-        "the final round has 100 iterations instead of 400, 3 seeds instead of 4, 1 formulas instead of 9: "
+        "the final round has 100 iterations instead of 400, 3 seeds instead of 4, 1 formulas instead of 12: "
         "1% of all training"
     )
 
@@ -69,15 +79,37 @@ def test_a_verdict_shorter_than_the_proxy_stays_as_it_is() -> None:
 
 
 def test_everyone_is_judged_once_in_the_order_of_importance() -> None:
-    rivals = {"mimic": "M", "PKD": "P"}
+    rivals = [
+        Rival(
+            Finalist("P25", "PKD", "paper's weight", 79.0), Finalist("P", "PKD", "tuned to 130, 12 trainings", 130.0)
+        ),
+        Rival(Finalist("M", "mimic", "paper's weight", 12.0)),
+        Rival(None, Finalist("L", "logits", "tuned to 2, 12 trainings", 2.0)),
+    ]
     champions = {"global": "A", "class_logits": "C"}
     ranking = ["A", "B", "M", "C"]
     chosen = finalists(ranking, champions, rivals, places=9)
-    assert [(f.role, f.text) for f in chosen] == [
-        ("leader", "A"),
-        ("best of class_logits", "C"),
-        ("mimic", "M"),
-        ("PKD", "P"),
-        ("contender", "B"),
+    assert [(f.role, f.text, f.weighed) for f in chosen] == [
+        ("leader", "A", ""),
+        ("PKD", "P", "tuned to 130, 12 trainings"),
+        ("mimic", "M", "paper's weight"),
+        ("logits", "L", "tuned to 2, 12 trainings"),
+        ("best of class_logits", "C", ""),
+        ("PKD", "P25", "paper's weight"),
+        ("contender", "B", ""),
     ]
-    assert [f.role for f in finalists(ranking, champions, rivals, places=2)] == ["leader", "best of class_logits"]
+    assert [f.role for f in finalists(ranking, champions, rivals, places=3)] == ["leader", "PKD", "mimic"]
+    recorded = json.loads(json.dumps(FinalRound((1, 2), 100, 9).to_json(chosen)))["finalists"]
+    assert [Finalist(**values) for values in recorded] == chosen
+
+
+@pytest.mark.parametrize(("tuning", "each"), [(None, 12), (0, 0), (30, 30)])
+def test_every_rival_is_tuned_by_as_many_trainings(tuning: int | None, each: int) -> None:
+    asked = config(tuning=tuning)
+    assert tuning_trainings(asked.search, asked.verdict) == 4 * each
+
+
+def test_a_niche_of_few_trainings_gives_rivals_no_more() -> None:
+    asked = config()
+    small = asked.search.model_copy(update={"divide": StageSettings(population=3, offspring=2, generations=1)})
+    assert tuning_trainings(small, asked.verdict) == 4 * 5
