@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -18,6 +15,7 @@ from pebble import ProcessExpired, ProcessPool
 from detkds_gp.execution import _worker
 from detkds_gp.execution._base import Fault
 from detkds_gp.execution._pool import NOT_STARTED, stop_all
+from detkds_gp.execution._start import make_context, without_interrupts
 
 
 class WorkerProcess:
@@ -29,12 +27,14 @@ class WorkerProcess:
 
     Args:
         build: arguments of ``_worker.start``.
+        preload: modules of the server that it is forked from, see `_start`; none for a fresh interpreter.
     """
 
     future: Future[bytes]
 
-    def __init__(self, build: tuple[bytes, int, str | None]) -> None:
+    def __init__(self, build: tuple[bytes, int, str | None], preload: Sequence[str] = ()) -> None:
         self._build = build
+        self._preload = preload
         self._limit: float | None = None
         self._pool: ProcessPool | None = None
         self._given_at = 0.0
@@ -54,10 +54,10 @@ class WorkerProcess:
                 1,
                 initializer=_worker.start,
                 initargs=self._build,
-                context=multiprocessing.get_context("spawn"),
+                context=make_context(self._preload),
             )
         self._given_at = time.monotonic()
-        with _without_interrupts():
+        with without_interrupts():
             self.future = self._pool.schedule(_worker.work, (payload,), timeout=self._limit)
 
     @property
@@ -94,17 +94,6 @@ class WorkerProcess:
         if self._pool is not None:
             self._pool.join()
             self._pool = None
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Put off SIGINT; a process that starts meanwhile never hears it: Ctrl-C is the coordinator's to answer."""
-    resource_tracker.ensure_running()  # else its start, with the first process, would let SIGINT through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(exit_code: int) -> str:

@@ -19,6 +19,9 @@ from typing import Any
 
 from detkds_gp.execution._base import attempt, summary
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""By which numeric libraries are told how many threads to start."""
+
 
 @dataclass(frozen=True)
 class StartFailure:
@@ -84,7 +87,7 @@ def _end_with_parent() -> None:
 
 def _limit_threads(threads: int) -> None:
     """Limit libraries imported later by the environment, those already imported by a call."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
     if torch := sys.modules.get("torch"):

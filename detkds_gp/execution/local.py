@@ -18,9 +18,9 @@ _POLL_SECONDS = 1.0
 class LocalExecutor(PoolExecutor):
     """Runs tasks in worker processes; a crash, a kill or a time limit costs one task.
 
-    Each worker is a fresh interpreter (spawn) that builds its evaluator once, before its first
-    task; one that was killed is replaced when there is a task for it. Workers ignore Ctrl-C and
-    end with the coordinating process, however that ends.
+    Each worker is a process, spawned or forked from a server that has imported ``preload``. It builds its
+    evaluator once, before its first task; one that was killed is replaced when there is a task for it.
+    Workers ignore Ctrl-C and end with the coordinating process, however that ends.
 
     Args:
         factory: builds the evaluator; picklable, and importable in a fresh interpreter.
@@ -30,9 +30,12 @@ class LocalExecutor(PoolExecutor):
         threads: of each numeric library in each worker.
         gpus: share of a GPU that each worker takes, at most 1: with 0.5 the first two workers see the
             first GPU only. 0 leaves all GPUs visible to all workers.
+        preload: modules that one server process imports for all workers, also for those that replace others: they
+            start in milliseconds, with one thread and without a GPU. Their import must start no thread. Empty, and
+            elsewhere than on Linux: every worker is a fresh interpreter.
 
     Raises:
-        ValueError: a number is not positive, or the share is not in [0, 1].
+        ValueError: a number is not positive, the share is not in [0, 1], or ``preload`` is not for such workers.
         WorkerStartError: the script that calls this has no ``if __name__ == "__main__":`` around it.
     """
 
@@ -43,14 +46,18 @@ class LocalExecutor(PoolExecutor):
         time_limit_seconds: float | None = None,
         threads: int = 1,
         gpus: float = 0.0,
+        preload: Sequence[str] = (),
     ) -> None:
         check_main_guard()
         check_positive(workers=workers, time_limit_seconds=time_limit_seconds, threads=threads)
         if not 0 <= gpus <= 1:
             raise ValueError(f"got gpus={gpus}, wanted a share from 0 to 1 of one GPU for each worker")
+        if preload and (gpus or threads != 1):
+            raise ValueError(f"got preload with gpus={gpus} and threads={threads}, wanted it for one thread and no GPU")
         pickled = pickle.dumps(factory)
         devices = [visible_gpu(index, gpus) for index in range(workers)]
-        super().__init__([WorkerProcess((pickled, threads, device)) for device in devices], time_limit_seconds)
+        processes = [WorkerProcess((pickled, threads, device), preload) for device in devices]
+        super().__init__(processes, time_limit_seconds)
 
     def _wait(self, busy: Sequence[WorkerProcess]) -> None:
         wait([worker.future for worker in busy], timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)

@@ -20,7 +20,6 @@ from detkds_gp.operators import active_operators
 from detkds_gp.training import DistilledDetector, Training, seed_all
 from detkds_gp.whole import whole_file
 
-
 GAIN, PATIENCE = 0.003, 2
 Points = list[tuple[int, float]]
 """(iterations, AP on the selection split), rising in iterations."""

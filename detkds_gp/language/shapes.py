@@ -51,9 +51,10 @@ def sample_size(declaration: Declaration, primitive_set: PrimitiveSet, images: i
     """
     kind = declaration.result
     if issubclass(kind, (Map, Field)):
-        return images, *MAP_SIZE
-    if issubclass(kind, Boxes):
-        return images * ROWS, 4
+        channels, *grid = MAP_SIZE
+        return images, channels if issubclass(kind, Map) else 1, *grid
+    if issubclass(kind, (Boxes, RowField)):
+        return images * ROWS, 4 if issubclass(kind, Boxes) else 1
     inputs = [d for d in primitive_set.declarations.values() if issubclass(d.result, RowField)]
     shared = issubclass(kind, Rows) and any(field.belongs_to(declaration.niche) for field in inputs)
     return images * (ROWS * ROWS_A_BOX if shared else ROWS), WIDTH

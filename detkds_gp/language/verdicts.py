@@ -34,8 +34,7 @@ def ensure_contract(declaration: Declaration) -> None:
         DeclarationError: if a shape, a value or a gradient breaks what its role promises.
     """
     function = declaration.function
-    shipped = function.__module__.partition(".")[0] == OURS
-    if shipped or isinstance(function, Absent) or not declaration.computes or function in _passed:
+    if not is_own(declaration) or not declaration.computes or function in _passed:
         return
     note = _note(function)
     if note is None or not note.exists():
@@ -44,6 +43,12 @@ def ensure_contract(declaration: Declaration) -> None:
         check_contract(declaration)
         _write(note)
     _passed.add(function)
+
+
+def is_own(declaration: Declaration) -> bool:
+    """Tell whether a primitive is a user's own, and imported: it does not come with detkds_gp."""
+    function = declaration.function
+    return function.__module__.partition(".")[0] != OURS and not isinstance(function, Absent)
 
 
 def verdict_folder() -> Path:

@@ -14,6 +14,7 @@ from detkds_gp.language.contract import check_contract, one_thread
 from detkds_gp.language.samples import sample
 from detkds_gp.language.shapes import IMAGES, sample_size
 from detkds_gp.language.tree import Node
+from detkds_gp.language.verdicts import is_own
 from detkds_gp.losses.parts import build_parts, shapes_of
 from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
 from detkds_gp.losses.screening import POOL, Probe, Probes, Screen
@@ -95,10 +96,10 @@ def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, o
 
 
 def broken_contracts(distiller: Distiller, primitive_set: PrimitiveSet) -> list[str]:
-    """Try every primitive that a distiller uses, and return what breaks its contract, as problems."""
+    """Try every primitive of a user's own in a distiller, and return what breaks its contract, as problems."""
     used = {node.name for term in distiller.terms for node in term.tree}
     problems = []
-    for declaration in (d for name, d in primitive_set.declarations.items() if name in used):
+    for declaration in (d for name, d in primitive_set.declarations.items() if name in used and is_own(d)):
         try:
             check_contract(declaration)
         except DeclarationError as error:

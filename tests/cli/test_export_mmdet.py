@@ -26,7 +26,7 @@ def test_mmdets_own_train_script_trains_it(gp_search: GpSearch, tiny_config: Pat
     ended = gp_search("export", FORMULA, "--to", "mmdet", "--config", config, "-o", path)
     assert ended.code == 0, ended.err
     found = Config.fromfile(path, import_custom_modules=False)
-    assert found.custom_imports.imports == ["detkds_gp.training"]
+    assert found.custom_imports.imports == ["detkds_gp.training.registered"]
     assert (found.model.type, found.model.distiller) == ("DistilledDetector", FORMULA)
 
     script = Path(find_spec("mmdet").origin).parent / ".mim" / "tools" / "train.py"

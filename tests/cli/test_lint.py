@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from detkds_gp.losses.screening import CHECK_NAMES
 
 GpSearch = Callable[..., Any]
@@ -39,7 +41,7 @@ def test_it_says_that_nothing_is_trained_yet(gp_search: GpSearch, tiny_config: P
 
 
 BROKEN = '''
-from detkds_gp.language import Declaration, Loss, Map, PrimitiveSet
+from detkds_gp.language import Declaration, Loss, Map, PrimitiveSet, verdicts
 from detkds_gp.primitives.distances import l2
 from detkds_gp.primitives.inputs import global_
 
@@ -47,15 +49,17 @@ def product(student, teacher):
     """Multiply: similarity used as a distance, forced past the contract."""
     return (student * teacher).mean()
 
+FORCE
 SET = PrimitiveSet("SET", [global_, l2, Declaration("product", "distance", (Map,), Loss, product, latex="#1")])
 '''
 
 
 def test_a_problem_has_a_name_a_reason_and_numbers(gp_search: GpSearch, tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "broken_set.py").write_text(BROKEN)
+    (tmp_path / "broken_set.py").write_text(BROKEN.replace("FORCE", "verdicts._passed.add(product)"))
     monkeypatch.chdir(tmp_path)
     ended = gp_search("lint", "product(global)", "--set", "broken_set:SET")
     assert ended.code == 2
+    assert "problem: contract: product(Map) -> Loss is " in ended.out
     assert "FAILED" in ended.out
     assert "problem: zero: the loss is not zero where the student equals the teacher" in ended.out
 
@@ -70,3 +74,27 @@ def test_show_and_status_say_what_was_not_trained(gp_search: GpSearch, copied: P
     assert "not trained: l9(global): rejected:zero: it is 3" in shown.out
     assert "1 zero" in shown.out
     assert "1 zero" in gp_search("status", copied).out
+
+
+@pytest.mark.parametrize("command", [("lint", "l2(global)"), ("primitives",), ("primitives", "--check")])
+def test_a_broken_declaration_is_told_whatever_is_asked(
+    gp_search: GpSearch, tmp_path: Path, monkeypatch: Any, command: tuple[str, ...]
+) -> None:
+    name = f"told_{'_'.join(command).replace('-', '')[:14]}".replace("(", "")
+    (tmp_path / f"{name}.py").write_text(BROKEN.replace("FORCE", ""))
+    monkeypatch.chdir(tmp_path)
+    ended = gp_search(*command, "--set", f"{name}:SET")
+    assert ended.code == 2
+    assert ended.err.startswith("error: product(Map) -> Loss ")
+    assert "wanted a finite loss >= 0" in ended.err
+
+
+def test_primitives_are_tried_whatever_is_known_of_them(gp_search: GpSearch, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "passed_set.py").write_text(BROKEN.replace("FORCE", "verdicts._passed.add(product)"))
+    monkeypatch.chdir(tmp_path)
+    ended = gp_search("primitives", "--set", "passed_set:SET", "--check")
+    assert ended.code == 2
+    assert ended.err.startswith("problem: product(Map) -> Loss ")
+    sound = gp_search("primitives", "--check")
+    assert sound.code == 0, sound.err
+    assert sound.out.endswith(" primitives of detkds_gp.primitives:OMNI keep their contracts\n")

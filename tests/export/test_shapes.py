@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from detkds_gp.export.shapes import sample_shapes, shape_text
-from detkds_gp.language import Map, PrimitiveSet, parse_tree, transform
+from detkds_gp.language import Map, parse_tree, transform
 from detkds_gp.losses import lint
 from detkds_gp.primitives import OMNI
 
@@ -24,18 +26,30 @@ def test_numbers_have_no_shape():
     }
 
 
-@transform(Map, Map, shape="n c h w -> n c h w", latex="P(#1)")
+@transform(Map, Map, shape="n c h w -> n c h w/2", latex="P(#1)")
 def picky(x):
-    """Take maps of at most seven columns."""
+    """Halve maps of at most seven columns."""
     if x.shape[-1] > 7:
         raise ValueError("too wide")
-    return x
+    return x[..., ::2]
 
 
-def test_what_cannot_be_computed_has_no_shape_and_spoils_no_other():
-    with_picky = PrimitiveSet("PICKY", [*OMNI.declarations.values(), picky])
-    trees = [parse_tree(f"l2({name}(global))", with_picky) for name in ("picky", "relu")]
-    assert set(sample_shapes(trees, with_picky)) == {"global", "relu(global)", "l2(relu(global))"}
+def test_what_cannot_be_computed_has_the_shape_that_it_declares():
+    tree = parse_tree("l2(relu(picky(global)))", OMNI.extended("PICKY", picky))
+    assert sample_shapes([tree], OMNI.extended("PICKY", picky)) == {
+        "global": (2, 8, 9, 11),
+        "picky(global)": (2, 8, 9, 6),
+        "relu(picky(global))": (2, 8, 9, 6),
+        "l2(relu(picky(global)))": (),
+    }
+
+
+def test_what_no_declared_shape_fits_has_none_and_spoils_no_other():
+    declared = OMNI.declarations["relu"]
+    misfit = replace(declared, name="misfit", shape="m d -> m d")
+    own = OMNI.extended("MISFIT", misfit)
+    trees = [parse_tree(f"l2({name}(global))", own) for name in ("misfit", "relu")]
+    assert set(sample_shapes(trees, own)) == {"global", "l2(misfit(global))", "relu(global)", "l2(relu(global))"}
 
 
 def test_drawing_random_masks_leaves_the_generator_alone():

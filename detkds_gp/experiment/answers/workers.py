@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from detkds_gp.execution import Executor, Factory, LocalExecutor, RayExecutor, Resources, SerialExecutor
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.language import PrimitiveSet
@@ -22,13 +20,28 @@ def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: Prim
     """
     execution = config.execution
     if execution.executor == "serial":
+        import torch
+
         torch.set_num_threads(config.threads)
         return SerialExecutor(worker)
     workers, limit, gpus = execution.workers, execution.time_limit_seconds, execution.gpus_per_worker
     if execution.executor == "local":
-        return LocalExecutor(worker, workers, limit, config.threads, gpus)
+        preload = preloaded(config, worker, primitive_set)
+        return LocalExecutor(worker, workers, limit, config.threads, gpus, preload)
     resources = Resources(config.threads, gpus, execution.address)
     return RayExecutor(worker, workers, limit, resources, {*own_modules(primitive_set), type(worker).__module__})
+
+
+def preloaded(config: ExperimentConfig, worker: Factory, primitive_set: PrimitiveSet) -> tuple[str, ...]:
+    """Return the modules that local workers may share: detkds_gp's own, where workers have one thread and no GPU.
+
+    A user's own modules are imported by each worker: they may do anything.
+    """
+    if config.proxy.device != "cpu" or config.threads != 1 or config.execution.gpus_per_worker:
+        return ()
+    grammar = {declaration.function.__module__ for declaration in primitive_set.declarations.values()}
+    shared = {type(worker).__module__, *grammar} - set(own_modules(primitive_set))
+    return tuple(sorted(name for name in shared if name.partition(".")[0] == "detkds_gp"))
 
 
 def own_modules(primitive_set: PrimitiveSet) -> list[str]:

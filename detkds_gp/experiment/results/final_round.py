@@ -62,7 +62,8 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     wished = config.verdict
     shortest = config.proxy.iterations
     longest = wished.iterations or LENGTHENED * shortest
-    places = wished.finalists + niches + sum(map(_judged, wished.rivals.values())) + int(niches > 1)  # the mix of the champions
+    mix = int(niches > 1)  # of the champions
+    places = wished.finalists + niches + sum(map(_judged, wished.rivals.values())) + mix
     room = wished.share / (1 - wished.share) * _other_iterations(config, niches)
 
     def fits(length: int, seeds: int, among: int) -> bool:

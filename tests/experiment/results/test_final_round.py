@@ -40,7 +40,7 @@ OTHERS = (2 * 180 + 40) * 100 + 4 * 12 * 100 + 300 + 700  # steps of everything 
 
 def test_what_is_wished_for_is_planned_where_it_fits() -> None:
     final = plan_final_round(config(iterations=400, finalists=3), niches=2)
-    # three leaders, two knowledges, three published rivals at two weights each, one without a published weight, and the mix
+    # three leaders, two knowledges, three published rivals at two weights each, one without such a weight, the mix
     assert (len(final.seeds), final.iterations, final.places, final.reduced) == (4, 400, 13, "")
     assert final.trainings == 52
 
