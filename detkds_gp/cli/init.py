@@ -73,8 +73,8 @@ def init(
     except Exception:
         output.unlink()
         raise
-    files = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
-    print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {files}")
+    taken = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
+    print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {taken}")
     for line in (*(f"  {note}" for note in found.notes), *summarize(splits).lines()):
         print(line)
     print(f"next: gp_search check {output}")
