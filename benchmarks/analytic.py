@@ -135,6 +135,7 @@ class Task:
     probe: Path
     teacher_outputs: Path
     settings: ProxySettings = field(default_factory=ProxySettings)
+    splits: dict[str, Any] = field(default_factory=dict)
     inherit: bool = False
 
 
