@@ -1,4 +1,4 @@
-.PHONY: help setup quickstart test test-slow lint
+.PHONY: help setup quickstart test test-slow test-all lint
 # Two processes of one thread each; a file's tests stay together, so that what they share is made once.
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
 
@@ -16,6 +16,9 @@ test: setup ## Run the tests
 
 test-slow: setup ## Run the few long tests
 	$(PYTEST) -m slow
+
+test-all: setup ## Run all tests at once
+	$(PYTEST)
 
 lint: setup ## Check style and types
 	.venv/bin/ruff check .

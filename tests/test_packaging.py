@@ -115,13 +115,31 @@ def test_a_module_imports_and_its_examples_hold(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_every_dependency_is_pinned_inside_its_range() -> None:
+def dependencies() -> list[Requirement]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     asked = [config["options"]["install_requires"], *config["options.extras_require"].values()]
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [Requirement(line) for line in "\n".join(asked).split()]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the versions of a constraints file by distribution."""
+    lines = (ROOT / name).read_text().splitlines()
     pinned = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pinned}
-    for line in "\n".join(asked).split():
-        requirement = Requirement(line)
-        assert versions[canonicalize_name(requirement.name)] in requirement.specifier, line
+    return {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pinned}
+
+
+def test_every_dependency_is_pinned_inside_its_range() -> None:
+    versions = pins("constraints.txt")
+    for requirement in dependencies():
+        assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_the_oldest_set_is_the_lower_end_of_every_range() -> None:
+    lowest = {
+        canonicalize_name(requirement.name): specifier.version
+        for requirement in dependencies()
+        for specifier in requirement.specifier
+        if specifier.operator in (">=", "==")
+    }
+    assert pins("constraints-oldest.txt") == lowest

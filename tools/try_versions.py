@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = {"pinned": "constraints.txt", "oldest": "constraints-oldest.txt", "newest": None}
 SHOWN = ("torch", "torchvision", "numpy", "mmengine", "opencv-python", "pydantic", "scipy")
+WHEELS = ("--only-binary=:all:", "--no-binary=detkds_gp")  # nothing is compiled
 TESTS = ("pytest", "hypothesis")
 SMALL = (
     "data.digits.train=12", "data.digits.selection=6", "data.digits.test=6", "data.digits.size=64",
@@ -45,6 +46,7 @@ class Place:
 
     @property
     def bin(self) -> Path:
+        """Where the environment keeps its programs."""
         return self.folder / "venv/bin"
 
     def call(self, step: str, *command: object) -> str:
@@ -71,7 +73,7 @@ def tried(name: str, python: str, folder: Path) -> list[str]:
     """
     place = Place(folder)
     pins = CONSTRAINTS[name]
-    pip = [place.bin / "python", "-m", "pip", "install", "-q", *(["-c", ROOT / pins] if pins else [])]
+    pip = [place.bin / "python", "-m", "pip", "install", "-q", *WHEELS, *(["-c", ROOT / pins] if pins else [])]
     place.call("venv", python, "-m", "venv", folder / "venv")
     began = time.monotonic()
     place.call("torch", *pip, "torch>=2.4", "torchvision>=0.19")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
@@ -83,7 +84,8 @@ def first_does(work: Callable[[], None]) -> None:
     if not is_distributed():
         work()
         return
-    group = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)  # NCCL's kills who waits for long
+    # torch types a process outside of the group too; here all are in it.
+    group: Any = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)  # NCCL's kills who waits for long
     told: list[BaseException | None] = [None]
     try:
         if is_main_process():
