@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detkds_gp.data.coco import load_split
@@ -294,6 +294,7 @@ LINE = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(LINE, max_size=6))
 def test_every_line_is_an_object_or_is_counted(lines: list[str]) -> None:
     labels = Labels(CLASSES)
@@ -316,6 +317,7 @@ def test_every_line_is_an_object_or_is_counted(lines: list[str]) -> None:
 SHARE = st.floats(0.05, 0.45)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2), SHARE, SHARE, SHARE, SHARE), min_size=1, max_size=5, unique=True))
 def test_boxes_come_back(boxes: list[tuple[int, float, float, float, float]]) -> None:
     lines = [f"{label} {x + w / 2:.8f} {y + h / 2:.8f} {w:.8f} {h:.8f}" for label, x, y, w, h in boxes]
