@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,7 @@ def find_data(
     """
     if not root.is_dir():
         raise DataError(f"got {str(root)!r}, wanted a folder of COCO, VOC or YOLO annotations")
+    root = Path(os.path.abspath(root))
     files = files_below(root) if files is None else files
     given = {split: _given_file(root, path, split) for split, path in choice.json.items()}
     chosen, unused = files_by_split(coco_files(files) if coco is None else coco, root, given)
@@ -138,8 +140,13 @@ def _given_file(root: Path, path: Path, split: str) -> CocoFile:
 
 
 def within(root: Path, path: Path) -> Path:
-    """Return where a path is that a user gave: in the data set's folder if it is there, else from here."""
-    return root / path if (root / path).exists() else path
+    """Return where a path is that a user gave: in the data set's folder if it is there, else from here.
+
+    What lies in the folder is returned as it is known there, however the user came to it.
+    """
+    place = root / path if (root / path).exists() else Path(os.path.abspath(path))
+    real, real_root = Path(os.path.realpath(place)), Path(os.path.realpath(root))
+    return root / real.relative_to(real_root) if real.is_relative_to(real_root) else place
 
 
 def _split(tree: ImageTree, file: CocoFile, split: str | None, choice: Choice) -> FoundSplit:

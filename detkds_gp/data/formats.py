@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -43,6 +44,7 @@ def data_in(place: Path, converted: Path, choice: Choice = OPEN) -> FoundData:
     if place.is_file() and place.suffix.lower() not in (".yaml", ".yml"):
         remedy = "unpack it first" if place.suffix.lower() in ARCHIVES else "give the folder that holds it"
         raise DataError(f"got the file {str(place)!r}, wanted a folder, or the data.yaml of a YOLO folder; {remedy}")
+    place = Path(os.path.abspath(place))
     files = files_below(place if place.is_dir() else place.parent)
     coco = coco_files(files)
     layout = choice.layout or ("coco" if choice.json else "yolo" if place.is_file() else _only(place, files, coco))

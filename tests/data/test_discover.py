@@ -119,6 +119,26 @@ def test_two_modalities_are_both_named_and_the_flag_decides(tmp_path: Path) -> N
         find_data(tmp_path, Choice(images={"": Path("thermal")}))
 
 
+def test_flags_are_paths_in_the_data_set_or_from_here_however_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "real" / "set"
+    for prefix, start in (("train", 0), ("val", 10), ("test", 20)):
+        split(root, f"a/{prefix}.json", f"visible/{prefix}", names("frame", 4), start)
+        split(root, f"b/{prefix}.json", f"infrared/{prefix}", names("frame", 4), start)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path)
+    for base in (Path("real/set"), Path("link/set"), root, Path("real/../link/set")):
+        for start in (Path(), Path("real/set"), Path("link/set"), root, tmp_path / "link" / "set"):
+            files = {part: start / f"a/{part}.json" for part in ("train", "val", "test")}
+            found = find_data(base, Choice(json=files, images={"": start / "visible"}))
+            assert _taken(found) == {
+                name: (f"a/{part}.json", f"visible/{part}")
+                for name, part in (("train", "train"), ("selection", "val"), ("test", "test"))
+            }
+            assert sum("not used: b/" in note for note in found.notes) == 3
+
+
 def test_the_folder_of_the_annotation_file_counts_before_a_copy(tmp_path: Path) -> None:
     split(tmp_path, "train/_annotations.coco.json", "train", names("a", 4))
     split(tmp_path, "valid/_annotations.coco.json", "valid", names("b", 4), 10)

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detkds_gp.data.voc import convert_voc
@@ -45,6 +45,7 @@ def test_boxes_on_the_stored_pixels_of_a_turned_image_are_refused() -> None:
     assert scale_of((64, 96), (96, 64), SMALL, turned=True).verdict == "refused"
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(30, 900), st.integers(30, 900), st.floats(0.3, 4))
 def test_a_resize_is_told_from_its_rounded_sizes(width: int, height: int, factor: float) -> None:
     size = round(width * factor), round(height * factor)

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detkds_gp.data.coco import load_split
 from detkds_gp.data.yolo import YoloReport, convert_yolo
+from detkds_gp.data.yolo_labels import Labels
 from detkds_gp.errors import DataError
 
 from .made_layouts import CLASSES, SIZE, boxes_of, draw, label, names, objects_on_their_blocks
@@ -277,3 +281,52 @@ def test_labels_that_are_all_missing_or_broken_are_an_error(tmp_path: Path) -> N
         (root / "images" / name).with_suffix(".txt").write_text("9 .5 .5 .1 .1\n")
     with pytest.raises(DataError, match=r"broken: images/a_00.txt:1 \(class 9"):
         convert_yolo(root, tmp_path / "out")
+
+
+NUMBER = st.one_of(
+    st.floats(-0.2, 1.2).map("{:.4f}".format),
+    st.sampled_from(["0", "1", "2", "3", "nan", "inf", "1e400", "-1", "x", "0,5", "½", "۳", "0x1", ""]),
+)
+LINE = st.one_of(
+    st.lists(NUMBER, max_size=10).map(" ".join),
+    st.text(alphabet="01 .\t\x0b\x1c\u2028-e", max_size=20),
+    st.text(max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(LINE, max_size=6))
+def test_every_line_is_an_object_or_is_counted(lines: list[str]) -> None:
+    labels = Labels(CLASSES)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.txt"
+        path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+        objects = labels.read(path, "a.txt", SIZE)
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    written = [line for line in text.splitlines() if line.split()]
+    dropped = labels.tally["repeated"] + labels.tally["flat"]
+    assert len(objects) + len(labels.broken) + dropped == len(written)
+    for found in objects:
+        x, y, width, height = found.bbox
+        assert found.name in CLASSES
+        assert min(width, height) > 0
+        assert -1e-6 <= x <= x + width <= SIZE[0] + 1e-6
+        assert -1e-6 <= y <= y + height <= SIZE[1] + 1e-6
+
+
+SHARE = st.floats(0.05, 0.45)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 2), SHARE, SHARE, SHARE, SHARE), min_size=1, max_size=5, unique=True))
+def test_boxes_come_back(boxes: list[tuple[int, float, float, float, float]]) -> None:
+    lines = [f"{label} {x + w / 2:.8f} {y + h / 2:.8f} {w:.8f} {h:.8f}" for label, x, y, w, h in boxes]
+    labels = Labels(CLASSES)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "a.txt").write_text("\n".join(dict.fromkeys(lines)))
+        objects = labels.read(Path(folder) / "a.txt", "a.txt", SIZE)
+    wanted = dict(zip(lines, boxes, strict=True)).values()
+    assert [found.name for found in objects] == [CLASSES[label] for label, *_ in wanted]
+    for found, (_, x, y, w, h) in zip(objects, wanted, strict=True):
+        assert found.bbox == pytest.approx([x * SIZE[0], y * SIZE[1], w * SIZE[0], h * SIZE[1]], abs=1e-5)
+    assert not labels.tally["clipped"]
