@@ -29,7 +29,12 @@ def test_it_prints_what_a_pair_shares_and_what_a_step_costs(gp_search: GpSearch,
 def test_its_json_holds_the_same(gp_search: GpSearch, tiny_config: Path) -> None:
     ended = gp_search("check", tiny_config, "--json")
     values = json.loads(ended.out)
-    assert {"offers", "alone", "distilled", "ap", "said"} == set(values)
+    assert {"offers", "alone", "distilled", "ap", "said", "data"} == set(values)
+    assert {name: split["images"] for name, split in values["data"]["splits"].items()} == {
+        "train": 12,
+        "selection": 6,
+        "test": 6,
+    }
     offers = {offer["name"]: offer for offer in values["offers"]}
     assert offers["class_logits"]["strides"] == [8, 16, 32]
     assert offers["class_logits"]["scale"] > 0

@@ -270,3 +270,38 @@ def test_a_sound_file_is_read_without_a_word(folder: Path) -> None:
     split = examine(coco(), folder)
     assert isinstance(split, CocoSplit)
     assert split.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (every(ANNOTATIONS, "bbox", [40.0, 5.0, 50.0, 38.0]), "read as x1, y1, x2, y2 all would fit"),
+        (
+            every(ANNOTATIONS, "bbox", [40.0, 30.0, 38.0, 18.0]),
+            "read as centre x, centre y, width, height all would fit",
+        ),
+        (
+            every(ANNOTATIONS, "bbox", [50.0, 30.0, 30.0, 30.0]),
+            "15 of 15 boxes reach out of their image, e.g. 1.jpg: [50",
+        ),
+    ],
+    ids=["corners", "centres", "neither"],
+)
+def test_what_boxes_that_do_not_fit_look_like_is_said(
+    change: Callable[[Row, int], None], said: str, folder: Path
+) -> None:
+    raw = coco()
+    change(raw, 0)
+    split = examine(raw, folder)
+    assert isinstance(split, CocoSplit)
+    assert said in next(str(finding) for finding in split.findings if finding.kind == "reaching_out")
+
+
+def test_images_that_were_all_scaled_alike_are_refused_with_the_factor(folder: Path) -> None:
+    raw = coco()
+    for row in raw[IMAGES]:
+        row.update(width=2 * SIDES[1], height=2 * SIDES[0])
+    refused = examine(raw, folder)
+    assert isinstance(refused, DataError)
+    assert "5 of 5 images have another size than the file says" in str(refused)
+    assert "all were scaled by 0.5 after they were labelled, so it seems, e.g. 1.jpg has 60x40 pixels" in str(refused)

@@ -81,13 +81,16 @@ def test_exif_orientation_is_applied(tmp_path):
 
 def test_images_that_cannot_be_used_are_named(tmp_path):
     record = _image(tmp_path / "a.png", 8, 8)
-    with pytest.raises(DataError, match=r"a.png: got 8x8 pixels .* says 9x8"):
+    with pytest.raises(DataError, match=r"a.png: got 8x8 pixels .* its header said 9x8; it has changed since"):
         load_image(_record(record.path, 9, 8), (8, 8))
     record.path.write_text("no image")
-    with pytest.raises(DataError, match=r"a.png: OpenCV cannot decode it"):
+    with pytest.raises(DataError, match=r"a.png is no image that OpenCV knows \(it starts with b'no image'\)"):
         load_image(record, (8, 8))
     record.path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"a.png: OpenCV cannot decode it"):
+    with pytest.raises(DataError, match=r"a.png is empty"):
+        load_image(record, (8, 8))
+    record.path.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()[:-20])
+    with pytest.raises(DataError, match=r"a.png is truncated"):
         load_image(record, (8, 8))
     record.path.unlink()
     with pytest.raises(DataError, match=r"a.png: No such file"):
