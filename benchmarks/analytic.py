@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from detkds_gp.detectors import DetectorSpec
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
 from detkds_gp.experiment.answers.packing import ALONE
 from detkds_gp.experiment.naming import names
 from detkds_gp.experiment.workplace import Workplace
-from detkds_gp.fitness import ProxySettings, ScaleRequest, ScreenRequest
+from detkds_gp.fitness import CurveRequest, ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
 from detkds_gp.primitives import DETKDS
@@ -69,6 +70,10 @@ class Analytic:
             return Scale(SCALE)
         if isinstance(request, ScreenRequest):
             return screened(request.formula)
+        if isinstance(request, CurveRequest):
+            return self.answer(request.trial), [
+                (length, 0.1) for length in (*request.lengths, request.trial.iterations)
+            ]
         if not isinstance(request, Trial):
             return Score(0.9, 0.9)
         if request.distiller == "none":
@@ -136,6 +141,7 @@ class Task:
     teacher_outputs: Path
     settings: ProxySettings = field(default_factory=ProxySettings)
     splits: dict[str, Any] = field(default_factory=dict)
+    teacher: DetectorSpec = field(default_factory=lambda: DetectorSpec(DETECTOR["config"]))
     inherit: bool = False
 
 

@@ -8,7 +8,8 @@ pair of ``configs/bccd_narrow.py`` is trained until it gains no more, and that i
     python benchmarks/reliability.py WORK_DIR --data shared/data/bccd --raccoon shared/data/raccoon [--end]
         [--cells bccd_retinanet,bccd_gfl,raccoon_retinanet] [--distillers N] [--seeds N] [--lengths 60,120,240] [--save]
 
-WORK_DIR keeps every training: called again, only what is missing is trained. The last line printed is one JSON object.
+WORK_DIR keeps every training under what it depends on: called again, only what is missing is trained. ``--quick`` is a
+check that it works, on tiny images. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from scipy.stats import kendalltau
 from detkds_gp.experiment import ExperimentConfig, Listener, load_config
 from detkds_gp.experiment.config import parse_config
 from detkds_gp.experiment.config.starter import data_in
+from detkds_gp.experiment.fingerprints import hash_of
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.language import parse_distiller
@@ -114,7 +116,15 @@ def cells(names: Sequence[str], arguments: argparse.Namespace) -> Iterator[Cell]
             config["proxy"]["image_size"] = (160, 160)
         elif name != "bccd_retinanet":
             raise SystemExit(f"unknown cell {name}")
-        yield Cell(name, parse_config(config))
+        yield Cell(name, parse_config(config | (shrunk(config) if arguments.quick else {})))
+
+
+def shrunk(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a cell a matter of a minute."""
+    return {
+        "proxy": {**config["proxy"], "image_size": (64, 64), "batch_size": 2, "calibration_iterations": 1},
+        "teacher": {**config["teacher"], "train": {"iterations": 4, "checks": 1, "batch_size": 2}},
+    }
 
 
 def raccoon(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -239,7 +249,7 @@ def told_of_scores(scores: Matrix, truth: Matrix) -> dict[str, Any]:
         "luck": round(noise.luck, 4) if noise else None,
         "reliability": round(reliability(scores), 3),
         "reliability_interval": interval(reliabilities),
-        "tau": round(mean_tau(scores, truth), 3),
+        "tau": round(tau, 3) if np.isfinite(tau := mean_tau(scores, truth)) else None,
         "tau_interval": interval(taus),
     }
 
@@ -271,18 +281,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--lengths", default="60,120,240", help="rising; the last is the truth's")
     parser.add_argument("--end", action="store_true", help="the narrow pair to its end, 12 distillers, 3 seeds")
+    parser.add_argument("--quick", action="store_true", help="whether it works: 4 distillers, 2 seeds, a few steps")
     parser.add_argument("--save", action="store_true", help="write results/reliability.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    names = ["bccd_narrow"] if arguments.end else arguments.cells.split(",")
-    lengths = END if arguments.end else tuple(map(int, arguments.lengths.split(",")))
-    count, seeds = (min(arguments.distillers, 12), min(arguments.seeds, 3)) if arguments.end else (
-        arguments.distillers, arguments.seeds
-    )  # fmt: skip
+    names, lengths = arguments.cells.split(","), tuple(map(int, arguments.lengths.split(",")))
+    count, seeds = arguments.distillers, arguments.seeds
+    if arguments.end:
+        names, lengths, count, seeds = ["bccd_narrow"], END, min(count, 12), min(seeds, 3)
+    if arguments.quick:
+        names, lengths, count, seeds = names[:1], (1, 2, 4), 4, 2
     known = json.loads(RESULTS.read_text())["cells"] if arguments.save and RESULTS.is_file() else {}
     told: dict[str, Any] = {}
     for cell in cells(names, arguments):
-        trainings = Trainings(cell, arguments.work_dir / cell.name / f"{lengths[-1]}", lengths)
+        bound = hash_of([gather(cell.config).fingerprint(cell.config), lengths])
+        trainings = Trainings(cell, arguments.work_dir / cell.name / bound, lengths)
         rows = [trainings.row(number, seed) for seed in range(seeds) for number in range(count)]
         told[cell.name] = told_of(rows, lengths, seeds)
     result = {

@@ -42,8 +42,8 @@ teacher = dict(
     train=dict(iterations=1400, optimizer=adamw, warmup=50, decay=0.5),  # at most: until it stops gaining
 )
 
-# The rate is constant: averaged weights are steady without its fall, and a shorter training is the beginning of a longer
-# one. No rungs: on this pair a training cut short ranks formulas little better than luck does (docs/fitness.md).
+# The rate is constant: averaged weights are steady without its fall, and a shorter training is the beginning of a
+# longer one. No rungs: on this pair one cut short ranks formulas little better than luck does (docs/fitness.md).
 proxy = dict(
     iterations=120,
     image_size=(120, 160),
