@@ -93,7 +93,7 @@ def inject(
     from detkds_gp.store import writer_of
 
     with opened(work_dir, primitive_set) as summary:
-        text = parse_distiller(formula, summary.primitive_set).text
+        text = parse_distiller(formula, summary.primitive_set, bare=None).text
     Inbox(work_dir).inject(text)
     when = "" if writer_of(work_dir) else ", once the run goes on"
     print(f"joins the next generation{when}: {text}")
