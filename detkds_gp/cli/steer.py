@@ -105,11 +105,11 @@ def _canonical(formula: str, work_dir: Path, primitive_set: str | None) -> str:
 
     grammar = read_grammar(work_dir) if primitive_set is None else None
     if grammar is not None:
-        return parse_distiller(formula, grammar).text
+        return parse_distiller(formula, grammar, bare=None).text
     from detkds_gp.experiment.results import opened
 
     with opened(work_dir, primitive_set) as summary:
-        return parse_distiller(formula, summary.primitive_set).text
+        return parse_distiller(formula, summary.primitive_set, bare=None).text
 
 
 def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:

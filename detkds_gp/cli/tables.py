@@ -65,7 +65,7 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
     for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):
         won = row["gain"] is not None and row["formula"] == summary["best"]["formula"]
-        role = escape(f"{row['role']} ({row['weighed']})" if row.get("weighed") else row["role"])
+        role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         role = f"[bold]winner[/bold]: {role}" if won else role
         gain = "" if row["gain"] is None else escape(str(Interval(**row["gain"])))
         table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)

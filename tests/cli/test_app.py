@@ -120,7 +120,13 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     final = shown["final"]
     assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists"}
     assert final["alone"]["test_ap"] == shown["baseline"]["test_ap"]
-    assert all(set(row) == {"role", "formula", "selection_ap", *gained} for row in final["finalists"])
+    weighing = {"weighed", "weight"}
+    assert all(set(row) == {"role", "formula", "selection_ap", *weighing, *gained} for row in final["finalists"])
+    for row in final["finalists"]:
+        rival = row["role"] in ("mimic", "PKD", "CWD", "logits")
+        assert bool(row["weighed"]) == rival
+        assert (row["weight"] is not None) == rival
+        assert not rival or re.fullmatch(r"paper's weight.*|tuned to [\d.e+-]+, \d+ trainings", row["weighed"])
     assert [row["role"] for row in final["finalists"]][:1] == ["leader"]
     assert {"mimic", "PKD", "CWD", "logits"} <= {row["role"] for row in final["finalists"]}
     means = {row["formula"]: np.mean(row["selection_ap"]) for row in final["finalists"]}

@@ -78,6 +78,7 @@ def test_injections_are_checked_before_they_are_left(gp_search: GpSearch, copied
     assert [wish.formula for wish in Inbox(copied).wishes()] == ["2 * 1 * l2(unit_channel(global))"]
     assert "did you mean 'global'" in gp_search("inject", copied, "l2(globl)").err
     assert len(Inbox(copied).wishes()) == 1
+    assert gp_search("inject", copied, "l1(global)").out.endswith(": 1 * calibrated * l1(global)\n")
 
 
 def test_only_a_run_at_work_can_be_stopped(gp_search: GpSearch, copied: Path) -> None:

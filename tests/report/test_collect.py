@@ -6,6 +6,7 @@ import sqlite3
 from html import unescape
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -19,7 +20,7 @@ from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.figures import pareto_front, progress
-from detkds_gp.report.genealogy import genealogy
+from detkds_gp.report.genealogy import genealogy, how_made
 from detkds_gp.report.outline import diversity, outline
 from detkds_gp.report.run import FinalRound
 from detkds_gp.report.search_tables import losses, niches, rungs
@@ -32,6 +33,22 @@ from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINAL_HELD, FINAL_PLAN
 def copied(source: Path, target: Path) -> None:
     with sqlite3.connect(source / "store.sqlite") as store, sqlite3.connect(target / "store.sqlite") as copy:
         store.backup(copy)
+
+
+def test_a_formula_at_another_weight_knows_its_relative(run: Run) -> None:
+    bred = [c for c in run.ranking if c.birth.stage == "divide" and len(c.birth.parents) == 1]
+    told = {c.text: how_made(c) == "its parent's formula at another weight" for c in bred}
+    for candidate in bred:
+        tree, theirs = (
+            parse_distiller(t, DETKDS).terms[0].formula for t in (candidate.text, candidate.birth.parents[0])
+        )
+        assert told[candidate.text] == (tree == theirs)
+    assert any(told.values())
+
+
+def titled(row: dict[str, Any]) -> str:
+    """The role, and of a rival which weight it has and why."""
+    return f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"]
 
 
 def test_a_report_says_what_show_says(finished: Outcome) -> None:
@@ -49,7 +66,7 @@ def test_a_report_says_what_show_says(finished: Outcome) -> None:
     assert (run.final.iterations, run.final.reduced) == (told["final"]["iterations"], told["final"]["reduced"])
     assert [
         (one.role, one.candidate.resolved, list(one.selection_aps), list(one.test_aps)) for one in run.finalists
-    ] == [(row["role"], row["formula"], row["selection_ap"], row["test_ap"]) for row in told["final"]["finalists"]]
+    ] == [(titled(row), row["formula"], row["selection_ap"], row["test_ap"]) for row in told["final"]["finalists"]]
     assert list(run.winner.test_aps) == told["best"]["test_ap"]
     assert run.winner.gain is not None
     assert run.winner.gain.to_json() == told["best"]["gain"]

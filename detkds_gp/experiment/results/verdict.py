@@ -133,7 +133,8 @@ class Verdict:
             "finalists": [
                 {
                     "role": j.finalist.role,
-                    **_weighing(j.finalist),
+                    "weighed": j.finalist.weighed,
+                    "weight": j.finalist.weight,
                     "formula": j.formula,
                     "selection_ap": j.selection_aps,
                     **j.to_json(),
@@ -147,11 +148,6 @@ class Verdict:
 
     def _resolved(self, text: str) -> str:
         return next((found for trial in self.trials(text) if (found := self._store.resolved(trial))), text)
-
-
-def _weighing(finalist: Finalist) -> dict[str, Any]:
-    """Return which weight a rival has, and why; nothing for what the search weighed."""
-    return {"weighed": finalist.weighed, "weight": finalist.weight} if finalist.weighed else {}
 
 
 def _aps(scores: Sequence[Score | None], side: str) -> list[float | None]:

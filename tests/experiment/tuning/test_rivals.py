@@ -63,9 +63,10 @@ def test_rivals_are_judged_at_the_weight_they_came_with_and_at_their_best(work_d
 
 def test_what_is_shown_says_which_weight_and_why(work_dir: Path) -> None:
     summary = run(work_dir).summary
-    told = {row["role"]: row for row in summary["final"]["finalists"] if row.get("weighed", "").startswith("tuned")}
+    told = {row["role"]: row for row in summary["final"]["finalists"] if row["weighed"].startswith("tuned")}
     assert told["logits"]["weighed"] == f"tuned to {told['logits']['weight']:g}, 12 trainings"
-    assert "weighed" not in summary["final"]["finalists"][0]
+    leader = summary["final"]["finalists"][0]
+    assert (leader["role"], leader["weighed"], leader["weight"]) == ("leader", "", None)
 
 
 def test_tuning_is_replayed_and_costs_nothing_again(work_dir: Path) -> None:
