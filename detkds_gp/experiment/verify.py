@@ -49,8 +49,12 @@ def verify(work_dir: str | Path, primitive_set: str | None = None) -> Verificati
         StoreError: there is no readable store, or nothing was started there.
         DeclarationError: the grammar cannot be loaded.
     """
-    with opened(Path(work_dir), primitive_set) as summary, Store.open(work_dir, readonly=True) as store:
-        return _Replay(store, summary).verification()
+    with Store.open(work_dir, readonly=True) as store:
+        code = (
+            primitive_set or store.bound_to()["config"]["primitive_set"]
+        )  # not the values left of it: its code counts
+        with opened(Path(work_dir), code) as summary:
+            return _Replay(store, summary).verification()
 
 
 class _Replay:

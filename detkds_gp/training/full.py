@@ -23,6 +23,7 @@ from torch import Tensor
 
 from detkds_gp.detectors import evaluating
 from detkds_gp.errors import ConfigError, UserError
+from detkds_gp.training import registered as registered  # what the configs of trainings name
 from detkds_gp.training.checkpoints import SECONDS, detector_of
 
 LAUNCHER = "pytorch"

@@ -13,6 +13,7 @@ from detkds_gp.detectors import build_detector, detector_config, save_student
 from detkds_gp.errors import ConfigError, DetectorError, FormulaError
 from detkds_gp.experiment import load_config
 from detkds_gp.training import DistilledDetector
+from detkds_gp.training import registered as registered
 
 CLASSES = tuple("0123456789")
 FORMULA = "2 * 0.5 * l2(global)"
