@@ -50,9 +50,8 @@ def verify(work_dir: str | Path, primitive_set: str | None = None) -> Verificati
         DeclarationError: the grammar cannot be loaded.
     """
     with Store.open(work_dir, readonly=True) as store:
-        code = (
-            primitive_set or store.bound_to()["config"]["primitive_set"]
-        )  # not the values left of it: its code counts
+        # the set itself, not the values that the run left of it: its code counts
+        code = primitive_set or store.bound_to()["config"]["primitive_set"]
         with opened(Path(work_dir), code) as summary:
             return _Replay(store, summary).verification()
 
