@@ -8,6 +8,9 @@ FAILURES = ("nonfinite", "diverged", "out_of_memory", "timeout", "shape", "worke
 STOPPED_ON_RUNG = "rejected:rung"
 """The failure of a candidate that is not among the best of a shorter training."""
 
+NOT_BEGUN = "rejected:budget"
+"""The failure of a candidate for whose training the budget left no time."""
+
 
 @dataclass(frozen=True)
 class Trial:

@@ -1,11 +1,11 @@
 """Where evaluations run: in this process, in local worker processes, or on a Ray cluster."""
 
-from detkds_gp.execution._base import Executor, Factory, Fault, Usage, WorkerStartError
+from detkds_gp.execution._base import OPEN, Executor, Factory, Fault, Gate, Usage, WorkerStartError
 from detkds_gp.execution.local import LocalExecutor
 from detkds_gp.execution.ray import RayExecutor, Resources
 from detkds_gp.execution.serial import SerialExecutor
 
 __all__ = [
-    "Executor", "Factory", "Fault", "LocalExecutor", "RayExecutor", "Resources", "SerialExecutor", "Usage",
-    "WorkerStartError",
+    "OPEN", "Executor", "Factory", "Fault", "Gate", "LocalExecutor", "RayExecutor", "Resources", "SerialExecutor",
+    "Usage", "WorkerStartError",
 ]  # fmt: skip
