@@ -94,6 +94,27 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What trainings cost here and now, in seconds of a worker beside which the others are at work too.
+
+    Attributes:
+        step: a training step of the student alone.
+        distilled: a step with a distiller.
+        selection: scoring a student on the selection split.
+        test: scoring it on the test split.
+        teacher: training, scoring and asking the teacher, as far as that is still to be done.
+        overhead: what a candidate costs besides its training: screening and calibration.
+    """
+
+    step: float
+    distilled: float
+    selection: float
+    test: float
+    teacher: float
+    overhead: float
+
+
+@dataclass(frozen=True)
 class Screening:
     """What is said of one tree before it is trained.
 

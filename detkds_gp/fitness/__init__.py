@@ -10,6 +10,7 @@ from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings
 from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.fitness.teacher import TeacherTraining, with_checkpoint
 from detkds_gp.fitness.worker import (
+    PaceRequest,
     PackRequest,
     ProbeRequest,
     ProxyWorker,
@@ -22,6 +23,7 @@ from detkds_gp.fitness.worker import (
 
 __all__ = [
     "Evaluation",
+    "PaceRequest",
     "PackRequest",
     "ProbeRequest",
     "ProxySettings",

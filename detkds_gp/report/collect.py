@@ -16,8 +16,8 @@ from detkds_gp.language import NONE
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Event, ScoreRecord, Store, standing, writer_of
-from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, explaining
+from detkds_gp.store import Birth, Event, ScoreRecord, Store, cuts, standing, writer_of
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, explaining
 
 TEACHER = "teacher"
 
@@ -55,6 +55,9 @@ class _Reading:
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
                 self.reduced = event.detail["reduced"]
                 self.finalists = {one["text"]: _title(one) for one in event.detail.get("finalists", ())}
+            if event.kind == FINAL_CUT:
+                self.verdict_seeds = event.detail["seeds"]
+        self.cut = tuple(cuts(store))
         self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
 
     @cached_property
@@ -83,6 +86,7 @@ class _Reading:
             champions={niche: self.judged(best) for niche, best in champions.items()},
             final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations, self.reduced),
             finalists=tuple(finalists.values()),
+            cut=self.cut,
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),

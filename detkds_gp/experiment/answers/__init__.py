@@ -1,5 +1,6 @@
 """Answers to what a run asks: from the store where they are recorded, else from workers."""
 
+from detkds_gp.experiment.answers.allowance import UNLIMITED, Allowance
 from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
 from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
 from detkds_gp.experiment.answers.packing import Packing, pack_size
@@ -8,6 +9,8 @@ from detkds_gp.experiment.answers.units import Scales, entering, in_units, weigh
 from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
+    "UNLIMITED",
+    "Allowance",
     "Answers",
     "Asked",
     "Interrupt",
