@@ -98,7 +98,8 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     ended = gp_search("show", finished.work_dir, "--json")
     assert ended.code == 0
     shown = json.loads(ended.out)
-    assert list(shown) == ["teacher", "baseline", "best", "niches", "final", "counts", "screening", "wall_seconds"]
+    parts = ["teacher", "baseline", "best", "niches", "final", "cut", "counts", "screening", "wall_seconds"]
+    assert list(shown) == parts
     assert {"test_ap", "selection_ap"} == set(shown["teacher"])
     assert {"test_ap", "selection_ap", "resolution"} == set(shown["baseline"])
     best = shown["best"]

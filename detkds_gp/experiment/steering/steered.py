@@ -143,6 +143,8 @@ class Steered:
             return int(recorded[0].detail["each"])
         each, planned = self.planner.tuned(), self.planner.outlook.tuning
         self._store.record_event(TUNING_PLANNED, each=each, planned=planned)
+        if each < planned:
+            self._listener.say(f"{each} trainings tune the weight of each rival instead of {planned}")
         return each
 
     def _outlook(self, stage: str, number: int) -> tuple[End | None, str, int | None]:
