@@ -72,9 +72,8 @@ class Planner:
             return
         outlook = self.outlook
         rivals = outlook.least_places - 1
-        judged = (
-            f"a final round of the winner{f' and {rivals} rivals' if rivals else ''} on {outlook.least_seeds} seeds"
-        )
+        beside = f" and {rivals} rival{'s' * (rivals > 1)}" if rivals else ""
+        judged = f"a final round of the winner{beside} on {outlook.least_seeds} seeds"
         parts = f"{self.said(before)} for teacher and students alone, {self.said(search)} for the smallest search, "
         parts += f"{self.said(final)} for {judged}"
         raise BudgetError(
