@@ -17,7 +17,7 @@ from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, cuts, standing, writer_of
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, explaining
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, REFUSED, STARTED, explaining
 
 TEACHER = "teacher"
 
@@ -170,10 +170,11 @@ def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: _Clock, whol
 
 
 class _Clock:
-    """Turns Unix times into hours at work: the time between two sessions does not count."""
+    """Turns Unix times into hours at work, as `session_seconds` counts them."""
 
     def __init__(self, events: Sequence[Event], records: Sequence[ScoreRecord]) -> None:
-        self._starts = [event.time for event in events if event.kind == STARTED]
+        started = [event for event in events if event.kind == STARTED]
+        self._starts = [event.time - event.detail.get("lead", 0.0) for event in started]
         times = sorted([event.time for event in events] + [record.finished_at for record in records])
         self._before: list[float] = []
         self._ends: list[float] = []
@@ -182,7 +183,8 @@ class _Clock:
             last = times[bisect_left(times, following) - 1]
             self._before.append(spent)
             self._ends.append(max(start, last))
-            spent += max(0.0, last - start)
+            refused = any(event.kind == REFUSED and start <= event.time < following for event in events)
+            spent += 0.0 if refused else max(0.0, last - start)
 
     def hours(self, time: float) -> float:
         session = bisect_right(self._starts, time) - 1

@@ -103,8 +103,9 @@ def test_the_winner_is_chosen_on_selection_among_all_that_were_judged(finished: 
 
 def test_what_happened_is_recorded_in_order(finished: Outcome) -> None:
     with Store.open(finished.work_dir, readonly=True) as store:
-        kinds = [event.kind for event in store.events() if event.kind != "worked"]
-    assert kinds == ["named", "started", "final round planned", "final round", "finished"]
+        kinds = [event.kind for event in store.events() if event.kind not in ("worked", "planned")]
+    planned = ["final round planned", "tuning planned"]
+    assert kinds == ["named", "started", "pace", planned[0], planned[1], "final round", "finished"]
 
 
 @pytest.mark.slow
