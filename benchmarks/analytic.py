@@ -28,13 +28,14 @@ from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
 from detkds_gp.experiment.answers.packing import ALONE
 from detkds_gp.experiment.naming import names
 from detkds_gp.experiment.workplace import Workplace
-from detkds_gp.fitness import CurveRequest, ProxySettings, ScaleRequest, ScreenRequest
+from detkds_gp.fitness import CurveRequest, PaceRequest, ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
 from detkds_gp.primitives import DETKDS
-from detkds_gp.score import Scale, Score, Screening, Trial
+from detkds_gp.score import Pace, Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 
+_SLICE_SECONDS = 0.02
 KNOWLEDGE = ("global", "class_logits")
 SCALE = 0.5
 """Of every tree."""
@@ -55,10 +56,14 @@ class Analytic:
     Attributes:
         seconds: mean of a training.
         faults: names of FAULTS; each befalls about one in ten formulas.
+        loaded: Unix times from and to which the machine is loaded.
+        load: how many times as long everything takes then.
     """
 
     seconds: float
     faults: tuple[str, ...] = ()
+    loaded: tuple[float, float] = (math.inf, math.inf)
+    load: float = 3.0
 
     def __call__(self) -> Any:
         """Make the callable."""
@@ -74,16 +79,28 @@ class Analytic:
             return self.answer(request.trial), [
                 (length, 0.1) for length in (*request.lengths, request.trial.iterations)
             ]
+        if isinstance(request, PaceRequest):
+            return Pace(step=0.0, distilled=0.0, selection=self.seconds, test=0.0, teacher=0.0, overhead=0.0)
         if not isinstance(request, Trial):
             return Score(0.9, 0.9)
         if request.distiller == "none":
             return Score(0.1, 0.1)
         seconds = 2 * self.seconds * number(request.distiller)
-        time.sleep(seconds)
+        began = time.monotonic()
+        self.work(seconds)
+        seconds = time.monotonic() - began
         fault = int(10 * number("fault" + request.distiller))
         if fault < len(self.faults) and (failed := strike(self.faults[fault])):
             return failed
         return Score(landscape(request.distiller, request.seed), 0.5, wall_seconds=seconds)
+
+    def work(self, seconds: float) -> None:
+        """Take so many seconds, more of them while the machine is loaded."""
+        done = 0.0
+        while done < seconds:
+            part = min(_SLICE_SECONDS, seconds - done)
+            time.sleep(part * (self.load if self.loaded[0] <= time.time() < self.loaded[1] else 1.0))
+            done += part
 
 
 def best_weight(tree: str) -> float:

@@ -37,6 +37,10 @@ class ConfigError(UserError):
     """A config that is broken, unknown or does not fit the data."""
 
 
+class BudgetError(ConfigError):
+    """A budget that does not hold the least that a run has to do."""
+
+
 class DataError(UserError):
     """Images or annotations that are missing, empty or contradictory."""
 

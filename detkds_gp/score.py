@@ -8,6 +8,9 @@ FAILURES = ("nonfinite", "diverged", "out_of_memory", "timeout", "shape", "worke
 STOPPED_ON_RUNG = "rejected:rung"
 """The failure of a candidate that is not among the best of a shorter training."""
 
+NOT_BEGUN = "rejected:budget"
+"""The failure of a candidate for whose training the budget left no time."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -88,6 +91,27 @@ class Scale:
     def ok(self) -> bool:
         """Whether there is a factor."""
         return self.failure is None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What trainings cost here and now, in seconds of a worker beside which the others are at work too.
+
+    Attributes:
+        step: a training step of the student alone.
+        distilled: a step with a distiller.
+        selection: scoring a student on the selection split.
+        test: scoring it on the test split.
+        teacher: training, scoring and asking the teacher, as far as that is still to be done.
+        overhead: what a candidate costs besides its training: screening and calibration.
+    """
+
+    step: float
+    distilled: float
+    selection: float
+    test: float
+    teacher: float
+    overhead: float
 
 
 @dataclass(frozen=True)

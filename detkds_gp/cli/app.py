@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,9 @@ from detkds_gp.cli.tune import tune
 from detkds_gp.cli.weights import weights
 from detkds_gp.cli.zoo import zoo
 from detkds_gp.errors import UserError
+
+BEGAN = time.time()
+"""When the program started: a budget counts from here, the imports included."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C; typer ends the program with it."""
@@ -76,7 +80,7 @@ def run(
         folder = _anew(folder)
     experiment = Experiment(checked, folder)
     with watching(console, quiet, checked.execution.workers) as listener:
-        outcome = experiment.run(listener)
+        outcome = experiment.run(listener, BEGAN)
     print_result(console, outcome.summary, outcome.work_dir)
     report_of_run(console, outcome.work_dir)
 

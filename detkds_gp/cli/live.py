@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from detkds_gp.cli.countdown import Countdown, TimedBar
 from detkds_gp.cli.niche_board import NicheBoard
 from detkds_gp.cli.resources import resources
 from detkds_gp.experiment import Listener
@@ -64,7 +65,9 @@ class LiveListener(Listener):
         self.board = NicheBoard()
         self._workers = workers
         self._at_work: Sequence[str] = ()
-        self._left = ""
+        self._left: Countdown | None = None
+        self._expected: dict[str, float] = {}
+        self._bar: TimedBar | None = None
         self._machine, self._looked = "", 0.0
 
     def say(self, message: str) -> None:
@@ -72,10 +75,15 @@ class LiveListener(Listener):
         self.live.console.print(message, highlight=False, markup=False, emoji=False)
 
     def phase(self, name: str, total: int, known: int) -> None:
-        """Start the bar anew."""
+        """Start the bar anew; beside it one of time, where an estimate is known."""
         self.progress.reset(self.task, description=name, total=total, completed=known)
+        self._bar = TimedBar(self._expected.pop(name)) if name in self._expected else None
         self._at_work = ()
         self.refresh()
+
+    def expected(self, name: str, seconds: float) -> None:
+        """Note how long a phase will take."""
+        self._expected[name] = seconds
 
     def asked(self, candidates: Sequence[tuple[str, str]]) -> None:
         """Note how much the candidates of a niche differ."""
@@ -87,9 +95,9 @@ class LiveListener(Listener):
         self.refresh()
 
     def outlook(self, seconds: float) -> None:
-        """Show how long the whole run still takes."""
-        left = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
-        self._left = f"from here about {left} to the end of all that is planned"
+        """Show how long the whole run still takes, and count down."""
+        self._left = Countdown(seconds)
+        self.refresh()
 
     def answered(self, niche: str, score: Score | None) -> None:
         """Move the bar on."""
@@ -112,8 +120,9 @@ class LiveListener(Listener):
         for row in self.board.rows():
             table.add_row(*row)
         lines = [Text(f"at work: {text}", no_wrap=True, overflow="ellipsis") for text in self._at_work]
-        notes = [Text(note, style="dim") for note in (self._left, self._resources()) if note]
-        self.live.update(Group(self.progress, table, *lines, *notes))
+        clocks = [clock for clock in (self._bar, self._left) if clock is not None]
+        machine = Text(self._resources(), style="dim")
+        self.live.update(Group(self.progress, *clocks[:-1], table, *lines, *clocks[-1:], machine))
 
     def _resources(self) -> str:
         if time.monotonic() - self._looked > _RESOURCE_SECONDS:

@@ -26,6 +26,8 @@ def print_json(value: Any) -> None:
 def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -> None:
     """Print the final round, or how the search stands before it, and what may be said of the winner."""
     best, final = summary["best"], summary["final"]
+    for line in summary["cut"]:
+        console.print(f"cut: {line}", style="yellow", soft_wrap=True, markup=False, highlight=False)
     console.print(_search_table(summary) if final is None else _final_table(summary))
     if best is not None:
         name = "best so far" if best["gain"] is None else "winner"
@@ -60,7 +62,6 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
     final, teacher = summary["final"], summary["teacher"]
     title = f"AP (COCO, 0.50:0.95) in the final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
     table = _table(title, ("", "selection", "test", "gain on test [95% interval]"))
-    table.caption = final["reduced"] or None
     table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
     for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):

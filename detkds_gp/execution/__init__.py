@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.execution._base import Executor, Factory, Fault, Usage, WorkerStartError
+    from detkds_gp.execution._base import OPEN, Executor, Factory, Fault, Gate, Usage, WorkerStartError
     from detkds_gp.execution.local import LocalExecutor
     from detkds_gp.execution.ray import RayExecutor, Resources
     from detkds_gp.execution.serial import SerialExecutor
 
 __all__ = [
-    "Executor", "Factory", "Fault", "LocalExecutor", "RayExecutor", "Resources", "SerialExecutor", "Usage",
-    "WorkerStartError",
+    "OPEN", "Executor", "Factory", "Fault", "Gate", "LocalExecutor", "RayExecutor", "Resources", "SerialExecutor",
+    "Usage", "WorkerStartError",
 ]  # fmt: skip
 
 import_lazily(__name__)

@@ -58,6 +58,25 @@ class Usage:
         return max(0.0, 1 - self.busy_seconds / self.held_seconds) if self.held_seconds else 0.0
 
 
+@dataclass(frozen=True)
+class Gate:
+    """What a ``run`` asks of the clock.
+
+    Attributes:
+        begin: asked with a task's index before it is handed out; False: nothing further is begun, and the run ends
+            when what is at work has answered.
+        over: asked again and again; True: what is at work is abandoned too. A task in the calling process
+            cannot be abandoned.
+    """
+
+    begin: Callable[[int], bool] = lambda index: True
+    over: Callable[[], bool] = lambda: False
+
+
+OPEN = Gate()
+"""Lets everything through."""
+
+
 class Executor(Protocol):
     """Runs tasks by evaluators that a factory builds once per worker.
 
@@ -70,8 +89,12 @@ class Executor(Protocol):
 
     usage: Usage
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0) -> Iterator[tuple[int, Any]]:
-        """Yield (index into ``tasks``, result or fault) as tasks finish, each index exactly once.
+    def run(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (index into ``tasks``, result or fault) as tasks finish, each index at most once.
+
+        An index is left out where the gate, or `drain`, kept its task from being begun or finished.
 
         Closing the iterator early stops what still runs. One run at a time. The executor's time limit,
         times ``patience``, holds for each task if ``limited``.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from detkds_gp.execution._base import Fault, Usage, WorkerStartError
+from detkds_gp.execution._base import OPEN, Fault, Gate, Usage, WorkerStartError
 
 _START_ATTEMPTS = 2
 _MOVES = 3
@@ -68,16 +68,18 @@ class PoolExecutor:
         self._failed_starts = 0
         self._running = self._draining = self._closed = False
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0) -> Iterator[tuple[int, Any]]:
+    def run(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
+    ) -> Iterator[tuple[int, Any]]:
         """See Executor.run; tasks are handed out in their order."""
         if self._closed or self._running:
             raise RuntimeError(f"this executor {'is closed' if self._closed else 'runs already'}")
         self._running = True
         limit = self._limit * patience if limited and self._limit is not None else None
-        round_ = _Round(tasks, limit, self._workers)
+        round_ = _Round(tasks, limit, self._workers, gate)
         began = self._now()
         try:
-            while (round_.waiting and not self._draining) or round_.busy:
+            while ((round_.waiting and not self._draining) or round_.busy) and not gate.over():
                 self._hand_out(round_)
                 self._wait(list(round_.busy))
                 answers = self._collect(round_)
@@ -108,7 +110,11 @@ class PoolExecutor:
         if self._draining or not round_.waiting:
             return
         for worker in [worker for worker in round_.free if worker.ready][: len(round_.waiting)]:
-            index = round_.waiting.popleft()
+            index = round_.waiting[0]
+            if not round_.gate.begin(index):
+                round_.waiting.clear()
+                return
+            round_.waiting.popleft()
             worker.give(round_.tasks[index], round_.limit)
             del round_.free[worker]
             round_.busy[worker] = (index, self._now())
@@ -147,10 +153,11 @@ class PoolExecutor:
 class _Round:
     """The tasks of one ``run`` and where they are."""
 
-    def __init__(self, tasks: Sequence[Any], limit: float | None, workers: Iterable[Worker]) -> None:
+    def __init__(self, tasks: Sequence[Any], limit: float | None, workers: Iterable[Worker], gate: Gate) -> None:
         self.free: dict[Worker, None] = dict.fromkeys(workers)
         self.tasks = tasks
         self.limit = limit
+        self.gate = gate
         self.waiting = deque(range(len(tasks)))
         self.busy: dict[Worker, tuple[int, float]] = {}
         self._moves: Counter[int] = Counter()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution._base import Evaluator, Factory, Usage, attempt
+from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, attempt
 
 
 class SerialExecutor:
@@ -26,12 +26,14 @@ class SerialExecutor:
         self._draining = self._closed = False
         self.usage = Usage()
 
-    def run(self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0) -> Iterator[tuple[int, Any]]:
+    def run(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
+    ) -> Iterator[tuple[int, Any]]:
         """See Executor.run; yields in the order of ``tasks``."""
         for index, task in enumerate(tasks):
             if self._closed:
                 raise RuntimeError("this executor is closed; make another")
-            if self._draining:
+            if self._draining or gate.over() or not gate.begin(index):
                 return
             if self._evaluate is None:
                 self._evaluate = self._factory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from deap import tools
 
 from detkds_gp.data.summary import summarize
 from detkds_gp.environment import check_environment
-from detkds_gp.errors import DetectorError, UserError
+from detkds_gp.errors import BudgetError, DetectorError, UserError
 from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, entering
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.explanation import Explaining, Explanation
@@ -23,15 +24,16 @@ from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
 from detkds_gp.experiment.results import Finalist, FinalRound, Ranked, Rival, Summary, finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steering import Decision, Meter, Steered
+from detkds_gp.experiment.steering import Decision, Steered
 from detkds_gp.experiment.tuning import RivalTuning
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.score import Trial
 from detkds_gp.search import Search, WeightRange
 from detkds_gp.search.screening import Screen, pass_all
-from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, STOPPED
+from detkds_gp.store import FILE_NAME, Store
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINISHED, REFUSED, STARTED, STOPPED
 from detkds_gp.store.standing import MIX
 
 
@@ -93,22 +95,38 @@ class Experiment:
             options["primitive_set"], primitive_set = primitive_set, None
         return cls(load_config(path, options), work_dir or Path("work_dirs") / Path(path).stem, primitive_set)
 
-    def run(self, listener: Listener | None = None) -> Outcome:
+    def run(self, listener: Listener | None = None, began: float | None = None) -> Outcome:
         """Search, judge and write the result; what was answered before is not computed again.
+
+        Args:
+            listener: hears what happens.
+            began: Unix time from which a budget counts, such as the program's start; None: now.
 
         Raises:
             UserError: a mistake in config, data, detectors or work directory, in one line.
+            BudgetError: the budget is too small; a work directory that held nothing is left without a store.
             Stopped: a signal or ``gp_search stop`` asked for an end; the same call continues.
         """
-        workplace, dropped = self._workplace(listener or Listener())
-        data = summarize(workplace.task.splits)
-        for line in data.lines():
-            workplace.listener.say(line)
+        try:
+            return self._run(listener or Listener(), time.time() if began is None else began)
+        except BudgetError:
+            _remove_unused_store(self.work_dir)
+            raise
+
+    def _run(self, listener: Listener, began: float) -> Outcome:
+        workplace, dropped = self._workplace(listener)
+        data = summarize(workplace.task.splits).lines()
+        for line in data:
+            listener.say(line)
         interrupt = Interrupt(self.config.execution.grace_seconds)
         with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
-            store.record_event(STARTED, dropped=dropped, data=data.lines(), **provenance(workplace.config))
+            lead = time.time() - began
+            store.record_event(STARTED, dropped=dropped, data=data, lead=lead, **provenance(workplace.config))
             try:
                 return _Run(workplace, store, answers).outcome(interrupt)
+            except BudgetError:
+                store.record_event(REFUSED)
+                raise
             except Stopped as stopped:
                 store.record_event(STOPPED, reason=str(stopped))
                 raise
@@ -136,6 +154,19 @@ class Experiment:
         return workplace, [name for name in materials.primitive_set.declarations if name not in kept]
 
 
+def _remove_unused_store(work_dir: Path) -> None:
+    """Remove a store without answers: the same work directory may be used with other settings."""
+    with Store.open(work_dir, readonly=True) as store:
+        used = bool(store.scores())
+    for path in [] if used else work_dir.glob(f"{FILE_NAME}*"):
+        path.unlink()
+
+
+def _alone(final: FinalRound) -> list[Trial]:
+    """Return the questions about the student alone that the final round asks."""
+    return [Trial(NONE, final.iterations, seed, test=True) for seed in final.seeds]
+
+
 class _Run:
     """One run of an experiment, with its workplace open."""
 
@@ -151,15 +182,17 @@ class _Run:
 
     def outcome(self, interrupt: Interrupt) -> Outcome:
         grammar = self.task.primitive_set
-        final = self._planned(plan_final_round(self.config, len(grammar.niches)))
-        steered = Steered(self.config, self.store, grammar, self.answers, self.listener, final)
-        self.workplace.lay_groundwork(self.store, self.answers, self.summary.verdict.trials(NONE))
+        steered = Steered(self.config, self.store, grammar, self.answers, self.listener)
+        wished = plan_final_round(self.config, len(grammar.niches))
+        final = steered.begin(wished, lambda final: self.workplace.waiting(self.store, _alone(final)))
+        self.workplace.lay_groundwork(self.store, self.answers, _alone(final), steered.over)
         self.workplace.train_anchors(self.answers)
         self._say_noise()
         settings = entering(self.config.search, grammar, self.answers.scales, self.listener.say)
         search = Search(grammar, settings, self.config.seed, screen=self._screen())
-        scored = climbing(self.config.proxy, steered.watched(interrupt))
+        scored = climbing(self.config.proxy, steered.watch.scored(interrupt))
         decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
+        steered.first().apply(search)
         run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
         self._say_noise()
         ranking = self.summary.ranking()
@@ -167,7 +200,8 @@ class _Run:
             raise DetectorError(
                 f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
             )
-        self._judge(ranking, steered.meter, final)
+        self._invite(ranking, steered, final)
+        self._judge(ranking, steered)
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
         self.store.record_event(FINISHED)
@@ -187,45 +221,43 @@ class _Run:
         if self.summary.noise is not None:
             self.listener.say(f"scores of {self.config.proxy.iterations} iterations: {self.summary.noise}")
 
-    def _planned(self, final: FinalRound) -> FinalRound:
-        """Record the plan of the final round, once."""
-        if not self.store.events(FINAL_PLANNED):
-            self.store.record_event(FINAL_PLANNED, **vars(final))
-            if final.reduced:
-                self.listener.say(final.reduced)
-        return final
-
     def _screen(self) -> Screen:
         if not self.config.screening.active:
             return pass_all
         return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
 
-    def _judge(self, ranking: Sequence[Ranked], meter: Meter, final: FinalRound) -> None:
-        """Tune the rivals and hold the final round; who is judged is recorded once."""
-        if not self.store.events(FINAL_HELD):
-            rivals = self._rivals(meter)
-            if (mix := self.summary.mix(ranking)) is not None:
-                rivals.append(Rival(Finalist(mix.text, MIX)))
-            places = meter.affords(final.places, len(final.seeds))
-            champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
-            chosen = finalists([ranked.text for ranked in ranking], champions, rivals, places)
-            self.store.record_event(FINAL_HELD, **final.to_json(chosen))
-        verdict = self.summary.verdict
+    def _invite(self, ranking: Sequence[Ranked], steered: Steered, final: FinalRound) -> None:
+        """Tune the rivals and record who is judged, once."""
+        if self.store.events(FINAL_HELD):
+            return
+        rivals = self._rivals(steered)
+        if (mix := self.summary.mix(ranking)) is not None:
+            rivals.append(Rival(Finalist(mix.text, MIX)))
+        champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
+        wished = finalists([ranked.text for ranked in ranking], champions, rivals, final.places)
+        places = steered.planner.judged()
+        self.store.record_event(FINAL_HELD, **final.to_json(wished[:places], wished[places:]))
+
+    def _judge(self, ranking: Sequence[Ranked], steered: Steered) -> None:
+        """Hold the final round, seed by seed; what a budget leaves no time for is recorded once."""
         found = {ranked.text: ranked.distiller for ranked in ranking}
-        asked = [
-            (trial, found.get(finalist.text) or parse_distiller(finalist.text, self.task.primitive_set), "final")
-            for finalist in verdict.finalists
-            for trial in verdict.trials(finalist.text)
-        ]
-        self.answers.scores("final round", asked)
+        verdict = self.summary.verdict
+        texts = [finalist.text for finalist in verdict.finalists]
+        known = {text: found.get(text) or parse_distiller(text, self.task.primitive_set) for text in texts}
+        seeds = zip(*map(verdict.trials, texts), strict=True)
+        asked = [(trial, known[trial.distiller], "final") for trials in seeds for trial in trials]
+        self.answers.scores("final round", asked, steered.watch.judging(len(texts), len(verdict.complete_seeds)))
+        complete = self.summary.verdict.complete_seeds
+        if len(complete) < len(verdict.seeds):
+            self.store.record_event(FINAL_CUT, seeds=complete)
+            self.listener.say(
+                f"the budget ended after {len(complete)} of {len(verdict.seeds)} seeds of the final round"
+            )
         if self.summary.verdict.winner() is None:
             self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
 
-    def _rivals(self, meter: Meter) -> list[Rival]:
+    def _rivals(self, steered: Steered) -> list[Rival]:
         """Return the rivals at their best, as far as the budget has room for finding it."""
-        formulas, afforded = self.config.verdict.rivals, meter.affords_tuning()
-        if afforded < meter.outlook.tuning:
-            self.listener.say(f"{afforded} trainings tune the rivals' weights instead of {meter.outlook.tuning}")
         tuning = RivalTuning(
             self.task.primitive_set,
             WeightRange(*self.config.search.weight_range),
@@ -233,8 +265,9 @@ class _Run:
             self.summary.trial,
             self.workplace.called["rivals"],
             self.listener.say,
+            *steered.watch.tuning(),
         )
-        return tuning.rivals(formulas, afforded // max(1, len(formulas)))
+        return tuning.rivals(self.config.verdict.rivals, steered.tuning())
 
     def _write(self, best: Ranked) -> None:
         caption = f"{self.work_dir.resolve().name}, winner: {self.summary.caption(best)}"

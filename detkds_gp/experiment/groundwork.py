@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from detkds_gp.curves import prospects
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import ConfigError, DetectorError
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.results import TEACHER
@@ -42,10 +42,19 @@ class Groundwork:
         store: open for writing.
         answers: asks the workers.
         listener: hears of every training.
+        over: tells when the budget is over; a training that is not done by then is abandoned.
     """
 
-    def __init__(self, task: ProxyTask, store: Store, answers: Answers, listener: Listener) -> None:
+    def __init__(
+        self,
+        task: ProxyTask,
+        store: Store,
+        answers: Answers,
+        listener: Listener,
+        over: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._task = task
+        self._over = over
         self._store = store
         self._answers = answers
         self._listener = listener
@@ -59,21 +68,12 @@ class Groundwork:
 
         Raises:
             DetectorError: if one of them fails to train.
+            ConfigError: if the budget ends before.
         """
-        missing: list[Request] = [trial for trial in alone if self._store.score(trial) is None]
-        if missing and not self._task.settings.decay:  # the way of a falling rate tells nothing of longer trainings
-            longest = max(alone, key=lambda trial: trial.iterations)
-            missing = [_watched(longest) if request == longest else request for request in missing]
-        if not self._task.probe.exists():
-            missing.insert(0, ProbeRequest(probe_seed))
-        if self._store.score(TEACHER) is None or not _written(self._task.teacher_outputs):
-            missing.insert(0, TeacherRequest())
-        starts = self._starts([probe_seed, *(trial.seed for trial in alone)])
-        total = len(alone) + len(starts) + 2
-        self._listener.phase("teacher and students alone", total, total - len(missing) - len(starts))
-        # Students that inherit need the trained teacher, and all others the students that they start from.
-        first = [r for r in missing if isinstance(r, TeacherRequest)] if self._task.inherit else []
-        for requests in (first, starts, [request for request in missing if request not in first]):
+        rounds = missing_requests(self._task, self._store, alone, probe_seed)
+        total = len(alone) + 2 + len(rounds[1])
+        self._listener.phase("teacher and students alone", total, total - sum(map(len, rounds)))
+        for requests in rounds:
             self._answer(requests)
         self._listener.say(_where_kept(self._task))
 
@@ -100,15 +100,10 @@ class Groundwork:
                 "give a better teacher, or set require_better_teacher=False to go on"
             )
 
-    def _starts(self, seeds: Sequence[int]) -> list[Request]:
-        """Return what makes the half-trained students that are missing."""
-        if self._task.settings.start != "half_trained":
-            return []
-        files = {seed: self._task.start(seed) for seed in seeds}
-        return [StartRequest(seed) for seed, path in files.items() if path is not None and not path.exists()]
-
     def _answer(self, requests: Sequence[Request]) -> None:
-        for request, answer in self._answers.prepared(requests):
+        answered = 0
+        for request, answer in self._answers.prepared(requests, self._over):
+            answered += 1
             if isinstance(request, CurveRequest):
                 answer, points = answer
                 self._store.record_event(CURVE, role="student", points=points)
@@ -120,6 +115,9 @@ class Groundwork:
                     self._store.record_event(CURVE, role="teacher", points=points)
                 self._store.record_score(TEACHER, answer, TEACHER.distiller)
             self._listener.answered(_WHO.get(type(request), "student alone"), answer)
+        if answered < len(requests):
+            got = f"the budget ended before the search: {answered} of {len(requests)} trainings of teacher and students"
+            raise ConfigError(f"{got} alone are done, and kept; start again with a larger --budget")
 
     def _known(self, trial: Trial) -> Score:
         score = self._store.score(trial)
@@ -131,6 +129,37 @@ def _watched(trial: Trial) -> CurveRequest:
     """Return the request that looks at a training on its way."""
     lengths = sorted({max(1, round(share * trial.iterations)) for share in CURVE_SHARES} - {trial.iterations})
     return CurveRequest(trial, tuple(lengths))
+
+
+def missing_requests(task: ProxyTask, store: Store, alone: Sequence[Trial], probe_seed: int) -> list[list[Request]]:
+    """Return what is still to be trained before the search, as rounds of which each needs the one before.
+
+    Args:
+        task: of the workers.
+        store: what is recorded in it is not trained again.
+        alone: the questions about students without distillation.
+        probe_seed: of the student that scales are measured on.
+    """
+    missing: list[Request] = [trial for trial in alone if store.score(trial) is None]
+    if missing and not task.settings.decay:  # the way of a falling rate tells nothing of longer trainings
+        longest = max(alone, key=lambda trial: trial.iterations)
+        missing = [_watched(longest) if request == longest else request for request in missing]
+    if not task.probe.exists():
+        missing.insert(0, ProbeRequest(probe_seed))
+    if store.score(TEACHER) is None or not _written(task.teacher_outputs):
+        missing.insert(0, TeacherRequest())
+    starts = _starts(task, [probe_seed, *(trial.seed for trial in alone)])
+    # Students that inherit need the trained teacher, and all others the students that they start from.
+    first: list[Request] = [r for r in missing if isinstance(r, TeacherRequest)] if task.inherit else []
+    return [first, starts, [request for request in missing if request not in first]]
+
+
+def _starts(task: ProxyTask, seeds: Sequence[int]) -> list[Request]:
+    """Return what makes the half-trained students that are missing."""
+    if task.settings.start != "half_trained":
+        return []
+    files = {seed: task.start(seed) for seed in seeds}
+    return [StartRequest(seed) for seed, path in files.items() if path is not None and not path.exists()]
 
 
 def _written(path: Path | None) -> bool:

@@ -17,6 +17,9 @@ class Listener:
     def phase(self, name: str, total: int, known: int) -> None:
         """Take the start of a group of trainings: how many, and how many of them were answered before."""
 
+    def expected(self, name: str, seconds: float) -> None:
+        """Take the estimated time of a phase that is still to start."""
+
     def asked(self, candidates: Sequence[tuple[str, str]]) -> None:
         """Take the candidates of a phase: (niche, text of the distiller)."""
 

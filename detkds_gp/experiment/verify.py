@@ -13,7 +13,7 @@ from detkds_gp.experiment.answers import Asked, Screener, UnheardError, entering
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
 from detkds_gp.experiment.results import Summary, opened
-from detkds_gp.experiment.steering import recorded_decision
+from detkds_gp.experiment.steering import FIRST, recorded_decision
 from detkds_gp.fitness import ScreeningSettings
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.score import Scale, Score
@@ -106,6 +106,8 @@ class _Replay:
 
     def _replayed(self) -> Iterator[str]:
         search = self._search()
+        if (first := recorded_decision(self._store, "divide", FIRST)) is not None:
+            first.apply(search)
         while candidates := search.ask():
             place = candidates[0].stage, candidates[0].generation
             if self._births[place] != [_birth(candidate) for candidate in candidates]:

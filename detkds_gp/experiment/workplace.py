@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +13,11 @@ from detkds_gp.execution import Factory
 from detkds_gp.experiment.answers import Answers, Interrupt, Packing, make_executor, pack_size
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.grammar import write_grammar
-from detkds_gp.experiment.groundwork import Groundwork
+from detkds_gp.experiment.groundwork import Groundwork, missing_requests
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import Materials, prepare
-from detkds_gp.fitness import ProxyTask, ProxyWorker
+from detkds_gp.fitness import ProxyTask, ProxyWorker, Request
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, parse_distiller
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
@@ -95,20 +95,38 @@ class Workplace:
             finally:
                 answers.close()
 
-    def lay_groundwork(self, store: Store, answers: Answers, more: Sequence[Trial] = ()) -> None:
+    def waiting(self, store: Store, more: Sequence[Trial] = ()) -> list[Request]:
+        """Return what `lay_groundwork` would still have to train.
+
+        Args:
+            store: from `open`.
+            more: as for `lay_groundwork`.
+        """
+        asked = list(dict.fromkeys([*self._alone, *more]))
+        rounds = missing_requests(self.task, store, asked, self.config.baseline_seeds[0])
+        return [request for requests in rounds for request in requests]
+
+    @property
+    def _alone(self) -> list[Trial]:
+        return [Trial(NONE, self.config.proxy.iterations, seed) for seed in self.config.baseline_seeds]
+
+    def lay_groundwork(
+        self, store: Store, answers: Answers, more: Sequence[Trial] = (), over: Callable[[], bool] = lambda: False
+    ) -> None:
         """Train the teacher and the students without distillation, and say what they reach.
 
         Args:
             store: from `open`.
             answers: from `open`.
             more: questions about students without distillation, besides those of ``baseline_seeds``.
+            over: tells when the budget is over.
 
         Raises:
             DetectorError: if one of them fails to train, or the teacher is not better and has to be.
+            ConfigError: if the budget ends before.
         """
-        config = self.config
-        alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
-        groundwork = Groundwork(self.task, store, answers, self.listener)
+        config, alone = self.config, self._alone
+        groundwork = Groundwork(self.task, store, answers, self.listener, over)
         groundwork.lay(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
         groundwork.check(alone, config.require_better_teacher)
 

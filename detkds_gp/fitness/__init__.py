@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from detkds_gp.fitness.teacher import teacher_curve, with_checkpoint
     from detkds_gp.fitness.worker import (
         CurveRequest,
+        PaceRequest,
         PackRequest,
         ProbeRequest,
         ProxyWorker,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CurveRequest",
     "Evaluation",
+    "PaceRequest",
     "PackRequest",
     "ProbeRequest",
     "ProxySettings",

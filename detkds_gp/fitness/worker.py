@@ -8,12 +8,13 @@ from functools import cache
 
 from detkds_gp.errors import UserError
 from detkds_gp.fitness.calibration import measure_scale, write_probe, write_start
+from detkds_gp.fitness.pace import measure_pace
 from detkds_gp.fitness.probing import probes_of
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.fitness.settings import ScreeningSettings
 from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.losses.screening import Screen
-from detkds_gp.score import Scale, Score, Screening, Trial
+from detkds_gp.score import Pace, Scale, Score, Screening, Trial
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,23 @@ class TeacherRequest:
     """Train the teacher if it has no checkpoint, score it, and write its kept outputs."""
 
 
+@dataclass(frozen=True)
+class PaceRequest:
+    """Time a few steps and predictions."""
+
+
 Request = (
-    Trial | PackRequest | CurveRequest | ScaleRequest | ScreenRequest | ProbeRequest | StartRequest | TeacherRequest
+    Trial
+    | PackRequest
+    | CurveRequest
+    | ScaleRequest
+    | ScreenRequest
+    | ProbeRequest
+    | StartRequest
+    | TeacherRequest
+    | PaceRequest
 )
-Answer = Score | tuple[Score, list[tuple[int, float]]] | list[Score] | Scale | Screening | UserError | None
+Answer = Score | tuple[Score, list[tuple[int, float]]] | list[Score] | Scale | Screening | Pace | UserError | None
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,9 @@ class ProxyWorker:
 
         Returns:
             what gives a Score for a Trial or TeacherRequest, a list of them for a PackRequest, a Score and the points
-            of a curve for a CurveRequest, a Scale for a
-            ScaleRequest, a Screening for a ScreenRequest, None for a ProbeRequest or StartRequest, and the error
-            itself where the user can mend it (a broken image or file).
+            of a curve for a CurveRequest, a Scale for a ScaleRequest, a Screening for a ScreenRequest, a Pace for a
+            PaceRequest, None for a ProbeRequest or StartRequest, and the error itself where the user can mend it (a
+            broken image or file).
         """
         proxy = ProxyTraining(self.task)
 
@@ -119,6 +133,8 @@ class ProxyWorker:
                 return screen(request.seed)(request.formula)
             if isinstance(request, TeacherRequest):
                 return proxy.prepare_teacher()
+            if isinstance(request, PaceRequest):
+                return measure_pace(proxy)
             write = write_start if isinstance(request, StartRequest) else write_probe
             write(proxy, request.seed)
             return None

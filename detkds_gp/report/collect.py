@@ -17,8 +17,8 @@ from detkds_gp.noise import noise_of, scores_of
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Event, ScoreRecord, Store, standing, writer_of
-from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED, explaining
+from detkds_gp.store import Birth, Event, ScoreRecord, Store, cuts, standing, writer_of
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, REFUSED, STARTED, explaining
 
 TEACHER = "teacher"
 
@@ -56,6 +56,9 @@ class _Reading:
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
                 self.reduced = event.detail["reduced"]
                 self.finalists = {one["text"]: _title(one) for one in event.detail.get("finalists", ())}
+            if event.kind == FINAL_CUT:
+                self.verdict_seeds = event.detail["seeds"]
+        self.cut = tuple(cuts(store))
         self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
 
     @cached_property
@@ -84,6 +87,7 @@ class _Reading:
             champions={niche: self.judged(best) for niche, best in champions.items()},
             final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations, self.reduced),
             finalists=tuple(finalists.values()),
+            cut=self.cut,
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),
@@ -168,10 +172,11 @@ def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: _Clock, whol
 
 
 class _Clock:
-    """Turns Unix times into hours at work: the time between two sessions does not count."""
+    """Turns Unix times into hours at work, as `session_seconds` counts them."""
 
     def __init__(self, events: Sequence[Event], records: Sequence[ScoreRecord]) -> None:
-        self._starts = [event.time for event in events if event.kind == STARTED]
+        started = [event for event in events if event.kind == STARTED]
+        self._starts = [event.time - event.detail.get("lead", 0.0) for event in started]
         times = sorted([event.time for event in events] + [record.finished_at for record in records])
         self._before: list[float] = []
         self._ends: list[float] = []
@@ -180,7 +185,8 @@ class _Clock:
             last = times[bisect_left(times, following) - 1]
             self._before.append(spent)
             self._ends.append(max(start, last))
-            spent += max(0.0, last - start)
+            refused = any(event.kind == REFUSED and start <= event.time < following for event in events)
+            spent += 0.0 if refused else max(0.0, last - start)
 
     def hours(self, time: float) -> float:
         session = bisect_right(self._starts, time) - 1

@@ -224,6 +224,7 @@ class Run:
         hours: at work.
         training_hours: of all trainings and calibrations, summed over workers; what explains the winner left out.
         rejections: formulas that screening did not let be trained.
+        cut: what was left out of all that the settings plan, in words.
         explanation: of the winner; None where it was not asked for, or of another winner.
     """
 
@@ -245,6 +246,7 @@ class Run:
     training_hours: float
     rejections: tuple[ScreeningRecord, ...] = field(default=(), repr=False)
     explanation: Explanation | None = None
+    cut: tuple[str, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -118,6 +118,18 @@ class Search:
         """
         self._ledger.invited.append(distiller)
 
+    def resize(self, most: int) -> None:
+        """Let a niche have at most so many new individuals in each further generation, those from outside not counted.
+
+        Call it before the first ``ask``, or before the ``tell`` that makes the next generation.
+
+        Raises:
+            ConfigError: it is below 1.
+        """
+        if most < 1:
+            raise ConfigError(f"got {most} new individuals of a niche, wanted 1 or more")
+        self._ledger.most = most
+
     def end(self, what: Literal["stage", "search"] = "search") -> None:
         """End the running stage, or the search, with the generation last asked; call this before ``tell``."""
         self._ledger.ending = what

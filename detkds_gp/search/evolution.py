@@ -41,6 +41,7 @@ class Ledger:
         hall_of_fame: the best distillers of all stages.
         invited: distillers from outside that join the next generation.
         ending: ``stage`` or ``search``: what ends before the next generation.
+        most: new individuals of a niche in a generation; None for as many as the settings say.
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Ledger:
     hall_of_fame: tools.HallOfFame = field(default_factory=partial(tools.HallOfFame, 50, same_text))
     invited: list[Distiller] = field(default_factory=list)
     ending: Literal["stage", "search"] | None = None
+    most: int | None = None
 
 
 @dataclass
@@ -107,18 +109,30 @@ class Stage:
 
     def _first(self, niche: str) -> list[Individual]:
         brood: Brood = {}
-        self._admit(brood, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
-        size = self.settings.population - len(self._members(niche)) + self._admit_guests(brood, niche)
-        self._fill(brood, size, partial(self.toolbox.fresh, niche))
+        self._admit_seeds(brood, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
+        size = self._at_most(self.settings.population - len(self._members(niche)))
+        self._fill(brood, size + self._admit_guests(brood, niche), partial(self.toolbox.fresh, niche))
         return list(brood.values())
 
     def _offspring(self, niche: str) -> list[Individual]:
         brood: Brood = {}
-        size = self.settings.offspring + self._admit_guests(brood, niche)
+        size = self._at_most(self.settings.offspring) + self._admit_guests(brood, niche)
         if members := self._members(niche):
             self._fill(brood, size, lambda present: self.toolbox.vary(members))
         self._fill(brood, size, partial(self.toolbox.fresh, niche))
         return list(brood.values())
+
+    def _at_most(self, size: int) -> int:
+        return size if self.ledger.most is None else min(size, self.ledger.most)
+
+    def _admit_seeds(self, brood: Brood, seeds: Sequence[Individual]) -> None:
+        """Add the seeds of a niche to its brood, in their order: all, or as many as a generation may have."""
+        if self.ledger.most is None:
+            self._admit(brood, seeds)
+            return
+        for seed in seeds:
+            if len(brood) < self.ledger.most:
+                self._admit(brood, [seed])
 
     def _admit_guests(self, brood: Brood, niche: str) -> int:
         """Add the guests of a niche to its brood, beyond its size; returns how many."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from detkds_gp.store._fingerprint import differing
     from detkds_gp.store._lock import writer_of
     from detkds_gp.store.check import StoreReport, check_store
+    from detkds_gp.store.cut import cuts
     from detkds_gp.store.records import (
         Birth,
         Costs,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILE_NAME", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "ScreeningRecord",
-    "Store", "StoreReport", "check_store", "differing", "session_seconds", "writer_of",
+    "Store", "StoreReport", "check_store", "cuts", "differing", "session_seconds", "writer_of",
 ]  # fmt: skip
 
 import_lazily(__name__)

@@ -12,6 +12,15 @@ STARTED = "started"
 NAMED = "named"
 """What a config called its warm start and its rivals before they were formulas."""
 
+REFUSED = "refused"
+"""A session ended at once, because its budget holds no search; its time does not count."""
+
+PACE = "pace"
+"""What a training step and an evaluation cost, measured before anything else."""
+
+PLANNED = "planned"
+"""What is still to be done, its sizes, and the seconds at work until its end."""
+
 WORKED = "worked"
 """How long workers were held and busy for a phase."""
 
@@ -24,11 +33,17 @@ FINISHED = "finished"
 FINAL_PLANNED = "final round planned"
 """The seeds, the length and the places of the final round."""
 
+TUNING_PLANNED = "tuning planned"
+"""By how many trainings the weight of each rival is tuned."""
+
 FINAL_HELD = "final round"
 """Who is judged in the final round, on which seeds and for how long."""
 
 CURVE = "learning curve"
 """Where the student alone, or a teacher that was trained, stood on the way: ``role`` and ``points``."""
+
+FINAL_CUT = "final round cut"
+"""The seeds of the final round that count, because the budget ended before the others were complete."""
 
 EXPLAINING = "explaining"
 """Extra trainings for an explanation begin."""

@@ -104,15 +104,11 @@ class Costs:
     """What the search has spent so far, extra answers left out.
 
     Attributes:
-        trainings: of students, answered.
+        trainings: of students, answered; those that a budget left no time for are not.
         wall_seconds: of all trainings and calibrations, summed over workers.
         last: Unix time of the last answer; None before the first.
-        candidate: mean seconds of a candidate of the search with its calibration, and their spread.
-        verdict: mean seconds of a training that is scored on the test split too.
     """
 
     trainings: int
     wall_seconds: float
     last: float | None
-    candidate: tuple[float, float]
-    verdict: float

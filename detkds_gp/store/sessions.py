@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from detkds_gp.store.events import STARTED
+from detkds_gp.store.events import REFUSED, STARTED
 from detkds_gp.store.store import Store
 
 
 def session_seconds(store: Store, now: Callable[[], float] = time.time) -> float:
     """Return how long the run was at work: from each start to its last sign of life, the running one to now.
 
-    What was explained in between counts for nothing.
+    A session starts with its program: ``lead`` seconds before its start is recorded. What was explained in between,
+    and a session whose budget was refused, counts for nothing.
     """
-    starts = [event.time for event in store.events(STARTED)]
+    starts = store.events(STARTED)
+    refused = [event.time for event in store.events(REFUSED)]
     total = 0.0
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
+    for start, following in zip(starts, [*(event.time for event in starts[1:]), None], strict=True):
+        if any(start.time <= time and (following is None or time <= following) for time in refused):
+            continue
         end = now() if following is None else store.last_activity(following)
-        total += max(0.0, (end or start) - start)
+        total += max(0.0, (end or start.time) - start.time + start.detail.get("lead", 0.0))
     return total

@@ -220,10 +220,8 @@ class Store:
         """Return how many trainings the search had and what they cost, summed up by SQLite; extra ones left out."""
         with plain_errors(self.path):
             trainings, seconds, last = self._connection.exec_driver_sql(tables.ALL_COSTS).one()
-            calibration, each = self._connection.exec_driver_sql(tables.SCALE_COSTS).one()
-            mean, squares, verdict = self._connection.exec_driver_sql(tables.MEAN_COSTS).one()
-        spread = math.sqrt(max(0.0, squares - mean * mean))
-        return Costs(trainings, seconds + calibration, last, (mean + each, spread), verdict)
+            calibration = self._connection.exec_driver_sql(tables.SCALE_COSTS).scalar_one()
+        return Costs(trainings, seconds + calibration, last)
 
     def last_activity(self, before: float) -> float | None:
         """Return the Unix time of the search's last answer or event before a moment; None if there is none."""

@@ -113,15 +113,10 @@ events = _table(
 )
 
 ALL_COSTS = """
-    SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores WHERE iterations > 0 AND NOT extra
+    SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores
+    WHERE iterations > 0 AND NOT extra AND failure IS NOT 'rejected:budget'
 """
-SCALE_COSTS = "SELECT coalesce(sum(wall_seconds), 0), coalesce(avg(wall_seconds), 0) FROM scales WHERE NOT extra"
-MEAN_COSTS = """
-    SELECT coalesce(avg(iif(test, NULL, wall_seconds)), 0),
-           coalesce(avg(iif(test, NULL, wall_seconds * wall_seconds)), 0),
-           coalesce(avg(iif(test, wall_seconds, NULL)), 0)
-    FROM scores WHERE iterations > 0 AND NOT extra
-"""
+SCALE_COSTS = "SELECT coalesce(sum(wall_seconds), 0) FROM scales WHERE NOT extra"
 LAST_ACTIVITY = """
     SELECT max(t) FROM (SELECT max(finished_at) AS t FROM scores WHERE finished_at < ? AND NOT extra
     UNION ALL SELECT max(time) FROM events WHERE time < ? AND NOT extra)

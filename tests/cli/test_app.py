@@ -105,6 +105,7 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
         "best",
         "niches",
         "final",
+        "cut",
         "counts",
         "screening",
         "wall_seconds",

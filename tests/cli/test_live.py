@@ -64,6 +64,15 @@ def test_a_terminal_shows_what_is_at_work_and_what_is_left() -> None:
     assert "cores" in shown
 
 
+@pytest.mark.parametrize(("phase", "timed"), [("teacher and students alone", True), ("divide 0", False)])
+def test_a_terminal_shows_the_time_of_a_phase_against_its_estimate(phase: str, timed: bool) -> None:
+    file = StringIO()
+    with watching(Console(file=file, force_terminal=True, width=120), quiet=False) as listener:
+        listener.expected("teacher and students alone", 600)
+        listener.phase(phase, 9, 0)
+    assert ("0 s of about 10 min" in file.getvalue()) == timed
+
+
 def test_quiet_prints_nothing() -> None:
     assert watched(terminal=True, quiet=True) == ""
 

@@ -10,7 +10,7 @@ import evaluators
 import pytest
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.execution import Fault, LocalExecutor, WorkerStartError
+from detkds_gp.execution import Fault, Gate, LocalExecutor, WorkerStartError
 from detkds_gp.execution.local import visible_gpu
 
 
@@ -340,3 +340,23 @@ def test_a_server_is_for_workers_of_one_thread_without_a_gpu():
     for given in ({"threads": 2}, {"gpus": 0.5}):
         with pytest.raises(ValueError, match="wanted it for one thread and no GPU"):
             LocalExecutor(evaluators.factory, 1, preload=("json",), **given)
+
+
+def test_a_gate_lets_what_is_at_work_finish_and_nothing_more_begin():
+    begun = []
+    gate = Gate(begin=lambda index: len(begun) < 3 and not begun.append(index))
+    with LocalExecutor(evaluators.factory, 2) as executor:
+        answers = dict(executor.run([("nap", 0.3), ("square", 3), ("square", 4), ("square", 5)], gate=gate))
+        assert answers == {0: 0.3, 1: 9, 2: 16}
+        assert dict(executor.run([("square", 5)])) == {0: 25}
+
+
+def test_what_is_at_work_is_abandoned_when_time_is_over():
+    started = time.monotonic()
+    with LocalExecutor(evaluators.factory, 2) as executor:
+        list(executor.run([("square", 1)] * 2))
+        end = time.monotonic() + 1.0
+        gate = Gate(over=lambda: time.monotonic() > end)
+        assert dict(executor.run([("square", 2), ("nap", 300), ("nap", 300)], gate=gate)) == {0: 4}
+        assert dict(executor.run([("square", 3)])) == {0: 9}
+    assert time.monotonic() - started < 120

@@ -8,7 +8,7 @@ import evaluators
 import pytest
 
 from detkds_gp.errors import ConfigError, FormulaError
-from detkds_gp.execution import RayExecutor, Resources, WorkerStartError
+from detkds_gp.execution import Gate, RayExecutor, Resources, WorkerStartError
 
 OWN = """
 from helper_of_own import twice
@@ -107,3 +107,11 @@ def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'detkds_gp\[cluster\]'"):
         RayExecutor(evaluators.factory, 1)
+
+
+@pytest.mark.slow
+def test_a_gate_keeps_tasks_from_being_begun(ray):
+    gate = Gate(begin=lambda index: index < 2)
+    with RayExecutor(evaluators.factory, 1, modules=["evaluators"]) as executor:
+        assert dict(executor.run([("square", 2), ("square", 3), ("square", 4)], gate=gate)) == {0: 4, 1: 9}
+        assert dict(executor.run([("square", 5)])) == {0: 25}

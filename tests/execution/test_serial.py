@@ -2,7 +2,7 @@ import evaluators
 import pytest
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.execution import Fault, SerialExecutor
+from detkds_gp.execution import Fault, Gate, SerialExecutor
 
 
 def test_yields_in_order_and_lazily():
@@ -59,3 +59,12 @@ def test_closed_executor_refuses():
     executor.close()
     with pytest.raises(RuntimeError, match="closed"):
         list(executor.run([1]))
+
+
+def test_a_gate_ends_the_run_before_a_task_that_it_does_not_let_begin():
+    asked = []
+    gate = Gate(begin=lambda index: asked.append(index) or index < 2)
+    with SerialExecutor(evaluators.factory) as executor:
+        assert list(executor.run([("square", n) for n in range(5)], gate=gate)) == [(0, 0), (1, 1)]
+        assert asked == [0, 1, 2]
+        assert list(executor.run([("square", 7)])) == [(0, 49)]

@@ -103,10 +103,10 @@ def test_the_winner_is_chosen_on_selection_among_all_that_were_judged(finished: 
 
 def test_what_happened_is_recorded_in_order(finished: Outcome) -> None:
     with Store.open(finished.work_dir, readonly=True) as store:
-        kinds = [event.kind for event in store.events() if event.kind != "worked"]
-    assert kinds[:3] == ["named", "started", "final round planned"]
-    assert sorted(kinds[3:5]) == ["learning curve", "learning curve"]  # of student and teacher, as they are trained
-    assert kinds[5:] == ["final round", "finished"]
+        kinds = [event.kind for event in store.events() if event.kind not in ("worked", "planned")]
+    assert kinds[:5] == ["named", "started", "pace", "final round planned", "tuning planned"]
+    assert sorted(kinds[5:7]) == ["learning curve", "learning curve"]  # of student and teacher, as they are trained
+    assert kinds[7:] == ["final round", "finished"]
 
 
 @pytest.mark.slow

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from detkds_gp.errors import ConfigError
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 from detkds_gp.search import Search, SearchSettings, StageSettings
@@ -86,3 +89,43 @@ def test_steering_repeats(analytic):
             search.end("stage")
 
     assert run(analytic, steer)[1] == run(analytic, steer)[1]
+
+
+def by_niche(analytic, most):
+    """Return the new individuals of every niche and generation when generations may have at most so many."""
+    search, sizes = Search(SET, SETTINGS, seed=3), {}
+    search.resize(most[0])
+    while candidates := search.ask():
+        at = candidates[0].stage, candidates[0].generation
+        sizes[at] = Counter(candidate.niche for candidate in candidates)
+        search.resize(most[min(len(sizes), len(most) - 1)])
+        search.tell([analytic(candidate.distiller) for candidate in candidates])
+    return sizes
+
+
+def test_sizes_hold_for_the_generation_that_is_made_next(analytic):
+    sizes = by_niche(analytic, [2, 1, 2, 1])
+    assert sizes["divide", 0] == {"global": 2, "class_logits": 2}
+    assert sizes["divide", 1] == {"global": 1, "class_logits": 1}
+    assert sizes["divide", 2] == {"global": 2, "class_logits": 2}
+    assert max(sizes[at]["mix"] for at in sizes if at[0] == "conquer") == 1
+
+
+def test_sizes_above_the_settings_change_nothing(analytic):
+    _, plain = run(analytic, lambda *_: None)
+    assert {at: count.total() for at, count in by_niche(analytic, [9]).items()} == {
+        at: len(texts) for at, texts in plain.items()
+    }
+
+
+def test_what_is_given_comes_first_where_not_all_of_it_fits():
+    texts = [f"calibrated * l{n}(unit_channel(global))" for n in (1, 2)] + ["calibrated * l2(global)"]
+    search = Search(SET, SETTINGS.model_copy(update={"warm_start": tuple(texts)}), seed=3)
+    search.resize(2)
+    born = [c.distiller.text for c in search.ask() if c.niche == "global"]
+    assert [text.partition(" * ")[2] for text in born] == texts[:2]
+
+
+def test_an_empty_generation_is_refused():
+    with pytest.raises(ConfigError, match="wanted 1 or more"):
+        Search(SET, SETTINGS).resize(0)

@@ -11,7 +11,7 @@ import pytest
 
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store, session_seconds
-from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINISHED, STARTED, explaining
+from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINISHED, REFUSED, STARTED, explaining
 
 
 def test_the_time_between_sessions_and_that_of_explaining_is_not_spent(
@@ -44,3 +44,22 @@ def test_a_finished_run_that_is_asked_for_again_was_at_work_no_longer(
             monkeypatch.setattr(time, "time", lambda hours=hours: hours * 3600.0)
             store.record_event(kind)
         assert session_seconds(store, lambda: 100 * 3600.0) == 2 * 3600.0
+
+
+def test_a_session_begins_with_its_program_and_one_that_was_refused_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(tmp_path) as store:
+
+        def at(seconds: float, kind: str, **detail: Any) -> None:
+            monkeypatch.setattr(time, "time", lambda: seconds)
+            store.record_event(kind, **detail)
+
+        at(1000, STARTED, lead=30.0)
+        at(1040, REFUSED)
+        assert session_seconds(store, lambda: 1040.0) == 0
+        at(2000, STARTED, lead=20.0)
+        assert session_seconds(store, lambda: 2100.0) == 120
+        at(2100, FINISHED)
+        at(5000, STARTED, lead=10.0)
+        assert session_seconds(store, lambda: 5005.0) == 120 + 15

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
+    from detkds_gp.experiment.answers.allowance import UNLIMITED, Allowance
     from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
     from detkds_gp.experiment.answers.counts import screening_counts
     from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from detkds_gp.experiment.answers.workers import make_executor
 
 __all__ = [
+    "UNLIMITED",
+    "Allowance",
     "Answers",
     "Asked",
     "Interrupt",

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any
 
 from detkds_gp.errors import UserError
-from detkds_gp.execution import Executor, Fault, Usage
+from detkds_gp.execution import OPEN, Executor, Fault, Gate, Usage
+from detkds_gp.experiment.answers.allowance import UNLIMITED, Allowance, not_begun
 from detkds_gp.experiment.answers.forecast import Forecast
 from detkds_gp.experiment.answers.interrupt import Interrupt
 from detkds_gp.experiment.answers.packing import ALONE, Packing
@@ -76,14 +77,17 @@ class Answers:
         self,
         name: str,
         asked: Asked,
-        heard: Callable[[], None] = lambda: None,
+        allowance: Allowance = UNLIMITED,
     ) -> list[Score]:
         """Return the score of every trial, in the order asked.
 
+        A trial that the allowance keeps from being begun or finished gets a failure that is not recorded.
+
         Args:
             name: of the phase, for the listener.
-            asked: trial, its distiller (scales may be missing: they are measured first), niche.
-            heard: called after each new answer is recorded.
+            asked: trial, its distiller (scales may be missing: they are measured first), niche. Those of a seed are
+                trained before those of the next one.
+            allowance: says whether a training may still begin.
 
         Raises:
             UserError: if a worker met what the user can mend, such as a broken image.
@@ -98,14 +102,15 @@ class Answers:
             if trial in known:
                 self._forecast.learn(trial, distiller, known[trial])
         niches = {trial: niche for trial, _, niche in asked}
-        for trial, score, resolved in self._evaluated(missing):
+        for trial, score, resolved in self._evaluated(missing, allowance):
             self._store.record_score(trial, score, resolved)
             known[trial] = score
             self._listener.answered(niches[trial], score)
-            heard()
+            allowance.heard(trial, score)
         for trial, distiller in missing:
-            self._forecast.learn(trial, distiller, known[trial])
-        return [known[trial] for trial, _, _ in asked]
+            if trial in known:
+                self._forecast.learn(trial, distiller, known[trial])
+        return [known.get(trial) or not_begun() for trial, _, _ in asked]
 
     def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         """Return the scale of every formula, each measured once and recorded.
@@ -138,20 +143,29 @@ class Answers:
         asked = [ScreenRequest(formula, self._seed) for formula in formulas]
         return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
 
-    def prepared(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Any]]:
+    def prepared(
+        self, requests: Sequence[Request], over: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[Request, Any]]:
         """Yield (request, answer) of preparations as they come; no time limit holds for them.
+
+        Args:
+            requests: what is asked.
+            over: True: what is at work is abandoned, and not answered.
 
         Raises:
             LostTrainingError: if memory ran out or the worker was killed, twice.
             UserError: if a worker met what the user can mend.
             EvaluatorError: if a worker raised anything else.
         """
-        for index, answer in self._run(requests, _raise, limited=False):
+        for index, answer in self._run(requests, _raise, limited=False, gate=Gate(over=over)):
             yield requests[index], answer
 
-    def _evaluated(self, missing: Sequence[tuple[Trial, Distiller]]) -> Iterator[tuple[Trial, Score, str]]:
-        """Measure scales, then train, the longest first; a tree without a scale fails without training."""
-        missing = sorted(missing, key=lambda pair: -self._forecast.seconds(*pair))
+    def _evaluated(
+        self, missing: Sequence[tuple[Trial, Distiller]], allowance: Allowance
+    ) -> Iterator[tuple[Trial, Score, str]]:
+        """Measure scales, then train seed by seed, the longest first; a tree without a scale fails without training."""
+        seeds = {seed: place for place, seed in enumerate(dict.fromkeys(trial.seed for trial, _ in missing))}
+        missing = sorted(missing, key=lambda pair: (seeds[pair[0].seed], -self._forecast.seconds(*pair)))
         scales = self.scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
         trials: list[Trial] = []
         requests: list[Trial] = []
@@ -166,7 +180,9 @@ class Answers:
         waiting = dict.fromkeys(trials)
         self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
         packs = self._packing(requests)
-        for number, answer in self._run([_request([requests[i] for i in pack]) for pack in packs], _failed_score):
+        gate = Gate(lambda number: allowance.begin([trials[i] for i in packs[number]]), allowance.over)
+        packed = [_request([requests[i] for i in pack]) for pack in packs]
+        for number, answer in self._run(packed, _failed_score, gate=gate):
             scores = answer if isinstance(answer, list) else [answer]
             for index in packs[number]:
                 del waiting[trials[index]]
@@ -175,9 +191,9 @@ class Answers:
                 yield trials[index], score, requests[index].distiller
 
     def _run(
-        self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True
+        self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True, gate: Gate = OPEN
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone."""
+        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left."""
         if not requests:
             return
         self._interrupt.check()
@@ -186,7 +202,8 @@ class Answers:
         executor, again, answered = self._executor, [], 0
         # Preparations may take hours: a request to stop abandons them at once.
         with self._interrupt.graceful(executor.drain) if limited else nullcontext():
-            for index, answer in executor.run(requests, limited=limited, patience=max(map(_size, requests))):
+            patience = max(map(_size, requests))
+            for index, answer in executor.run(requests, limited=limited, patience=patience, gate=gate):
                 answered += 1
                 if isinstance(_sound(answer), Fault):
                     again.append(index)
@@ -195,6 +212,8 @@ class Answers:
             if answered < len(requests):
                 self._interrupt.check()
             for index in sorted(again):
+                if gate.over() or not gate.begin(index):
+                    break
                 yield index, self._alone(executor, requests[index], fail, limited)
             self._interrupt.check()
 

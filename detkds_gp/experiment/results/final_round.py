@@ -39,13 +39,14 @@ class FinalRound:
         """The trainings of formulas; the student alone comes on top."""
         return self.places * len(self.seeds)
 
-    def to_json(self, chosen: Sequence[Finalist]) -> dict[str, Any]:
-        """Return what is recorded when it begins: how it is held, and who is judged."""
+    def to_json(self, chosen: Sequence[Finalist], left_out: Sequence[Finalist] = ()) -> dict[str, Any]:
+        """Return what is recorded when it begins: how it is held, who is judged, and whom a budget leaves out."""
         return {
             "seeds": list(self.seeds),
             "iterations": self.iterations,
             "reduced": self.reduced,
             "finalists": [dict(vars(finalist)) for finalist in chosen],
+            "left_out": [finalist.title for finalist in left_out],
         }
 
 
@@ -123,6 +124,11 @@ class Finalist:
     role: str
     weighed: str = ""
     weight: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Its role, of a rival with its weight."""
+        return f"{self.role} ({self.weighed})" if self.weighed else self.role
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from detkds_gp.gain import verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
 from detkds_gp.noise import Noise, noise_of, scores_of
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Store, session_seconds, standing
+from detkds_gp.store import Birth, Store, cuts, session_seconds, standing
 
 TEACHER = Trial("teacher", 0, 0, test=True)
 """The question whose answer is the teacher's own AP."""
@@ -170,6 +170,7 @@ class Summary:
                 for niche, ranked in self.champions(ranking).items()
             },
             "final": verdict.to_json(),
+            "cut": cuts(self._store),
             "counts": self._counts(),
             "screening": screening_counts(self._store),
             "wall_seconds": self._wall_seconds(),

@@ -12,7 +12,7 @@ from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED
 from detkds_gp.store.standing import winner
 
 
@@ -64,10 +64,12 @@ class Verdict:
         self._store = store
         self._planned = next((event.detail for event in store.events(FINAL_PLANNED)), None)
         self._held = next((event.detail for event in store.events(FINAL_HELD)), None)
+        if self._held is not None and (cut := store.events(FINAL_CUT)):
+            self._held = {**self._held, "seeds": cut[0].detail["seeds"]}
 
     @property
     def seeds(self) -> Sequence[int]:
-        """The seeds that everyone is trained on; empty before the plan is recorded."""
+        """The seeds that everyone is trained on, those that a budget cut left out; empty before they are planned."""
         return (self._held or self._planned or {"seeds": ()})["seeds"]
 
     @property
@@ -99,6 +101,13 @@ class Verdict:
         """Return the questions about a distiller, one for each seed."""
         plan = self._held or self._planned
         return [Trial(text, plan["iterations"], seed, test=True) for seed in plan["seeds"]] if plan else []
+
+    @property
+    def complete_seeds(self) -> list[int]:
+        """The seeds on which everyone is judged, the student alone too."""
+        texts = [NONE, *(finalist.text for finalist in self.finalists)]
+        known = [[self._store.score(trial) is not None for trial in self.trials(text)] for text in texts]
+        return [seed for seed, *there in zip(self.seeds, *known, strict=True) if all(there)]
 
     def judged(self, finalist: Finalist) -> Judged:
         """Return what is known of a formula."""

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.experiment.steering.budget import Budget, Meter
-    from detkds_gp.experiment.steering.decisions import Decision, is_last, recorded_decision
+    from detkds_gp.experiment.steering.budget import Budget
+    from detkds_gp.experiment.steering.decisions import FIRST, Decision, is_last, recorded_decision
     from detkds_gp.experiment.steering.inbox import Inbox
     from detkds_gp.experiment.steering.status import read_status
     from detkds_gp.experiment.steering.steered import Steered
 
-__all__ = ["Budget", "Decision", "Inbox", "Meter", "Steered", "is_last", "read_status", "recorded_decision"]
+__all__ = ["FIRST", "Budget", "Decision", "Inbox", "Steered", "is_last", "read_status", "recorded_decision"]
 
 import_lazily(__name__)

@@ -13,6 +13,8 @@ from detkds_gp.search import Search
 from detkds_gp.store import Store
 
 End = Literal["stage", "search"]
+FIRST = -1
+"""The number of the decision before the first generation."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,20 @@ class Decision:
         end: what ends with this generation.
         reason: of the end, in words.
         wishes: names of the wishes that are hereby granted or refused.
+        most: new formulas that a niche has at most from now on; None: what was said before still holds.
     """
 
     injected: tuple[str, ...] = ()
     end: End | None = None
     reason: str = ""
     wishes: tuple[str, ...] = ()
+    most: int | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Decision:
         """Read what ``vars`` of one gave."""
-        return cls(tuple(values["injected"]), values["end"], values["reason"], tuple(values["wishes"]))
+        wishes, most = tuple(values["wishes"]), values.get("most")
+        return cls(tuple(values["injected"]), values["end"], values["reason"], wishes, most)
 
     def apply(self, search: Search) -> None:
         """Tell the search, before it is told the scores.
@@ -44,16 +49,19 @@ class Decision:
         """
         for text in self.injected:
             search.inject(parse_distiller(text, search.primitive_set))
+        if self.most is not None:
+            search.resize(self.most)
         if self.end is not None:
             search.end(self.end)
 
 
 def recorded_decision(store: Store, stage: str, number: int) -> Decision | None:
-    """Return what was decided with a generation; None where nothing is known of it yet."""
+    """Return what was decided with a generation, or before the first; None where nothing is known of it yet."""
     values = store.steering(stage, number)
     if values is not None:
         return Decision.from_json(values)
-    return Decision() if store.generation(stage, number) is not None else None
+    passed = bool(store.births()) if number == FIRST else store.generation(stage, number) is not None
+    return Decision() if passed else None
 
 
 class Steering:
@@ -63,7 +71,7 @@ class Steering:
         store: open for writing.
         inbox: wishes of other processes.
         read: reads a formula as the search takes it.
-        ends: says from (stage, number) whether the budget ends something, and why.
+        outlook: says from (stage, number) what the budget ends, why, and how large the next generation may be.
         say: takes a line of news.
     """
 
@@ -72,13 +80,13 @@ class Steering:
         store: Store,
         inbox: Inbox,
         read: Callable[[str], Distiller],
-        ends: Callable[[str, int], tuple[End | None, str]],
+        outlook: Callable[[str, int], tuple[End | None, str, int | None]],
         say: Callable[[str], None],
     ) -> None:
         self._store = store
         self._inbox = inbox
         self._read = read
-        self._ends = ends
+        self._outlook = outlook
         self._say = say
 
     def decide(self, stage: str, number: int, last: bool) -> Decision:
@@ -101,16 +109,16 @@ class Steering:
         return decision
 
     def _fresh(self, stage: str, number: int, last: bool) -> Decision:
-        if self._inbox.stop_wish() == "final":
+        if number != FIRST and self._inbox.stop_wish() == "final":
             self._inbox.forget_stop()
             return Decision(end="search", reason="gp_search stop --final")
-        end, reason = self._ends(stage, number)
-        if last or end == "search":
-            return Decision(end=end, reason=reason)
+        end, reason, most = self._outlook(stage, number)
+        if last or end == "search" or number == FIRST:
+            return Decision(end=end, reason=reason, most=most)
         granted = {name for decision in self._store.steerings() for name in decision["wishes"]}
         wishes = [wish for wish in self._inbox.wishes() if wish.name not in granted]
         injected = [text for wish in wishes if (text := self._canonical(wish.formula)) is not None]
-        return Decision(tuple(injected), end, reason, tuple(wish.name for wish in wishes))
+        return Decision(tuple(injected), end, reason, tuple(wish.name for wish in wishes), most)
 
     def _canonical(self, formula: str) -> str | None:
         try:

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.experiment.answers import screening_counts
-from detkds_gp.experiment.config import VerdictSettings
-from detkds_gp.experiment.results import Verdict, tuning_trainings
+from detkds_gp.experiment.results import Verdict
 from detkds_gp.experiment.rungs import climbers
-from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook
+from detkds_gp.experiment.steering.budget import Budget
 from detkds_gp.experiment.steering.inbox import Inbox
+from detkds_gp.experiment.steering.planner import spent
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.noise import noise_of, scores_of
 from detkds_gp.score import Score, Trial
-from detkds_gp.search import SearchSettings
 from detkds_gp.store import Birth, Store, session_seconds, writer_of
-from detkds_gp.store.events import FINISHED, STARTED, WORKED, explaining
+from detkds_gp.store.events import FINISHED, PLANNED, STARTED, WORKED, explaining
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -50,10 +49,13 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         score = scores.get(trials[birth.text])
         if score is not None and score.ap is not None:
             best[birth.niche] = max(best.get(birth.niche, 0.0), score.ap)
-    meter = _meter(store, config, len({b.niche for b in births if b.stage == "divide"}))
+    started = store.events(STARTED)
+    session = started[-1].detail if started else {}
+    budget = Budget.parse(session["budget"]) if session.get("budget") else None
     planned = sum(climbers(len(current), proxy))
     finished = bool(store.events(FINISHED))
     running = writer is not None and not explaining(store.events())
+    elapsed = _elapsed(store, running)
     state = "running" if running else "finished" if finished else "stopped"
     worked = [event.detail for event in store.events(WORKED)]
     held = sum(detail["held"] for detail in worked)
@@ -63,16 +65,16 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "process": writer,
         "phase": _phase(verdict, last),
         "done": judged if verdict.finalists else done,
-        "total": meter.outlook.verdict if verdict.finalists else planned or None,
+        "total": verdict.places * len(verdict.seeds) if verdict.finalists else planned or None,
         "trained": sum(score.ok for score in known),
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
         "best": best,
-        "elapsed_seconds": _elapsed(store, running),
-        "eta_seconds": _eta(meter, last, planned - done, judged if verdict.finalists else None, finished),
+        "elapsed_seconds": elapsed,
+        "eta_seconds": 0.0 if finished else _eta(store, elapsed),
         "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
-        "budget": meter.budget.text if meter.budget else None,
-        "spent": meter.budget.said(meter.spent()) if meter.budget else None,
+        "budget": budget.text if budget else None,
+        "spent": budget.said(spent(store, budget, session.get("gpus_per_worker") or 1.0)) if budget else None,
         "waiting": [wish.formula for wish in inbox.wishes()],
         "noise": None if (noise := noise_of(scores_of(scores.items(), proxy.iterations))) is None else str(noise),
     }
@@ -93,32 +95,14 @@ def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
     return f"{last[0]} {last[1]}" if last else "teacher and students alone"
 
 
-def _meter(store: Store, config: Mapping[str, Any], niches: int) -> Meter:
-    started = store.events(STARTED)
-    session = started[-1].detail if started else {}
-    budget = Budget.parse(session["budget"]) if session.get("budget") else None
-    verdict = Verdict(store)
-    search = SearchSettings.model_validate(config["search"])
-    outlook = Outlook(
-        search,
-        ProxySettings.recorded(config["proxy"]),
-        niches,
-        verdict.places * len(verdict.seeds),
-        config["verdict"]["share"],
-        tuning_trainings(search, VerdictSettings.model_validate(config["verdict"])),
-    )
-    return Meter(budget, outlook, store, session.get("workers", 1), session.get("gpus_per_worker") or 1.0)
-
-
 def _elapsed(store: Store, running: bool) -> float:
     moment = time.time() if running else store.last_activity(time.time() + 1.0) or 0.0
     return session_seconds(store, lambda: moment)
 
 
-def _eta(meter: Meter, last: tuple[str, int] | None, waiting: int, judged: int | None, finished: bool) -> float | None:
-    """Estimate the seconds to the end of all that is planned; None before the first formula is asked."""
-    if finished or last is None:
-        return 0.0 if finished else None
-    if judged is not None:
-        return meter.seconds(meter.outlook.verdict - judged, verdict=True)
-    return meter.seconds(waiting) + meter.remaining_seconds(*last)
+def _eta(store: Store, elapsed: float) -> float | None:
+    """Return the seconds at work to the end by the last plan; None before the first."""
+    planned = store.events(PLANNED)
+    if not planned:
+        return None
+    return max(0.0, planned[-1].detail["at_work"] + planned[-1].detail["seconds"] - elapsed)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from detkds_gp.experiment.answers import Answers, Asked, Interrupt, Scored, in_units
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from detkds_gp.experiment.answers import Answers, in_units
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.results import FinalRound, tuning_trainings
-from detkds_gp.experiment.steering.budget import Budget, Meter, Outlook, check_budget
-from detkds_gp.experiment.steering.decisions import Decision, Steering
+from detkds_gp.experiment.steering.budget import Budget, duration
+from detkds_gp.experiment.steering.decisions import FIRST, Decision, End, Steering
 from detkds_gp.experiment.steering.inbox import Inbox
+from detkds_gp.experiment.steering.pacing import measured_pace
+from detkds_gp.experiment.steering.plan import Outlook, Plan
+from detkds_gp.experiment.steering.planner import Planner
+from detkds_gp.experiment.steering.prices import Prices
+from detkds_gp.experiment.steering.watch import Watch
+from detkds_gp.fitness import Request
 from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.score import Score
-from detkds_gp.store import Store
-from detkds_gp.store.events import WORKED
+from detkds_gp.store import Store, session_seconds
+from detkds_gp.store.events import FINAL_PLANNED, PLANNED, TUNING_PLANNED
 
 
 class Steered:
-    """The outside of a run, as the search loop needs it.
+    """The outside of a run, as the search loop needs it; call `begin` first.
 
     Args:
         config: of the experiment.
@@ -24,11 +32,13 @@ class Steered:
         primitive_set: the grammar of the search.
         answers: asked about generations, and about the scales of formulas from outside.
         listener: hears of decisions and of the time left.
-        final: the final round that is planned.
 
     Raises:
-        ConfigError: the budget cannot be read, or holds no search.
+        ConfigError: the budget cannot be read.
     """
+
+    planner: Planner
+    watch: Watch
 
     def __init__(
         self,
@@ -37,18 +47,12 @@ class Steered:
         primitive_set: PrimitiveSet,
         answers: Answers,
         listener: Listener,
-        final: FinalRound,
     ) -> None:
-        budget = None if config.budget is None else Budget.parse(config.budget)
-        niches, seeds = len(primitive_set.niches), len(final.seeds)
-        tuning = tuning_trainings(config.search, config.verdict)
-        outlook = Outlook(config.search, config.proxy, niches, final.trainings, config.verdict.share, tuning)
-        check_budget(budget, outlook, len(config.baseline_seeds) + seeds, seeds)
-        workers = 1 if config.execution.executor == "serial" else config.execution.workers
-        self.meter = Meter(budget, outlook, store, workers, config.execution.gpus_per_worker or 1.0)
+        self._budget = None if config.budget is None else Budget.parse(config.budget)
+        self._config = config
         self._primitive_set = primitive_set
         self._inbox = Inbox(store.path.parent)
-        self._steering = Steering(store, self._inbox, self._read, self.meter.ends, listener.say)
+        self._steering = Steering(store, self._inbox, self._read, self._outlook, listener.say)
         self._answers = answers
         self._store = store
         self._listener = listener
@@ -58,37 +62,123 @@ class Steered:
         """Read a formula from outside; weights are in calibrated units thereafter."""
         return in_units(parse_distiller(formula, self._primitive_set, bare=None), self._answers.scales)
 
+    def begin(self, wished: FinalRound, waiting: Callable[[FinalRound], Sequence[Request]]) -> FinalRound:
+        """Measure the pace and plan the run; returns the final round that it will have.
+
+        Args:
+            wished: the final round that the settings plan.
+            waiting: what is still to be trained before the search, with a final round.
+
+        Raises:
+            BudgetError: the budget does not hold preparation, both stages and a final round.
+        """
+        config, store = self._config, self._store
+        workers = 1 if config.execution.executor == "serial" else config.execution.workers
+        pace = measured_pace(store, self._answers, workers, self._listener.say)
+        kind, share = self._budget.kind if self._budget else "wall", config.execution.gpus_per_worker or 1.0
+        prices = Prices(pace, config.proxy, wished.iterations, workers, share, kind)
+        for record in store.scores():
+            if not record.extra:
+                prices.learn(record.trial, record.score)
+        niches, rivals = len(self._primitive_set.niches), len(config.verdict.rivals)
+        tuning = tuning_trainings(config.search, config.verdict) // max(1, rivals)
+        outlook = Outlook(config.search, niches, wished, rivals, config.verdict.share, tuning)
+        self.planner = Planner(self._budget, outlook, prices, store)
+        self.watch = Watch(self.planner, store, self._answers, self._listener, self._inbox)
+        final = self._final(wished, waiting(wished))
+        self.planner.use(final)
+        self._announce(waiting(final))
+        return final
+
+    def _final(self, wished: FinalRound, waiting: Sequence[Request]) -> FinalRound:
+        """Return the recorded plan of the final round, or make and record it."""
+        recorded = self._store.events(FINAL_PLANNED)
+        if recorded:
+            known = FinalRound(**recorded[0].detail)
+            return replace(known, seeds=tuple(known.seeds))
+        final = self.planner.shortened(wished, waiting)
+        self._store.record_event(FINAL_PLANNED, **vars(final))
+        if final.reduced:
+            self._listener.say(final.reduced)
+        return final
+
+    def _announce(self, waiting: Sequence[Request]) -> None:
+        """Refuse a budget that is too small; say and record what is to come, where the search has not begun."""
+        planner = self.planner
+        if self._store.births():
+            return
+        planner.check(waiting)
+        before = planner.preparation(waiting)
+        self.watch.plan = planner.plan("divide", FIRST, more=before)
+        seconds = planner.prices.preparation(waiting)
+        if waiting:
+            self._listener.say(f"teacher and students alone take about {duration(seconds)}")
+            self._listener.expected("teacher and students alone", seconds)
+        self._tell(seconds)
+
+    @property
+    def over(self) -> Callable[[], bool]:
+        """Tells whether the budget is over."""
+        return self.planner.over
+
+    def first(self) -> Decision:
+        """Decide before the first generation."""
+        self.watch.search_begins()
+        return self.decide("divide", FIRST, last=False)
+
     def decide(self, stage: str, number: int, last: bool) -> Decision:
         """Decide with a generation, and say how much time is left."""
-        replayed = self._store.generation(stage, number) is not None
+        replayed = self._store.generation(stage, number) is not None or (number == FIRST and self._store.births())
         decision = self._steering.decide(stage, number, last)
         if not replayed:
-            self._listener.say(self._outlook(stage, number))
-            self._listener.outlook(self.meter.remaining_seconds(stage, number))
+            if decision.end == "search" and self.watch.plan is not None:
+                self.watch.plan = replace(self.watch.plan, generations=())
+            self._tell(done=f"{stage} {number} is done; " if number != FIRST else "")
         return decision
 
-    def watched(self, interrupt: Interrupt) -> Scored:
-        """Return the answering of generations; it records how busy workers were and obeys ``gp_search stop``."""
-        answers = self._answers
+    def tuning(self) -> int:
+        """Return by how many trainings the weight of each rival is tuned; decided and recorded once."""
+        recorded = self._store.events(TUNING_PLANNED)
+        if recorded:
+            return int(recorded[0].detail["each"])
+        each, planned = self.planner.tuned(), self.planner.outlook.tuning
+        self._store.record_event(TUNING_PLANNED, each=each, planned=planned)
+        if each < planned:
+            self._listener.say(f"{each} trainings tune the weight of each rival instead of {planned}")
+        return each
 
-        def scored(phase: str, asked: Asked) -> list[Score]:
-            busy, held = answers.usage.busy_seconds, answers.usage.held_seconds
-            scores = answers.scores(phase, asked, lambda: self._obey(interrupt))
-            worked = {"busy": answers.usage.busy_seconds - busy, "held": answers.usage.held_seconds - held}
-            if worked["held"]:
-                self._store.record_event(WORKED, phase=phase, **worked)
-            return scores
+    def _outlook(self, stage: str, number: int) -> tuple[End | None, str, int | None]:
+        plan = self.watch.plan = self.planner.plan(stage, number)
+        following = next(iter(plan.generations), None)
+        most = following.most if following is not None and self._budget is not None else None
+        return *self.planner.ends(plan, stage, number), most
 
-        return scored
+    def _tell(self, before: float = 0.0, done: str = "") -> None:
+        """Say and record what is to come, and how long it takes.
 
-    def _obey(self, interrupt: Interrupt) -> None:
-        if self._inbox.stop_wish() == "pause":
-            self._inbox.forget_stop()
-            interrupt.request()
+        Args:
+            before: seconds until the search begins.
+            done: what is done, in words.
+        """
+        planner, plan = self.planner, self.watch.plan
+        if plan is None:
+            return
+        seconds = before + planner.seconds(plan)
+        said = f"{done}what is planned takes about {duration(seconds)} more"
+        if planner.budget is not None:
+            said += f"; {planner.said(planner.spent())} of {planner.budget.text} spent; {_in_words(plan)}"
+        self._listener.say(said)
+        self._listener.outlook(seconds)
+        at_work = session_seconds(self._store)
+        self._store.record_event(PLANNED, seconds=seconds, at_work=at_work, **plan.to_json())
 
-    def _outlook(self, stage: str, number: int) -> str:
-        minutes = self.meter.remaining_seconds(stage, number) / 60
-        said = f"{stage} {number} is done; all that is planned takes {minutes:.0f} min more"
-        if (budget := self.meter.budget) is not None:
-            said += f"; {budget.said(self.meter.spent())} of {budget.text} spent"
-        return said
+
+def _in_words(plan: Plan) -> str:
+    """Say which sizes a plan has."""
+    sizes: dict[str, list[str]] = {}
+    for one in plan.generations:
+        sizes.setdefault(one.stage, []).append(str(one.most))
+    parts = [f"{stage} with {', '.join(each)} new formulas" + " a knowledge" * (stage == "divide")
+             for stage, each in sizes.items()]  # fmt: skip
+    parts += [f"{plan.tuning} trainings tune each rival"] * bool(plan.tuning)
+    return "; ".join([*parts, f"final round of {plan.places} on {plan.seeds} seeds"])

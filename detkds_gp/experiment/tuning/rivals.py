@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.answers import UNLIMITED, Allowance, Answers
 from detkds_gp.experiment.naming import is_formula
 from detkds_gp.experiment.results import Finalist, Rival
 from detkds_gp.experiment.tuning.curve import Curve
@@ -28,6 +28,8 @@ class RivalTuning:
         trial: the search's question about a distiller: what it was asked already is not trained again.
         called: what the config called each rival; one with a published name has its paper's weight.
         say: hears of those that cannot be tuned.
+        allowance: says whether a training may still begin.
+        goes_on: asked before every few trainings; False: there is no time for more.
     """
 
     primitive_set: PrimitiveSet
@@ -36,6 +38,8 @@ class RivalTuning:
     trial: Callable[[str], Trial]
     called: Mapping[str, str]
     say: Callable[[str], None]
+    allowance: Allowance = UNLIMITED
+    goes_on: Callable[[], bool] = lambda: True
 
     def rivals(self, formulas: Mapping[str, str], trainings: int) -> list[Rival]:
         """Return what the final round may judge of every rival, the best tuned first.
@@ -55,10 +59,10 @@ class RivalTuning:
             self.say(f"{name} is not tuned: {error}")
             return Rival(given=Finalist(text, name, "as given"))
         given = self._given(name, text, proportions)
-        if trainings < LEAST_TRAININGS:
+        if trainings < LEAST_TRAININGS or not self.goes_on():
             return Rival(given)
         tuner = Tuner(self.weights, proportions.starts, trainings)
-        aps = tuned_aps(tuner, lambda weights: self._aps(name, proportions, weights))
+        aps = tuned_aps(tuner, lambda weights: self._aps(name, proportions, weights), self.goes_on)
         if all(ap is None for ap in aps.values()):
             self.say(f"{name} is not tuned: none of its {len(aps)} trainings succeeded")
             return Rival(given)
@@ -80,4 +84,4 @@ class RivalTuning:
     def _aps(self, name: str, proportions: Proportions, weights: Sequence[float]) -> list[float | None]:
         made = [proportions.at(weight) for weight in weights]
         asked = [(self.trial(one.text), one, one.terms[0].knowledge) for one in made]
-        return [score.ap for score in self.answers.scores(f"tuning {name}", asked)]
+        return [score.ap for score in self.answers.scores(f"tuning {name}", asked, self.allowance)]

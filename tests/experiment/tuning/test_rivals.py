@@ -89,4 +89,4 @@ def test_a_budget_counts_the_tuning(tmp_path: Path) -> None:
     run(tmp_path, said, budget="36")
     with Store.open(tmp_path, readonly=True) as store:
         assert sum(record.trial.iterations > 0 for record in store.scores()) <= 36
-    assert any("tune the rivals' weights instead of 24" in line for line in said.lines)
+    assert any("tune the weight of each rival instead of 12" in line for line in said.lines)

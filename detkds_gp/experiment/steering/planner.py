@@ -1,0 +1,248 @@
+"""The planner of a run: what is spent, what still fits, and whether a training may begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from detkds_gp.errors import BudgetError
+from detkds_gp.experiment.results import TEACHER, FinalRound
+from detkds_gp.experiment.steering.budget import Budget, duration
+from detkds_gp.experiment.steering.decisions import FIRST, End
+from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, Planned, fitted
+from detkds_gp.experiment.steering.prices import TUNED_AT_A_TIME, Prices
+from detkds_gp.fitness import Request
+from detkds_gp.score import Trial
+from detkds_gp.store import Store, session_seconds
+
+ENDING_SECONDS = 10.0
+ENDING_SHARE = 0.05
+"""What is kept of a budget for what follows the last training, drawing and the report: the lesser of both."""
+_OVERTIME = 0.02
+"""Of a budget, by which the last trainings may outlast it before they are abandoned."""
+
+
+class Planner:
+    """Plans what is left of a run.
+
+    Args:
+        budget: None holds everything.
+        outlook: what the settings plan.
+        prices: what things cost.
+        store: of the run.
+    """
+
+    def __init__(self, budget: Budget | None, outlook: Outlook, prices: Prices, store: Store) -> None:
+        self.budget = budget
+        self.outlook = outlook
+        self.prices = prices
+        self._store = store
+
+    def spent(self) -> float:
+        """Return what is spent, over all sessions, in the budget's unit (seconds without one)."""
+        return spent(self._store, self.budget, self.prices.share)
+
+    @property
+    def ending(self) -> float:
+        """What is kept for what follows the last training."""
+        if self.budget is None or self.budget.kind != "wall":
+            return 0.0
+        return min(ENDING_SECONDS, ENDING_SHARE * self.budget.amount)
+
+    def room(self) -> float:
+        """Return what is left of the budget."""
+        assert self.budget is not None
+        return self.budget.amount - self.ending - self.spent()
+
+    def check(self, waiting: Sequence[Request]) -> None:
+        """Refuse a budget that does not hold preparation, both stages and a final round.
+
+        Args:
+            waiting: what is trained before the search.
+
+        Raises:
+            BudgetError: says what the budget is enough for, and what it would take.
+        """
+        budget = self.budget
+        if budget is None:
+            return
+        before, search, final = self.preparation(waiting), self._least("divide", FIRST), self._least_final()
+        least = self.spent() + before + search + final + self.ending
+        if least <= budget.amount:
+            return
+        outlook = self.outlook
+        rivals = outlook.least_places - 1
+        beside = f" and {rivals} rival{'s' * (rivals > 1)}" if rivals else ""
+        judged = f"a final round of the winner{beside} on {outlook.least_seeds} seeds"
+        parts = f"{self.said(before)} for teacher and students alone, {self.said(search)} for the smallest search, "
+        parts += f"{self.said(final)} for {judged}"
+        raise BudgetError(
+            f"budget is {budget.text!r}, {self._enough(budget.amount - self.spent() - before)}; wanted "
+            f"{self._wanted(least)} ({parts}); use --budget {budget.option(least)}{self._remedy()}"
+        )
+
+    def _wanted(self, least: float) -> str:
+        assert self.budget is not None
+        return (
+            f"{least:.0f} evaluations or more" if self.budget.kind == "evaluations" else f"{self.said(least)} or more"
+        )
+
+    def _remedy(self) -> str:
+        evaluations = self.budget is not None and self.budget.kind == "evaluations"
+        return "" if evaluations else ", or fewer proxy.iterations or teacher.train.iterations"
+
+    def _enough(self, left: float) -> str:
+        if left < 0:
+            return "not enough for the teacher and the students alone"
+        one = self.prices.generation(1, 1)
+        return f"enough for the teacher, the students alone and {int(left / one) if one else 0} formulas"
+
+    def said(self, amount: float) -> str:
+        """Return an amount in the unit of the budget in words."""
+        return self.budget.said(amount) if self.budget is not None else duration(amount)
+
+    def preparation(self, waiting: Sequence[Request]) -> float:
+        """Return what the trainings before the search cost."""
+        kind = self.prices.kind
+        if kind == "evaluations":
+            return float(sum(isinstance(request, Trial) for request in waiting))
+        if kind == "gpu":
+            return sum(map(self.prices.expected, waiting)) * self.prices.share
+        return self.prices.preparation(waiting)
+
+    def shortened(self, final: FinalRound, waiting: Sequence[Request]) -> FinalRound:
+        """Return the final round with trainings of the proxy's length, where longer ones crowd out the search."""
+        if self.budget is None or self.budget.kind == "evaluations":
+            return final
+        short = min(final.iterations, self.prices.proxy.iterations)
+        least = self.preparation(waiting) + 2 * self._least("divide", FIRST) + self._least_final()
+        cost = self.prices.final(self.outlook.final.places, len(final.seeds))
+        if least <= self.room() and cost <= self.outlook.share * self.budget.amount:
+            return final
+        if short == final.iterations:
+            return final
+        less = f"the final round has {short} iterations instead of {final.iterations}, to fit into the budget"
+        return replace(final, iterations=short, reduced="; ".join(filter(None, [final.reduced, less])))
+
+    def use(self, final: FinalRound) -> None:
+        """Plan with a final round from here on."""
+        self.outlook = replace(self.outlook, final=final)
+        self.prices.length = final.iterations
+
+    def plan(self, stage: str, number: int, more: float = 0.0) -> Plan:
+        """Return what follows a generation: all that is planned, or as much of it as fits.
+
+        Args:
+            stage: of the last generation.
+            number: of the last generation.
+            more: what is to be done before anything of it.
+        """
+        if self.budget is None:
+            return self.outlook.full(stage, number)
+        means = Means(self.budget.amount, self.room() - more, self._trained())
+        plan = fitted(self.outlook, stage, number, means, self.prices)
+        return plan or self._emergency(stage, number, means.room)
+
+    def _trained(self) -> int:
+        """Return how many formulas each knowledge has had."""
+        return sum(birth.stage == "divide" for birth in self._store.births()) // self.outlook.niches
+
+    def _emergency(self, stage: str, number: int, room: float) -> Plan:
+        """Return the least of what follows, where not even that fits: the machine became slower."""
+        outlook = self.outlook
+        least = outlook.least(stage, number)
+        judged = self.prices.final(outlook.least_places, 2, careful=False)
+        if number != FIRST and room < outlook.cost(least, self.prices, careful=False) + judged:
+            least = []
+        return Plan(tuple(least), 0, outlook.least_places, outlook.least_seeds)
+
+    def seconds(self, plan: Plan) -> float:
+        """Return how long the rest of a run takes."""
+        prices = replace(self.prices, kind="wall", recent=list(self.prices.recent))
+        generations = self.outlook.cost(plan.generations, prices, careful=False)
+        tuning = prices.tuning(self.outlook.rivals, plan.tuning, careful=False)
+        return generations + tuning + prices.final(plan.places, plan.seeds, careful=False) + self.ending
+
+    def ends(self, plan: Plan, stage: str, number: int) -> tuple[End | None, str]:
+        """Return what ends with a generation by a plan, and why."""
+        if self.budget is None:
+            return None, ""
+        reason = f"{self.said(self.spent())} of {self.budget.text} are spent"
+        following: Planned | None = next(iter(plan.generations), None)
+        divide, conquer = self.outlook.rest(stage, number)
+        if following is None:
+            return ("search", reason) if divide + conquer else (None, "")
+        return ("stage", reason) if following.stage != stage and divide else (None, "")
+
+    def may_begin(self, stage: str, number: int, trials: Sequence[Trial]) -> bool:
+        """Tell whether candidates that share a worker can be trained before what has to follow needs its time."""
+        if self.budget is None:
+            return True
+        cost = self.prices.trainings(trials) + self.prices.at_work_cost()
+        return cost <= self.room() - self._reserve(stage, number, careful=True)
+
+    def late(self, stage: str, number: int) -> bool:
+        """Tell whether what has to follow a generation needs the time of what is still at work."""
+        if self.budget is None or self.budget.kind != "wall":
+            return False
+        return self.room() < self._reserve(stage, number, careful=False)
+
+    def may_judge(self, seeds_before: int, places: int) -> bool:
+        """Tell whether everyone can be trained on one more seed; on the first two at the mean price."""
+        if self.budget is None:
+            return True
+        cost = self.prices.final(places, 1, careful=seeds_before >= 2) + self.prices.at_work_cost()
+        return cost <= self.room()
+
+    def over(self) -> bool:
+        """Tell whether the budget is over: nothing may go on."""
+        if self.budget is None or self.budget.kind != "wall":
+            return False
+        return self.room() + _OVERTIME * self.budget.amount < 0
+
+    def tuned(self) -> int:
+        """Return by how many trainings the weight of each rival is tuned before the final round."""
+        outlook = self.outlook
+        if self.budget is None:
+            return outlook.tuning
+        fair, left = outlook.fair_tuning(self._trained()), self.room() - self._tuned_final()
+        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if self.prices.tuning(outlook.rivals, n) <= left), 0)
+
+    def may_tune(self) -> bool:
+        """Tell whether a few more trainings for a rival's weight leave time for the final round."""
+        if self.budget is None:
+            return True
+        return self.prices.tuning(1, TUNED_AT_A_TIME) <= self.room() - self._tuned_final()
+
+    def _tuned_final(self) -> float:
+        """Return what a final round of the leader and every rival costs."""
+        places = max(self.outlook.least_places, min(self.outlook.final.places, 1 + self.outlook.rivals))
+        return self.prices.final(places, self.outlook.least_seeds)
+
+    def judged(self) -> int:
+        """Return how many formulas the final round can judge: as many as fit on all seeds, the least in any case."""
+        wished, least = self.outlook.final.places, self.outlook.least_places
+        if self.budget is None:
+            return wished
+        seeds, room = len(self.outlook.final.seeds), self.room()
+        return next((n for n in range(wished, least, -1) if self.prices.final(n, seeds) <= room), least)
+
+    def _reserve(self, stage: str, number: int, careful: bool) -> float:
+        return self._least(stage, number, careful) + self._least_final(careful)
+
+    def _least(self, stage: str, number: int, careful: bool = True) -> float:
+        """Return what the smallest search after a generation costs."""
+        return self.outlook.cost(self.outlook.least(stage, number), self.prices, careful)
+
+    def _least_final(self, careful: bool = True) -> float:
+        return self.prices.final(self.outlook.least_places, self.outlook.least_seeds, careful)
+
+
+def spent(store: Store, budget: Budget | None, share: float) -> float:
+    """Return what a run has spent, over all sessions, in the budget's unit (seconds without one)."""
+    if budget is not None and budget.kind == "evaluations":
+        return float(store.costs().trainings)
+    if budget is not None and budget.kind == "gpu":
+        teacher = store.score(TEACHER)
+        return (store.costs().wall_seconds + (teacher.wall_seconds if teacher else 0.0)) * share
+    return session_seconds(store)

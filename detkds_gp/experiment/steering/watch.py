@@ -1,0 +1,155 @@
+"""The watch over trainings while they run: which may begin, what is abandoned, what they taught about the machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from detkds_gp.experiment.answers import Allowance, Answers, Asked, Interrupt, Scored
+from detkds_gp.experiment.listener import Listener
+from detkds_gp.experiment.steering.inbox import Inbox
+from detkds_gp.experiment.steering.plan import Plan
+from detkds_gp.experiment.steering.planner import Planner
+from detkds_gp.score import NOT_BEGUN, Score, Trial
+from detkds_gp.store import Store
+from detkds_gp.store.events import WORKED
+
+_TOLD_SECONDS = 5.0
+"""Between two estimates of the time that is left."""
+
+
+class Watch:
+    """Watches over the trainings of a run.
+
+    Args:
+        planner: says what still fits.
+        store: open for writing.
+        answers: asked about generations.
+        listener: hears of the time left.
+        inbox: may hold a wish to stop.
+
+    Attributes:
+        plan: what is to come, the generation at work first; None where nothing was planned in this session.
+    """
+
+    def __init__(self, planner: Planner, store: Store, answers: Answers, listener: Listener, inbox: Inbox) -> None:
+        self.plan: Plan | None = None
+        self._planner = planner
+        self._store = store
+        self._answers = answers
+        self._listener = listener
+        self._inbox = inbox
+        self._since = time.monotonic()
+        self._told = 0.0
+
+    def scored(self, interrupt: Interrupt) -> Scored:
+        """Return the answering of generations; it keeps to the budget and obeys ``gp_search stop``.
+
+        What the budget leaves no time for is recorded as a failure, so that a replay is told the same.
+        """
+        answers = self._answers
+
+        def scored(phase: str, asked: Asked) -> list[Score]:
+            stage, number = phase.partition(",")[0].split()
+            busy, held = answers.usage.busy_seconds, answers.usage.held_seconds
+            fresh = [trial for trial, _, _ in asked if self._store.score(trial) is None]
+            scores = answers.scores(phase, asked, self._allowance(stage, int(number), len(fresh), interrupt))
+            self._record_not_begun(asked, scores)
+            worked = {"busy": answers.usage.busy_seconds - busy, "held": answers.usage.held_seconds - held}
+            if worked["held"]:
+                self._store.record_event(WORKED, phase=phase, **worked)
+            self._learn_overhead(fresh)
+            return scores
+
+        return scored
+
+    def judging(self, places: int, done: int) -> Allowance:
+        """Return what the final round may begin: seed by seed, each only if it fits.
+
+        Args:
+            places: formulas that are judged.
+            done: seeds on which all are judged already.
+        """
+        opened: list[int] = []
+
+        def begin(trials: Sequence[Trial]) -> bool:
+            if trials[0].seed not in opened:
+                if not self._planner.may_judge(done + len(opened), places):
+                    return False
+                opened.append(trials[0].seed)
+            self._planner.prices.begun(trials)
+            return True
+
+        return Allowance(begin, self._planner.over, self._planner.prices.learn)
+
+    def tuning(self) -> tuple[Allowance, Callable[[], bool]]:
+        """Return what the tuning of rivals may begin, and what tells whether it goes on."""
+        planner = self._planner
+
+        def begin(trials: Sequence[Trial]) -> bool:
+            planner.prices.begun(trials)
+            return True
+
+        return Allowance(begin, lambda: planner.late("conquer", 0), planner.prices.learn), planner.may_tune
+
+    def search_begins(self) -> None:
+        """Take the time from which candidates cost something."""
+        self._since = time.monotonic()
+
+    def _allowance(self, stage: str, number: int, waiting: int, interrupt: Interrupt) -> Allowance:
+        left = waiting
+
+        def heard(trial: Trial, score: Score) -> None:
+            nonlocal left
+            left -= 1
+            self._planner.prices.learn(trial, score)
+            self._obey(interrupt)
+            if time.monotonic() - self._told > _TOLD_SECONDS:
+                self._told = time.monotonic()
+                self._listener.outlook(self._left(left))
+
+        def begin(trials: Sequence[Trial]) -> bool:
+            allowed = self._planner.may_begin(stage, number, trials)
+            if allowed:
+                self._planner.prices.begun(trials)
+            return allowed
+
+        return Allowance(begin, lambda: self._planner.late(stage, number), heard)
+
+    def _left(self, waiting: int) -> float:
+        """Estimate the seconds to the end while a generation is trained, of which some are waiting."""
+        prices = self._planner.prices
+        now = replace(prices, kind="wall").generation(1, waiting, careful=False)
+        if self.plan is None:
+            return now
+        return now + self._planner.seconds(replace(self.plan, generations=self.plan.generations[1:]))
+
+    def _record_not_begun(self, asked: Asked, scores: Sequence[Score]) -> None:
+        missing = [
+            (trial, score)
+            for (trial, _, _), score in zip(asked, scores, strict=True)
+            if score.failure == NOT_BEGUN and self._store.score(trial) is None
+        ]
+        with self._store.together():
+            for trial, score in missing:
+                self._store.record_score(trial, score)
+        if missing:
+            self._listener.say(f"{len(missing)} candidates are not trained: the rest of the budget is kept")
+
+    def _learn_overhead(self, fresh: Sequence[Trial]) -> None:
+        """Measure what candidates cost besides their trainings: screening, calibration, workers that wait."""
+        prices, now = self._planner.prices, time.monotonic()
+        prices.forget_work()
+        answers = [score for trial in fresh if (score := self._store.score(trial)) is not None]
+        trained = [score.wall_seconds for score in answers if score.failure != NOT_BEGUN]
+        if trained:
+            held = (now - self._since) * prices.workers
+            prices.overhead = max(0.0, held - sum(trained)) / len(trained)
+        if fresh:
+            self._since = now
+
+    def _obey(self, interrupt: Interrupt) -> None:
+        if self._inbox.stop_wish() == "pause":
+            self._inbox.forget_stop()
+            interrupt.request()
