@@ -106,6 +106,8 @@ def test_an_installed_wheel_needs_no_checkout(wheel: Path, tmp_path: Path) -> No
     assert engine == site / "detkds_gp/__init__.py"
     assert primitives == site / "detkds_gp/primitives/__init__.py"
     assert config.read_text() == (ROOT / "configs/quickstart.py").read_text()
+    served = "import detkds_gp.operators; detkds_gp.operators.serve_operators()\n"
+    assert (site / "detkds_gp_operators.pth").read_text() == served
     script = (site / "bin/gp_search").read_text()
     assert "from detkds_gp.cli.app import main" in script
 

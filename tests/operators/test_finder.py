@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from detkds_gp import operators
+
+ROOT = Path(operators.__file__).parents[2]
+STARTUP = "import detkds_gp.operators; detkds_gp.operators.serve_operators()\n"
 SHOW = "from importlib.util import find_spec; print(find_spec('mmcv._ext').origin)"
-OURS = str(ROOT / "detkds_gp/operators/extension.py")
+OURS = str(Path(operators.__file__).with_name("extension.py"))
 ACTIVE = "from detkds_gp.operators import active_operators; print(active_operators())"
 
 
@@ -55,7 +57,7 @@ def test_broken_compiled_ones_are_not_replaced_in_silence(site: Path) -> None:
 
 
 def test_an_installation_serves_them_to_any_program(site: Path) -> None:
-    shutil.copy(ROOT / "detkds_gp_operators.pth", site)
+    (site / "detkds_gp_operators.pth").write_text(STARTUP)
     start = f"import site; site.addsitedir({str(site)!r})\n"  # as Python does with an environment's own packages
     assert said(site, start + SHOW, served=False).strip() == OURS
 
