@@ -157,7 +157,6 @@ class Task:
     probe: Path
     teacher_outputs: Path
     settings: ProxySettings = field(default_factory=ProxySettings)
-    splits: dict[str, Any] = field(default_factory=dict)
     teacher: DetectorSpec = field(default_factory=lambda: DetectorSpec(DETECTOR["config"]))
     inherit: bool = False
 

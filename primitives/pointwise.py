@@ -18,8 +18,8 @@ def signed_sqrt(x: Tensor) -> Tensor:
 @transform(Map, Map, shape=SAME, latex=r"\log #1")
 def signed_log(x: Tensor) -> Tensor:
     """Take sign(x) log(1 + |x|): the logarithm, odd and finite everywhere, with slope 1 at zero."""
-    # At zero relu has slope 0 and the clamp slope 1, where sign(x) and |x| would both give 0.
-    return F.relu(x).log1p() - x.clamp_max(0).neg().log1p()
+    # At zero relu has slope 0 and what is chosen slope 1, where sign(x) and |x| would both give 0.
+    return F.relu(x).log1p() - x.where(x <= 0, 0.0).neg().log1p()
 
 
 @transform(Map, Map, shape=SAME, latex=r"#1^{2}")

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from deap import tools
 
-from detkds_gp.data.summary import summarize
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import BudgetError, DetectorError, UserError
 from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, entering
@@ -33,7 +32,7 @@ from detkds_gp.score import Trial
 from detkds_gp.search import Search, WeightRange
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import FILE_NAME, Store
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINISHED, REFUSED, STARTED, STOPPED
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINISHED, NOISE, REFUSED, STARTED, STOPPED
 from detkds_gp.store.standing import MIX
 
 
@@ -115,13 +114,12 @@ class Experiment:
 
     def _run(self, listener: Listener, began: float) -> Outcome:
         workplace, dropped = self._workplace(listener)
-        data = summarize(workplace.task.splits).lines()
-        for line in data:
-            listener.say(line)
         interrupt = Interrupt(self.config.execution.grace_seconds)
         with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
+            for line in workplace.data:
+                listener.say(line)
             lead = time.time() - began
-            store.record_event(STARTED, dropped=dropped, data=data, lead=lead, **provenance(workplace.config))
+            store.record_event(STARTED, dropped=dropped, data=workplace.data, lead=lead, **provenance(workplace.config))
             try:
                 return _Run(workplace, store, answers).outcome(interrupt)
             except BudgetError:
@@ -191,7 +189,7 @@ class _Run:
         settings = entering(self.config.search, grammar, self.answers.scales, self.listener.say)
         search = Search(grammar, settings, self.config.seed, screen=self._screen())
         scored = climbing(self.config.proxy, steered.watch.scored(interrupt))
-        decide = self._clearing(steered.decide) if self.config.proxy.rungs else steered.decide
+        decide = self._after_generations(steered.decide)
         steered.first().apply(search)
         run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
         self._say_noise()
@@ -207,19 +205,28 @@ class _Run:
         self.store.record_event(FINISHED)
         return Outcome(best.distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
 
-    def _clearing(self, decide: Decide) -> Decide:
-        """Remove the trainings that wait on rungs once their generation is answered; a replay leaves them alone."""
+    def _after_generations(self, decide: Decide) -> Decide:
+        """Clean up and take note once a generation is answered, before what comes next is decided; not in a replay."""
 
         def decided(stage: str, number: int, last: bool) -> Decision:
             if self.store.generation(stage, number) is None:
                 shutil.rmtree(self.task.rungs, ignore_errors=True)
+                self._note_noise()
             return decide(stage, number, last)
 
         return decided
 
+    def _note_noise(self) -> str:
+        """Record what a difference of scores is worth; returns it in words, empty while too little is known."""
+        noise = self.summary.noise
+        if noise is None:
+            return ""
+        self.store.record_event(NOISE, words=str(noise))
+        return f"scores of {self.config.proxy.iterations} iterations: {noise}"
+
     def _say_noise(self) -> None:
-        if self.summary.noise is not None:
-            self.listener.say(f"scores of {self.config.proxy.iterations} iterations: {self.summary.noise}")
+        if said := self._note_noise():
+            self.listener.say(said)
 
     def _screen(self) -> Screen:
         if not self.config.screening.active:
@@ -270,7 +277,7 @@ class _Run:
         return tuning.rivals(self.config.verdict.rivals, steered.tuning())
 
     def _write(self, best: Ranked) -> None:
-        caption = f"{self.work_dir.resolve().name}, winner: {self.summary.caption(best)}"
+        caption = f"winner: {self.summary.caption(best)}"
         panels = [Panel(best.distiller, self.task.primitive_set, caption)]
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):
             try:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.data.summary import summarize
 from detkds_gp.execution import Factory
 from detkds_gp.experiment.answers import Answers, Interrupt, Packing, make_executor, pack_size
 from detkds_gp.experiment.config import ExperimentConfig
@@ -39,6 +40,7 @@ class Workplace:
         fingerprint: what the folder's store is bound to.
         called: the names that stood for the config's formulas.
         listener: hears what happens.
+        data: what the splits hold, a line each.
     """
 
     config: ExperimentConfig
@@ -49,6 +51,7 @@ class Workplace:
     fingerprint: Mapping[str, Any]
     called: Mapping[str, Any]
     listener: Listener
+    data: Sequence[str] = ()
 
     @classmethod
     def prepared(cls, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> Workplace:
@@ -69,6 +72,7 @@ class Workplace:
             fingerprint=materials.fingerprint(spelled),
             called=names(config),
             listener=listener,
+            data=summarize(materials.splits).lines(),
         )
 
     @contextmanager
@@ -96,7 +100,7 @@ class Workplace:
                 answers.close()
 
     def waiting(self, store: Store, more: Sequence[Trial] = ()) -> list[Request]:
-        """Return what `lay_groundwork` would still have to train.
+        """Return what `lay_groundwork` and `train_anchors` would still have to train.
 
         Args:
             store: from `open`.
@@ -104,7 +108,8 @@ class Workplace:
         """
         asked = list(dict.fromkeys([*self._alone, *more]))
         rounds = missing_requests(self.task, store, asked, self.config.baseline_seeds[0])
-        return [request for requests in rounds for request in requests]
+        anchors = [trial for trial, *_ in self._anchors if store.score(trial) is None]
+        return [*(request for requests in rounds for request in requests), *anchors]
 
     @property
     def _alone(self) -> list[Trial]:
@@ -136,17 +141,21 @@ class Workplace:
         Args:
             answers: from `open`, after `lay_groundwork`.
         """
+        if self._anchors:
+            answers.scores("anchors of the noise model", self._anchors)
+
+    @property
+    def _anchors(self) -> list[tuple[Trial, Distiller, str]]:
+        """The first rivals, and one at a ruinous weight, on two seeds."""
         config = self.config
         rivals = [parse_distiller(text, self.task.primitive_set) for text in config.verdict.rivals.values()]
         chosen = rivals[: config.anchors]
         ruined = [_weighted(rival, RUINOUS, self.task.primitive_set) for rival in chosen[:1]]
-        asked = [
+        return [
             (Trial(distiller.text, config.proxy.iterations, seed), distiller, "anchor")
             for distiller in [*chosen[: config.anchors - 1], *ruined]
             for seed in config.baseline_seeds[:2]
         ]
-        if asked:
-            answers.scores("anchors of the noise model", asked)
 
 
 def _weighted(distiller: Distiller, factor: float, primitive_set: PrimitiveSet) -> Distiller:

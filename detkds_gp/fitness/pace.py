@@ -48,13 +48,14 @@ def measure_pace(proxy: ProxyTraining) -> Pace:
     asked, training = _teacher(proxy)
     counts = {name: len(images) for name, images in proxy.images.items()}
     kept = task.teacher_outputs is None or task.teacher_outputs.exists()
+    looks = min(task.teacher_training.checks, task.teacher_training.iterations) if training else 0
     return Pace(
         step=step,
         distilled=DISTILLED * step + (asked * settings.batch_size if task.teacher_outputs is None else 0.0),
         selection=COMPARED * looked * counts["selection"],
         test=COMPARED * looked * counts["test"],
         teacher=training
-        + COMPARED * asked * (counts["selection"] + counts["test"])
+        + COMPARED * asked * ((1 + looks) * counts["selection"] + counts["test"])
         + (0.0 if kept else 2 * asked * counts["train"]),
         overhead=settings.calibration_batches * step + SCREENING_SECONDS,
     )

@@ -27,6 +27,9 @@ WORKED = "worked"
 STOPPED = "stopped"
 """A session ended early, and why."""
 
+NOISE = "noise of scores"
+"""What a difference of scores is worth, in words, as far as scores are known."""
+
 FINISHED = "finished"
 """Everything is searched and judged."""
 

@@ -32,7 +32,8 @@ def test_every_part_of_the_preparation_is_counted(
         task, teacher=replace(task.teacher, checkpoint=str(tmp_path / "no.pth")), teacher_outputs=tmp_path / "no.pt"
     )
     whole = pace.measure_pace(ProxyTraining(bare))
-    assert whole.teacher == pytest.approx(3 * 1.0 + pace.COMPARED * 12 / 8 + 2 * 12 / 8)
+    looked = (1 + 3) * 6 + 6  # selection images after each of three steps and at the end, then test images
+    assert whole.teacher == pytest.approx(3 * 1.0 + pace.COMPARED * looked / 8 + 2 * 12 / 8)
     at_every_step = pace.measure_pace(ProxyTraining(replace(task, teacher_outputs=None)))
     assert at_every_step.distilled == pytest.approx(pace.DISTILLED + 4 / 8)
 

@@ -11,7 +11,7 @@ from detkds_gp.experiment.steering.budget import Budget, duration
 from detkds_gp.experiment.steering.decisions import FIRST, End
 from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, Planned, fitted
 from detkds_gp.experiment.steering.prices import TUNED_AT_A_TIME, Prices
-from detkds_gp.fitness import Request
+from detkds_gp.fitness import CurveRequest, Request
 from detkds_gp.score import Trial
 from detkds_gp.store import Store, session_seconds
 
@@ -67,9 +67,10 @@ class Planner:
         if budget is None:
             return
         before, search, final = self.preparation(waiting), self._least("divide", FIRST), self._least_final()
-        least = self.spent() + before + search + final + self.ending
-        if least <= budget.amount:
+        needed = self.spent() + before + search + final
+        if needed + self.ending <= budget.amount:
             return
+        least = needed if budget.kind != "wall" else min(needed / (1 - ENDING_SHARE), needed + ENDING_SECONDS)
         outlook = self.outlook
         rivals = outlook.least_places - 1
         beside = f" and {rivals} rival{'s' * (rivals > 1)}" if rivals else ""
@@ -78,7 +79,7 @@ class Planner:
         parts += f"{self.said(final)} for {judged}"
         raise BudgetError(
             f"budget is {budget.text!r}, {self._enough(budget.amount - self.spent() - before)}; wanted "
-            f"{self._wanted(least)} ({parts}); use --budget {budget.option(least)}{self._remedy()}"
+            f"{self._wanted(least)} ({parts}); use --budget {budget.option(least * self._margin)}{self._remedy()}"
         )
 
     def _wanted(self, least: float) -> str:
@@ -86,6 +87,11 @@ class Planner:
         return (
             f"{least:.0f} evaluations or more" if self.budget.kind == "evaluations" else f"{self.said(least)} or more"
         )
+
+    @property
+    def _margin(self) -> float:
+        """What the named budget has more than the least: the next start may be a little slower."""
+        return 1.0 if self.prices.kind == "evaluations" else 1 + ENDING_SHARE
 
     def _remedy(self) -> str:
         evaluations = self.budget is not None and self.budget.kind == "evaluations"
@@ -105,7 +111,7 @@ class Planner:
         """Return what the trainings before the search cost."""
         kind = self.prices.kind
         if kind == "evaluations":
-            return float(sum(isinstance(request, Trial) for request in waiting))
+            return float(sum(isinstance(request, Trial | CurveRequest) for request in waiting))
         if kind == "gpu":
             return sum(map(self.prices.expected, waiting)) * self.prices.share
         return self.prices.preparation(waiting)

@@ -11,6 +11,7 @@ from statistics import fmean, pstdev
 from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.steering.budget import Kind
 from detkds_gp.fitness import (
+    CurveRequest,
     PackRequest,
     ProbeRequest,
     ProxySettings,
@@ -86,6 +87,8 @@ class Prices:
         pace = self.pace
         if isinstance(request, PackRequest):
             return sum(map(self.expected, request.trials))
+        if isinstance(request, CurveRequest):
+            return self.expected(request.trial) + len(request.lengths) * pace.selection
         if isinstance(request, TeacherRequest):
             return pace.teacher
         if isinstance(request, ProbeRequest):

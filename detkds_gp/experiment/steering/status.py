@@ -14,10 +14,9 @@ from detkds_gp.experiment.steering.budget import Budget
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.experiment.steering.planner import spent
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.noise import noise_of, scores_of
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, writer_of
-from detkds_gp.store.events import FINISHED, PLANNED, STARTED, WORKED, explaining
+from detkds_gp.store.events import FINISHED, NOISE, PLANNED, STARTED, WORKED, explaining
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "budget": budget.text if budget else None,
         "spent": budget.said(spent(store, budget, session.get("gpus_per_worker") or 1.0)) if budget else None,
         "waiting": [wish.formula for wish in inbox.wishes()],
-        "noise": None if (noise := noise_of(scores_of(scores.items(), proxy.iterations))) is None else str(noise),
+        "noise": next((event.detail["words"] for event in reversed(store.events(NOISE))), None),
     }
 
 
