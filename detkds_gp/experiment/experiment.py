@@ -210,7 +210,8 @@ class _Run:
 
         def decided(stage: str, number: int, last: bool) -> Decision:
             if self.store.generation(stage, number) is None:
-                shutil.rmtree(self.task.rungs, ignore_errors=True)
+                if self.config.proxy.rungs:
+                    shutil.rmtree(self.task.rungs, ignore_errors=True)
                 self._note_noise()
             return decide(stage, number, last)
 
