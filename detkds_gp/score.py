@@ -29,6 +29,10 @@ class Trial:
     test: bool = False
 
 
+TEACHER = Trial("teacher", 0, 0, test=True)
+"""The question whose answer is the teacher's own AP."""
+
+
 @dataclass(frozen=True)
 class Score:
     """An AP or a named failure, with its cost.

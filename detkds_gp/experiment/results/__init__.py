@@ -13,8 +13,9 @@ if TYPE_CHECKING:
         plan_final_round,
         tuning_trainings,
     )
-    from detkds_gp.experiment.results.summary import TEACHER, Ranked, Summary, opened
+    from detkds_gp.experiment.results.summary import Ranked, Summary, opened
     from detkds_gp.experiment.results.verdict import Verdict
+    from detkds_gp.score import TEACHER
 
 __all__ = [
     "TEACHER",

@@ -20,11 +20,8 @@ from detkds_gp.fitness import ProxySettings
 from detkds_gp.gain import verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
 from detkds_gp.noise import Noise, noise_of, scores_of
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import TEACHER, Score, Trial
 from detkds_gp.store import Birth, Store, cuts, session_seconds, standing
-
-TEACHER = Trial("teacher", 0, 0, test=True)
-"""The question whose answer is the teacher's own AP."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detkds_gp.errors import ConfigError
+from detkds_gp.score import TEACHER
+from detkds_gp.store import Store, session_seconds
 
 Kind = Literal["evaluations", "wall", "gpu"]
 
@@ -72,3 +74,13 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def spent(store: Store, budget: Budget | None, share: float) -> float:
+    """Return what a run has spent, over all sessions, in the budget's unit (seconds without one)."""
+    if budget is not None and budget.kind == "evaluations":
+        return float(store.costs().trainings)
+    if budget is not None and budget.kind == "gpu":
+        teacher = store.score(TEACHER)
+        return (store.costs().wall_seconds + (teacher.wall_seconds if teacher else 0.0)) * share
+    return session_seconds(store)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from detkds_gp.errors import BudgetError
-from detkds_gp.experiment.results import TEACHER, FinalRound
-from detkds_gp.experiment.steering.budget import Budget, duration
+from detkds_gp.experiment.results import FinalRound
+from detkds_gp.experiment.steering.budget import Budget, duration, spent
 from detkds_gp.experiment.steering.decisions import FIRST, End
 from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, Planned, fitted
 from detkds_gp.experiment.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.fitness import CurveRequest, Request
 from detkds_gp.score import Trial
-from detkds_gp.store import Store, session_seconds
+from detkds_gp.store import Store
 
 ENDING_SECONDS = 10.0
 ENDING_SHARE = 0.05
@@ -242,13 +242,3 @@ class Planner:
 
     def _least_final(self, careful: bool = True) -> float:
         return self.prices.final(self.outlook.least_places, self.outlook.least_seeds, careful)
-
-
-def spent(store: Store, budget: Budget | None, share: float) -> float:
-    """Return what a run has spent, over all sessions, in the budget's unit (seconds without one)."""
-    if budget is not None and budget.kind == "evaluations":
-        return float(store.costs().trainings)
-    if budget is not None and budget.kind == "gpu":
-        teacher = store.score(TEACHER)
-        return (store.costs().wall_seconds + (teacher.wall_seconds if teacher else 0.0)) * share
-    return session_seconds(store)

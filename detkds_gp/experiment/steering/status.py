@@ -10,9 +10,8 @@ from typing import Any
 from detkds_gp.experiment.answers import screening_counts
 from detkds_gp.experiment.results import Verdict
 from detkds_gp.experiment.rungs import climbers
-from detkds_gp.experiment.steering.budget import Budget
+from detkds_gp.experiment.steering.budget import Budget, spent
 from detkds_gp.experiment.steering.inbox import Inbox
-from detkds_gp.experiment.steering.planner import spent
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, writer_of
