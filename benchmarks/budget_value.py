@@ -30,6 +30,7 @@ from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.experiment.proxy_study import Study, run_study
 from detkds_gp.experiment.rungs import survivors
 from detkds_gp.fitness import ProxyTraining
+from detkds_gp.operators import active_operators
 from detkds_gp.ranking import Table, Way
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
@@ -162,7 +163,7 @@ def main() -> None:
         "orders": orders,
         "means": compare(stream, orders, budget),
         "packing_seconds": packing(config, arguments.work_dir / FOLDER, (1, 2, 4)),
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": "python " + shlex.join(["benchmarks/budget_value.py", *sys.argv[1:]]),
     }
     if arguments.save:

@@ -46,6 +46,7 @@ from detkds_gp.fitness import Evaluation, ProxyTask, ProxyTraining, SplitImages
 from detkds_gp.fitness.calibration import measure_scale, write_probe
 from detkds_gp.fitness.plan import plan
 from detkds_gp.losses import DistillationLoss
+from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
 from detkds_gp.training import DistilledDetector, seed_all
 
@@ -214,7 +215,7 @@ def main() -> None:
         found = report(measured(Ways(task, iterations, folder / "digits" / "train.json"), rounds), iterations)
     found |= {
         "device": f"{platform.processor() or platform.machine()}, 1 thread",
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": "python " + shlex.join(["benchmarks/candidate_cost.py", *sys.argv[1:]]),
     }
     if arguments.save:

@@ -34,6 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from detkds_gp.detectors import ImageInput, build_detector, check_pair, finds_masks, make_batch
 from detkds_gp.experiment import load_config
 from detkds_gp.losses import DistillationLoss
+from detkds_gp.operators import active_operators
 from detkds_gp.primitives import OMNI
 from detkds_gp.training import DistilledDetector
 
@@ -148,7 +149,7 @@ def main() -> None:
         "pairs": figures,
         "size": FULL,
         "machine": f"{arguments.device}: {name}, {torch.get_num_threads()} threads",
-        "versions": {one: version(one) for one in ("torch", "mmdet", "mmcv")},
+        "versions": {one: version(one) for one in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": shlex.join(["python", *sys.argv]),
     }
     if arguments.save:

@@ -41,6 +41,7 @@ from detkds_gp.experiment.naming import reason_against
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE, load_primitive_set, load_zoo
+from detkds_gp.operators import active_operators
 from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "full_training.json"
@@ -109,7 +110,8 @@ def measure(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str,
         "training_hours": round(sum(r.get("hours", 0.0) for found in results.values() for r in found), 3),
         "device": f"{config.proxy.device}, {arguments.workers} trainings at a time of 1 thread each",
         "machine": f"{platform.machine()} {platform.processor()}, {os.cpu_count()} cores",
-        "versions": {one: version(one) for one in ("torch", "mmdet", "mmcv", "mmengine", "detkds_gp")},
+        "versions": {one: version(one) for one in ("torch", "mmdet", "mmengine", "detkds_gp")}
+        | {"operators": active_operators()},
         "command": shlex.join(["python", *sys.argv]),
     }
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from detkds_gp.cli.app import parse_options
 from detkds_gp.experiment import Experiment
+from detkds_gp.operators import active_operators
 
 QUICK: dict[str, Any] = {
     "proxy.iterations": 3,
@@ -53,7 +54,8 @@ def main() -> None:
         "screening": outcome.summary["screening"],
         "minutes": round(outcome.summary["wall_seconds"]["at_work"] / 60, 2),
         "machine": f"{platform.machine()} {platform.processor()}, {options.get('execution.workers', 2)} workers",
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv", "detkds_gp")},
+        "versions": {name: version(name) for name in ("torch", "mmdet", "detkds_gp")}
+        | {"operators": active_operators()},
         "command": shlex.join(["python", *sys.argv]),
     }
     if arguments.save:

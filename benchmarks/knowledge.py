@@ -30,6 +30,7 @@ from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE, parse_distiller
+from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,7 +181,8 @@ def save(families: dict[str, Any], arguments: argparse.Namespace) -> None:
         "weight": arguments.weight,
         "seeds": arguments.seeds,
         "machine": f"{platform.machine()}, 2 workers of 1 thread",
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv", "detkds_gp")},
+        "versions": {name: version(name) for name in ("torch", "mmdet", "detkds_gp")}
+        | {"operators": active_operators()},
         "command": shlex.join(["python", *sys.argv]),
     }
     RESULTS.parent.mkdir(exist_ok=True)

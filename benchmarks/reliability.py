@@ -39,6 +39,7 @@ from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorke
 from detkds_gp.language import parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.noise import noise_of
+from detkds_gp.operators import active_operators
 from detkds_gp.training import Training, TrainingFault
 from detkds_gp.whole import whole_file
 
@@ -300,7 +301,7 @@ def main() -> None:
         told[cell.name] = told_of(rows, lengths, seeds)
     result = {
         "cells": {**known, **told},
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": "python " + shlex.join(["benchmarks/reliability.py", *sys.argv[1:]]),
     }
     if arguments.save:

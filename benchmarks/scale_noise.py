@@ -27,6 +27,7 @@ from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, write_probe
+from detkds_gp.operators import active_operators
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "scale_noise.json"
@@ -79,7 +80,7 @@ def main() -> None:
         "spreads": found,
         "plans": plans,
         "batch_size": config.proxy.batch_size,
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": "python " + shlex.join(["benchmarks/scale_noise.py", *sys.argv[1:]]),
     }
     if arguments.save:

@@ -36,6 +36,7 @@ from detkds_gp.detectors import (
     teacher_knowledge,
 )
 from detkds_gp.losses import DistillationLoss
+from detkds_gp.operators import active_operators
 from detkds_gp.primitives import OMNI
 from detkds_gp.training import DistilledDetector
 
@@ -139,7 +140,7 @@ def main() -> None:
         "batch": BATCH,
         "rounds": rounds,
         "machine": f"{platform.machine()}, 1 thread",
-        "versions": {name: version(name) for name in ("torch", "mmdet", "mmcv")},
+        "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": shlex.join(["python", *sys.argv]),
     }
     if arguments.save:

@@ -42,6 +42,7 @@ from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, probe_model
 from detkds_gp.language import NONE, Term, load_zoo, parse_distiller
+from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
 from detkds_gp.training import seed_all
 from detkds_gp.whole import whole_file
@@ -219,7 +220,7 @@ def main() -> None:
         told["pairs"][name] = sweep(name, arguments, arguments.work_dir / name)
         told |= {
             "summary": summary(told["pairs"]),
-            "versions": {key: version(key) for key in ("torch", "mmdet", "mmcv")},
+            "versions": {key: version(key) for key in ("torch", "mmdet")} | {"operators": active_operators()},
             "machine": f"{platform.machine()}, {arguments.workers} workers of 1 thread",
             "command": "python " + shlex.join(["benchmarks/weight_sweep.py", *sys.argv[1:]]),
         }
