@@ -119,12 +119,15 @@ def noise_of(scores: Scores) -> Noise | None:
 
 
 def scores_of(answers: Iterable[tuple[Trial, Score]], iterations: int) -> Scores:
-    """Return the APs on the selection split of all trainings of one length, by formula and seed."""
+    """Return the APs on the selection split of all trainings of one length, by formula and seed.
+
+    In an order of their own: the same answers give the same sums to the last bit, whoever came first.
+    """
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for trial, score in answers:
         if trial.iterations == iterations and not trial.test and score.ap is not None:
             found[trial.distiller][trial.seed] = score.ap
-    return found
+    return {formula: dict(sorted(aps.items())) for formula, aps in sorted(found.items())}
 
 
 def _luck(repeated: Scores) -> tuple[float, int, dict[int, float]]:

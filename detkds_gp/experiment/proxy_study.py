@@ -134,21 +134,23 @@ class Sampling:
 
     def drawn(self, study: Study) -> Iterator[tuple[str, Distiller]]:
         """Yield (niche, distiller): the student alone, single formulas, mixes, then those that do not pass."""
-        passed, rejected = dict[str, Distiller](), dict[str, Distiller]()
+        passed, rejected, mixes = dict[str, Distiller](), dict[str, Distiller](), list[Distiller]()
         mixed = int(study.formulas * study.mixed) if len(self._set.niches) > 1 else 0
-        single = study.formulas - mixed
         for distiller in self._endless():
             (finding,) = self._screen([distiller.terms[0].formula])
-            if finding.twin is None:
-                found, wanted = (passed, single) if finding.rejection is None else (rejected, study.rejected)
-                if len(found) < wanted:
-                    found[distiller.text] = distiller
-            if len(passed) == single and len(rejected) == study.rejected:
+            if finding.twin is None and finding.rejection is not None and len(rejected) < study.rejected:
+                rejected[distiller.text] = distiller
+            if finding.twin is None and finding.rejection is None and len(passed) + len(mixes) < study.formulas:
+                passed[distiller.text] = distiller
+            places = study.formulas - len(passed)  # formulas of one knowledge make no mix: single ones take its place
+            if len(mixes) < places <= mixed:
+                mixes = self._mixes(list(passed.values()), places)
+            if len(mixes) == places and len(rejected) == study.rejected:
                 break
         yield NONE, parse_distiller(NONE, self._set)
         for distiller in passed.values():
             yield distiller.terms[0].knowledge, distiller
-        for distiller in self._mixes(list(passed.values()), mixed):
+        for distiller in mixes:
             yield MIX, distiller
         for distiller in rejected.values():
             yield distiller.terms[0].knowledge, distiller

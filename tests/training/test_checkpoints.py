@@ -32,8 +32,9 @@ import sys
 
 class Wall:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "detkds_gp":
-            raise ImportError("detkds_gp is not here")
+        root, *rest = name.split(".")
+        if root == "detkds_gp" and rest[:1] not in ([], ["errors"], ["operators"]):  # mmcv's operators, nothing more
+            raise ImportError(f"{name} is not here")
 
 sys.meta_path.insert(0, Wall())
 import numpy as np
@@ -142,7 +143,9 @@ def test_an_averaged_training_goes_on_with_weights_and_average(averaged: Path, t
 
 
 @pytest.mark.slow
-def test_plain_mmdet_infers_with_the_student_where_detkds_gp_cannot_be_imported(folder: Path, tmp_path: Path) -> None:
+def test_plain_mmdet_infers_with_the_student_where_only_operators_of_detkds_gp_can_be_imported(
+    folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "found.npz"
     ended = subprocess.run(
         [sys.executable, "-c", PLAIN, str(folder), str(out)], capture_output=True, text=True, check=False
