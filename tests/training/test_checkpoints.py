@@ -143,7 +143,7 @@ def test_an_averaged_training_goes_on_with_weights_and_average(averaged: Path, t
 
 
 @pytest.mark.slow
-def test_plain_mmdet_infers_with_the_student_where_only_operators_of_detkds_gp_can_be_imported(
+def test_plain_mmdet_infers_with_the_student_and_no_more_of_detkds_gp_than_operators(
     folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "found.npz"
