@@ -24,6 +24,9 @@ LIKELY = 2.0
 LEAST = 3
 """Formulas that are needed to see how they spread, and trainings to see how luck does."""
 
+FEW = 4
+"""Degrees of freedom below which an estimate of luck is told to be one of few trainings."""
+
 Scores = Mapping[str, Mapping[int, float]]
 """AP by formula and seed; not every formula needs every seed."""
 
@@ -89,6 +92,8 @@ class Noise:
         if not self.formulas:
             return f"{self.count} formulas differ by no more than luck does ({self.luck:.3f})"
         pairs = f"this budget separates {_share(self.separated or 0.0)}"
+        if self.degrees < FEW:
+            pairs += f", if luck is what {self.degrees + 1} trainings show: so few may show a fraction of it"
         return f"a difference of {likely:.3f} is two to one, of {sure:.3f} nineteen to one; {pairs}"
 
     def to_json(self) -> dict[str, Any]:
