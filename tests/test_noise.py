@@ -52,13 +52,13 @@ def test_a_student_alone_gives_luck_and_nothing_else() -> None:
     assert noise.reliability is None
     assert noise.separated is None
     assert str(noise) == "a difference of 0.006 is two to one, of 0.023 nineteen to one"
+    assert noise_of({"none": {0: 0.3}, "l2(global)": {0: 0.3}}) is None
 
 
 def test_an_estimate_of_few_trainings_says_so() -> None:
     few, more = (str(Noise(0.001, 0.01, degrees, 30)) for degrees in (2, 9))
     assert few.endswith("if luck is what 3 trainings show: so few may show a fraction of it")
     assert "trainings show" not in more
-    assert noise_of({"none": {0: 0.3}, "l2(global)": {0: 0.3}}) is None
 
 
 @given(st.floats(0.001, 0.1), st.floats(0.001, 0.1), st.sampled_from([2.0, 19.0]))
