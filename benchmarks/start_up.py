@@ -26,7 +26,7 @@ from statistics import median
 
 CONFIG = str(Path(__file__).resolve().parents[1] / "configs" / "quickstart.py")
 COMMANDS = (
-    "run", "show", "export", "weights", "init", "train", "zoo", "primitives", "lint", "calibrate", "check", "status",
+    "run", "show", "export", "weights", "init", "train", "zoo", "primitives", "lint", "proxy", "check", "status",
     "stop", "inject", "verify", "report", "dash", "compare", "explain", "data digits", "data voc", "store check",
 )  # fmt: skip
 PRELUDE = "import sys; from detkds_gp.cli.app import main; sys.argv = ['gp_search', *sys.argv[1:]]; "
