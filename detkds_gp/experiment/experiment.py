@@ -262,7 +262,7 @@ class _Run:
                 f"the budget ended after {len(complete)} of {len(verdict.seeds)} seeds of the final round"
             )
         if self.summary.verdict.winner() is None:
-            self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
+            self.listener.say("nobody was judged on every seed: there is no winner, only the leader of the search")
 
     def _rivals(self, steered: Steered) -> list[Rival]:
         """Return the rivals at their best, as far as the budget has room for finding it."""
@@ -278,7 +278,7 @@ class _Run:
         return tuning.rivals(self.config.verdict.rivals, steered.tuning())
 
     def _write(self, best: Ranked) -> None:
-        caption = f"winner: {self.summary.caption(best)}"
+        caption = f"{self.summary.standing}: {self.summary.caption(best)}"
         panels = [Panel(best.distiller, self.task.primitive_set, caption)]
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):
             try:

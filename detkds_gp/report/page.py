@@ -20,6 +20,7 @@ from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
 from detkds_gp.report.features import GROUPS
 from detkds_gp.report.genealogy import genealogy
+from detkds_gp.report.given import given
 from detkds_gp.report.guidance import Effect, guide
 from detkds_gp.report.run import Judged, Run
 from detkds_gp.report.script import packed_plotly
@@ -52,7 +53,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
     best = run.winner.candidate if run.winner else None
     bred = run.best_found if run.winner and run.winner.is_rival and run.best_found else run.winner
     data = _last_session(run).get("data", ())
-    lineage = genealogy(bred.candidate, known) if bred else None
+    lineage = genealogy(bred.candidate, known, given(run, primitive_set)) if bred else None
     return render(
         "report.html.j2",
         drawn_figures,

@@ -94,6 +94,7 @@ class Judged:
         selection_aps: as ``test_aps``, on the selection split: by their mean the winner is chosen.
         role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``mix of the best``, ``contender``;
             else empty.
+        failures: the names of what went wrong in those of its trainings that failed.
     """
 
     candidate: Candidate
@@ -101,6 +102,7 @@ class Judged:
     gain: Interval | None = None
     selection_aps: tuple[float | None, ...] = ()
     role: str = ""
+    failures: tuple[str, ...] = ()
 
     @property
     def is_rival(self) -> bool:
@@ -126,12 +128,10 @@ class FinalRound:
     Attributes:
         seeds: that the search never uses.
         iterations: training steps of everyone.
-        reduced: what was wished for and did not fit, in words; empty if all did.
     """
 
     seeds: tuple[int, ...]
     iterations: int
-    reduced: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,9 @@ class Run:
         references: teacher and students alone.
         candidates: in the order of birth.
         ranking: those with an AP after a whole training, best first; who stopped at a rung is not among them.
-        winner: of the final round; before it is over, the first of the ranking.
+        winner: of the final round; while it has chosen none, the leader: the first of the ranking.
+        won: whether the final round has chosen it.
+        injected: the distillers that `gp_search inject` brought.
         champions: by knowledge, its best formula on the verdict's seeds.
         final: how the final round is held.
         finalists: who is judged in it, in the order invited; empty before it begins.
@@ -247,6 +249,8 @@ class Run:
     rejections: tuple[ScreeningRecord, ...] = field(default=(), repr=False)
     explanation: Explanation | None = None
     cut: tuple[str, ...] = ()
+    won: bool = False
+    injected: tuple[str, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -267,9 +271,8 @@ class Run:
 
     @property
     def winner_name(self) -> str:
-        """What the winner is called: before it is judged it only leads."""
-        judged = self.winner is not None and self.winner.gain is not None
-        return "the winner" if judged or self.state == "finished" else "the best so far"
+        """What the winner is called: the leader until the final round has chosen."""
+        return "the winner" if self.won else "the leader"
 
     @property
     def left_on_rungs(self) -> list[Candidate]:
