@@ -14,13 +14,16 @@ from typing import Any
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.noise import noise_of, scores_of
+from detkds_gp.report.album import album
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, cuts, standing, writer_of
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, REFUSED, STARTED, explaining
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, REFUSED, STARTED, details, explaining
 
 TEACHER = "teacher"
+PICTURES = "pictures"
+"""The folder of a work directory that holds what the students of the final round find."""
 
 
 def collect(work_dir: str | Path) -> Run:
@@ -85,6 +88,8 @@ class _Reading:
             winner=winner,
             won=self.won_by is not None,
             injected=self.injected,
+            details=details(self.events),
+            pictures=album(self.work_dir / PICTURES, winner=winner.candidate.text) if winner else (),
             champions={niche: self.judged(best) for niche, best in champions.items()},
             final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations),
             finalists=tuple(finalists.values()),

@@ -13,6 +13,7 @@ from detkds_gp.curves import prospects
 from detkds_gp.gain import Interval
 from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
+from detkds_gp.score import Details, Trial
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord, standing
 from detkds_gp.store.events import curves
 
@@ -217,6 +218,8 @@ class Run:
         winner: of the final round; while it has chosen none, the leader: the first of the ranking.
         won: whether the final round has chosen it.
         injected: the distillers that `gp_search inject` brought.
+        details: what trainings tell besides their AP.
+        pictures: test images with what the watched students of the final round find; empty where none are painted.
         champions: by knowledge, its best formula on the verdict's seeds.
         final: how the final round is held.
         finalists: who is judged in it, in the order invited; empty before it begins.
@@ -251,6 +254,8 @@ class Run:
     cut: tuple[str, ...] = ()
     won: bool = False
     injected: tuple[str, ...] = ()
+    details: Mapping[Trial, Details] = field(default_factory=dict, repr=False)
+    pictures: tuple[Pictures, ...] = field(default=(), repr=False)
 
     @property
     def config(self) -> Mapping[str, Any]:
