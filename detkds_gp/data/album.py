@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +55,26 @@ def write_album(images: Sequence[Shown], classes: Sequence[str], folder: Path, *
     """
     folder.mkdir(parents=True, exist_ok=True)
     told = []
-    for number, image in enumerate(images):
-        plain = _plain(image.path)
-        if plain is None:
-            continue
-        files = {who: f"{number}-{place}.jpg" for place, who in enumerate(image.boxes)}
+    for number, (name, painted) in enumerate(paint(images, classes)):
+        files = {who: f"{number}-{place}.jpg" for place, who in enumerate(painted)}
         for who, file in files.items():
-            painted = _painted(*plain, image.boxes[who], classes)
-            Image.fromarray(painted.permute(1, 2, 0).numpy()).save(folder / file, quality=QUALITY)
-        told.append({"name": image.path.name, "files": files})
+            (folder / file).write_bytes(painted[who])
+        told.append({"name": name, "files": files})
     with whole_file(folder / INDEX) as unfinished:
         unfinished.write_text(json.dumps({**about, "images": told}, indent=1), encoding="utf-8")
+
+
+def paint(images: Sequence[Shown], classes: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield of each image its file's name and, by whose boxes are painted, a JPEG; as for `write_album`."""
+    for image in images:
+        if (plain := _plain(image.path)) is not None:
+            yield image.path.name, {who: _jpeg(_painted(*plain, rows, classes)) for who, rows in image.boxes.items()}
+
+
+def _jpeg(pixels: torch.Tensor) -> bytes:
+    written = BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(written, format="JPEG", quality=QUALITY)
+    return written.getvalue()
 
 
 def _plain(path: Path) -> tuple[torch.Tensor, float] | None:
