@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 FAILURES = ("nonfinite", "diverged", "out_of_memory", "timeout", "shape", "worker_lost", "rejected")
 STOPPED_ON_RUNG = "rejected:rung"
@@ -34,6 +36,35 @@ TEACHER = Trial("teacher", 0, 0, test=True)
 
 
 @dataclass(frozen=True)
+class Details:
+    """What a training of the final round tells besides its AP.
+
+    Attributes:
+        metrics: on the test split, AP by name (``ap50``, ``ap75``, ``small``, ``medium``, ``large``) in [0, 1]; None
+            where there are no such objects.
+        classes: the AP of each class on the test split; None of one without objects.
+        losses: (steps, the student's own loss, the distillation loss), each the mean over the steps since the row
+            before; empty for a teacher.
+        curve: (steps, AP on the selection split), the whole training last; empty where it was not looked at on the way.
+        found: on each of the test images that are shown, the most confident detections, as many as there are objects:
+            (x1, y1, x2, y2, score, class), pixels of the image; empty where none are kept.
+    """
+
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    classes: Mapping[str, float | None] = field(default_factory=dict)
+    losses: tuple[tuple[int, float, float], ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
+    found: tuple[tuple[tuple[float, ...], ...], ...] = ()
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Details:
+        """Return what was made plain JSON values of by ``vars``."""
+        rows = {name: tuple(tuple(row) for row in told[name]) for name in ("losses", "curve")}
+        found = tuple(tuple(tuple(box) for box in boxes) for boxes in told["found"])
+        return cls(told["metrics"], told["classes"], rows["losses"], rows["curve"], found)
+
+
+@dataclass(frozen=True)
 class Score:
     """An AP or a named failure, with its cost.
 
@@ -43,6 +74,7 @@ class Score:
         failure: one of FAILURES, ``rejected`` as ``rejected:<check>``; None for a success.
         detail: the failure in words.
         wall_seconds: what it cost.
+        details: of a success whose trial asked for the test split; the store gives scores without them.
     """
 
     ap: float | None
@@ -50,6 +82,7 @@ class Score:
     failure: str | None = None
     detail: str = ""
     wall_seconds: float = 0.0
+    details: Details | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if (self.ap is None) == (self.failure is None):

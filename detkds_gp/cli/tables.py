@@ -30,8 +30,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
         console.print(f"cut: {line}", style="yellow", soft_wrap=True, markup=False, highlight=False)
     console.print(_search_table(summary) if final is None else _final_table(summary))
     if best is not None:
-        name = "best so far" if best["gain"] is None else "winner"
-        console.print(f"{name}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"{best['standing']}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(Interval(**best["gain"]) if best["gain"] else None), highlight=False)
         if best["optimism"] is not None:
             gains = [signed(best[name]["mean"]) for name in ("selection_gain", "gain")]
@@ -59,18 +58,24 @@ def _search_table(summary: Mapping[str, Any]) -> Table:
 
 def _final_table(summary: Mapping[str, Any]) -> Table:
     """Return everyone who was judged, the best on selection first."""
-    final, teacher = summary["final"], summary["teacher"]
+    final, teacher, best = summary["final"], summary["teacher"], summary["best"]
     title = f"AP (COCO, 0.50:0.95) in the final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
     table = _table(title, ("", "selection", "test", "gain on test [95% interval]"))
     table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
     for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):
-        won = row["gain"] is not None and row["formula"] == summary["best"]["formula"]
+        won = best["standing"] == "winner" and row["formula"] == best["formula"]
         role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         role = f"[bold]winner[/bold]: {role}" if won else role
-        gain = "" if row["gain"] is None else escape(str(Interval(**row["gain"])))
-        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), gain)
+        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), _gain(row, len(final["seeds"])))
     return table
+
+
+def _gain(row: Mapping[str, Any], seeds: int) -> str:
+    """Say the gain of a finalist, or which of its trainings failed: it then has none."""
+    if row["failures"]:
+        return f"none: {len(row['failures'])} of {seeds} trainings failed ({', '.join(dict.fromkeys(row['failures']))})"
+    return "" if row["gain"] is None else escape(str(Interval(**row["gain"])))
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

@@ -34,8 +34,9 @@ def train(
     check_environment()
     from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.training_table import print_training
+    from detkds_gp.errors import StoreError
     from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.full_training import FullTraining, compared_with, run_full_training
+    from detkds_gp.experiment.full_training import FullTraining, compared_with, run_full_training, write_trainings_page
     from detkds_gp.experiment.naming import read_distiller
     from detkds_gp.training import processes
 
@@ -48,4 +49,10 @@ def train(
     with processes() as first:
         told = run_full_training(FullTraining(settings, named, folder, seed, amp), PlainListener(Console()))
         if first:
-            print_training(Console(), told, compared_with(told, folder.parent), folder)
+            console = Console()
+            print_training(console, told, compared_with(told, folder.parent), folder)
+            try:
+                where = f"all of them: {write_trainings_page(told, folder.parent)} (open it in a browser)"
+            except StoreError as error:  # the training itself is safe
+                where = f"no page: {error}"
+            console.print(where, soft_wrap=True, highlight=False, markup=False)

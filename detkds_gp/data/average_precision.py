@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,25 @@ from detkds_gp.detections import Detections
 
 IOU_TYPES = ("bbox", "segm")
 MAX_DETECTIONS = 100  # an image and class, as in the COCO protocol
-ANY_AREA = [0, 1e5**2]
+AREAS = {"all": (0, 1e5**2), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e5**2)}
+"""Areas of objects in square pixels, as in the COCO protocol."""
+SIZES = ("small", "medium", "large")
+IOU_50, IOU_75 = 0, 5  # places among the ten thresholds
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What the COCO protocol says of detections, each in [0, 1]; None where there are no such objects.
+
+    Attributes:
+        ap: averaged over IoU 0.50:0.95 and over classes, as `AveragePrecision` gives it.
+        parts: ``ap50`` and ``ap75`` at one IoU; ``small``, ``medium`` and ``large`` of objects of that size.
+        classes: AP of each class, in the order of labels.
+    """
+
+    ap: float
+    parts: dict[str, float | None]
+    classes: tuple[float | None, ...]
 
 
 class AveragePrecision:
@@ -60,20 +79,41 @@ class AveragePrecision:
                 they are compared.
             FloatingPointError: a box or score is not finite.
         """
+        return _mean(self._precision(detections, ("all",))) or 0.0
+
+    def metrics(self, detections: Sequence[Detections]) -> Metrics:
+        """Return AP with its parts; takes and raises as the call does, and takes longer."""
+        precision = self._precision(detections, tuple(AREAS))
+        all_areas = np.ascontiguousarray(precision[..., :1])  # summed in the order of the call
+        parts = {"ap50": _mean(all_areas[IOU_50]), "ap75": _mean(all_areas[IOU_75])}
+        parts |= {size: _mean(precision[..., place]) for place, size in enumerate(AREAS) if size in SIZES}
+        classes = tuple(_mean(all_areas[:, :, label]) for label in range(self._class_count))
+        return Metrics(_mean(all_areas) or 0.0, parts, classes)
+
+    def _precision(self, detections: Sequence[Detections], areas: tuple[str, ...]) -> np.ndarray:
+        """Return precision by IoU, recall, class and area, (10, 101, K, A); -1 without ground truth."""
         if len(detections) != len(self._images):
             wanted = len(self._images)
             raise ValueError(f"got detections of {len(detections)} images, wanted {wanted}")
         rows = [row for number, part in enumerate(detections) for row in self._rows(number, part)]
         if not rows:
-            return 0.0
+            return self._nothing_found(areas)
         found = self._index(rows)
         evaluation = COCOeval_faster(self._truth, found, self._iou_type, print_function=_say_nothing)
         evaluation.params.maxDets = [MAX_DETECTIONS]
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [ANY_AREA], ["all"]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(AREAS[name]) for name in areas], list(areas)
         evaluation.evaluate()
         evaluation.accumulate()
-        precision = evaluation.eval["precision"]  # -1 for classes without ground truth
-        return float(precision[precision > -1].mean())
+        return evaluation.eval["precision"][..., 0]
+
+    def _nothing_found(self, areas: tuple[str, ...]) -> np.ndarray:
+        """Return precision where nothing is detected: 0 wherever there is an object."""
+        precision = np.full((10, 101, self._class_count, len(areas)), -1.0)
+        for row in self._truth.dataset["annotations"]:
+            for place, (low, high) in enumerate(AREAS[name] for name in areas):
+                if not row["iscrowd"] and low <= row["area"] <= high:
+                    precision[:, :, row["category_id"], place] = 0.0
+        return precision
 
     def _index(self, rows: list[dict[str, Any]]) -> COCO:
         for number, row in enumerate(rows, start=1):  # an id of 0 would read as "unmatched"
@@ -122,6 +162,12 @@ def _masks(masks: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str,
         raise ValueError(f"got {got} masks of {count} boxes, wanted as many to compare masks")
     areas = coco_mask.area(list(masks)).tolist() if masks else []
     return [{"segmentation": mask, "area": area} for mask, area in zip(masks, areas, strict=True)]
+
+
+def _mean(precision: np.ndarray) -> float | None:
+    """Return the mean where there is ground truth; None where there is none."""
+    known = precision[precision > -1]
+    return float(known.mean()) if known.size else None
 
 
 def _say_nothing(*_: object) -> None:

@@ -21,7 +21,16 @@ from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.results import Finalist, FinalRound, Ranked, Rival, Summary, finalists, plan_final_round
+from detkds_gp.experiment.results import (
+    Finalist,
+    FinalRound,
+    Ranked,
+    Rival,
+    Summary,
+    finalists,
+    paint_finalists,
+    plan_final_round,
+)
 from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steering import Decision, Steered
 from detkds_gp.experiment.tuning import RivalTuning
@@ -202,6 +211,7 @@ class _Run:
         self._judge(ranking, steered)
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
+        self._paint(best)
         self.store.record_event(FINISHED)
         return Outcome(best.distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
 
@@ -262,7 +272,7 @@ class _Run:
                 f"the budget ended after {len(complete)} of {len(verdict.seeds)} seeds of the final round"
             )
         if self.summary.verdict.winner() is None:
-            self.listener.say("nobody was judged on every seed: the winner is the leader of the search")
+            self.listener.say("nobody was judged on every seed: there is no winner, only the leader of the search")
 
     def _rivals(self, steered: Steered) -> list[Rival]:
         """Return the rivals at their best, as far as the budget has room for finding it."""
@@ -277,8 +287,15 @@ class _Run:
         )
         return tuning.rivals(self.config.verdict.rivals, steered.tuning())
 
+    def _paint(self, best: Ranked) -> None:
+        """Paint what the watched students of the final round find."""
+        try:
+            paint_finalists(self.store, self.summary.verdict, best.text, self.task.splits["test"], self.work_dir)
+        except OSError as error:  # a full disk: the result is safe in the store
+            self.listener.say(f"not painted: what the students find ({error.strerror})")
+
     def _write(self, best: Ranked) -> None:
-        caption = f"winner: {self.summary.caption(best)}"
+        caption = f"{self.summary.standing}: {self.summary.caption(best)}"
         panels = [Panel(best.distiller, self.task.primitive_set, caption)]
         for name, fmt in (("distiller.json", "json"), ("tree.png", "png")):
             try:

@@ -17,6 +17,7 @@ from detkds_gp.fitness import (
     Request,
     StartRequest,
     TeacherRequest,
+    looks,
     teacher_curve,
 )
 from detkds_gp.language import NONE
@@ -127,8 +128,7 @@ class Groundwork:
 
 def _watched(trial: Trial) -> CurveRequest:
     """Return the request that looks at a training on its way."""
-    lengths = sorted({max(1, round(share * trial.iterations)) for share in CURVE_SHARES} - {trial.iterations})
-    return CurveRequest(trial, tuple(lengths))
+    return CurveRequest(trial, looks(trial.iterations, CURVE_SHARES))
 
 
 def missing_requests(task: ProxyTask, store: Store, alone: Sequence[Trial], probe_seed: int) -> list[list[Request]]:

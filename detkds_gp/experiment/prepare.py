@@ -191,6 +191,7 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
         files=work_dir,
         student_numbers=sum(parameter.numel() for parameter in wired.student.parameters()),
         inherit=config.init_student_from_teacher,
+        watched=config.verdict.seeds[0] if config.verdict.seeds else None,
     )
 
 

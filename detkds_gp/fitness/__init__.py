@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from detkds_gp.fitness.images import SplitImages
     from detkds_gp.fitness.kept_teacher import kept_bytes
     from detkds_gp.fitness.probing import probes_of
-    from detkds_gp.fitness.proxy import ProxyTraining
+    from detkds_gp.fitness.proxy import ProxyTraining, looks
     from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings, TeacherTraining
     from detkds_gp.fitness.task import ProxyTask
     from detkds_gp.fitness.teacher import teacher_curve, with_checkpoint
@@ -47,6 +47,7 @@ __all__ = [
     "TeacherTraining",
     "body",
     "kept_bytes",
+    "looks",
     "probes_of",
     "scale_of",
     "squared_gradients",

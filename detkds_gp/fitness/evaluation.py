@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from detkds_gp.data.average_precision import AveragePrecision
+from detkds_gp.data.coco import CocoSplit
+from detkds_gp.detections import Detections
 from detkds_gp.detectors import BaseDetector, finds_masks, make_batch, predict
 from detkds_gp.fitness.images import SplitImages
+from detkds_gp.score import Details
 
 BATCH_SIZE = 16
+SHOWN = 12
+"""Test images whose detections are kept to be looked at."""
 MASK_BATCH_SIZE = 4  # masks are predicted at the images' original size, up to 100 an image
 
 
@@ -38,7 +45,22 @@ class Evaluation:
             FloatingPointError: if the detector predicts numbers that are not finite.
             ValueError: if masks are compared and the detector finds none.
         """
-        detections = []
+        return self._average_precision(self.found(detector, classes))
+
+    def details(self, detector: BaseDetector, classes: Sequence[str] | None = None) -> tuple[float, Details]:
+        """Return the AP that the call returns, and what else there is to say of the detections.
+
+        Takes and raises as the call does.
+        """
+        detections, split = self.found(detector, classes), self._images.split
+        metrics = self._average_precision.metrics(detections)
+        by_class = dict(zip(split.classes, metrics.classes, strict=True))
+        found = tuple(_most_confident(detections[i], len(split.images[i].boxes)) for i in shown(split))
+        return metrics.ap, Details(metrics.parts, by_class, found=found)
+
+    def found(self, detector: BaseDetector, classes: Sequence[str] | None = None) -> list[Detections]:
+        """Return what a detector finds on each image; takes and raises as the call does."""
+        detections: list[Detections] = []
         size = MASK_BATCH_SIZE if finds_masks(detector) else BATCH_SIZE
         for start in range(0, len(self._images), size):
             items = [self._images[i] for i in range(start, min(start + size, len(self._images)))]
@@ -47,4 +69,16 @@ class Evaluation:
         if classes is not None and tuple(classes) != names:
             labels = [names.index(name) if name in names else -1 for name in classes]
             detections = [found.relabelled(labels) for found in detections]
-        return self._average_precision(detections)
+        return detections
+
+
+def shown(split: CocoSplit) -> list[int]:
+    """Return the places of a dozen images with objects, spread evenly over a split."""
+    full = [place for place, record in enumerate(split.images) if len(record.boxes)]
+    return full[:: max(1, len(full) // SHOWN)][:SHOWN]
+
+
+def _most_confident(found: Detections, most: int) -> tuple[tuple[float, ...], ...]:
+    best = np.argsort(-found.scores, kind="stable")[:most]
+    rows = zip(found.boxes[best].tolist(), found.scores[best].tolist(), found.labels[best].tolist(), strict=True)
+    return tuple((*(round(x, 1) for x in box), round(score, 3), label) for box, score, label in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from detkds_gp.data.coco import CocoSplit
 from detkds_gp.detectors import BaseDetector, build_detector, inherit
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.batches import Batches
-from detkds_gp.fitness.candidate import Aps, Candidate
+from detkds_gp.fitness.candidate import Candidate, Evaluated
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.kept_teacher import keep_teacher
@@ -30,6 +30,14 @@ from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.score import Score, Trial
 from detkds_gp.training import DistilledDetector, Training, TrainingFault, seed_all
 from detkds_gp.training.loop import Batch
+
+LOOKS = (0.25, 0.5, 0.75)
+"""Of a training of the watched seed, where its student is looked at on the way."""
+
+
+def looks(iterations: int, shares: Sequence[float]) -> tuple[int, ...]:
+    """Return the steps at some shares of a training, rising, its end left out."""
+    return tuple(sorted({max(1, round(share * iterations)) for share in shares} - {iterations}))
 
 
 class ProxyTraining:
@@ -73,15 +81,11 @@ class ProxyTraining:
             DataError: if an image cannot be read.
             ValueError: if the trials differ in more than the distiller.
         """
-        first, started, waiting = trials[0], time.perf_counter(), WaitingTrainings(self.task)
+        first = trials[0]
         if any((t.seed, t.iterations, t.test) != (first.seed, first.iterations, first.test) for t in trials):
             raise ValueError(f"got {list(trials)}, wanted trials that differ in the distiller alone")
-        candidates = [Candidate(self._training(trial, waiting)) for trial in trials]
-        self._advance(candidates, first.seed, first.iterations)
-        for candidate, trial in zip(candidates, trials, strict=True):
-            candidate.finish(partial(waiting.put_down, trial=trial), partial(self._aps, test=trial.test))
-        seconds = (time.perf_counter() - started) / len(trials)
-        return [candidate.score(seconds) for candidate in candidates]
+        lengths = looks(first.iterations, LOOKS) if self._is_watched(first) else ()
+        return [score for score, _ in self._watched(trials, lengths)]
 
     def curve(self, trial: Trial, lengths: Sequence[int]) -> tuple[Score, list[tuple[int, float]]]:
         """Score a trial, and its student on the selection split at some lengths on the way.
@@ -94,17 +98,27 @@ class ProxyTraining:
             the score that the trial gets without looks on the way; (iterations, AP), the whole training last, as far
             as it succeeds.
         """
-        started, candidate = time.perf_counter(), Candidate(self._training(trial, WaitingTrainings(self.task)))
-        points = []
-        for length in lengths:
-            self._advance([candidate], trial.seed, length)
-            if not candidate.failed:
-                with suppress(FloatingPointError):  # the whole training says so, if it lasts
-                    points.append((length, self.evaluate(candidate.training.student, "selection")))
-        self._advance([candidate], trial.seed, trial.iterations)
-        candidate.finish(lambda training: None, partial(self._aps, test=trial.test))
-        score = candidate.score(time.perf_counter() - started)
+        ((score, points),) = self._watched([trial], lengths)
         return score, [*points, *([(trial.iterations, score.ap)] if score.ap is not None else [])]
+
+    def _is_watched(self, trial: Trial) -> bool:
+        return trial.test and trial.seed == self.task.watched
+
+    def _watched(self, trials: Sequence[Trial], lengths: Sequence[int]) -> list[tuple[Score, list[tuple[int, float]]]]:
+        """Score trials, with their students' AP on selection at some lengths on the way."""
+        first, started, waiting = trials[0], time.perf_counter(), WaitingTrainings(self.task)
+        candidates = [Candidate(self._training(trial, waiting)) for trial in trials]
+        for length in lengths:
+            self._advance(candidates, first.seed, length)
+            for candidate in candidates:
+                candidate.look(partial(self.evaluate, split="selection"))
+        self._advance(candidates, first.seed, first.iterations)
+        for candidate, trial in zip(candidates, trials, strict=True):
+            kept = self._is_watched(trial)
+            evaluate = partial(self._evaluated, test=trial.test, kept=kept)
+            candidate.finish(partial(waiting.put_down, trial=trial), evaluate)
+        seconds = (time.perf_counter() - started) / len(trials)
+        return [(candidate.score(seconds), candidate.curve) for candidate in candidates]
 
     def trained(self, trial: Trial) -> DistilledDetector:
         """Return the model that a trial scores, trained to its end.
@@ -137,8 +151,12 @@ class ProxyTraining:
             for candidate in candidates:
                 candidate.step(iteration, batch, said)
 
-    def _aps(self, detector: BaseDetector, test: bool) -> Aps:
-        return self.evaluate(detector, "selection"), self.evaluate(detector, "test") if test else None
+    def _evaluated(self, detector: BaseDetector, test: bool, kept: bool) -> Evaluated:
+        ap = self.evaluate(detector, "selection")
+        if not test:
+            return ap, None, None
+        test_ap, details = self._evaluation("test").details(detector, self._classes(detector))
+        return ap, test_ap, details if kept else replace(details, found=())
 
     def prepare_teacher(self) -> Score:
         """Train the teacher if its checkpoint does not exist, score it, and keep what it says of the training images.
@@ -151,12 +169,12 @@ class ProxyTraining:
         """
         started = time.perf_counter()
         try:
-            aps = self._aps(self._teacher_kept(), test=True)
+            ap, test_ap, details = self._evaluated(self._teacher_kept(), test=True, kept=True)
         except TrainingFault as fault:
             return Score.failed(fault.failure, fault.detail, time.perf_counter() - started)
         except FloatingPointError as error:
             return Score.failed("nonfinite", str(error), time.perf_counter() - started)
-        return Score(*aps, wall_seconds=time.perf_counter() - started)
+        return Score(ap, test_ap, wall_seconds=time.perf_counter() - started, details=details)
 
     def _teacher_kept(self) -> BaseDetector:
         task = self.task
@@ -239,10 +257,15 @@ class ProxyTraining:
         Raises:
             FloatingPointError: if the detector predicts numbers that are not finite.
         """
+        return self._evaluation(split)(detector, self._classes(detector))
+
+    def _evaluation(self, split: str) -> Evaluation:
         if split not in self._evaluations:
             self._evaluations[split] = Evaluation(self.images[split], self.task.settings.metric)
-        classes = self.task.teacher_classes if detector is self._teacher else None
-        return self._evaluations[split](detector, classes)
+        return self._evaluations[split]
+
+    def _classes(self, detector: BaseDetector) -> tuple[str, ...] | None:
+        return self.task.teacher_classes if detector is self._teacher else None
 
 
 def _advance(training: Training, batches: Iterable[Batch], how: str) -> None:

@@ -27,6 +27,7 @@ class ProxyTask:
         files: the folder of everything that is kept between trainings.
         student_numbers: how many parameters the student has.
         inherit: whether the student starts with the teacher's neck and head where shapes agree.
+        watched: the seed of the final round whose students are looked at on the way and whose detections are kept.
     """
 
     student: DetectorSpec
@@ -40,6 +41,7 @@ class ProxyTask:
     files: Path
     student_numbers: int
     inherit: bool = False
+    watched: int | None = None
 
     @property
     def probe(self) -> Path:

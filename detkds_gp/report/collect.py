@@ -14,13 +14,16 @@ from typing import Any
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.noise import noise_of, scores_of
+from detkds_gp.report.album import album
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Event, ScoreRecord, Store, cuts, standing, writer_of
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, REFUSED, STARTED, explaining
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINISHED, REFUSED, STARTED, details, explaining
 
 TEACHER = "teacher"
+PICTURES = "pictures"
+"""The folder of a work directory that holds what the students of the final round find."""
 
 
 def collect(work_dir: str | Path) -> Run:
@@ -50,15 +53,14 @@ class _Reading:
         self.verdict_seeds: Sequence[int] = ()
         self.verdict_iterations = 0
         self.finalists: dict[str, str] = {}
-        self.reduced = ""
         for event in self.events:
             if event.kind in (FINAL_PLANNED, FINAL_HELD):
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
-                self.reduced = event.detail["reduced"]
                 self.finalists = {one["text"]: _title(one) for one in event.detail.get("finalists", ())}
             if event.kind == FINAL_CUT:
                 self.verdict_seeds = event.detail["seeds"]
         self.cut = tuple(cuts(store))
+        self.injected = tuple(text for told in store.steerings() for text in told.get("injected", ()))
         self.generations, self.merges, self.screenings = store.generations(), store.merges(), store.screenings()
 
     @cached_property
@@ -84,8 +86,12 @@ class _Reading:
             candidates=tuple(candidates),
             ranking=tuple(ranking),
             winner=winner,
+            won=self.won_by is not None,
+            injected=self.injected,
+            details=details(self.events),
+            pictures=album(self.work_dir / PICTURES, winner=winner.candidate.text) if winner else (),
             champions={niche: self.judged(best) for niche, best in champions.items()},
-            final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations, self.reduced),
+            final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations),
             finalists=tuple(finalists.values()),
             cut=self.cut,
             generations=tuple(self.generations),
@@ -156,7 +162,8 @@ class _Reading:
         aps, scores = self.test_aps(candidate.text), self.judging(candidate.text)
         selection = tuple(s.ap if s is not None else None for s in scores) if any(scores) else ()
         gain = complete_gain(aps, self.test_aps(NONE)) if self.won_by is not None else None
-        return Judged(candidate, aps, gain, selection, role)
+        failures = tuple(score.failure for score in scores if score is not None and score.failure is not None)
+        return Judged(candidate, aps, gain, selection, role, failures)
 
 
 def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: _Clock, whole: int) -> Candidate:

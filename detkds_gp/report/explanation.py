@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.report.album import jpeg
 from detkds_gp.report.run import Explanation, Judged, KnockedOut, Pictures
 from detkds_gp.store import Event
 from detkds_gp.store.events import EXPLAINED
@@ -50,12 +50,6 @@ def _knocked_out(values: Mapping[str, str], winner: Aps, without: Aps) -> Knocke
 
 
 def _pictures(values: Mapping[str, Any], folder: Path) -> Pictures:
-    detections = {who: _jpeg(folder, name) for who, name in values["detections"].items()}
-    pulls = {knowledge: tuple(_jpeg(folder, n) for n in names) for knowledge, names in values["pulls"].items()}
+    detections = {who: jpeg(folder, name) for who, name in values["detections"].items()}
+    pulls = {knowledge: tuple(jpeg(folder, n) for n in names) for knowledge, names in values["pulls"].items()}
     return Pictures(values["name"], detections, pulls)
-
-
-def _jpeg(folder: Path, name: str) -> str:
-    """Return a picture as base64; empty if it is gone. Only files of the folder itself are read."""
-    path = folder / Path(name).name
-    return b64encode(path.read_bytes()).decode("ascii") if path.suffix == ".jpg" and path.is_file() else ""

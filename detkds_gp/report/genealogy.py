@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from detkds_gp.report.outline import outline
 from detkds_gp.report.run import RIVAL, Candidate
 
 SHOWN = 48
@@ -50,12 +51,15 @@ class Genealogy:
     left_out: int
 
 
-def genealogy(candidate: Candidate, known: Mapping[str, Candidate], shown: int = SHOWN) -> Genealogy:
+def genealogy(
+    candidate: Candidate, known: Mapping[str, Candidate], given: Mapping[str, str], shown: int = SHOWN
+) -> Genealogy:
     """Follow parents back from a candidate.
 
     Args:
         candidate: whose ancestors are asked for.
         known: candidates by text.
+        given: by tree, how it was given; from `given`.
         shown: how many nodes to keep, the nearest first.
     """
     found = _nearest_first(candidate, known)
@@ -65,7 +69,7 @@ def genealogy(candidate: Candidate, known: Mapping[str, Candidate], shown: int =
     ancestors = []
     for one in kept:
         column = places.index(_place(one))
-        ancestors.append(Ancestor(one, column, taken[column], how_made(one)))
+        ancestors.append(Ancestor(one, column, taken[column], how_made(one, given)))
         taken[column] += 1
     number = {ancestor.candidate.text: index for index, ancestor in enumerate(ancestors)}
     edges = [(number[p], number[a.candidate.text]) for a in ancestors for p in a.candidate.birth.parents if p in number]
@@ -73,13 +77,14 @@ def genealogy(candidate: Candidate, known: Mapping[str, Candidate], shown: int =
     return Genealogy(tuple(ancestors), tuple(edges), columns, max(taken.values()), max(0, len(found) - shown))
 
 
-def how_made(candidate: Candidate) -> str:
-    """Say in words how a candidate came to be."""
+def how_made(candidate: Candidate, given: Mapping[str, str]) -> str:
+    """Say in words how a candidate came to be; ``given`` says by tree how it was given, of those that were."""
     if candidate.birth.stage == RIVAL:
         return "not bred: given as a rival of the search"
     parents, mix = len(candidate.birth.parents), candidate.birth.stage == "conquer"
     if not parents:
-        return "grown at random, or given"
+        told = (given[term.formula] for term in outline(candidate.text) if term.formula in given)
+        return next(told, "grown at random")
     if candidate.birth.generation == 0 and mix:
         return "the best formula of a knowledge" if parents == 1 else f"{parents} best formulas, mixed"
     if parents == 1 and not mix and _tree(candidate.text) == _tree(candidate.birth.parents[0]):

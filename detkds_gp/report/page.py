@@ -20,14 +20,21 @@ from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
 from detkds_gp.report.features import GROUPS
 from detkds_gp.report.genealogy import genealogy
+from detkds_gp.report.given import given
 from detkds_gp.report.guidance import Effect, guide
+from detkds_gp.report.judged import judged_students
 from detkds_gp.report.run import Judged, Run
 from detkds_gp.report.script import packed_plotly
+from detkds_gp.report.students import METRICS, curve_figures
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
 from detkds_gp.store.events import STARTED
 from detkds_gp.whole import whole_file
 
+NO_PICTURES = (
+    "No pictures are painted of this run: call gp_search run once more where its data are; "
+    "gp_search train paints what its students find."
+)
 LISTED = 10
 """Candidates of the table of the best."""
 
@@ -49,10 +56,12 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
     drawn_figures = {"progress": figures.progress(run), "pareto": figures.pareto(run)} if run.ranking else {}
     if guidance.model is not None:
         drawn_figures["predicted"] = figures.predicted(guidance.reached, [float(ap) for ap in guidance.model.predicted])
+    students = judged_students(run)
+    drawn_figures |= curve_figures(students)
     best = run.winner.candidate if run.winner else None
     bred = run.best_found if run.winner and run.winner.is_rival and run.best_found else run.winner
     data = _last_session(run).get("data", ())
-    lineage = genealogy(bred.candidate, known) if bred else None
+    lineage = genealogy(bred.candidate, known, given(run, primitive_set)) if bred else None
     return render(
         "report.html.j2",
         drawn_figures,
@@ -61,6 +70,11 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         verdict=verdict(run),
         drawn=draw(best, primitive_set) if best else None,
         judged=_judged(run),
+        students=students,
+        metrics=METRICS,
+        watched=f"seed {run.final.seeds[0]} of the final round" if run.final.seeds else "",
+        pictures=run.pictures,
+        no_pictures=NO_PICTURES,
         niches=search_tables.niches(run),
         rungs=search_tables.rungs(run),
         losses=search_tables.losses(run),

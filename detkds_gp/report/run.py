@@ -13,6 +13,7 @@ from detkds_gp.curves import prospects
 from detkds_gp.gain import Interval
 from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
+from detkds_gp.score import Details, Trial
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord, standing
 from detkds_gp.store.events import curves
 
@@ -94,6 +95,7 @@ class Judged:
         selection_aps: as ``test_aps``, on the selection split: by their mean the winner is chosen.
         role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``mix of the best``, ``contender``;
             else empty.
+        failures: the names of what went wrong in those of its trainings that failed.
     """
 
     candidate: Candidate
@@ -101,6 +103,7 @@ class Judged:
     gain: Interval | None = None
     selection_aps: tuple[float | None, ...] = ()
     role: str = ""
+    failures: tuple[str, ...] = ()
 
     @property
     def is_rival(self) -> bool:
@@ -126,12 +129,10 @@ class FinalRound:
     Attributes:
         seeds: that the search never uses.
         iterations: training steps of everyone.
-        reduced: what was wished for and did not fit, in words; empty if all did.
     """
 
     seeds: tuple[int, ...]
     iterations: int
-    reduced: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,11 @@ class Run:
         references: teacher and students alone.
         candidates: in the order of birth.
         ranking: those with an AP after a whole training, best first; who stopped at a rung is not among them.
-        winner: of the final round; before it is over, the first of the ranking.
+        winner: of the final round; while it has chosen none, the leader: the first of the ranking.
+        won: whether the final round has chosen it.
+        injected: the distillers that `gp_search inject` brought.
+        details: what trainings tell besides their AP.
+        pictures: test images with what the watched students of the final round find; empty where none are painted.
         champions: by knowledge, its best formula on the verdict's seeds.
         final: how the final round is held.
         finalists: who is judged in it, in the order invited; empty before it begins.
@@ -247,6 +252,10 @@ class Run:
     rejections: tuple[ScreeningRecord, ...] = field(default=(), repr=False)
     explanation: Explanation | None = None
     cut: tuple[str, ...] = ()
+    won: bool = False
+    injected: tuple[str, ...] = ()
+    details: Mapping[Trial, Details] = field(default_factory=dict, repr=False)
+    pictures: tuple[Pictures, ...] = field(default=(), repr=False)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -267,9 +276,8 @@ class Run:
 
     @property
     def winner_name(self) -> str:
-        """What the winner is called: before it is judged it only leads."""
-        judged = self.winner is not None and self.winner.gain is not None
-        return "the winner" if judged or self.state == "finished" else "the best so far"
+        """What the winner is called: the leader until the final round has chosen."""
+        return "the winner" if self.won else "the leader"
 
     @property
     def left_on_rungs(self) -> list[Candidate]:

@@ -57,7 +57,7 @@ _TITLES = {
 _RIVAL_TITLES = {
     "better": "The best loss is a published one, and it helps",
     "worse": "The best loss is a published one, and it harms",
-    "unclear": "A published loss leads, but no difference can be told yet",
+    "unclear": "A published loss wins, but no difference can be told yet",
 }
 _MEANS = {
     "better": "The interval lies above 0: the gain is not chance of the seeds.",

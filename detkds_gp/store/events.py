@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from detkds_gp.score import Details, Trial
 from detkds_gp.store.records import Event
 
 STARTED = "started"
@@ -45,6 +46,9 @@ FINAL_HELD = "final round"
 CURVE = "learning curve"
 """Where the student alone, or a teacher that was trained, stood on the way: ``role`` and ``points``."""
 
+MEASURED = "measured"
+"""What a training tells besides its AP: the ``trial`` and the values of its `Details`."""
+
 FINAL_CUT = "final round cut"
 """The seeds of the final round that count, because the budget ended before the others were complete."""
 
@@ -61,6 +65,13 @@ def curves(events: Iterable[Event]) -> dict[str, list[tuple[int, float]]]:
     return {detail["role"]: [(n, ap) for n, ap in detail["points"]] for detail in told}
 
 
+def details(events: Iterable[Event]) -> dict[Trial, Details]:
+    """Return what trainings tell besides their AP, by what was asked."""
+    told = (event.detail for event in events if event.kind == MEASURED)
+    return {Trial(**detail["trial"]): Details.from_json(detail) for detail in told}
+
+
 def explaining(events: Sequence[Event]) -> bool:
     """Return whether the last session explains the winner and has not said that it is done."""
-    return bool(events) and events[-1].kind == EXPLAINING
+    told = [event.kind for event in events if event.kind != MEASURED]
+    return told[-1:] == [EXPLAINING]

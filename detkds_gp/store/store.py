@@ -20,6 +20,7 @@ from detkds_gp.store import tables
 from detkds_gp.store._database import connected, plain_errors
 from detkds_gp.store._fingerprint import brief, differences, to_json
 from detkds_gp.store._lock import sole_writer
+from detkds_gp.store.events import MEASURED
 from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
 
 FILE_NAME = "store.sqlite"
@@ -114,8 +115,12 @@ class Store:
         return None if row is None else _score(row)
 
     def record_score(self, trial: Trial, score: Score, resolved: str = "") -> None:
-        """Record a trial's answer and the distiller's text as it was trained."""
-        answer = {**vars(score), "resolved": resolved, "finished_at": time.time(), "extra": self._extra}
+        """Record a trial's answer, with its details as an event before it, and the distiller's text as trained."""
+        told = dict(vars(score))
+        details = told.pop("details")
+        if details is not None and self.score(trial) is None:
+            self.record_event(MEASURED, trial=vars(trial), **vars(details))
+        answer = {**told, "resolved": resolved, "finished_at": time.time(), "extra": self._extra}
         self._record(tables.scores, {**vars(trial), **answer})
 
     def resolved(self, trial: Trial) -> str | None:

@@ -25,6 +25,7 @@ from detkds_gp.detectors import evaluating
 from detkds_gp.errors import ConfigError, UserError
 from detkds_gp.training import registered as registered  # what the configs of trainings name
 from detkds_gp.training.checkpoints import SECONDS, detector_of
+from detkds_gp.training.found import KeepFound
 
 LAUNCHER = "pytorch"
 LAUNCHED = "WORLD_SIZE"
@@ -167,12 +168,14 @@ def spent_seconds(runner: Runner) -> float:
     return float(runner.message_hub.get_info(SECONDS))
 
 
-def score_student(runner: Runner) -> Metrics:
-    """Score the Runner's model on the test split."""
-    return dict(runner.test())
+def score_student(runner: Runner) -> tuple[Metrics, list[dict[str, Any]]]:
+    """Score the Runner's model on the test split, and return what it finds on a few images, from `KeepFound`."""
+    kept = KeepFound(runner.test_loop.dataloader.dataset)
+    runner.register_hook(kept)
+    return dict(runner.test()), kept.images()
 
 
-def score_teacher(runner: Runner) -> Metrics | None:
+def score_teacher(runner: Runner) -> tuple[Metrics, list[dict[str, Any]]] | None:
     """Score the teacher on the test split as the Runner scores the student; None where there is no teacher.
 
     Objects of classes that the data do not have are passed over.
@@ -184,13 +187,15 @@ def score_teacher(runner: Runner) -> Metrics | None:
     names = loop.dataloader.dataset.metainfo["classes"]
     known = model.pairing.pair.classes[1] or names
     labels = torch.tensor([names.index(name) if name in names else -1 for name in known])
+    kept = KeepFound(loop.dataloader.dataset)
     with evaluating(model.teacher):
         for batch in loop.dataloader:
             samples = model.teacher.test_step(batch)
             for sample in samples:
                 _relabel(sample, labels)
+            kept.keep(samples)
             loop.evaluator.process(data_samples=samples, data_batch=batch)
-        return dict(loop.evaluator.evaluate(len(loop.dataloader.dataset)))
+        return dict(loop.evaluator.evaluate(len(loop.dataloader.dataset))), kept.images()
 
 
 def _relabel(sample: DetDataSample, labels: Tensor) -> None:

@@ -64,6 +64,7 @@ class Training:
         model: as given.
         iteration: steps taken.
         iterations: the length of the schedule; one whose rate does not fall yet may still be shortened.
+        losses: of every step taken here, the student's own loss and the distillation loss.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Training:
         self._seed = seed
         self._skipped = skipped
         self._first = 0.0
+        self.losses: list[tuple[float, float]] = []
         clip = {"max_norm": settings.clip_norm} if settings.clip_norm else None
         self._wrapper = build_optim_wrapper(model, {"optimizer": dict(settings.optimizer), "clip_grad": clip})
         self._average = AveragedStudent(model.student, settings.average) if settings.average else None
@@ -109,6 +111,7 @@ class Training:
         summed, task = _read(total, values)
         self._first = self._first or task
         _check(summed, task, self._first, self.iteration)
+        self.losses.append((task, summed - task))
         self._wrapper.update_params(total)
         if self._average is not None:
             self._average.update_parameters(self.model.student)

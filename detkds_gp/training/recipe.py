@@ -19,7 +19,8 @@ RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
 RATE = ["optim_wrapper", "optimizer", "lr"]
 IMPORTS = "detkds_gp.training.registered"
 CHECKPOINTS = 4
-"""How many checkpoints a training of a given number of iterations writes; the last two are kept."""
+"""How many checkpoints a training of a given number of iterations writes, each scored on the selection split; the last
+two are kept."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _set_data(config: Config, recipe: Recipe) -> None:
             config[f"{loader}_evaluator"] = {
                 "type": "CocoMetric",
                 "ann_file": str(files.ann_file),
-                "metric": own if recipe.metric in own else [*own, recipe.metric],
+                "metric": [*(one for one in own if one != recipe.metric), recipe.metric],  # classes are of the last
+                "classwise": loader == "test",
                 "format_only": False,
             }
 
@@ -200,7 +202,7 @@ def _set_iterations(config: Config, iterations: int) -> None:
     """Train a number of iterations instead of epochs; the rate warms up, then falls along a cosine."""
     warmup = min(500, iterations // 10)
     interval = max(1, iterations // CHECKPOINTS)
-    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iterations, "val_interval": iterations}
+    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iterations, "val_interval": interval}
     rise = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warmup}
     fall = {"type": "CosineAnnealingLR", "by_epoch": False, "begin": warmup, "end": iterations}
     config.param_scheduler = (

@@ -19,7 +19,10 @@ def test_a_long_formula_trains_into_a_folder_of_a_short_name(
     monkeypatch.chdir(tmp_path)
     ended = gp_search("train", tiny_config, "--distiller", LONG, "--iterations", 2, *QUICK)
     assert ended.code == 0, ended.err
-    (folder,) = (tmp_path / "work_dirs" / "tiny-train").iterdir()
+    page = Path("work_dirs") / "tiny-train" / "trainings.html"
+    assert f"all of them: {page}" in ended.out
+    assert page.is_file()
+    (folder,) = (path for path in (tmp_path / "work_dirs" / "tiny-train").iterdir() if path.is_dir())
     assert folder.name.startswith("formula-")
     assert len(folder.name) < 20
     told = json.loads((folder / "result.json").read_text())

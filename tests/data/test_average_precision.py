@@ -58,6 +58,10 @@ def _detections(split: CocoSplit, seed: int, most: int = 40) -> list[Detections]
 
 def _reference(split: CocoSplit, coco: dict[str, Any], detections: list[Detections], iou_type: str = "bbox") -> float:
     """Score with pycocotools and the file's own ids."""
+    return float(_evaluated(split, coco, detections, iou_type).stats[0])
+
+
+def _evaluated(split: CocoSplit, coco: dict[str, Any], detections: list[Detections], iou_type: str = "bbox") -> Any:
     pytest.importorskip("pycocotools")
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -86,7 +90,28 @@ def _reference(split: CocoSplit, coco: dict[str, Any], detections: list[Detectio
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return float(evaluation.stats[0])
+    return evaluation
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_parts_equal_pycocotools(tmp_path: Path, seed: int) -> None:
+    split, coco = _scenes(tmp_path, seed)
+    detections = _detections(split, seed + 100)
+    told, wanted = AveragePrecision(split).metrics(detections), _evaluated(split, coco, detections)
+    assert told.ap == average_precision(split, detections)  # to the last digit
+    parts = [told.parts[name] for name in ("ap50", "ap75", "small", "medium", "large")]
+    assert [-1.0 if part is None else part for part in parts] == pytest.approx(list(wanted.stats[1:6]), abs=1e-12)
+    places = {row["id"]: place for place, row in enumerate(sorted(coco["categories"], key=lambda row: row["id"]))}
+    by_class = {row["name"]: wanted.eval["precision"][:, :, places[row["id"]], 0, 2] for row in coco["categories"]}
+    means = [by_class[name][by_class[name] > -1].mean() for name in split.classes]
+    assert list(told.classes) == pytest.approx(means, abs=1e-12)
+
+
+def test_where_nothing_is_found_parts_are_0_and_those_without_objects_unknown(tmp_path: Path) -> None:
+    split, _ = _scenes(tmp_path, 0)
+    told = AveragePrecision(split).metrics([NOTHING] * len(split.images))
+    assert (told.ap, told.classes) == (0.0, (0.0, 0.0, 0.0))
+    assert told.parts == {"ap50": 0.0, "ap75": 0.0, "small": 0.0, "medium": 0.0, "large": None}
 
 
 @pytest.mark.parametrize("seed", range(6))

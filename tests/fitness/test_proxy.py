@@ -12,6 +12,7 @@ from torch import Tensor
 
 from detkds_gp.errors import DataError, FormulaError, StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.evaluation import shown
 from detkds_gp.language import Map, PrimitiveSet, input, parse_distiller
 from detkds_gp.primitives import DETKDS, distances
 from detkds_gp.primitives.inputs import global_
@@ -123,3 +124,19 @@ def test_the_shipped_set_survives_the_way_to_a_worker(task: ProxyTask) -> None:
     there = pickle.loads(pickle.dumps(task))
     assert there.primitive_set.fingerprint() == task.primitive_set.fingerprint()
     assert set(there.primitive_set.declarations) <= set(DETKDS.declarations)
+
+
+def test_a_watched_training_tells_more_and_scores_the_same(task: ProxyTask) -> None:
+    trial = Trial("1 * 0.5 * l2(global)", 4, 3, test=True)
+    (plain,), (seen,) = (ProxyTraining(replace(task, watched=seed)).together([trial]) for seed in (None, 3))
+    assert seen == replace(plain, wall_seconds=seen.wall_seconds)
+    assert (plain.details.curve, plain.details.found) == ((), ())
+    assert [steps for steps, _ in seen.details.curve] == [1, 2, 3, 4]
+    assert seen.details.curve[-1] == (4, seen.ap)
+    assert [steps for steps, *_ in seen.details.losses] == [1, 2, 3, 4]
+    assert seen.details.losses == plain.details.losses
+    assert all(own > 0 and distilled > 0 for _, own, distilled in seen.details.losses)
+    split = task.splits["test"]
+    kept = zip(shown(split), seen.details.found, strict=True)
+    assert all(len(boxes) <= len(split.images[place].boxes) for place, boxes in kept)
+    assert set(seen.details.classes) == set(split.classes)

@@ -60,7 +60,7 @@ def test_a_rival_that_is_not_told_apart_is_not_called_better(judge: Judge) -> No
     ("published", "sort", "title"),
     [
         ((0.10, 0.11, 0.09, 0.10), "worse", "The best loss is a published one, and it harms"),
-        ((0.15, 0.28, 0.24, 0.15), "unclear", "A published loss leads, but no difference can be told yet"),
+        ((0.15, 0.28, 0.24, 0.15), "unclear", "A published loss wins, but no difference can be told yet"),
     ],
 )
 def test_a_rival_that_does_not_help_is_not_the_searchs(judge: Judge, published, sort: str, title: str) -> None:

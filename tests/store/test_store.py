@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detkds_gp.errors import StoreError
-from detkds_gp.score import FAILURES, Scale, Score, Trial
-from detkds_gp.store import Birth, Event, Generation, Merge, Store
+from detkds_gp.score import FAILURES, Details, Scale, Score, Trial
+from detkds_gp.store import Birth, Event, Generation, Merge, Store, events
 
 TRIAL = Trial("1 * 0.5 * l2(global)", 100, 0)
 texts = st.text(max_size=40)
@@ -36,6 +36,19 @@ def test_scores_survive_closing(answers):
             records = store.scores()
     assert [(r.trial, (r.score, r.resolved)) for r in records] == list(answers.items())
     assert all(before <= r.finished_at <= time.time() for r in records)
+
+
+def test_details_are_told_once_and_survive_closing(tmp_path):
+    found = (((0, 0, 4, 4, 0.5, 1),), ())
+    details = Details({"ap50": 0.5, "large": None}, {"a": 0.25}, ((2, 1.5, 0.5),), ((2, 0.1),), found)
+    score = Score(0.25, 0.5, details=details)
+    with Store.open(tmp_path) as store:
+        for _ in range(2):
+            store.record_score(TRIAL, score)
+        assert store.score(TRIAL).details is None
+    with Store.open(tmp_path, readonly=True) as store:
+        assert len(store.events()) == 1
+        assert events.details(store.events()) == {TRIAL: details}
 
 
 def test_each_part_of_a_trial_matters(tmp_path):

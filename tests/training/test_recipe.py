@@ -39,7 +39,7 @@ def test_every_loader_reads_our_splits(config: str) -> None:
         assert tuple(one["metainfo"]["classes"]) == CLASSES
         assert one["pipeline"]
     assert found.test_evaluator.ann_file == "/data/test.json"
-    assert found.test_evaluator.metric == (["bbox"] if config == RETINANET else ["bbox", "segm"])
+    assert found.test_evaluator.metric == (["bbox"] if config == RETINANET else ["segm", "bbox"])
 
 
 @pytest.mark.parametrize("own", [{"metric": "bbox"}, {"metric": ["bbox", "proposal"]}, {"type": "VOCMetric"}])
@@ -106,7 +106,7 @@ def test_weights_are_averaged_as_in_a_short_training_unless_the_students_config_
 
 def test_iterations_replace_epochs() -> None:
     found = made(iterations=300)
-    assert found.train_cfg == {"type": "IterBasedTrainLoop", "max_iters": 300, "val_interval": 300}
+    assert found.train_cfg == {"type": "IterBasedTrainLoop", "max_iters": 300, "val_interval": 75}
     assert [(one["begin"], one["end"], one["by_epoch"]) for one in found.param_scheduler] == [
         (0, 30, False), (30, 300, False)
     ]  # fmt: skip

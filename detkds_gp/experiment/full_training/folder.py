@@ -16,13 +16,15 @@ from detkds_gp.store import differing
 from detkds_gp.whole import whole_file
 
 ASKED_FILE, RESULT_FILE = "training.json", "result.json"
+FOUND_FILE = "detections.json"
+"""What student and teacher find on a few test images."""
 CONFIG_FILE, STUDENT_CONFIG = "config.py", "student.py"
 LAST_CHECKPOINT = "last_checkpoint"
 """What mmengine writes beside the first checkpoint."""
 CONFIG = "config"
 """Key of the settings that holds the whole mmdet config."""
-DERIVED = "protocol"
-"""Key of the settings that follows from the others, and is not compared."""
+DERIVED = ("protocol", "siblings")
+"""Keys of the settings that follow from the others, and are not compared."""
 
 Settings = dict[str, Any]
 
@@ -64,7 +66,7 @@ def bind(folder: Path, whole: Config, student: Config, settings: Settings) -> No
     """
     path, wanted = folder / ASKED_FILE, json.loads(json.dumps(settings, default=str))
     if (folder / LAST_CHECKPOINT).is_file() or (folder / RESULT_FILE).is_file():
-        changed = first_difference(*({**one, DERIVED: None} for one in (_bound(path), wanted)))
+        changed = first_difference(*({**one, **dict.fromkeys(DERIVED)} for one in (_bound(path), wanted)))
         if changed is not None:
             raise ConfigError(f"{folder} holds another training ({changed}); give another --work-dir")
         return

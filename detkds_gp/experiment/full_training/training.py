@@ -20,6 +20,7 @@ from detkds_gp.experiment.full_training.folder import (
     ASKED_FILE,
     CONFIG,
     CONFIG_FILE,
+    FOUND_FILE,
     RESULT_FILE,
     bind,
     made,
@@ -98,26 +99,33 @@ def run_full_training(asked: FullTraining, listener: Listener) -> dict[str, Any]
         torch.set_num_threads(asked.config.threads)
         first_does(lambda: _begin(asked, listener))
         if not asked.finished:
-            told = _trained_and_scored(asked)
+            told, found = _trained_and_scored(asked)
             if first:
+                write(asked.work_dir / FOUND_FILE, json.dumps(found) + "\n")
                 write(asked.work_dir / RESULT_FILE, json.dumps(told, indent=2) + "\n")
             wait_for_all()
     return read(asked.work_dir / RESULT_FILE, "remove it, and the same command scores the student again")
 
 
-def _trained_and_scored(asked: FullTraining) -> dict[str, Any]:
+def _trained_and_scored(asked: FullTraining) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what goes to `RESULT_FILE` and to `FOUND_FILE`."""
     settings = read(asked.work_dir / ASKED_FILE, "give another --work-dir")
     config = Config.fromfile(asked.work_dir / CONFIG_FILE, import_custom_modules=False)
     runner = trained(config, asked.work_dir)
     started = time.monotonic()
-    student, teacher = score_student(runner), score_teacher(runner)
+    (student, found), (teacher, by_teacher) = score_student(runner), score_teacher(runner) or (None, [])
     metric = f"coco/{asked.config.proxy.metric}_mAP"
-    return {
+    told = {
         **{key: value for key, value in settings.items() if key != CONFIG},
         "ap": student.get(metric, NOTHING_FOUND),
         "teacher_ap": None if teacher is None else teacher.get(metric, NOTHING_FOUND),
         "metrics": {"student": student, "teacher": teacher},
         "hours": round((spent_seconds(runner) + time.monotonic() - started) / 3600, 4),
+    }
+    return told, {
+        "classes": list(runner.test_loop.dataloader.dataset.metainfo["classes"]),
+        "images": found,
+        "teacher": by_teacher,
     }
 
 
@@ -136,6 +144,7 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
             CONFIG: {key: value for key, value in _by_content(whole).to_dict().items() if key != "visualizer"},
             "scaled_learning_rate": bool(whole.get("auto_scale_lr", {}).get("enable", False)),
             "protocol": protocol(whole, process_count()),
+            "siblings": siblings(whole, process_count()),
         }
         try:
             bind(asked.work_dir, whole, student, settings)
@@ -157,6 +166,14 @@ def protocol(config: Config, processes: int) -> str:
     config = _by_content(config)
     shared = {key: config.get(key) for key in (*PROTOCOL, "load_from")}
     return hash_of({**shared, "student": config.model["student"], "processes": processes})
+
+
+def siblings(config: Config, processes: int) -> str:
+    """Return a hash of all that trainings have in common which differ in distiller and seed alone."""
+    config = Config(config.to_dict())
+    config.randomness = None
+    config.load_from = None if config.load_from is None else "initial weights"  # a seed's own where a student inherits
+    return protocol(config, processes)
 
 
 def _by_content(config: Config) -> Config:

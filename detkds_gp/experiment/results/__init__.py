@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         plan_final_round,
         tuning_trainings,
     )
+    from detkds_gp.experiment.results.painting import paint_finalists
     from detkds_gp.experiment.results.summary import Ranked, Summary, opened
     from detkds_gp.experiment.results.verdict import Verdict
     from detkds_gp.score import TEACHER
@@ -27,6 +28,7 @@ __all__ = [
     "Verdict",
     "finalists",
     "opened",
+    "paint_finalists",
     "plan_final_round",
     "tuning_trainings",
 ]

@@ -119,12 +119,17 @@ class Summary:
         return make_distiller(terms, self.primitive_set) if len(terms) > 1 else None
 
     def winner(self, ranking: Sequence[Ranked]) -> Ranked | None:
-        """Return who has the highest mean AP on selection in the final round; before it is over, the leader."""
+        """Return the winner, whom the final round chose; while it has chosen none, the leader of the search."""
         name = self.verdict.winner()
         if name is None:
             return ranking[0] if ranking else None
         found = next((ranked for ranked in ranking if ranked.text == name.text), None)
         return found or self._rival(name)
+
+    @property
+    def standing(self) -> str:
+        """What the best is: the ``winner`` once the final round has chosen it, else the ``leader`` of the search."""
+        return "leader" if self.verdict.winner() is None else "winner"
 
     def caption(self, ranked: Ranked) -> str:
         """Say in a line what is known of a distiller: its AP on test, its gain and the verdict once it is judged."""
@@ -161,7 +166,7 @@ class Summary:
                 "selection_ap": alone,
             },
             "noise": self.noise.to_json() if self.noise is not None else None,
-            "best": {**winner.distiller.to_json(), **self._told(winner)} if winner else None,
+            "best": {**winner.distiller.to_json(), "standing": self.standing, **self._told(winner)} if winner else None,
             "niches": {
                 niche: {"formula": ranked.distiller.text, **self._told(ranked)}
                 for niche, ranked in self.champions(ranking).items()

@@ -27,6 +27,7 @@ class Judged:
         test_aps: on the test split by seed, None where a training failed; empty while none is known.
         gain: of AP on test over the student alone, None until everyone is judged, or where a training failed.
         selection_gain: the same on selection, by which the winner was chosen.
+        failures: the names of what went wrong in those of its trainings that failed.
     """
 
     finalist: Finalist
@@ -35,6 +36,7 @@ class Judged:
     test_aps: list[float | None]
     gain: Interval | None = None
     selection_gain: Interval | None = None
+    failures: tuple[str, ...] = ()
 
     @property
     def optimism(self) -> float | None:
@@ -114,13 +116,17 @@ class Verdict:
         scores, alone = self._scores(finalist.text), self._scores(NONE)
         known = [score for score in scores if score is not None]
         sides = ("test_ap", "ap")
-        gains = [complete_gain(_aps(scores, side), _aps(alone, side)) if self._over else None for side in sides]
+        gain, on_selection = (
+            complete_gain(_aps(scores, side), _aps(alone, side)) if self._over else None for side in sides
+        )
         return Judged(
             finalist,
             self._resolved(finalist.text),
             [score.ap for score in known if score.ap is not None],
             _aps(scores, "test_ap") if known else [],
-            *gains,
+            gain,
+            on_selection,
+            tuple(score.failure for score in known if score.failure is not None),
         )
 
     def winner(self) -> Finalist | None:
@@ -146,6 +152,7 @@ class Verdict:
                     "weight": j.finalist.weight,
                     "formula": j.formula,
                     "selection_ap": j.selection_aps,
+                    "failures": list(j.failures),
                     **j.to_json(),
                 }
                 for j in table

@@ -15,7 +15,7 @@ from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Birth, Store, session_seconds, writer_of
-from detkds_gp.store.events import FINISHED, NOISE, PLANNED, STARTED, WORKED, explaining
+from detkds_gp.store.events import FINISHED, NOISE, PLANNED, STARTED, TUNING_PLANNED, WORKED, explaining
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -41,7 +41,6 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     proxy, verdict = ProxySettings.recorded(config["proxy"]), Verdict(store)
     climbed = [Trial(t, n, config["baseline_seeds"][0]) for t in current for n in (*proxy.rungs, proxy.iterations)]
     done = sum(trial in scores for trial in climbed)
-    judged = sum(trial in scores for finalist in verdict.finalists for trial in verdict.trials(finalist.text))
     best: dict[str, float] = {}
     for birth in births:
         score = scores.get(trials[birth.text])
@@ -61,9 +60,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     return {
         "state": state,
         "process": writer,
-        "phase": _phase(verdict, last),
-        "done": judged if verdict.finalists else done,
-        "total": verdict.places * len(verdict.seeds) if verdict.finalists else planned or None,
+        **_progress(store, config, verdict, last, (done, planned)),
         "trained": sum(score.ok for score in known),
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
@@ -87,10 +84,32 @@ def _last_answers(
     return [reached[-1] for reached in known if reached]
 
 
-def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
+def _progress(
+    store: Store,
+    config: Mapping[str, Any],
+    verdict: Verdict,
+    last: tuple[str, int] | None,
+    generation: tuple[int, int],
+) -> dict[str, Any]:
+    """Return the phase, how many of its trainings are done, and how many there are.
+
+    Args:
+        store: of the run.
+        config: of the run.
+        verdict: of the run.
+        last: stage and number of the last generation that was born.
+        generation: trainings of it that are done, and that there are.
+    """
     if verdict.finalists:
-        return "final round"
-    return f"{last[0]} {last[1]}" if last else "teacher and students alone"
+        trials = [trial for finalist in verdict.finalists for trial in verdict.trials(finalist.text)]
+        judged = sum(store.score(trial) is not None for trial in trials)
+        return {"phase": "final round", "done": judged, "total": verdict.places * len(verdict.seeds)}
+    if tuning := store.events(TUNING_PLANNED):
+        tuned = sum(not r.extra and r.finished_at >= tuning[0].time for r in store.scores())
+        total = tuning[0].detail["each"] * len(config["verdict"]["rivals"])
+        return {"phase": "tuning the weights of rivals", "done": tuned, "total": total or None}
+    phase = f"{last[0]} {last[1]}" if last else "teacher and students alone"
+    return {"phase": phase, "done": generation[0], "total": generation[1] or None}
 
 
 def _elapsed(store: Store, running: bool) -> float:

@@ -13,13 +13,15 @@ from mmengine.config import Config
 
 from detkds_gp.errors import ConfigError, FormulaError
 from detkds_gp.experiment import ExperimentConfig, Listener, Outcome, load_config
-from detkds_gp.experiment.full_training import prepared_configs
+from detkds_gp.experiment.full_training import prepared_configs, write_trainings_page
+from detkds_gp.experiment.full_training.page import siblings_of, students_of
 from detkds_gp.experiment.full_training.training import (
     FullTraining,
     compared_with,
     protocol,
     run_full_training,
     share_of_gap,
+    siblings,
 )
 from detkds_gp.experiment.naming import read_distiller
 
@@ -67,6 +69,41 @@ def test_it_tells_student_baseline_and_teacher(folders: Path, tiny_config: Path)
     assert alone["teacher_ap"] is None
     assert compared_with(alone, folders) == [told]
     assert compared_with({**told, "protocol": "another"}, folders) == []
+
+
+def test_the_page_shows_all_siblings_with_what_mmdet_tells_of_them(folders: Path, tiny_config: Path) -> None:
+    told = json.loads((folders / "distilled" / "result.json").read_text())
+    found = siblings_of(told, folders)
+    assert [folder.name for folder, _ in found] == ["distilled", "none"]
+    ours, alone = students_of(found).values()
+    assert (ours.sort, alone.sort) == ("winner", "alone")
+    assert ours.aps == {0: told["ap"]}
+    metrics = told["metrics"]["student"]
+    assert ours.metrics["ap50"] == metrics["coco/bbox_mAP_50"]
+    assert ours.classes["3"] == metrics["coco/3_precision"]
+    assert [steps for steps, _ in ours.curve] == [1, 2, 3]
+    assert [steps for steps, *_ in ours.losses] == [1, 2, 3]
+    assert all(distilled > 0 for _, _, distilled in ours.losses)
+    assert all(distilled == 0 for _, _, distilled in alone.losses)
+    html = write_trainings_page(told, folders).read_text()
+    assert all(text in html for text in ("student alone", "ground truth", "By class", "a single pair"))
+    assert html.count("data:image/jpeg;base64,") == 4 * len(
+        json.loads((folders / "none/detections.json").read_text())["images"]
+    )
+    other = {**told, "siblings": "another"}
+    assert siblings_of(other, folders) == []
+
+
+def test_seeds_of_one_distiller_are_siblings_and_other_schedules_are_not(tiny_config: Path, tmp_path: Path) -> None:
+    def hashed(seed: int, **options: Any) -> tuple[str, str]:
+        config = load_config(tiny_config, {**SHORT, **options})
+        asked = FullTraining(config, read_distiller("none", config), tmp_path / "one", seed)
+        whole, *_ = prepared_configs(asked, Listener())
+        return protocol(whole, 1), siblings(whole, 1)
+
+    first, other_seed, longer = hashed(0), hashed(1), hashed(0, **{"full_training.iterations": 4})
+    assert first[0] != other_seed[0]
+    assert first[1] == other_seed[1] != longer[1]
 
 
 def test_what_was_prepared_is_read_and_not_made_again(tiny_config: Path, tmp_path: Path) -> None:

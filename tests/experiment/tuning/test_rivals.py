@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from detkds_gp.experiment import Listener
+from detkds_gp.experiment.steering import read_status
 from detkds_gp.experiment.verify import verify
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
@@ -41,6 +42,25 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rivals") / "run"
     run(folder)
     return folder
+
+
+class Asking(Listener):
+    """Asks for the status of a run as each phase begins."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self.work_dir, self.told = work_dir, {}
+
+    def phase(self, name: str, total: int, known: int) -> None:
+        self.told[name] = read_status(self.work_dir)
+
+
+def test_the_status_names_the_tuning_and_counts_its_trainings(tmp_path: Path) -> None:
+    asking = Asking(tmp_path)
+    run(tmp_path, asking)
+    told = asking.told["tuning logits"]
+    assert (told["phase"], told["total"]) == ("tuning the weights of rivals", 24)
+    assert 12 <= told["done"] < 24
+    assert asking.told["final round"]["phase"] == "final round"
 
 
 def judged(folder: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,103 @@
+"""An album: images painted once for everyone whose boxes are shown, and an index that says which is whose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.utils import draw_bounding_boxes
+
+from detkds_gp.data.contact_sheet import COLOURS
+from detkds_gp.data.images import decode
+from detkds_gp.errors import DataError
+from detkds_gp.whole import whole_file
+
+INDEX = "album.json"
+SIDE, QUALITY = 256, 72
+"""Pixels of the longer side of a picture, and its JPEG quality: four dozen of them make half a megabyte."""
+
+Boxes = Sequence[Sequence[float]]
+"""Objects of an image: (x1, y1, x2, y2, score, class), pixels of the image."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image with what is shown on it.
+
+    Attributes:
+        path: of the image.
+        boxes: by whose they are.
+    """
+
+    path: Path
+    boxes: Mapping[str, Boxes]
+
+
+def write_album(images: Sequence[Shown], classes: Sequence[str], folder: Path, **about: Any) -> None:
+    """Paint images and write them, with their index last, in place of an album that is there.
+
+    Args:
+        images: in the order shown; one that cannot be decoded is left out.
+        classes: names of labels.
+        folder: made if missing.
+        about: plain JSON values that the index tells besides.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    told = []
+    for number, (name, painted) in enumerate(paint(images, classes)):
+        files = {who: f"{number}-{place}.jpg" for place, who in enumerate(painted)}
+        for who, file in files.items():
+            (folder / file).write_bytes(painted[who])
+        told.append({"name": name, "files": files})
+    with whole_file(folder / INDEX) as unfinished:
+        unfinished.write_text(json.dumps({**about, "images": told}, indent=1), encoding="utf-8")
+
+
+def paint(images: Sequence[Shown], classes: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield of each image its file's name and, by whose boxes are painted, a JPEG; as for `write_album`."""
+    for image in images:
+        if (plain := _plain(image.path)) is not None:
+            yield image.path.name, {who: _jpeg(_painted(*plain, rows, classes)) for who, rows in image.boxes.items()}
+
+
+def _jpeg(pixels: torch.Tensor) -> bytes:
+    written = BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(written, format="JPEG", quality=QUALITY)
+    return written.getvalue()
+
+
+def _plain(path: Path) -> tuple[torch.Tensor, float] | None:
+    """Return an image as (3, H, W) uint8, with its scale; None if it cannot be decoded."""
+    try:
+        pixels = decode(path)
+    except (OSError, DataError):
+        return None
+    if pixels is None:
+        return None
+    scale = SIDE / max(pixels.shape[:2])
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return torch.from_numpy(np.ascontiguousarray(resized[..., ::-1])).permute(2, 0, 1), scale
+
+
+def _painted(plain: torch.Tensor, scale: float, boxes: Boxes, classes: Sequence[str]) -> torch.Tensor:
+    if not boxes:
+        return plain
+    rows = torch.tensor([list(row) for row in boxes], dtype=torch.float64)
+    limits = torch.tensor([plain.shape[2], plain.shape[1]] * 2) - 1
+    corners = (rows[:, :4] * scale).clamp(min=0).minimum(limits)
+    corners[:, 2:] = torch.maximum(corners[:, 2:], corners[:, :2])
+    labels = [int(label) for label in rows[:, 5]]
+    colours = [COLOURS[label % len(COLOURS)] for label in labels]
+    return draw_bounding_boxes(plain, corners, [classes[label] for label in labels], colours, width=2)

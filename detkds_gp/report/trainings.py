@@ -1,0 +1,65 @@
+"""The page of full trainings side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.report.page import render
+from detkds_gp.report.run import Pictures
+from detkds_gp.report.students import METRICS, Student, curve_figures
+
+NO_PICTURES = "No pictures: the best student and the student alone are not trained on a common seed yet."
+
+
+@dataclass(frozen=True)
+class Row:
+    """A student against the student alone.
+
+    Attributes:
+        student: as trained.
+        pairs: seeds on which both are trained.
+        gain: mean difference of test APs over them; None without one.
+        interval: the same with its 95% interval; None with fewer than two pairs.
+        gap: share of the way from the student alone to the teacher; None where there is none.
+    """
+
+    student: Student
+    pairs: int
+    gain: float | None
+    interval: Interval | None
+    gap: float | None
+
+
+def render_trainings(
+    name: str, metric: str, students: Sequence[Student], pictures: Sequence[Pictures], seed: int | None
+) -> str:
+    """Return the page.
+
+    Args:
+        name: of the folder.
+        metric: ``bbox`` or ``segm``.
+        students: teacher first, as far as there is one.
+        pictures: what they find.
+        seed: of the students whose pictures are shown.
+    """
+    return render(
+        "trainings.html.j2", curve_figures(students), served="", folder=name, metric=metric, students=students,
+        rows=[_row(one, students) for one in students], metrics=METRICS, pictures=pictures,
+        watched="one seed of each" if seed is None else f"seed {seed}", no_pictures=NO_PICTURES,
+    )  # fmt: skip
+
+
+def _row(one: Student, students: Sequence[Student]) -> Row:
+    alone = next((other for other in students if other.sort == "alone"), None)
+    teacher = next((other.ap for other in students if other.sort == "teacher"), None)
+    if alone is None or one.sort not in ("winner", "other"):
+        return Row(one, 0, None, None, None)
+    pairs = [(a, b) for seed, a in one.aps.items() if a is not None and (b := alone.aps.get(seed)) is not None]
+    if not pairs:
+        return Row(one, 0, None, None, None)
+    ours, theirs = map(list, zip(*pairs, strict=True))
+    gain, room = sum(a - b for a, b in pairs) / len(pairs), (teacher or 0.0) - sum(theirs) / len(theirs)
+    interval = paired_gain(ours, theirs) if len(pairs) > 1 else None
+    return Row(one, len(pairs), gain, interval, gain / room if room > 0 else None)
