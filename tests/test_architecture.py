@@ -18,7 +18,7 @@ ENGINE = {
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
-    "curves": set(),
+    "curves": {"gain"},
     "data": {"detections", "errors", "whole"},
     "detections": set(),
     "detectors": {"detections", "errors", "environment", "whole"},

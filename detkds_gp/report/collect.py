@@ -13,7 +13,7 @@ from typing import Any
 
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE
-from detkds_gp.noise import noise_of, scores_of
+from detkds_gp.noise import noise_of_trainings
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
 from detkds_gp.score import Score, Trial
@@ -126,7 +126,7 @@ class _Reading:
             teacher.test_ap if teacher else None,
             tuple(score.ap for score in alone if score is not None and score.ap is not None),
             self.test_aps(NONE),
-            noise_of(scores_of(self.answers.items(), self.whole)),
+            noise_of_trainings(self.answers.items(), self.whole),
         )
 
     def winner(self, ranking: Sequence[Candidate], finalists: Mapping[str, Judged]) -> Judged | None:
