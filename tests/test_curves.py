@@ -58,7 +58,7 @@ def test_a_flat_curve_ends_where_it_is_and_a_straight_one_nowhere() -> None:
 @pytest.mark.parametrize("shape", [power, exponential])
 def test_the_interval_of_what_is_to_gain_holds_the_truth(shape) -> None:  # type: ignore[no-untyped-def]
     held, climbed = [], []
-    for seed in range(40):
+    for seed in range(14):
         rng = np.random.default_rng(seed)
         student, teacher = (
             [(n, shift + shape(n) + e) for n, e in zip(LENGTHS, 0.006 * rng.standard_normal(len(LENGTHS)), strict=True)]
@@ -71,7 +71,7 @@ def test_the_interval_of_what_is_to_gain_holds_the_truth(shape) -> None:  # type
         assert longer.low <= longer.mean <= longer.high
         climbed.append(longer.low <= shape(3 * LENGTHS[-1]) - shape(LENGTHS[-1]) <= longer.high)
     assert np.mean(held) >= 0.9
-    assert np.mean(climbed) >= 0.85
+    assert np.mean(climbed) >= 0.9
 
 
 def test_a_few_points_have_no_end() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         plan_final_round,
         tuning_trainings,
     )
+    from detkds_gp.experiment.results.race import Race, kept, plan_race
     from detkds_gp.experiment.results.summary import Ranked, Summary, opened
     from detkds_gp.experiment.results.verdict import Verdict
     from detkds_gp.score import TEACHER
@@ -21,13 +22,16 @@ __all__ = [
     "TEACHER",
     "FinalRound",
     "Finalist",
+    "Race",
     "Ranked",
     "Rival",
     "Summary",
     "Verdict",
     "finalists",
+    "kept",
     "opened",
     "plan_final_round",
+    "plan_race",
     "tuning_trainings",
 ]
 

@@ -41,7 +41,6 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     proxy, verdict = ProxySettings.recorded(config["proxy"]), Verdict(store)
     climbed = [Trial(t, n, config["baseline_seeds"][0]) for t in current for n in (*proxy.rungs, proxy.iterations)]
     done = sum(trial in scores for trial in climbed)
-    judged = sum(trial in scores for finalist in verdict.finalists for trial in verdict.trials(finalist.text))
     best: dict[str, float] = {}
     for birth in births:
         score = scores.get(trials[birth.text])
@@ -50,7 +49,7 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     started = store.events(STARTED)
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
-    planned = sum(climbers(len(current), proxy))
+    progress = verdict.progress or (done, sum(climbers(len(current), proxy)) or None)
     finished = bool(store.events(FINISHED))
     running = writer is not None and not explaining(store.events())
     elapsed = _elapsed(store, running)
@@ -62,8 +61,8 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
         "state": state,
         "process": writer,
         "phase": _phase(verdict, last),
-        "done": judged if verdict.finalists else done,
-        "total": verdict.places * len(verdict.seeds) if verdict.finalists else planned or None,
+        "done": progress[0],
+        "total": progress[1],
         "trained": sum(score.ok for score in known),
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
@@ -88,7 +87,7 @@ def _last_answers(
 
 
 def _phase(verdict: Verdict, last: tuple[str, int] | None) -> str:
-    if verdict.finalists:
+    if verdict.progress is not None:
         return "final round"
     return f"{last[0]} {last[1]}" if last else "teacher and students alone"
 

@@ -99,7 +99,7 @@ def test_a_budgeted_run_that_was_stopped_anywhere_repeats_what_is_recorded(at: i
     assert analytic.history(tmp_path) == before
 
 
-@pytest.mark.parametrize("budget", [31, 40, 60, 90])
+@pytest.mark.parametrize("budget", [32, 40, 60, 90])
 def test_sizes_are_cut_rather_than_stages(budget: int, tmp_path: Path) -> None:
     made(tmp_path, budget=str(budget)).run()
     held = stages(tmp_path)
