@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import hypot, inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import f as f_distribution
+
+from detkds_gp.gain import Interval, signed
 
 Points = Sequence[tuple[int, float]]
 """(iterations, AP on the selection split) of one training, rising in iterations."""
@@ -39,13 +42,14 @@ class End:
         ap: that it rises to, by the better of both shapes.
         low: lower end of its 95% interval.
         high: upper end; 1 where the points do not tell.
-        longer: AP that `LONGER` times the steps would bring over the last point.
+        longer: AP that `LONGER` times the steps would bring over the last point, with the least and the most that the
+            ends of the interval allow.
     """
 
     ap: float
     low: float
     high: float
-    longer: float
+    longer: Interval
 
     def __str__(self) -> str:
         high = "?" if self.high >= 1 else f"{self.high:.3f}"
@@ -88,11 +92,12 @@ def end_of(points: Points) -> End | None:
     most = error + max(error / spare, LUCK**2) * float(f_distribution.ppf(CONFIDENCE, 1, spare))
 
     def beyond(candidate: float) -> float:
-        return min(_error(other, n, aps, candidate) for other in SHAPES) - most
+        return min(_error(other, n, aps, candidate)[0] for other in SHAPES) - most
 
-    now, later = (end - rise * float(shape.falling(np.array([x]), pace)[0]) for x in (1.0, float(LONGER)))
     low, high = (bound if beyond(bound) <= 0 else float(brentq(beyond, bound, end)) for bound in (0.0, 1.0))
-    return End(end, low, high, later - now)
+    longer = _longer(shape, pace, rise)
+    bounds = [min(_error(other, n, aps, bound) for other in SHAPES)[1] for bound in (low, high)]
+    return End(end, low, high, Interval(longer, min(longer, *bounds), max(longer, *bounds)))
 
 
 def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> list[str]:
@@ -108,24 +113,41 @@ def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> lis
         return []
     steps, reached = student[-1]
     said = [f"The student alone reaches {reached:.3f} after {steps} steps; trained on, it ends at {alone} (selection)."]
-    if alone.longer >= WORTH:
-        gain = f"{LONGER} times the steps bring about {alone.longer:+.3f} without a teacher"
-        said.append(f"Your student is still climbing: {gain}.")
-    ceiling = max(
-        (end for end in (teacher_ap, theirs.ap if theirs is not None else None) if end is not None), default=None
-    )
+    if alone.longer.mean >= WORTH:
+        longer = f"{LONGER} times the steps bring about {alone.longer} without a teacher"
+        said.append(f"Your student is still climbing: {longer}.")
+    known = [End(teacher_ap, teacher_ap, teacher_ap, Interval(0.0, 0.0, 0.0))] if teacher_ap is not None else []
+    ceiling = max([*known, *([theirs] if theirs is not None else [])], key=lambda end: end.ap, default=None)
     if ceiling is None:
         return said
     trained_on = f"; trained on, it would end at {theirs}" if theirs is not None and teacher_ap is not None else ""
     if teacher_ap is not None:
         said.append(f"The teacher has {teacher_ap:.3f}{trained_on}.")
-    if ceiling <= alone.ap:
-        said.append("Your teacher ends no higher than your student: take a larger one, or train it longer.")
-    elif ceiling <= alone.high:
+    gain = _between(alone, ceiling)
+    if gain.mean <= 0:
+        ends = "ends" if gain.high <= 0 else "seems to end"
+        said.append(f"Your teacher {ends} no higher than your student: take a larger one, or train it longer.")
+    elif gain.low <= 0:
         said.append("Whether the teacher ends higher than the student cannot be told from so few steps.")
-    else:
-        said.append(f"At the end there is about {ceiling - alone.ap:.3f} to gain, the way from student to teacher.")
+    said.append(f"At the end there is about {_bounded(gain)} to gain, the way from student to teacher.")
     return said
+
+
+def _between(low: End, high: End) -> Interval:
+    """Return the way from one end to another with its 95% interval, by the distances to both ends' own bounds.
+
+    Zou & Donner (Statistics in Medicine 27, 2008): the errors are taken as independent. Infinite where a bound is
+    not known.
+    """
+    mean = high.ap - low.ap
+    down = inf if low.high >= 1 else hypot(high.ap - high.low, low.high - low.ap)
+    up = inf if high.high >= 1 else hypot(high.high - high.ap, low.ap - low.low)
+    return Interval(mean, mean - down, mean + up)
+
+
+def _bounded(gain: Interval) -> str:
+    low, high = (signed(bound) if abs(bound) < inf else "?" for bound in (gain.low, gain.high))
+    return f"{signed(gain.mean)} [{low}, {high}]"
 
 
 def _best(shape: _Shape, n: Array, aps: Array) -> tuple[float, _Shape, float, float, float]:
@@ -146,13 +168,20 @@ def _best(shape: _Shape, n: Array, aps: Array) -> tuple[float, _Shape, float, fl
     return error, shape, pace, end, rise
 
 
-def _error(shape: _Shape, n: Array, aps: Array, end: float) -> float:
-    """Return the least squared error of a shape that has to end at an AP."""
+def _error(shape: _Shape, n: Array, aps: Array, end: float) -> tuple[float, float]:
+    """Return the least squared error of a shape that has to end at an AP, and what training longer then brings."""
 
-    def solved(log: float) -> float:
+    def solved(log: float) -> tuple[float, float]:
         falling = shape.falling(n, float(np.exp(log)))
         rise = max(0.0, float(falling @ (end - aps)) / max(float(falling @ falling), 1e-12))
-        return float(((end - rise * falling - aps) ** 2).sum())
+        return float(((end - rise * falling - aps) ** 2).sum()), rise
 
-    found = minimize_scalar(solved, bounds=(np.log(shape.slowest), np.log(shape.fastest)), method="bounded")
-    return float(found.fun)
+    bounds = (np.log(shape.slowest), np.log(shape.fastest))
+    found = minimize_scalar(lambda log: solved(log)[0], bounds=bounds, method="bounded")
+    return float(found.fun), _longer(shape, float(np.exp(found.x)), solved(found.x)[1])
+
+
+def _longer(shape: _Shape, pace: float, rise: float) -> float:
+    """Return the AP that `LONGER` times the steps bring over the last point."""
+    now, later = shape.falling(np.array([1.0, float(LONGER)]), pace)
+    return rise * float(now - later)

@@ -1,6 +1,7 @@
 """A model of scores: how much of their spread is formulas, how much is luck, and so what a difference is worth.
 
 A score is ``formula + seed + luck``: the seed moves all formulas alike, so that comparisons on one seed do not feel it.
+Luck is estimated from few trainings, so odds come from Student's t with the degrees of freedom of that estimate.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import chi2, norm
+from scipy.stats import t as student
 
 from detkds_gp.score import Score, Trial
 
@@ -23,9 +25,8 @@ LIKELY = 2.0
 """Odds at which a difference is worth a look."""
 LEAST = 3
 """Formulas that are needed to see how they spread, and trainings to see how luck does."""
-
-FEW = 4
-"""Degrees of freedom below which an estimate of luck is told to be one of few trainings."""
+CONFIDENCE = 0.95
+"""Of the interval of luck."""
 
 Scores = Mapping[str, Mapping[int, float]]
 """AP by formula and seed; not every formula needs every seed."""
@@ -38,7 +39,7 @@ class Noise:
     Attributes:
         luck: standard deviation of the scores of one formula, in AP, what a seed does to all formulas left out.
         formulas: that of the formulas' own worth, in AP; None while fewer than three formulas are known.
-        degrees: degrees of freedom behind ``luck``: with 2 it may be wrong by half.
+        degrees: degrees of freedom behind ``luck``.
         count: formulas behind ``formulas``.
     """
 
@@ -55,20 +56,30 @@ class Noise:
         whole = self.formulas**2 + self.luck**2
         return self.formulas**2 / whole if whole else 0.0
 
+    @property
+    def luck_interval(self) -> tuple[float, float]:
+        """The 95% interval of luck, in AP, from the chi-square distribution of its estimate."""
+        tail = (1 - CONFIDENCE) / 2
+        low, high = (self.luck * sqrt(self.degrees / float(chi2.ppf(q, self.degrees))) for q in (1 - tail, tail))
+        return low, high
+
     def odds(self, difference: float) -> float:
         """Return how likely it is that the higher of two scores is the better formula's, over that it is not.
 
-        Scores that differ by luck alone are drawn towards each other: a difference counts by its reliable share.
+        Scores that differ by luck alone are drawn towards each other: a difference counts by its reliable share. That
+        luck itself is estimated makes the odds Student's: over many estimates they hold as often as they say.
 
         Args:
             difference: of two scores on one seed, in AP, not negative.
         """
-        ahead = float(norm.cdf(difference / self._unit)) if self._unit else float(difference > 0) or 0.5
+        if not self._unit:
+            return float("inf") if difference else 1.0
+        ahead = float(student.cdf(difference / self._unit, self.degrees))
         return ahead / (1 - ahead) if ahead < 1 else float("inf")
 
     def difference(self, odds: float) -> float:
         """Return the difference of two scores that has these odds, in AP; infinite where all is luck."""
-        return float(norm.ppf(odds / (1 + odds))) * self._unit
+        return float(student.ppf(odds / (1 + odds), self.degrees)) * self._unit
 
     @property
     def _unit(self) -> float:
@@ -83,38 +94,47 @@ class Noise:
             return None
         if not self.formulas:
             return 0.0
-        return 2 * float(norm.sf(norm.ppf(SURE / (1 + SURE)) * self.luck / self.formulas))
+        return 2 * float(norm.sf(student.ppf(SURE / (1 + SURE), self.degrees) * self.luck / self.formulas))
 
     def __str__(self) -> str:
+        low, high = self.luck_interval
+        luck = f"luck is {self.luck:.3f} (95%: {low:.3f} to {high:.3f})"
+        if self.formulas == 0:
+            return f"{self.count} formulas differ by no more than luck seems to; {luck}"
         likely, sure = self.difference(LIKELY), self.difference(SURE)
-        if self.formulas is None:
-            return f"a difference of {likely:.3f} is two to one, of {sure:.3f} nineteen to one"
-        if not self.formulas:
-            return f"{self.count} formulas differ by no more than luck does ({self.luck:.3f})"
-        pairs = f"this budget separates {_share(self.separated or 0.0)}"
-        if self.degrees < FEW:
-            pairs += f", if luck is what {self.degrees + 1} trainings show: so few may show a fraction of it"
-        return f"a difference of {likely:.3f} is two to one, of {sure:.3f} nineteen to one; {pairs}"
+        odds = f"a difference of {likely:.3f} is two to one, of {sure:.3f} nineteen to one"
+        if self.separated is None:
+            return f"{odds}; {luck}"
+        return f"{odds}; this budget separates {_share(self.separated)}; {luck}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        derived: dict[str, Any] = {"reliability": self.reliability, "separated": self.separated}
+        low, high = self.luck_interval
+        derived = {"luck_low": low, "luck_high": high, "reliability": self.reliability, "separated": self.separated}
         odds = {"two_to_one": self.difference(LIKELY), "nineteen_to_one": self.difference(SURE)}
-        derived["words"] = str(self)
-        return {**asdict(self), **derived, **{name: x if np.isfinite(x) else None for name, x in odds.items()}}
+        finite = {name: x if np.isfinite(x) else None for name, x in odds.items()}
+        return {**asdict(self), **derived, "words": str(self), **finite}
 
 
-def noise_of(scores: Scores) -> Noise | None:
+def noise_of(scores: Scores, *others: Scores) -> Noise | None:
     """Estimate the model by moments, from a table of formulas by seeds; None where no formula has two seeds.
 
     Where several formulas have several seeds in common, what a seed does to all of them is taken out first; with one
     such formula, the student alone, it counts as luck, which is then an upper bound.
+
+    Args:
+        scores: of the formulas whose spread is asked for.
+        others: further tables of trainings of the same length, such as the final round's: they count for luck only,
+            each for itself, since formulas that were chosen by one table are no fair sample of it.
     """
     known = {formula: dict(aps) for formula, aps in scores.items() if aps}
-    repeated = {formula: aps for formula, aps in known.items() if len(aps) > 1}
-    if not repeated:
+    tables = [_repeated(known), *map(_repeated, others)]
+    found = [_luck(table) for table in tables if table]
+    if not found:
         return None
-    variance, degrees, shifts = _luck(repeated)
+    degrees = sum(freedom for _, freedom, _ in found)
+    variance = sum(squares for squares, *_ in found) / degrees
+    shifts = found[0][2] if tables[0] else {}
     worth = [fmean(ap - shifts.get(seed, 0.0) for seed, ap in aps.items()) for aps in known.values()]
     formulas = None
     if len(worth) >= LEAST:
@@ -123,20 +143,36 @@ def noise_of(scores: Scores) -> Noise | None:
     return Noise(sqrt(variance), formulas, degrees, len(worth))
 
 
-def scores_of(answers: Iterable[tuple[Trial, Score]], iterations: int) -> Scores:
+def noise_of_trainings(answers: Iterable[tuple[Trial, Score]], iterations: int) -> Noise | None:
+    """Estimate the model from all that is trained for some iterations: search, repeats, and a final round as long."""
+    known = list(answers)
+    return noise_of(scores_of(known, iterations), scores_of(known, iterations, final=True))
+
+
+def scores_of(answers: Iterable[tuple[Trial, Score]], iterations: int, *, final: bool = False) -> Scores:
     """Return the APs on the selection split of all trainings of one length, by formula and seed.
 
     In an order of their own: the same answers give the same sums to the last bit, whoever came first.
+
+    Args:
+        answers: all that is known.
+        iterations: the length.
+        final: take the final round's trainings in place of all others.
     """
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for trial, score in answers:
-        if trial.iterations == iterations and not trial.test and score.ap is not None:
+        if trial.iterations == iterations and trial.test == final and score.ap is not None:
             found[trial.distiller][trial.seed] = score.ap
     return {formula: dict(sorted(aps.items())) for formula, aps in sorted(found.items())}
 
 
+def _repeated(scores: Scores) -> Scores:
+    """Return the formulas with several seeds."""
+    return {formula: aps for formula, aps in scores.items() if len(aps) > 1}
+
+
 def _luck(repeated: Scores) -> tuple[float, int, dict[int, float]]:
-    """Return the variance within formulas, its degrees of freedom, and what each seed does to all formulas."""
+    """Return the squares left within formulas, their degrees of freedom, and what each seed does to all formulas."""
     cells = [(formula, seed, ap) for formula, aps in repeated.items() for seed, ap in aps.items()]
     counts = Counter(seed for _, seed, _ in cells)
     others = [seed for seed, _ in counts.most_common()][1:]
@@ -147,8 +183,8 @@ def _luck(repeated: Scores) -> tuple[float, int, dict[int, float]]:
     aps = np.array([ap for *_, ap in cells])
     effects = np.linalg.lstsq(design, aps, rcond=None)[0]
     degrees = len(cells) - int(np.linalg.matrix_rank(design))
-    variance = float(((aps - design @ effects) ** 2).sum()) / degrees
-    return variance, degrees, dict(zip(others, effects[len(repeated) :].tolist(), strict=True))
+    squares = float(((aps - design @ effects) ** 2).sum())
+    return squares, degrees, dict(zip(others, effects[len(repeated) :].tolist(), strict=True))
 
 
 def _share(share: float) -> str:

@@ -18,7 +18,7 @@ ENGINE = {
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
-    "curves": set(),
+    "curves": {"gain"},
     "data": {"detections", "errors", "whole"},
     "detections": set(),
     "detectors": {"detections", "errors", "environment", "whole"},
@@ -52,8 +52,8 @@ EXPERIMENT: dict[str, set[str]] = {
     "checks": {"config", "listener", "naming", "prepare", "wiring"},
     "config": set(),
     "experiment": {
-        "answers", "config", "explanation", "halving", "listener", "prepare", "provenance", "results", "searching",
-        "steering", "tuning", "workplace",
+        "answers", "config", "explanation", "halving", "judging", "listener", "prepare", "provenance", "results",
+        "searching", "steering", "workplace",
     },
     "explanation": {"answers", "config", "listener", "results"},
     "fingerprints": set(),
@@ -61,6 +61,7 @@ EXPERIMENT: dict[str, set[str]] = {
     "grammar": set(),
     "groundwork": {"answers", "listener", "results"},
     "halving": {"answers", "rungs"},
+    "judging": {"answers", "results", "steering", "tuning", "workplace"},
     "listener": set(),
     "naming": {"config", "listener", "results"},
     "prepare": {"config", "fingerprints", "listener", "wiring"},

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def test_the_end_of_a_clean_curve_is_found(shape) -> None:  # type: ignore[no-un
     end = end_of([(n, shape(n)) for n in LENGTHS])
     assert end.ap == pytest.approx(0.4, abs=0.003)
     assert end.low < 0.4 < end.high
-    assert end.longer == pytest.approx(shape(3 * LENGTHS[-1]) - shape(LENGTHS[-1]), abs=0.003)
+    assert end.longer.mean == pytest.approx(shape(3 * LENGTHS[-1]) - shape(LENGTHS[-1]), abs=0.003)
 
 
 @pytest.mark.parametrize("shape", [power, exponential])
@@ -47,10 +49,29 @@ def test_the_first_half_of_a_measured_curve_foretells_its_end() -> None:
 def test_a_flat_curve_ends_where_it_is_and_a_straight_one_nowhere() -> None:
     flat = end_of([(n, 0.3) for n in LENGTHS])
     assert flat.ap == pytest.approx(0.3, abs=1e-6)
-    assert flat.longer == pytest.approx(0, abs=1e-6)
+    assert flat.longer.mean == pytest.approx(0, abs=1e-6)
     straight = end_of([(n, n / 4000) for n in LENGTHS])
-    assert straight.longer > 0.1
+    assert straight.longer.mean > 0.1
     assert straight.high > 0.8
+
+
+@pytest.mark.parametrize("shape", [power, exponential])
+def test_the_interval_of_what_is_to_gain_holds_the_truth(shape) -> None:  # type: ignore[no-untyped-def]
+    held, climbed = [], []
+    for seed in range(14):
+        rng = np.random.default_rng(seed)
+        student, teacher = (
+            [(n, shift + shape(n) + e) for n, e in zip(LENGTHS, 0.006 * rng.standard_normal(len(LENGTHS)), strict=True)]
+            for shift in (0.0, 0.05)
+        )
+        (said,) = [line for line in prospects(student, teacher, None) if "to gain" in line]
+        low, high = re.search(r"\[(\S+), (\S+)\] to gain", said).groups()
+        held.append((low == "?" or float(low) <= 0.05) and (high == "?" or float(high) >= 0.05))
+        longer = end_of(student).longer
+        assert longer.low <= longer.mean <= longer.high
+        climbed.append(longer.low <= shape(3 * LENGTHS[-1]) - shape(LENGTHS[-1]) <= longer.high)
+    assert np.mean(held) >= 0.9
+    assert np.mean(climbed) >= 0.9
 
 
 def test_a_few_points_have_no_end() -> None:
@@ -62,10 +83,11 @@ def test_a_few_points_have_no_end() -> None:
 def test_it_says_what_saves_a_night() -> None:
     climbing = [(n, exponential(n)) for n in (30, 60, 120, 180, 240)]
     said = " ".join(prospects(climbing, [], 0.387))
-    assert "still climbing: 3 times the steps bring about +0." in said
-    assert "Your teacher ends no higher than your student" in " ".join(prospects(MEASURED, [], 0.387))
+    assert re.search(r"still climbing: 3 times the steps bring about \+0\.\d+ \[\S+, \+0\.\d+\] without", said)
+    assert "Your teacher seems to end no higher than your student" in " ".join(prospects(MEASURED, [], 0.387))
+    assert "Your teacher ends no higher than your student" in " ".join(prospects(MEASURED, [], 0.37))
     gap = " ".join(prospects(MEASURED, [], 0.5))
-    assert "about 0.1" in gap
+    assert re.search(r"about \+0\.1\d+ \[\+0\.0\d+, \+0\.1\d+\] to gain", gap)
     assert "still climbing" not in gap
     assert "cannot be told" in " ".join(prospects(MEASURED, [], 0.41))
 

@@ -68,6 +68,14 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
         role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         role = f"[bold]winner[/bold]: {role}" if won else role
         table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), _gain(row, len(final["seeds"])))
+    for row in final["dropped"]:
+        role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
+        told = f"dropped out after {len(row['seeds'])} seeds"
+        if row["lead"] is not None:
+            told += escape(f"; there the winner has {Interval(**row['lead'])}")
+        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), told)
+    if final["race"]:
+        table.caption = f"who wins was decided on {len(final['race'])} other seeds, which no gain counts"
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,31 +18,21 @@ from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, 
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.explanation import Explaining, Explanation
 from detkds_gp.experiment.halving import climbing
+from detkds_gp.experiment.judging import Judging
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.results import (
-    Finalist,
-    FinalRound,
-    Ranked,
-    Rival,
-    Summary,
-    finalists,
-    paint_finalists,
-    plan_final_round,
-)
+from detkds_gp.experiment.results import FinalRound, Ranked, Summary, paint_finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steering import Decision, Steered
-from detkds_gp.experiment.tuning import RivalTuning
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.export import Panel, write_panels
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.language import NONE, Distiller, PrimitiveSet
 from detkds_gp.score import Trial
-from detkds_gp.search import Search, WeightRange
+from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import FILE_NAME, Store
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINISHED, NOISE, REFUSED, STARTED, STOPPED
-from detkds_gp.store.standing import MIX
+from detkds_gp.store.events import FINISHED, NOISE, REFUSED, STARTED, STOPPED
 
 
 @dataclass(frozen=True)
@@ -207,8 +197,8 @@ class _Run:
             raise DetectorError(
                 f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
             )
-        self._invite(ranking, steered, final)
-        self._judge(ranking, steered)
+        Judging(self.workplace, self.store, self.answers, steered, ranking).hold(final)
+        self._note_noise()
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
         self._paint(best)
@@ -243,49 +233,6 @@ class _Run:
         if not self.config.screening.active:
             return pass_all
         return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
-
-    def _invite(self, ranking: Sequence[Ranked], steered: Steered, final: FinalRound) -> None:
-        """Tune the rivals and record who is judged, once."""
-        if self.store.events(FINAL_HELD):
-            return
-        rivals = self._rivals(steered)
-        if (mix := self.summary.mix(ranking)) is not None:
-            rivals.append(Rival(Finalist(mix.text, MIX)))
-        champions = {niche: ranked.text for niche, ranked in self.summary.champions(ranking).items()}
-        wished = finalists([ranked.text for ranked in ranking], champions, rivals, final.places)
-        places = steered.planner.judged()
-        self.store.record_event(FINAL_HELD, **final.to_json(wished[:places], wished[places:]))
-
-    def _judge(self, ranking: Sequence[Ranked], steered: Steered) -> None:
-        """Hold the final round, seed by seed; what a budget leaves no time for is recorded once."""
-        found = {ranked.text: ranked.distiller for ranked in ranking}
-        verdict = self.summary.verdict
-        texts = [finalist.text for finalist in verdict.finalists]
-        known = {text: found.get(text) or parse_distiller(text, self.task.primitive_set) for text in texts}
-        seeds = zip(*map(verdict.trials, texts), strict=True)
-        asked = [(trial, known[trial.distiller], "final") for trials in seeds for trial in trials]
-        self.answers.scores("final round", asked, steered.watch.judging(len(texts), len(verdict.complete_seeds)))
-        complete = self.summary.verdict.complete_seeds
-        if len(complete) < len(verdict.seeds):
-            self.store.record_event(FINAL_CUT, seeds=complete)
-            self.listener.say(
-                f"the budget ended after {len(complete)} of {len(verdict.seeds)} seeds of the final round"
-            )
-        if self.summary.verdict.winner() is None:
-            self.listener.say("nobody was judged on every seed: there is no winner, only the leader of the search")
-
-    def _rivals(self, steered: Steered) -> list[Rival]:
-        """Return the rivals at their best, as far as the budget has room for finding it."""
-        tuning = RivalTuning(
-            self.task.primitive_set,
-            WeightRange(*self.config.search.weight_range),
-            self.answers,
-            self.summary.trial,
-            self.workplace.called["rivals"],
-            self.listener.say,
-            *steered.watch.tuning(),
-        )
-        return tuning.rivals(self.config.verdict.rivals, steered.tuning())
 
     def _paint(self, best: Ranked) -> None:
         """Paint what the watched students of the final round find."""

@@ -146,15 +146,15 @@ class Workplace:
 
     @property
     def _anchors(self) -> list[tuple[Trial, Distiller, str]]:
-        """The first rivals, and one at a ruinous weight, on two seeds."""
+        """The first rivals on three seeds, and one at a ruinous weight on one: a ruined student has no luck to show."""
         config = self.config
         rivals = [parse_distiller(text, self.task.primitive_set) for text in config.verdict.rivals.values()]
         chosen = rivals[: config.anchors]
-        ruined = [_weighted(rival, RUINOUS, self.task.primitive_set) for rival in chosen[:1]]
+        ruined = [_weighted(rival, RUINOUS, self.task.primitive_set) for rival in chosen[:1] if config.anchors > 1]
+        sound = [(rival, seed) for rival in chosen[: max(1, config.anchors - 1)] for seed in config.baseline_seeds[:3]]
         return [
             (Trial(distiller.text, config.proxy.iterations, seed), distiller, "anchor")
-            for distiller in [*chosen[: config.anchors - 1], *ruined]
-            for seed in config.baseline_seeds[:2]
+            for distiller, seed in [*sound, *((one, config.baseline_seeds[0]) for one in ruined)]
         ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE
-from detkds_gp.noise import noise_of, scores_of
+from detkds_gp.noise import noise_of_trainings
 from detkds_gp.report.album import album
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, FinalRound, Judged, References, Run, Rung
@@ -53,10 +53,14 @@ class _Reading:
         self.verdict_seeds: Sequence[int] = ()
         self.verdict_iterations = 0
         self.finalists: dict[str, str] = {}
+        self.dropped: dict[str, tuple[str, list[int]]] = {}
+        self.race: Sequence[int] = ()
         for event in self.events:
             if event.kind in (FINAL_PLANNED, FINAL_HELD):
                 self.verdict_seeds, self.verdict_iterations = event.detail["seeds"], event.detail["iterations"]
                 self.finalists = {one["text"]: _title(one) for one in event.detail.get("finalists", ())}
+                self.dropped = {one["text"]: (_title(one), one["seeds"]) for one in event.detail.get("dropped", ())}
+                self.race = event.detail.get("race") or ()
             if event.kind == FINAL_CUT:
                 self.verdict_seeds = event.detail["seeds"]
         self.cut = tuple(cuts(store))
@@ -66,7 +70,7 @@ class _Reading:
     @cached_property
     def won_by(self) -> str | None:
         """The winner's text; None until everyone in the final round is judged: no gain is told before."""
-        return standing.winner({text: self.judging(text) for text in self.finalists})
+        return standing.winner({text: self.judging(text) for text in self.finalists}, raced=bool(self.race))
 
     def run(self) -> Run:
         candidates = self.candidates()
@@ -74,7 +78,7 @@ class _Reading:
         champions = standing.champions(ranking)
         found = {candidate.text: candidate for candidate in ranking}
         finalists = {
-            text: self.judged(found.get(text) or self.rival(text), role) for text, role in self.finalists.items()
+            text: self.judged(found.get(text) or self.rival(text, role), role) for text, role in self.finalists.items()
         }
         winner = self.winner(ranking, finalists)
         return Run(
@@ -94,6 +98,9 @@ class _Reading:
             final=FinalRound(tuple(self.verdict_seeds), self.verdict_iterations),
             finalists=tuple(finalists.values()),
             cut=self.cut,
+            dropped=tuple(
+                self.fallen(found.get(text) or self.rival(text, role)) for text, (role, _) in self.dropped.items()
+            ),
             generations=tuple(self.generations),
             merges=len(self.merges),
             events=tuple(self.events),
@@ -132,7 +139,7 @@ class _Reading:
             teacher.test_ap if teacher else None,
             tuple(score.ap for score in alone if score is not None and score.ap is not None),
             self.test_aps(NONE),
-            noise_of(scores_of(self.answers.items(), self.whole)),
+            noise_of_trainings(self.answers.items(), self.whole),
         )
 
     def winner(self, ranking: Sequence[Candidate], finalists: Mapping[str, Judged]) -> Judged | None:
@@ -141,18 +148,26 @@ class _Reading:
             return finalists[self.won_by]
         return self.judged(ranking[0]) if ranking else None
 
-    def rival(self, text: str) -> Candidate:
+    def rival(self, text: str, role: str) -> Candidate:
         """Return a finalist that the search did not find."""
         known = [score.ap for score in self.judging(text) if score is not None and score.ap is not None]
         resolved = next((r.resolved for r in self.records if r.trial.distiller == text and r.trial.test), "")
-        birth = Birth(text, RIVAL, self.finalists[text], 0, ())
+        birth = Birth(text, RIVAL, role, 0, ())
         rungs = (Rung(self.verdict_iterations, fmean(known)),) if known else ()
         return Candidate(birth, rungs, resolved=resolved)
 
     def judging(self, text: str) -> list[Score | None]:
-        """Return a distiller's scores on the verdict's seeds."""
-        trials = [Trial(text, self.verdict_iterations, seed, test=True) for seed in self.verdict_seeds]
-        return [self.answers.get(trial) for trial in trials]
+        """Return a distiller's scores on the verdict's seeds; of one that dropped out, on those of the race."""
+        return self._scores(text, self.dropped[text][1] if text in self.dropped else self.verdict_seeds)
+
+    def _scores(self, text: str, seeds: Sequence[int]) -> list[Score | None]:
+        return [self.answers.get(Trial(text, self.verdict_iterations, seed, test=True)) for seed in seeds]
+
+    def fallen(self, candidate: Candidate) -> Judged:
+        """Return what is known of who dropped out of the race."""
+        role, seeds = self.dropped[candidate.text]
+        best = [s.test_ap if s is not None else None for s in self._scores(next(iter(self.finalists)), seeds)]
+        return replace(self.judged(candidate, role), gain=None, lead=complete_gain(best, self.test_aps(candidate.text)))
 
     def test_aps(self, text: str) -> tuple[float | None, ...]:
         scores = self.judging(text)
@@ -161,7 +176,8 @@ class _Reading:
     def judged(self, candidate: Candidate, role: str = "") -> Judged:
         aps, scores = self.test_aps(candidate.text), self.judging(candidate.text)
         selection = tuple(s.ap if s is not None else None for s in scores) if any(scores) else ()
-        gain = complete_gain(aps, self.test_aps(NONE)) if self.won_by is not None else None
+        on_its_seeds = self.won_by is not None and candidate.text not in self.dropped
+        gain = complete_gain(aps, self.test_aps(NONE)) if on_its_seeds else None
         failures = tuple(score.failure for score in scores if score is not None and score.failure is not None)
         return Judged(candidate, aps, gain, selection, role, failures)
 

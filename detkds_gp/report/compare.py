@@ -78,6 +78,6 @@ def transfer(formula: str, run: Run) -> Transfer:
     known = next((candidate for candidate in run.ranking if candidate.text == formula), None)
     alone = run.references.alone_selection
     over = known.ap - fmean(alone) if known is not None and known.ap is not None and alone else None
-    everyone = [*run.finalists, *run.champions.values(), *([run.winner] if run.winner else [])]
+    everyone = [*run.finalists, *run.dropped, *run.champions.values(), *([run.winner] if run.winner else [])]
     gain = next((judged.gain for judged in everyone if judged.candidate.text == formula and judged.gain), None)
     return Transfer(gain, over, run.winner is not None and run.winner.candidate.text == formula)

@@ -163,8 +163,9 @@ def _named(niche: str) -> str:
 
 
 def _judged(run: Run) -> list[Judged]:
-    """Return the finalists, the best on selection first, then who is the best of a knowledge without being judged."""
+    """Return the finalists, the best on selection first, who dropped out, and the other best of each knowledge."""
     finalists = sorted(run.finalists, key=lambda one: -(one.selection_mean or -1.0))
+    finalists += run.dropped
     known = {one.candidate.text for one in finalists}
     champions = [replace(one, role=f"best of {niche}") for niche, one in run.champions.items()]
     return [*finalists, *(one for one in champions if one.candidate.text not in known)]

@@ -96,6 +96,7 @@ class Judged:
         role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``mix of the best``, ``contender``;
             else empty.
         failures: the names of what went wrong in those of its trainings that failed.
+        lead: of the winner over who dropped out of the race, on test and on the seeds of the race; else None.
     """
 
     candidate: Candidate
@@ -104,6 +105,7 @@ class Judged:
     selection_aps: tuple[float | None, ...] = ()
     role: str = ""
     failures: tuple[str, ...] = ()
+    lead: Interval | None = None
 
     @property
     def is_rival(self) -> bool:
@@ -222,7 +224,8 @@ class Run:
         pictures: test images with what the watched students of the final round find; empty where none are painted.
         champions: by knowledge, its best formula on the verdict's seeds.
         final: how the final round is held.
-        finalists: who is judged in it, in the order invited; empty before it begins.
+        finalists: who is judged in it, in the order invited or, after a race, the winner first; empty before it begins.
+        dropped: who dropped out of the race, on its seeds; who stayed longest first.
         generations: counts and statistics.
         merges: how many formulas were found to be another one in other words.
         events: what happened to the run.
@@ -256,6 +259,7 @@ class Run:
     injected: tuple[str, ...] = ()
     details: Mapping[Trial, Details] = field(default_factory=dict, repr=False)
     pictures: tuple[Pictures, ...] = field(default=(), repr=False)
+    dropped: tuple[Judged, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -272,6 +276,12 @@ class Run:
     def best_found(self) -> Judged | None:
         """The finalist of the search with the highest mean AP on selection; None before one is judged."""
         found = [one for one in self.finalists if not one.is_rival and one.selection_mean is not None]
+        return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
+
+    @property
+    def best_published(self) -> Judged | None:
+        """The published loss with the highest mean AP on selection; None where none is judged."""
+        found = [one for one in self.finalists if one.is_published and one.selection_mean is not None]
         return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
 
     @property

@@ -81,6 +81,9 @@ def verdict(run: Run) -> Verdict:
         f"{signed(gain.low)} to {signed(gain.high)} over {len(ours)} seeds kept for this comparison. {_MEANS[sort]}"
     )
     title = _TITLES[sort]
+    if not run.winner.is_published and (rival := run.best_published) is not None:
+        lead = complete_gain(run.winner.test_aps, rival.test_aps)
+        text += _lead_text(lead, f"the published loss {rival.role}")
     if run.winner.is_rival and not run.winner.is_published:
         first = "The best formulas of all knowledges, added up as they are, come first on the selection images."
         text = f"{first} {text}{_lead_text(_lead(run))}"
@@ -99,11 +102,11 @@ def _lead(run: Run) -> Interval | None:
     return complete_gain(run.winner.test_aps, run.best_found.test_aps)
 
 
-def _lead_text(lead: Interval | None) -> str:
+def _lead_text(lead: Interval | None, over: str = "the best that the search found") -> str:
     if lead is None:
         return ""
     means = "it is better" if lead.low > 0 else "it is worse there" if lead.high < 0 else "the two cannot be told apart"
-    return f" Over the best that the search found it gains {lead} there: {means}."
+    return f" Over {over} it gains {lead} there: {means}."
 
 
 def _open_text(run: Run) -> str:

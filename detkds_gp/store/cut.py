@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detkds_gp.score import NOT_BEGUN
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, TUNING_PLANNED
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED, TUNING_PLANNED
 from detkds_gp.store.store import Store
 
 _FIRST = -1
@@ -70,7 +70,11 @@ def _final_round(store: Store) -> Iterator[str]:
     if held is None:
         return
     if left := held.get("left_out"):
-        yield f"final round: {_counted(len(held['finalists']), 'formula')} judged; left out: {', '.join(left)}"
+        judged = len(held["finalists"]) + len(held.get("dropped", ()))
+        yield f"final round: {_counted(judged, 'formula')} judged; left out: {', '.join(left)}"
+    for racing in (event.detail for event in store.events(FINAL_RACED)):
+        if len(held["race"]) < len(racing["race"]):
+            yield f"final round: the race ended after {len(held['race'])} of {_counted(len(racing['race']), 'seed')}"
     if cut := store.events(FINAL_CUT):
         yield f"final round: {len(cut[0].detail['seeds'])} of {_counted(len(held['seeds']), 'seed')}"
 

@@ -40,8 +40,11 @@ FINAL_PLANNED = "final round planned"
 TUNING_PLANNED = "tuning planned"
 """By how many trainings the weight of each rival is tuned."""
 
+FINAL_RACED = "final round race"
+"""Who races for the final round, on which seeds and for how long."""
+
 FINAL_HELD = "final round"
-"""Who is judged in the final round, on which seeds and for how long."""
+"""Who is judged in the final round, on which seeds and for how long; after a race, who dropped out and when."""
 
 CURVE = "learning curve"
 """Where the student alone, or a teacher that was trained, stood on the way: ``role`` and ``points``."""

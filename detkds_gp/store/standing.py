@@ -54,12 +54,13 @@ def champions(ranking: Iterable[Stands]) -> dict[str, Stands]:
     return best
 
 
-def winner(scores: Mapping[str, Sequence[Score | None]]) -> str | None:
+def winner(scores: Mapping[str, Sequence[Score | None]], *, raced: bool = False) -> str | None:
     """Return who has the highest mean AP on selection in the final round, of those whom no training failed.
 
     Args:
         scores: by finalist, in the order invited (it decides between equals); one for each seed, None while it is
             to come.
+        raced: other seeds have decided: the first one wins, if no training failed it.
 
     Returns:
         its text; None until every training is answered, or if each finalist failed in one.
@@ -68,4 +69,6 @@ def winner(scores: Mapping[str, Sequence[Score | None]]) -> str | None:
         return None
     aps = {text: [score.ap for score in found if score and score.ap is not None] for text, found in scores.items()}
     means = {text: fmean(known) for text, known in aps.items() if known and len(known) == len(scores[text])}
+    if raced:
+        return next(iter(means), None)
     return max(means, key=lambda text: means[text]) if means else None

@@ -42,8 +42,8 @@ class ExperimentConfig(Settings):
         full_training: what ``gp_search train`` changes of the student's own config.
         baseline_seeds: students without distillation that show the noise on the selection split; the first is
             the seed of the search's trainings.
-        anchors: formulas that are trained on two of these seeds before the search, to show how much of a score is luck:
-            rivals of the verdict, and the first of them at a weight that ruins it; 0 trains none.
+        anchors: formulas that are trained before the search, to show how much of a score is luck: rivals of the
+            verdict on three of these seeds, and the first of them, on one, at a weight that ruins it; 0 trains none.
         execution: where it runs.
         budget: what it may spend: ``200`` evaluations, ``8h``, ``12gpuh``; None for all that is planned.
         threads: CPU threads of every training; another count changes the last digits.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         tuning_trainings,
     )
     from detkds_gp.experiment.results.painting import paint_finalists
+    from detkds_gp.experiment.results.race import Race, kept, plan_race
     from detkds_gp.experiment.results.summary import Ranked, Summary, opened
     from detkds_gp.experiment.results.verdict import Verdict
     from detkds_gp.score import TEACHER
@@ -22,14 +23,17 @@ __all__ = [
     "TEACHER",
     "FinalRound",
     "Finalist",
+    "Race",
     "Ranked",
     "Rival",
     "Summary",
     "Verdict",
     "finalists",
+    "kept",
     "opened",
     "paint_finalists",
     "plan_final_round",
+    "plan_race",
     "tuning_trainings",
 ]
 

@@ -19,7 +19,7 @@ from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.gain import verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
-from detkds_gp.noise import Noise, noise_of, scores_of
+from detkds_gp.noise import Noise, noise_of_trainings
 from detkds_gp.score import TEACHER, Score, Trial
 from detkds_gp.store import Birth, Store, cuts, session_seconds, standing
 
@@ -83,7 +83,7 @@ class Summary:
     def noise(self) -> Noise | None:
         """How much of the search's scores is luck, from all that is known by now; None before two seeds are."""
         answers = ((record.trial, record.score) for record in self._store.scores())
-        return noise_of(scores_of(answers, self.proxy.iterations))
+        return noise_of_trainings(answers, self.proxy.iterations)
 
     def trial(self, text: str) -> Trial:
         """Return the search's question about a distiller."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from detkds_gp.experiment.results.final_round import Finalist
+from detkds_gp.experiment.results.race import LEFT
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED
 from detkds_gp.store.standing import winner
 
 
@@ -55,6 +56,35 @@ class Judged:
         }
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """A formula that dropped out of the race.
+
+    Attributes:
+        finalist: who.
+        formula: its text with the scales it was trained with.
+        seeds: on which it was trained.
+        selection_aps: by seed, by which it dropped out; None where a training failed.
+        test_aps: the same on the test split.
+        lead: of the race's winner over it, on test and on these seeds, which chose the winner and so flatter it; None
+            where a training failed, or before two seeds.
+    """
+
+    finalist: Finalist
+    formula: str
+    seeds: list[int]
+    selection_aps: list[float | None]
+    test_aps: list[float | None]
+    lead: Interval | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        named = {name: getattr(self.finalist, name) for name in ("role", "weighed", "weight")}
+        lead = self.lead.to_json() if self.lead else None
+        found = {"selection_ap": self.selection_aps, "test_ap": self.test_aps, "lead": lead}
+        return {**named, "formula": self.formula, "seeds": self.seeds, **found}
+
+
 class Verdict:
     """Reads the final round of a store, as far as it has come.
 
@@ -65,6 +95,7 @@ class Verdict:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._planned = next((event.detail for event in store.events(FINAL_PLANNED)), None)
+        self._racing = next((event.detail for event in store.events(FINAL_RACED)), None)
         self._held = next((event.detail for event in store.events(FINAL_HELD)), None)
         if self._held is not None and (cut := store.events(FINAL_CUT)):
             self._held = {**self._held, "seeds": cut[0].detail["seeds"]}
@@ -88,6 +119,42 @@ class Verdict:
     def finalists(self) -> list[Finalist]:
         """Who is judged, the leader of the search first; empty before the final round begins."""
         return [Finalist(**values) for values in (self._held or {"finalists": ()})["finalists"]]
+
+    @property
+    def raced(self) -> Sequence[int] | None:
+        """The seeds of the race that came before; None where none was held, or it is not over."""
+        return (self._held or {}).get("race")
+
+    @property
+    def dropped(self) -> list[Dropped]:
+        """Who dropped out of the race, who stayed longest first."""
+        return [self._dropped(values) for values in (self._held or {}).get("dropped", ())]
+
+    def _dropped(self, values: Mapping[str, Any]) -> Dropped:
+        seeds: list[int] = values["seeds"]
+        finalist = Finalist(**{name: value for name, value in values.items() if name != "seeds"})
+        its, best = (
+            [self._store.score(Trial(text, self.iterations, seed, test=True)) for seed in seeds]
+            for text in (finalist.text, self.finalists[0].text)
+        )
+        resolved = [self._store.resolved(Trial(finalist.text, self.iterations, seed, test=True)) for seed in seeds]
+        formula = next((text for text in resolved if text), finalist.text)
+        aps = _aps(its, "test_ap")
+        return Dropped(finalist, formula, seeds, _aps(its, "ap"), aps, complete_gain(_aps(best, "test_ap"), aps))
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Trainings of the final round that are answered and that it has; None before it begins, a race included."""
+        if self._racing is None and self._held is None:
+            return None
+        judged = [trial for finalist in self.finalists for trial in self.trials(finalist.text)]
+        racing = self._racing or {"finalists": (), "race": (), "sizes": (), "judging": ()}
+        raced = [Trial(one["text"], self.iterations, seed, test=True)
+                 for one in racing["finalists"] for seed in racing["race"]]  # fmt: skip
+        before, after = (sum(self._store.score(trial) is not None for trial in trials) for trials in (raced, judged))
+        if self._held is None:
+            return before, sum(racing["sizes"]) + LEFT * len(racing["judging"])
+        return before + after, before + len(judged)
 
     @property
     def alone(self) -> Judged:
@@ -130,9 +197,9 @@ class Verdict:
         )
 
     def winner(self) -> Finalist | None:
-        """Return who has the highest mean AP on selection; None until everyone is judged."""
+        """Return who won the race, or has the highest mean AP on selection; None until everyone is judged."""
         known = {finalist.text: finalist for finalist in self.finalists}
-        best = winner({text: self._scores(text) for text in known})
+        best = winner({text: self._scores(text) for text in known}, raced=bool(self.raced))
         return None if best is None else known[best]
 
     def to_json(self) -> dict[str, Any] | None:
@@ -144,6 +211,8 @@ class Verdict:
             "seeds": self._held["seeds"],
             "iterations": self._held["iterations"],
             "reduced": self._held["reduced"],
+            "race": self.raced,
+            "dropped": [dropped.to_json() for dropped in self.dropped],
             "alone": {"selection_ap": self.alone.selection_aps, "test_ap": self.alone.test_aps},
             "finalists": [
                 {

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from detkds_gp.errors import BudgetError
 from detkds_gp.experiment.results import FinalRound
+from detkds_gp.experiment.results.race import LEFT
 from detkds_gp.experiment.steering.budget import Budget, duration, spent
 from detkds_gp.experiment.steering.decisions import FIRST, End
 from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, Planned, fitted
@@ -199,6 +200,13 @@ class Planner:
             return True
         cost = self.prices.final(places, 1, careful=seeds_before >= 2) + self.prices.at_work_cost()
         return cost <= self.room()
+
+    def may_race(self, places: int) -> bool:
+        """Tell whether some finalists can be trained on one more seed before those who are left are judged."""
+        if self.budget is None:
+            return True
+        judging = self.prices.final(LEFT, self.outlook.least_seeds)
+        return self.prices.final(places, 1) + judging + self.prices.at_work_cost() <= self.room()
 
     def over(self) -> bool:
         """Tell whether the budget is over: nothing may go on."""

@@ -100,10 +100,9 @@ def _progress(
         last: stage and number of the last generation that was born.
         generation: trainings of it that are done, and that there are.
     """
-    if verdict.finalists:
-        trials = [trial for finalist in verdict.finalists for trial in verdict.trials(finalist.text)]
-        judged = sum(store.score(trial) is not None for trial in trials)
-        return {"phase": "final round", "done": judged, "total": verdict.places * len(verdict.seeds)}
+    if verdict.progress is not None:
+        done, total = verdict.progress
+        return {"phase": "final round", "done": done, "total": total}
     if tuning := store.events(TUNING_PLANNED):
         tuned = sum(not r.extra and r.finished_at >= tuning[0].time for r in store.scores())
         total = tuning[0].detail["each"] * len(config["verdict"]["rivals"])

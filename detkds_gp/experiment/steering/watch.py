@@ -64,6 +64,22 @@ class Watch:
 
         return scored
 
+    def racing(self, places: int) -> Allowance:
+        """Return what one seed of the race may begin: all of it, or nothing.
+
+        Args:
+            places: formulas that are trained on it.
+        """
+        opened: list[bool] = []
+
+        def begin(trials: Sequence[Trial]) -> bool:
+            opened[:] = opened or [self._planner.may_race(places)]
+            if opened[0]:
+                self._planner.prices.begun(trials)
+            return opened[0]
+
+        return Allowance(begin, self._planner.over, self._planner.prices.learn)
+
     def judging(self, places: int, done: int) -> Allowance:
         """Return what the final round may begin: seed by seed, each only if it fits.
 
