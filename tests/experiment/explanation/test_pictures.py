@@ -51,9 +51,9 @@ def heard(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, place: int) ->
     calls: list[dict[str, Tensor]] = []
     function = getattr(where, name)
 
-    def call(*given: Any) -> Any:
+    def call(*given: Any, **named: Any) -> Any:
         calls.append({key: value.clone() for key, value in given[place].state_dict().items()})
-        return function(*given)
+        return function(*given, **named)
 
     monkeypatch.setattr(where, name, call)
     return calls
