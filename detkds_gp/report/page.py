@@ -25,7 +25,7 @@ from detkds_gp.report.guidance import Effect, guide
 from detkds_gp.report.judged import judged_students
 from detkds_gp.report.run import Judged, Run
 from detkds_gp.report.script import packed_plotly
-from detkds_gp.report.students import METRICS, curve_figures
+from detkds_gp.report.students import curve_figures, told_metrics
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
 from detkds_gp.store.events import STARTED
@@ -71,7 +71,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         drawn=draw(best, primitive_set) if best else None,
         judged=_judged(run),
         students=students,
-        metrics=METRICS,
+        metrics=told_metrics(students),
         watched=f"seed {run.final.seeds[0]} of the final round" if run.final.seeds else "",
         pictures=run.pictures,
         no_pictures=NO_PICTURES,

@@ -13,8 +13,8 @@ from detkds_gp.score import Details
 METRICS = {"ap50": "AP50", "ap75": "AP75", "small": "small", "medium": "medium", "large": "large"}
 """Columns of the table, by the name of the metric."""
 
-COLOURS = {"alone": "alone", "winner": "accent", "teacher": "teacher", "other": "muted"}
-"""The page's colour of each sort of student."""
+COLOURS = {"other": "muted", "teacher": "teacher", "alone": "alone", "winner": "accent"}
+"""The page's colour of each sort of student, in the order drawn."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,26 @@ def student(name: str, sort: str, aps: Mapping[int, float | None], told: Sequenc
 
 def curve_figures(students: Sequence[Student]) -> dict[str, Figure]:
     """Draw AP and losses against steps, as far as they are recorded; whom the page is about comes last, on top."""
-    drawn = sorted(students, key=lambda one: list(COLOURS)[::-1].index(one.sort))
+    drawn = sorted(students, key=lambda one: list(COLOURS).index(one.sort))
     figures = {}
-    if curves := [_line(one, one.curve, 1, one.name) for one in drawn if len(one.curve) > 1]:
-        figures["curves"] = _figure(curves, "AP, selection")
+    seen = [one for one in drawn if len(one.curve) > 1]
+    if seen:
+        first = next((one for one in seen if one.sort == "other"), None)
+        lines = [_line(one, one.curve, 1, one.name) | _legend(one, first) for one in seen]
+        figures["curves"] = _figure(lines, {"title": "AP, selection"})
     shown = [one for one in drawn if one.losses and one.sort in ("alone", "winner")] or [o for o in drawn if o.losses]
     lines = [_line(one, one.losses, 1, f"{one.name}: own loss") for one in shown]
     lines += [_line(one, one.losses, 2, f"{one.name}: distillation", "dot") for one in shown if _distils(one)]
     if lines:
-        figures["losses"] = _figure(lines, "loss")
+        figures["losses"] = _figure(lines, {"title": "loss", "type": "log"})
     return figures
+
+
+def _legend(one: Student, first: Student | None) -> Figure:
+    """Let the others share one entry of the legend; a pointer still tells who each is."""
+    if one.sort != "other":
+        return {}
+    return {"name": "others", "legendgroup": "others", "showlegend": one is first}
 
 
 def _distils(one: Student) -> bool:
@@ -75,15 +85,20 @@ def _distils(one: Student) -> bool:
 def _line(one: Student, rows: Sequence[Sequence[Any]], column: int, name: str, dash: str = "solid") -> Figure:
     width = 1.5 if one.sort == "other" else 3
     return {
-        "name": short(name, 60), "mode": "lines+markers" if column == 1 and len(rows) < 12 else "lines",
+        "name": short(name, 60), "mode": "lines+markers" if rows is one.curve else "lines",
         "x": [row[0] for row in rows], "y": [row[column] for row in rows],
         "line": {"width": width, "color": COLOURS[one.sort], "dash": dash}, "marker": {"size": 6},
         "hovertemplate": f"{short(name, 60)}: %{{y:.4g}} after %{{x}} steps<extra></extra>",
     }  # fmt: skip
 
 
-def _figure(lines: list[Figure], title: str) -> Figure:
-    return {"data": lines, "layout": {"xaxis": {"title": "training steps"}, "yaxis": {"title": title}}}
+def _figure(lines: list[Figure], axis: Figure) -> Figure:
+    return {"data": lines, "layout": {"xaxis": {"title": "training steps"}, "yaxis": axis}}
+
+
+def told_metrics(students: Sequence[Student]) -> dict[str, str]:
+    """Return the columns of the table: those of `METRICS` of which someone tells something."""
+    return {key: title for key, title in METRICS.items() if any(one.metrics.get(key) is not None for one in students)}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.report.page import render
 from detkds_gp.report.run import Pictures
-from detkds_gp.report.students import METRICS, Student, curve_figures
+from detkds_gp.report.students import Student, curve_figures, told_metrics
 
 NO_PICTURES = "No pictures: the best student and the student alone are not trained on a common seed yet."
 
@@ -46,7 +46,7 @@ def render_trainings(
     """
     return render(
         "trainings.html.j2", curve_figures(students), served="", folder=name, metric=metric, students=students,
-        rows=[_row(one, students) for one in students], metrics=METRICS, pictures=pictures,
+        rows=[_row(one, students) for one in students], metrics=told_metrics(students), pictures=pictures,
         watched="one seed of each" if seed is None else f"seed {seed}", no_pictures=NO_PICTURES,
     )  # fmt: skip
 

@@ -15,8 +15,10 @@ import pytest
 
 from detkds_gp.experiment import Outcome
 from detkds_gp.primitives import DETKDS
-from detkds_gp.report import collect, render_report
+from detkds_gp.report import collect, render_report, write_page
 from detkds_gp.report.dashboard import Fresh, make_server
+from detkds_gp.report.students import Student
+from detkds_gp.report.trainings import render_trainings
 from detkds_gp.store import Store
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "work_dirs" / "test-artifacts"
@@ -84,6 +86,28 @@ def test_a_real_run_is_shown_without_complaint_or_network(
     assert overflow <= 0, "the page must not scroll sideways"
     assert chromium.execute_script(CUT) == 0, "formulas and their numbers must be read without scrolling"
     photographed(chromium, "report", width)
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_the_page_of_trainings_is_shown_without_complaint_or_network(chromium: Any, tmp_path: Path, width: int) -> None:
+    names = {"teacher": {-1: 0.5}, HOSTILE: {0: 0.4, 1: 0.41, 2: 0.43}, "student alone": {0: 0.3, 1: 0.32, 2: 0.31}}
+    students = [
+        Student(
+            name, sort, aps, {"ap50": 0.6, "ap75": 0.4, "small": 0.1}, {HOSTILE: 0.3, "cell": 0.5},
+            [(step, 2.0 / step, 30.0 / step) for step in (10, 20, 30)], [(10, 0.1), (20, 0.2), (30, 0.25)],
+        )
+        for sort, (name, aps) in zip(("teacher", "winner", "alone"), names.items(), strict=True)
+    ]  # fmt: skip
+    page = tmp_path / "trainings.html"
+    write_page(render_trainings(HOSTILE, "bbox", students, [], 0), page)
+    opened(chromium, page, width)
+    assert complaints(chromium) == []
+    assert requested(chromium) == []
+    assert len(chromium.execute_script(DRAWN)) == 2
+    assert chromium.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    assert chromium.execute_script(CUT) == 0
+    assert chromium.execute_script("return document.body.textContent").count(HOSTILE) >= 5
+    photographed(chromium, "trainings", width)
 
 
 def test_clicking_an_ancestor_shows_its_tree(chromium: Any, small: Path, page: Callable[[Path], Path]) -> None:

@@ -99,6 +99,7 @@ def _teacher(found: Siblings) -> list[Student]:
 
 
 def _details(metrics: Mapping[str, float], metric: str, folder: Path | None = None) -> Details:
+    metrics = metrics or dict.fromkeys((f"coco/{metric}_mAP_50", f"coco/{metric}_mAP_75"), 0.0)  # nothing was found
     parts = {key: _known(metrics.get(f"coco/{metric}_{item}")) for key, item in ITEMS.items()}
     ends = ("coco/", "_precision")
     classes = {
