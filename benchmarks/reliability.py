@@ -132,7 +132,7 @@ def raccoon(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the data of a VOC data set, converted once."""
     found = data_in(arguments.raccoon, arguments.work_dir / "raccoon")
     splits = {name: {"ann_file": s.ann_file, "images": s.images, "part": s.part} for name, s in found.splits.items()}
-    return {"root": str(found.root.resolve()), "classes": found.classes, **splits}
+    return {"root": str(found.root.resolve()), **splits}
 
 
 class Trainings:

@@ -93,7 +93,7 @@ def check(
 
 def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
     """Read the splits of a config or of a folder; what is converted from another format is written to ``converted``."""
-    from detkds_gp.data.coco import SplitSource, read_splits
+    from detkds_gp.data.coco import read_splits
     from detkds_gp.data.header_reader import HeaderReader
 
     with Console(stderr=True).status("reading the headers of the images") as status:
@@ -103,12 +103,7 @@ def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
         if source.is_dir() or source.suffix in (".yaml", ".yml"):
             from detkds_gp.data.formats import data_in
 
-            found = data_in(source, converted)
-            sources = {
-                name: SplitSource(found.root / split.ann_file, found.root / split.images, split.part)
-                for name, split in found.splits.items()
-            }
-            return read_splits(sources, None, headers)
+            return read_splits(data_in(source, converted).sources, None, headers)
         from detkds_gp.experiment import load_config
         from detkds_gp.experiment.prepare import read_data
 

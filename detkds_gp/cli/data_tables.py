@@ -31,11 +31,13 @@ def _counts(summary: DataSummary) -> Table:
     table = Table(title="annotations")
     table.add_column("")
     reasons = [reason for reason in REASONS if any(reason in split.not_learned for split in summary.splits.values())]
-    for column in ("images", "annotations", "learned", *(REASONS[reason] for reason in reasons)):
+    for column in ("images", "without an object", "annotations", "learned", *(REASONS[reason] for reason in reasons)):
         table.add_column(column, justify="right")
     for name, split in summary.splits.items():
         left = [split.not_learned.get(reason, 0) for reason in reasons]
-        table.add_row(name, *(f"{n:,}" for n in (split.images, split.annotations, split.learned, *left)))
+        table.add_row(
+            name, *(f"{n:,}" for n in (split.images, split.background, split.annotations, split.learned, *left))
+        )
     return table
 
 

@@ -10,6 +10,9 @@ import typer
 
 from detkds_gp.cli.output import check_writable
 
+SHOWN = 8
+"""How many classes are named."""
+
 
 def init(
     student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...", show_default=False)],
@@ -36,6 +39,8 @@ def init(
     from detkds_gp.environment import check_environment
     from detkds_gp.errors import ConfigError
 
+    if output.suffix != ".py":
+        raise ConfigError(f"-o got {str(output)!r}, wanted a name that ends in .py: a config is Python")
     if os.path.exists(output):
         raise ConfigError(f"{output} is there already; give another file with -o")
     if teacher_checkpoint is not None and not os.path.isfile(teacher_checkpoint):
@@ -47,12 +52,13 @@ def init(
     from detkds_gp.data.discover import Choice
     from detkds_gp.data.formats import LAYOUTS, data_in
     from detkds_gp.data.summary import summarize
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.config.starter import Pair, starter_config, this_machine
-    from detkds_gp.experiment.prepare import load_data
+    from detkds_gp.experiment.config.starter import Pair, check_configs, starter_config, this_machine
+    from detkds_gp.experiment.prepare import read_checked
 
     if layout not in (None, *LAYOUTS):
         raise ConfigError(f"--format got {layout!r}, wanted {', '.join(LAYOUTS)}")
+    pair = Pair(student, teacher, teacher_checkpoint, scratch)
+    check_configs(pair)
     files = {"train": train_json, "val": val_json, "test": test_json}
     folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
     found = data_in(
@@ -65,16 +71,12 @@ def init(
             encoding,
         ),
     )
-    pair = Pair(student, teacher, teacher_checkpoint, scratch)
-    text = starter_config(pair, found, this_machine())
-    output.write_text(text)
-    try:
-        splits = load_data(load_config(output).data)
-    except Exception:
-        output.unlink()
-        raise
+    splits = read_checked(found.sources)
+    classes = splits["train"].classes
+    output.write_text(starter_config(pair, found, splits["train"], this_machine()))
     taken = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
-    print(f"{output}: {len(found.classes)} classes ({', '.join(found.classes[:8])}); {taken}")
+    named = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else "")
+    print(f"{output}: {len(classes)} class{'es' if len(classes) > 1 else ''} ({named}); {taken}")
     for line in (*(f"  {note}" for note in found.notes), *summarize(splits).lines()):
         print(line)
     print(f"next: gp_search check {output}")

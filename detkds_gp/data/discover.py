@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
-from detkds_gp.data.coco import SplitSource, read_split
+from detkds_gp.data.coco import SplitSource
 from detkds_gp.data.coco_files import CocoFile, coco_files, files_by_split, json_flag, looked_through
 from detkds_gp.data.folders import files_below
 from detkds_gp.data.image_folders import ImageTree, image_folder, images_flag
@@ -67,20 +66,22 @@ class FoundData:
     Attributes:
         root: its folder.
         splits: train, selection and test.
-        classes: names, in the training file's order.
-        size: (height, width), the median of the training images, in pixels.
-        images: how many train.
         notes: what was taken, cut, converted and left out, a line each.
         name: what people call it: the name of the folder that they gave.
     """
 
     root: Path
     splits: dict[str, FoundSplit]
-    classes: tuple[str, ...]
-    size: tuple[int, int]
-    images: int
     notes: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def sources(self) -> dict[str, SplitSource]:
+        """What `read_splits` takes."""
+        return {
+            name: SplitSource(self.root / split.ann_file, self.root / split.images, split.part)
+            for name, split in self.splits.items()
+        }
 
 
 def find_data(
@@ -90,7 +91,7 @@ def find_data(
     files: Sequence[Path] | None = None,
     coco: Sequence[CocoFile] | None = None,
 ) -> FoundData:
-    """Find annotation files, image folders and splits; what is missing is cut from what is there.
+    """Find annotation files, image folders and splits; what is missing is cut from what is there. No image is opened.
 
     Without a test file the validation file is halved; a single file is cut in three. The cuts are by lot, and always
     the same.
@@ -115,15 +116,9 @@ def find_data(
     tree = ImageTree(root, files)
     found = {split: _split(tree, file, split if len(chosen) > 1 else None, choice) for split, file in chosen.items()}
     splits, cuts = _completed(found)
-    train = splits["train"]
-    loaded = read_split(SplitSource(root / train.ann_file, root / train.images, train.part))
-    heights, widths = ([getattr(record, side) for record in loaded.images] for side in ("height", "width"))
     return FoundData(
         root,
         splits,
-        loaded.classes,
-        (round(median(heights)), round(median(widths))),
-        len(loaded.images),
         (*notes, *(_taken(name, split) for name, split in found.items()), *cuts, *unused),
         root.resolve().name,
     )

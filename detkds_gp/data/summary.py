@@ -34,6 +34,7 @@ class SplitSummary:
     Attributes:
         ann_file: its annotation file.
         images: how many.
+        background: how many of them have no object to learn; they are trained on all the same.
         annotations: on these images.
         learned: how many of them are trained on.
         not_learned: how many are not, by reason; together with ``learned`` they are all.
@@ -46,6 +47,7 @@ class SplitSummary:
 
     ann_file: str
     images: int
+    background: int
     annotations: int
     learned: int
     not_learned: dict[str, int]
@@ -63,7 +65,8 @@ class SplitSummary:
         left = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in self.not_learned.items())
         size = f"{self.image_widths['median']:g}x{self.image_heights['median']:g}"
         objects = f"{self.learned:,} of {self.annotations:,} objects are learned ({classes}{more})"
-        return f"{self.images:,} images, the median {size} pixels; {objects}" + (
+        background = f" ({self.background:,} without an object to learn)" if self.background else ""
+        return f"{self.images:,} images{background}, the median {size} pixels; {objects}" + (
             f"; not learned: {left}" if left else ""
         )
 
@@ -135,6 +138,7 @@ def _summary(split: CocoSplit) -> SplitSummary:
     return SplitSummary(
         ann_file=str(split.ann_file),
         images=len(split.images),
+        background=sum(not len(record.labels) for record in split.images),
         annotations=account.total - account.other_part,
         learned=account.learned,
         not_learned=account.not_learned,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -108,20 +108,39 @@ def load_data(data: DataSettings, headers: HeaderReader | None = None) -> dict[s
     Raises:
         DataError: if data are missing, broken or contradictory, or the splits' classes differ.
     """
-    splits = {name: checked(split) for name, split in read_data(data, headers).items()}
-    _check_apart(splits)
-    return splits
+    _make_digits(data)
+    return read_checked(_sources(data), data.classes, headers)
 
 
 def read_data(data: DataSettings, headers: HeaderReader | None = None) -> dict[str, CocoSplit]:
     """Load the three splits as `load_data`, but leave contradictions in their findings."""
+    _make_digits(data)
+    return read_splits(_sources(data), data.classes, headers)
+
+
+def read_checked(
+    sources: Mapping[str, SplitSource], classes: Sequence[str] | None = None, headers: HeaderReader | None = None
+) -> dict[str, CocoSplit]:
+    """Read splits that share no image and contradict nothing; otherwise as `read_splits`.
+
+    Raises:
+        DataError: as `load_data`.
+    """
+    splits = {name: checked(split) for name, split in read_splits(sources, classes, headers).items()}
+    _check_apart(splits)
+    return splits
+
+
+def _make_digits(data: DataSettings) -> None:
     if data.digits is not None:
         recipe = data.digits.model_dump()
         make_digits(recipe.pop("root"), **recipe)
-    sources = {
+
+
+def _sources(data: DataSettings) -> dict[str, SplitSource]:
+    return {
         name: SplitSource(Path(split.ann_file), Path(split.images), split.part) for name, split in data.splits().items()
     }
-    return read_splits(sources, data.classes, headers)
 
 
 def _check_apart(splits: dict[str, CocoSplit]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from detkds_gp.training.loop import Training, TrainingFault, seed_all, train
     from detkds_gp.training.nonfinite import StopNonfinite
-    from detkds_gp.training.recipe import Recipe, SplitFiles, average_hook, training_config
+    from detkds_gp.training.recipe import Recipe, SplitFiles, average_hook, left_out, training_config
     from detkds_gp.training.registered import distilled_detector
     from detkds_gp.training.settings import FullTrainingSettings, OptimizerSettings
 
@@ -39,6 +39,7 @@ __all__ = [
     "average_hook",
     "distilled_detector",
     "first_does",
+    "left_out",
     "process_count",
     "processes",
     "score_student",

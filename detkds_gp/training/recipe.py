@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -110,6 +111,25 @@ def data_sets(part: Any) -> Iterator[ConfigDict]:
             yield from data_sets(child)
 
 
+def left_out(config: Config, images: Sequence[tuple[int, int, bool]]) -> dict[str, int]:
+    """Return how many training images mmdet's filters leave out, by the filter's key; nothing without a filter.
+
+    Only ``full_training.options`` can bring one back.
+
+    Args:
+        config: of the training.
+        images: width, height, and whether there is an object, crowds included, of each.
+    """
+    rule = next(data_sets(config.train_dataloader.dataset)).get("filter_cfg") or {}
+    counts = Counter[str]()
+    for width, height, has_objects in images:
+        if rule.get("filter_empty_gt") and not has_objects:
+            counts["filter_empty_gt"] += 1
+        elif min(width, height) < rule.get("min_size", 0):
+            counts["min_size"] += 1
+    return dict(counts)
+
+
 def _set_data(config: Config, recipe: Recipe) -> None:
     """Let every loader read our splits, and every evaluator compare with them."""
     for loader, split in (("train", "train"), ("val", "selection"), ("test", "test")):
@@ -125,6 +145,7 @@ def _set_data(config: Config, recipe: Recipe) -> None:
                 data_prefix={"img": f"{files.images}{os.sep}"},
                 metainfo={"classes": recipe.classes},
             )
+            data_set.pop("filter_cfg", None)  # as the search, it trains on all images: background ones, small ones
         if loader != "train":
             own = compared(config.get(f"{loader}_evaluator"))
             config[f"{loader}_evaluator"] = {

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from .conftest import GpSearch
 
@@ -48,13 +49,27 @@ def test_it_says_what_is_not_there_before_it_begins(gp_search: GpSearch, digits:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_what_cannot_be_read_back_is_not_left_behind(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_no_configs_is_refused(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
     path = tmp_path / "search.txt"
-    for _ in range(2):
-        ended = gp_search("init", "--student", RETINANET, "--teacher", RETINANET, "--data", digits, "-o", path)
+    ended = gp_search("init", "--student", RETINANET, "--teacher", RETINANET, "--data", digits, "-o", path)
+    assert ended.code == 2
+    assert f"-o got '{path}', wanted a name that ends in .py" in ended.err
+    assert not path.exists()
+
+
+def test_a_misspelt_detector_is_told_before_data_are_converted(gp_search: GpSearch, tmp_path: Path) -> None:
+    (tmp_path / "voc").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    for number in range(5):
+        text = f"<annotation><filename>{number}.png</filename><object><name>a</name>{box}</object></annotation>"
+        (tmp_path / "voc" / f"{number}.xml").write_text(text)
+        Image.new("RGB", (32, 32)).save(tmp_path / "voc" / f"{number}.png")
+    for pair in ((RETINANET, "mmdet::retinanet/retinanet_r18.py"), ("student.py", RETINANET)):
+        command = ("init", "--student", pair[0], "--teacher", pair[1], "--data", tmp_path / "voc")
+        ended = gp_search(*command, "-o", tmp_path / "search.py")
         assert ended.code == 2
-        assert f"cannot read {path}" in ended.err
-        assert not path.exists()
+        assert "there is no such file" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["voc"]
 
 
 def _two_files_of_training(digits: Path, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detkds_gp.data.coco import load_split
+from detkds_gp.data.coco import read_splits
 from detkds_gp.data.discover import Choice, FoundData
 from detkds_gp.data.formats import data_in
 from detkds_gp.data.voc import convert_voc
@@ -156,10 +156,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], tuple[int, int, int]]] = {
 
 
 def _loaded(found: FoundData) -> dict[str, int]:
-    splits = {
-        name: load_split(found.root / s.ann_file, found.root / s.images, found.classes, part=s.part)
-        for name, s in found.splits.items()
-    }
+    splits = read_splits(found.sources, None)
     paths = [record.path for loaded in splits.values() for record in loaded.images]
     assert len(paths) == len(set(paths))
     return {name: len(loaded.images) for name, loaded in splits.items()}
@@ -172,7 +169,7 @@ def test_data_sets_are_read_as_they_are_downloaded(name: str, tmp_path: Path) ->
     make(root)
     found = data_in(root, tmp_path / "search-data")
     assert tuple(_loaded(found).values()) == wanted
-    assert set(found.classes) == set(CLASSES)
+    assert set(read_splits(found.sources, None)["train"].classes) == set(CLASSES)
     for part in found.splits.values():
         count, right = objects_on_their_blocks(found.root, part.ann_file, part.images)
         assert count == right > 0
@@ -210,7 +207,7 @@ def test_two_formats_are_both_named_and_the_flag_decides(tmp_path: Path) -> None
         data_in(tmp_path / "both", tmp_path / "search-data")
     for layout, count in (("coco", 6), ("voc", 4)):
         found = data_in(tmp_path / "both", tmp_path / "search-data", Choice(layout))
-        assert found.images == count
+        assert _loaded(found)["train"] == count
     with pytest.raises(DataError, match="--val-images does not suit VOC"):
         data_in(tmp_path / "both", tmp_path / "x", Choice("voc", images={"val": Path("JPEGImages")}))
 
@@ -261,7 +258,7 @@ def test_a_file_in_place_of_a_folder_is_told(name: str, remedy: str, tmp_path: P
 def test_the_yaml_of_a_yolo_folder_may_stand_for_it(tmp_path: Path) -> None:
     _ultralytics(tmp_path / "d")
     found = data_in(tmp_path / "d" / "coco8.yaml", tmp_path / "search-data")
-    assert (found.images, found.name) == (4, "d")
+    assert (_loaded(found)["train"], found.name) == (4, "d")
 
 
 def test_a_yolo_folder_given_for_a_voc_one_is_told(tmp_path: Path) -> None:

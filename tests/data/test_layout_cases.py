@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from detkds_gp.data.coco import read_splits
 from detkds_gp.data.coco_files import coco_files, files_by_split
 from detkds_gp.data.discover import Choice, FoundData
 from detkds_gp.data.folders import files_below
 from detkds_gp.data.formats import data_in
 from detkds_gp.data.image_folders import ImageTree, image_folder
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.data.voc import convert_voc
 from detkds_gp.data.yolo import convert_yolo
 from detkds_gp.errors import DataError
@@ -51,6 +53,10 @@ def _share_on_objects(root: Path, ann_file: str, images: str) -> float:
     return right / len(content["annotations"])
 
 
+def _train(found: FoundData) -> CocoSplit:
+    return read_splits(found.sources, None)["train"]
+
+
 def _lines(found: FoundData) -> str:
     return "\n".join(found.notes)
 
@@ -67,7 +73,7 @@ def test_boxes_of_resized_images_are_scaled_aloud(case: str, tmp_path: Path) -> 
 
 def test_a_declared_encoding_is_read(tmp_path: Path) -> None:
     found = _found("18-voc-gbk", tmp_path)
-    assert found.classes == ("牛", "狗", "猫")
+    assert _train(found).classes == ("牛", "狗", "猫")
     assert "files that are not UTF-8: 10 in gb18030" in _lines(found)
     assert sum(convert_voc(CASES / "18-voc-gbk", tmp_path / "out").images.values()) == 20
 
@@ -75,7 +81,7 @@ def test_a_declared_encoding_is_read(tmp_path: Path) -> None:
 def test_a_voc_folder_with_an_unrelated_json_is_voc(tmp_path: Path) -> None:
     found = _found("20-voc-with-json", tmp_path)
     assert found.notes[0].startswith("VOC, converted from")
-    assert found.images == 12
+    assert len(_train(found).images) == 12
 
 
 def test_an_old_conversion_is_not_used_for_new_data(tmp_path: Path) -> None:
@@ -103,7 +109,7 @@ def test_each_split_gets_its_own_folder_of_equal_names(tmp_path: Path) -> None:
 
 def test_a_yolo_folder_is_read(tmp_path: Path) -> None:
     found = _found("23-yolo", tmp_path)
-    assert found.classes == ("cat", "dog", "cow")
+    assert _train(found).classes == ("cat", "dog", "cow")
     assert "YOLO, converted from" in _lines(found)
     for split in SPLITS:
         assert _share_on_objects(found.root, f"{split}.json", "images") >= 0.75

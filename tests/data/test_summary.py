@@ -65,6 +65,18 @@ def test_counts_and_quantiles_are_those_of_the_files(digits: Path) -> None:
     assert [line.split(":")[0] for line in content["lines"]] == list(NAMES)
 
 
+def test_images_without_an_object_are_counted(folder: Path) -> None:
+    def bare(content: Any) -> None:
+        first, second = (image["id"] for image in content["images"][:2])
+        content["annotations"] = [row for row in content["annotations"] if row["image_id"] != first]
+        for row in content["annotations"]:
+            row["iscrowd"] = int(row["image_id"] == second)
+
+    edit(folder / "train.json", bare)
+    assert summarize(read(folder)).splits["train"].background == 2
+    assert "train: 24 images (2 without an object to learn), the median 128x128 pixels" in told(folder)
+
+
 def test_equal_images_of_two_splits_are_told_and_their_neighbours_are_not(folder: Path) -> None:
     images = folder / "images"
     shutil.copy(images / "train_00003.jpg", images / "test_00001.jpg")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
 from detkds_gp.detectors import DetectorSpec, detector_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, average_hook, training_config
+from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, average_hook, left_out, training_config
 from detkds_gp.training.averaging import AveragedStudent
 from detkds_gp.training.recipe import data_sets
 
@@ -70,6 +72,25 @@ def test_data_sets_inside_others_are_found() -> None:
     found = made(student=student)
     assert found.train_dataloader.dataset.times == 3
     assert found.train_dataloader.dataset.dataset.ann_file == "/data/train.json"
+
+
+def test_mmdet_trains_on_every_image_unless_options_filter(tmp_path: Path) -> None:
+    sizes = [(64, 64), (64, 64), (64, 20)]  # the second has no object, the third is below mmdet's usual min_size
+    images = [{"id": n, "file_name": f"{n}.jpg", "width": w, "height": h} for n, (w, h) in enumerate(sizes, 1)]
+    boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0} for n in (1, 3)]
+    categories = [{"id": label, "name": name} for label, name in enumerate(CLASSES, 1)]
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    for rule, wanted in (
+        (None, {}),
+        ({"filter_empty_gt": True, "min_size": 32}, {"filter_empty_gt": 1, "min_size": 1}),
+    ):
+        options = {} if rule is None else {"train_dataloader.dataset.filter_cfg": rule}
+        config = made(options=options)
+        found = config.train_dataloader.dataset
+        found.ann_file = str(path)
+        assert len(DATASETS.build(found)) == 3 - sum(wanted.values())
+        assert left_out(config, [(*size, n != 1) for n, size in enumerate(sizes)]) == wanted
 
 
 def test_without_settings_schedule_and_pipeline_are_the_students_own() -> None:

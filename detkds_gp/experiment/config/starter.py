@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
 from detkds_gp.data.discover import FoundData
 from detkds_gp.data.part import WHOLE
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import DetectorSpec, detector_config
 
 LONGEST = {"cpu": 192, "cuda": 640}
@@ -64,24 +66,39 @@ class Pair:
     scratch: bool = False
 
 
-def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
-    """Return the text of a config; what was taken of the data, and how, stands there as a comment.
+def check_configs(pair: Pair) -> None:
+    """Read the detectors' configs, before anything is done with the data.
 
     Raises:
-        DetectorError: if one of the detectors' configs is missing or broken.
+        DetectorError: if one of them is missing or broken.
     """
-    student = detector_config(DetectorSpec(pair.student), data.classes)
-    detector_config(DetectorSpec(pair.teacher), data.classes)
-    iterations = max(60, min(2 * data.images // BATCH, 200 if machine.device == "cpu" else 1000))
+    for config in (pair.student, pair.teacher):
+        detector_config(DetectorSpec(config), ["any"])
+
+
+def starter_config(pair: Pair, data: FoundData, train: CocoSplit, machine: Machine) -> str:
+    """Return the text of a config; what was taken of the data, and how, stands there as a comment.
+
+    Args:
+        pair: the detectors.
+        data: where the splits lie.
+        train: the first of them, as it was read.
+        machine: what trains.
+
+    Raises:
+        DetectorError: if the student's config is missing or broken.
+    """
+    student = detector_config(DetectorSpec(pair.student), train.classes)
+    iterations = max(60, min(2 * len(train.images) // BATCH, 200 if machine.device == "cpu" else 1000))
     moves = {"optimizer": _optimizer(student, pair), "warmup": iterations // 10}
     groups = {
-        "data": _data(data),
+        "data": _data(data, train.classes),
         "student": {"config": pair.student, **_scratch(pair)},
         "teacher": {"config": pair.teacher, **_scratch(pair), **_taught(pair, iterations, moves)},
         "proxy": {
             "iterations": iterations,
             "batch_size": BATCH,
-            "image_size": proxy_size(data.size, machine.device),
+            "image_size": proxy_size(_median_size(train), machine.device),
             "device": machine.device,
             **moves,
             "calibration_iterations": iterations // 3,
@@ -100,7 +117,7 @@ def starter_config(pair: Pair, data: FoundData, machine: Machine) -> str:
     return "\n\n".join([*head, *parts]) + "\n"
 
 
-def _data(data: FoundData) -> dict[str, Any]:
+def _data(data: FoundData, classes: tuple[str, ...]) -> dict[str, Any]:
     splits = {
         name: {
             "ann_file": split.ann_file,
@@ -109,7 +126,7 @@ def _data(data: FoundData) -> dict[str, Any]:
         }
         for name, split in data.splits.items()
     }
-    return {"root": str(data.root.resolve()), "classes": data.classes, **splits}
+    return {"root": str(data.root.resolve()), "classes": classes, **splits}
 
 
 def _scratch(pair: Pair) -> dict[str, Any]:
@@ -129,6 +146,11 @@ def _full(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, An
         return {}
     wrapper = {"_delete_": True, "type": "OptimWrapper", "optimizer": moves["optimizer"], "clip_grad": {"max_norm": 10}}
     return {"iterations": 8 * iterations, "batch_size": BATCH, "options": {"optim_wrapper": wrapper}}
+
+
+def _median_size(split: CocoSplit) -> tuple[int, int]:
+    """Return the median (height, width) of the images, in pixels."""
+    return round(median(record.height for record in split.images)), round(median(r.width for r in split.images))
 
 
 def proxy_size(size: tuple[int, int], device: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from detkds_gp.data.header_reader import HeaderReader
 from detkds_gp.data.normal_file import write_normal
 from detkds_gp.data.summary import summarize
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import ConfigError, DetectorError
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.fingerprints import hash_of
 from detkds_gp.experiment.listener import Listener
@@ -30,6 +30,7 @@ from detkds_gp.training import (
     SplitFiles,
     TrainingFault,
     average_hook,
+    left_out,
     seed_all,
     training_config,
 )
@@ -70,10 +71,11 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     distiller = _calibrated(distiller, task, config, listener)
     classes = materials.splits["train"].classes
     student = detector_config(config.student.spec(), classes)  # the task's is what the proxy starts from
+    splits = {**materials.splits, "train": _all_but_judged(config, materials.splits)}
     recipe = Recipe(
         model=_model(asked, task, student, distiller),
         classes=classes,
-        splits=_split_files(config, materials),
+        splits=_split_files(config, splits),
         settings=_settings(config),
         seed=asked.seed,
         load_from=_initial(asked, task),
@@ -81,6 +83,7 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
         amp=asked.amp,
     )
     whole = training_config(student, recipe)
+    listener.say(_trained_on(whole, splits["train"]))
     listener.say(_averaged(whole))
     alone = Config(whole.to_dict())
     alone.model = whole.model["student"]
@@ -184,9 +187,30 @@ def _averaged(whole: Config) -> str:
     return f"averaged weights are scored and written: {hook['type']}, {rule}, momentum {momentum}"
 
 
-def _split_files(config: ExperimentConfig, materials: Materials) -> dict[str, SplitFiles]:
+def _trained_on(whole: Config, train: CocoSplit) -> str:
+    """Say how many images are trained on.
+
+    Raises:
+        ConfigError: the options leave none.
+    """
+    images = [(record.width, record.height, bool(record.annotations)) for record in train.images]
+    left = left_out(whole, images)
+    background = sum(not objects for _, _, objects in images)
+    if not left:
+        empty = f", {background:,} of them without an object" if background else ""
+        return f"training on all {len(images):,} images{empty}"
+    reasons = ", ".join(f"{count:,} by {key}" for key, count in left.items())
+    told = (
+        f"filter_cfg in full_training.options leaves out {sum(left.values()):,} of {len(images):,} images ({reasons})"
+    )
+    if sum(left.values()) >= len(images):
+        raise ConfigError(f"{told}: none is left to train on; take it out")
+    return f"{told}; the search trains on all"
+
+
+def _split_files(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> dict[str, SplitFiles]:
     """Return what mmdet reads: the splits in normal form, all trainings' in one folder."""
-    splits, folder = {**materials.splits, "train": _all_but_judged(config, materials.splits)}, Path(config.cache_dir)
+    folder = Path(config.cache_dir)
     return {
         name: SplitFiles(write_normal(split, folder / ANNOTATIONS), split.image_dir.resolve())
         for name, split in splits.items()

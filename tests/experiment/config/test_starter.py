@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.data.discover import find_data
+from detkds_gp.data.coco import read_splits
+from detkds_gp.data.discover import FoundData, find_data
 from detkds_gp.errors import DataError
 from detkds_gp.experiment import load_config
 from detkds_gp.experiment.config.starter import Machine, Pair, proxy_size, starter_config
@@ -17,13 +18,17 @@ RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 FCOS = "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py"
 
 
+def _text(pair: Pair, found: FoundData, machine: Machine) -> str:
+    return starter_config(pair, found, read_splits(found.sources, None)["train"], machine)
+
+
 def test_splits_classes_and_image_folders_are_found(digits: Path) -> None:
     found = find_data(digits)
     assert {name: (split.ann_file, split.images, split.part) for name, split in found.splits.items()} == {
         name: (f"{name}.json", "images", (0.0, 1.0)) for name in ("train", "selection", "test")
     }
-    assert found.classes == tuple("0123456789")
-    assert (found.size, found.images) == ((128, 128), 24)
+    train = read_splits(found.sources, None)["train"]
+    assert (train.classes, len(train.images)) == (tuple("0123456789"), 24)
 
 
 def test_cocos_own_layout_without_a_test_file_halves_the_validation_file(digits: Path, tmp_path: Path) -> None:
@@ -73,7 +78,7 @@ def test_the_proxys_images_suit_data_and_machine(size: tuple[int, int], device: 
 @pytest.mark.parametrize("machine", [Machine("cpu", 2), Machine("cuda", 4)])
 def test_the_text_is_a_config(scratch: bool, machine: Machine, digits: Path, tmp_path: Path) -> None:
     path = tmp_path / "search.py"
-    path.write_text(starter_config(Pair(RETINANET, FCOS, None, scratch), find_data(digits), machine))
+    path.write_text(_text(Pair(RETINANET, FCOS, None, scratch), find_data(digits), machine))
     config = load_config(path)
     assert config.data.classes == tuple("0123456789")
     assert (config.student.config, config.teacher.config) == (RETINANET, FCOS)
@@ -93,7 +98,7 @@ def test_every_text_reads_back(digits: Path, tmp_path: Path) -> None:
         content["categories"][0]["name"] = raw["categories"][0]["name"]
         (odd / f"{name}.json").write_text(json.dumps(content))
     path = tmp_path / "search.py"
-    path.write_text(starter_config(Pair(RETINANET, RETINANET, "t.pth"), find_data(odd), Machine("cpu", 1)))
+    path.write_text(_text(Pair(RETINANET, RETINANET, "t.pth"), find_data(odd), Machine("cpu", 1)))
     config = load_config(path)
     assert config.data.classes[0] == 'it\'s "one"'
     assert Path(config.data.root) == odd

@@ -275,6 +275,19 @@ def test_what_does_not_fit_is_told_before_anything_is_trained(tiny_config: Path,
     assert not (tmp_path / "x").exists()
 
 
+def test_it_says_how_many_images_are_trained_on(tiny_config: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    listener = Listener()
+    listener.say = said.append  # type: ignore[method-assign]
+    config = load_config(tiny_config, SHORT)
+    prepared_configs(FullTraining(config, read_distiller("none", config), tmp_path), listener)
+    assert "training on all 12 images" in said
+    nothing = {**SHORT, "full_training.options": {"train_dataloader.dataset.filter_cfg": {"min_size": 65}}}
+    config = load_config(tiny_config, nothing)
+    with pytest.raises(ConfigError, match=r"leaves out 12 of 12 images \(12 by min_size\): none is left"):
+        prepared_configs(FullTraining(config, read_distiller("none", config), tmp_path / "x"), listener)
+
+
 def test_distillers_are_named_in_every_way(tiny_config: Path, finished: Outcome, tmp_path: Path) -> None:
     config = load_config(tiny_config)
     best = read_distiller(str(finished.work_dir), config)
