@@ -237,7 +237,7 @@ class _Run:
     def _paint(self, best: Ranked) -> None:
         """Paint what the watched students of the final round find."""
         try:
-            paint_finalists(self.store, self.summary.verdict, best.text, self.task.splits["test"], self.work_dir)
+            paint_finalists(self.store, self.summary.verdict, best.text, self.task, self.work_dir)
         except OSError as error:  # a full disk: the result is safe in the store
             self.listener.say(f"not painted: what the students find ({error.strerror})")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from detkds_gp.data.album import Shown, write_album
-from detkds_gp.data.coco import CocoSplit
 from detkds_gp.experiment.results.verdict import Verdict
+from detkds_gp.fitness import ProxyTask
 from detkds_gp.fitness.evaluation import shown
 from detkds_gp.language import NONE
 from detkds_gp.score import TEACHER, Trial
@@ -16,7 +16,7 @@ from detkds_gp.store.events import details
 FOLDER = "pictures"
 
 
-def paint_finalists(store: Store, verdict: Verdict, winner: str, test: CocoSplit, work_dir: Path) -> None:
+def paint_finalists(store: Store, verdict: Verdict, winner: str, task: ProxyTask, work_dir: Path) -> None:
     """Paint truth, student alone, winner and teacher on a dozen test images into a folder of the work directory.
 
     Nothing is painted where the trainings of the winner and of the student alone have recorded no detections.
@@ -25,7 +25,7 @@ def paint_finalists(store: Store, verdict: Verdict, winner: str, test: CocoSplit
         store: of the run.
         verdict: of the run.
         winner: its text, as the store calls it.
-        test: the split that the trainings were scored on.
+        task: of its workers, with the images.
         work_dir: of the run.
 
     Raises:
@@ -36,7 +36,7 @@ def paint_finalists(store: Store, verdict: Verdict, winner: str, test: CocoSplit
     rows = {who: told[trial].found for who, trial in found.items() if trial in told and told[trial].found}
     if not {"student alone", "winner"} <= set(rows):
         return
-    images = []
+    images, test = [], task.splits["test"]
     for number, place in enumerate(shown(test)):
         record = test.images[place]
         truth = [(*box, 1.0, label) for box, label in zip(record.boxes.tolist(), record.labels.tolist(), strict=True)]
