@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "experiment": ENGINE - {"experiment"},
     "export": {"language", "losses", "errors"},
     "fitness": {
-        "training", "detectors", "data", "losses", "language", "operators", "score", "settings", "errors", "whole",
+        "training", "detectors", "data", "detections", "losses", "language", "operators", "score", "settings", "errors",
+        "whole",
     },
     "gain": set(),
     "language": {"errors"},
