@@ -64,7 +64,7 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
     table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
     for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):
-        won = best["standing"] == "winner" and row["formula"] == best["formula"]
+        won = best is not None and best["standing"] == "winner" and row["formula"] == best["formula"]
         role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         role = f"[bold]winner[/bold]: {role}" if won else role
         table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), _gain(row, len(final["seeds"])))

@@ -116,12 +116,12 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     assert shown["noise"]["luck"] >= 0
     best = shown["best"]
     gained = {"test_ap", "gain", "selection_gain", "optimism"}
-    assert set(best) == {"formula", "terms", "selection_ap", *gained}
+    assert set(best) == {"formula", "terms", "standing", "selection_ap", *gained}
     assert best["optimism"] == pytest.approx(best["selection_gain"]["mean"] - best["gain"]["mean"])
     final = shown["final"]
     assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists", "race", "dropped"}
     assert final["alone"]["test_ap"] == shown["baseline"]["test_ap"]
-    weighing = {"weighed", "weight"}
+    weighing = {"weighed", "weight", "failures"}
     assert all(set(row) == {"role", "formula", "selection_ap", *weighing, *gained} for row in final["finalists"])
     for row in final["finalists"]:
         rival = row["role"] in ("mimic", "PKD", "CWD", "logits")
