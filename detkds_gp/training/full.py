@@ -172,7 +172,8 @@ def score_student(runner: Runner) -> tuple[Metrics, list[dict[str, Any]]]:
     """Score the Runner's model on the test split, and return what it finds on a few images, from `KeepFound`."""
     kept = KeepFound(runner.test_loop.dataloader.dataset)
     runner.register_hook(kept)
-    return dict(runner.test()), kept.images()
+    # not runner.test(): it calls the hooks' before_run, and EMAHook begins a new average there, of the last step alone
+    return dict(runner.test_loop.run()), kept.images()
 
 
 def score_teacher(runner: Runner) -> tuple[Metrics, list[dict[str, Any]]] | None:

@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.full_training import FullTraining, run_full_training
 from detkds_gp.experiment.full_training.training import protocol
 from detkds_gp.experiment.naming import read_distiller
-from detkds_gp.training import trained
+from detkds_gp.training import score_student, trained
+from detkds_gp.training.checkpoints import detector_of
 
 STEPS = 6
 SHORT = {
@@ -104,6 +107,24 @@ def test_interrupted_anywhere_it_ends_with_the_same_average_to_the_last_bit(
     assert all(torch.equal(value, wanted[name]) for name, value in written(tmp_path).items())
     live = trained_weights(folder, STEPS)
     assert all(torch.equal(value, live[name]) for name, value in trained_weights(tmp_path, STEPS).items())
+
+
+class Seen(Hook):
+    """Keeps the student's weights as they are while it is scored."""
+
+    def after_test_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
+        self.weights = {name: value.clone() for name, value in detector_of(runner).student.state_dict().items()}
+
+
+@pytest.mark.parametrize("step", [STEPS - 1, STEPS])
+def test_the_scored_student_is_the_written_one(step: int, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "last_checkpoint").write_text(str(folder / f"iter_{step}.pth"))
+    runner = trained(Config.fromfile(folder / "config.py", import_custom_modules=False), tmp_path)
+    seen = Seen()
+    runner.register_hook(seen, "LOWEST")
+    score_student(runner)
+    wanted = written(folder)
+    assert all(torch.equal(value, wanted[name]) for name, value in seen.weights.items())
 
 
 def test_the_log_says_what_is_averaged(heard: Heard) -> None:
