@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 from detkds_gp.data.annotation_file import read_annotation_file
 from detkds_gp.data.boxes import BoxCheck
 from detkds_gp.data.categories import labels_by_category
+from detkds_gp.data.collection import collection_paused
 from detkds_gp.data.findings import Tally, refusal
 from detkds_gp.data.header_reader import HeaderReader
 from detkds_gp.data.image_files import NamedImage, image_files
@@ -104,19 +103,7 @@ def read_splits(
     return splits
 
 
-@contextmanager
-def _collection_paused() -> Iterator[None]:
-    """Search for no cycles meanwhile: millions of entries are made, none in one, and it takes a fifth longer."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-@_collection_paused()
+@collection_paused()
 def read_split(
     source: SplitSource,
     classes: Sequence[str] | None = None,

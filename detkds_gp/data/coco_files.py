@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.data.collection import collection_paused
 from detkds_gp.data.folders import shared_words, splits_of, words_of
 from detkds_gp.errors import DataError
 
@@ -40,6 +41,7 @@ def coco_files(files: Iterable[Path]) -> list[CocoFile]:
     return [file for file in found if file is not None]
 
 
+@collection_paused()
 def looked_through(path: Path) -> CocoFile | None:
     """Return what a file holds; None where it is no COCO file of boxes."""
     try:

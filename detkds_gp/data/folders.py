@@ -45,7 +45,7 @@ def files_below(root: Path) -> list[Path]:
     for path in found:
         if not path.name.isascii() or not path.parent.as_posix().isascii():
             _check_text(path)
-    return sorted(path for path in found if path.is_file())
+    return sorted((path for path in found if os.path.isfile(path)), key=lambda path: path.parts)
 
 
 def _check_text(path: Path) -> None:

@@ -22,8 +22,12 @@ class ImageTree:
     def __init__(self, root: Path, files: Iterable[Path]) -> None:
         self.root = root
         self._folders: dict[str, list[PurePosixPath]] = defaultdict(list)
+        below: dict[Path, PurePosixPath] = {}
         for path in images_among(files):
-            self._folders[path.name].append(PurePosixPath(path.parent.relative_to(root)))
+            folder = path.parent
+            if folder not in below:
+                below[folder] = PurePosixPath(folder.relative_to(root))
+            self._folders[path.name].append(below[folder])
 
     def coverage(self, names: Iterable[str]) -> Counter[Path]:
         """Return, for every folder that one of the names can start from, how many of them it holds."""
