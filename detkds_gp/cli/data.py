@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from detkds_gp.cli.data_options import (
+    Encoding,
+    Images,
+    Layout,
+    TestImages,
+    TestJson,
+    TrainImages,
+    TrainJson,
+    ValImages,
+    ValJson,
+    chosen,
+)
+
 if TYPE_CHECKING:
+    from detkds_gp.data.discover import Choice
     from detkds_gp.data.split import CocoSplit
 
 data_app = typer.Typer(help="Make or convert data sets.", no_args_is_help=True)
@@ -68,33 +83,51 @@ def check(
         Path | None, typer.Option("-o", "--output", help="PNG of a dozen images with their boxes.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    layout: Layout = None,
+    train_json: TrainJson = None,
+    val_json: ValJson = None,
+    test_json: TestJson = None,
+    images: Images = None,
+    train_images: TrainImages = None,
+    val_images: ValImages = None,
+    test_images: TestImages = None,
+    encoding: Encoding = None,
 ) -> None:
     """Tell what a data set holds, what of it is learned, and what looks wrong."""
-    from detkds_gp.cli.data_tables import print_data
+    from detkds_gp.cli.data_tables import print_data, print_notes
     from detkds_gp.cli.output import check_writable
     from detkds_gp.data.summary import summarize
 
     if output is not None:
         check_writable(output)
+    files = {"train": train_json, "val": val_json, "test": test_json}
+    folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
+    choice = chosen(layout, files, folders, encoding)
     with TemporaryDirectory() as converted:
-        splits = _splits(source, Path(converted) / "data")
+        splits, notes = _splits(source, Path(converted) / "data", choice)
         summary = summarize(splits)
         if output is not None:
             from detkds_gp.data.contact_sheet import write_sheet
 
             write_sheet(splits, output)
     if as_json:
-        print(json.dumps(summary.to_json(), indent=2))
+        print(json.dumps({"notes": notes, **summary.to_json()}, indent=2))
     else:
+        print_notes(Console(), notes)
         print_data(Console(), summary)
     if summary.refused:
         raise typer.Exit(2)
 
 
-def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
-    """Read the splits of a config or of a folder; what is converted from another format is written to ``converted``."""
+def _splits(source: Path, converted: Path, choice: Choice) -> tuple[dict[str, CocoSplit], Sequence[str]]:
+    """Read the splits of a config or of a folder, and return what was taken, cut and converted of a folder.
+
+    What is converted from another format is written to ``converted``.
+    """
     from detkds_gp.data.coco import read_splits
+    from detkds_gp.data.discover import OPEN
     from detkds_gp.data.header_reader import HeaderReader
+    from detkds_gp.errors import ConfigError
 
     with Console(stderr=True).status("reading the headers of the images") as status:
         headers = HeaderReader(
@@ -103,8 +136,11 @@ def _splits(source: Path, converted: Path) -> dict[str, CocoSplit]:
         if source.is_dir() or source.suffix in (".yaml", ".yml"):
             from detkds_gp.data.formats import data_in
 
-            return read_splits(data_in(source, converted).sources, None, headers)
+            found = data_in(source, converted, choice)
+            return read_splits(found.sources, None, headers), found.notes
+        if choice != OPEN:
+            raise ConfigError(f"{source} is a config, which says itself how its data are read; give a folder")
         from detkds_gp.experiment import load_config
         from detkds_gp.experiment.prepare import read_data
 
-        return read_data(load_config(source).data, headers)
+        return read_data(load_config(source).data, headers), ()

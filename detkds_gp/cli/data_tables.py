@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +19,12 @@ def print_data(console: Console, summary: DataSummary) -> None:
     console.print(_classes(summary))
     console.print(_sizes(summary))
     print_findings(console, summary)
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    """Print what was taken, cut and converted of a folder, a line each."""
+    for note in notes:
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_findings(console: Console, summary: DataSummary) -> None:

@@ -8,6 +8,18 @@ from typing import Annotated
 
 import typer
 
+from detkds_gp.cli.data_options import (
+    Encoding,
+    Images,
+    Layout,
+    TestImages,
+    TestJson,
+    TrainImages,
+    TrainJson,
+    ValImages,
+    ValJson,
+    chosen,
+)
 from detkds_gp.cli.output import check_writable
 
 SHOWN = 8
@@ -23,17 +35,15 @@ def init(
         str | None, typer.Option(help="Default: the tool trains the teacher.", show_default=False)
     ] = None,
     scratch: Annotated[bool, typer.Option("--scratch", help="Start without pretrained backbones.")] = False,
-    layout: Annotated[
-        str | None, typer.Option("--format", help="coco, voc or yolo, where DATA holds several.", show_default=False)
-    ] = None,
-    train_json: Annotated[Path | None, typer.Option(help="COCO file to train on.", show_default=False)] = None,
-    val_json: Annotated[Path | None, typer.Option(help="COCO file to select by.", show_default=False)] = None,
-    test_json: Annotated[Path | None, typer.Option(help="COCO file to report.", show_default=False)] = None,
-    images: Annotated[Path | None, typer.Option(help="Only images in or below it.", show_default=False)] = None,
-    train_images: Annotated[Path | None, typer.Option(help="The same, to train.", show_default=False)] = None,
-    val_images: Annotated[Path | None, typer.Option(help="The same, to select.", show_default=False)] = None,
-    test_images: Annotated[Path | None, typer.Option(help="The same, to report.", show_default=False)] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of XML files that declare none.", show_default=False)] = None,
+    layout: Layout = None,
+    train_json: TrainJson = None,
+    val_json: ValJson = None,
+    test_json: TestJson = None,
+    images: Images = None,
+    train_images: TrainImages = None,
+    val_images: ValImages = None,
+    test_images: TestImages = None,
+    encoding: Encoding = None,
 ) -> None:
     """Write a search's config: classes from the data, sizes from the machine."""
     from detkds_gp.environment import check_environment
@@ -49,28 +59,17 @@ def init(
         )
     check_writable(output)
     check_environment()
-    from detkds_gp.data.discover import Choice
-    from detkds_gp.data.formats import LAYOUTS, data_in
+    from detkds_gp.data.formats import data_in
     from detkds_gp.data.summary import summarize
     from detkds_gp.experiment.config.starter import Pair, check_configs, starter_config, this_machine
     from detkds_gp.experiment.prepare import read_checked
 
-    if layout not in (None, *LAYOUTS):
-        raise ConfigError(f"--format got {layout!r}, wanted {', '.join(LAYOUTS)}")
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
-    check_configs(pair)
     files = {"train": train_json, "val": val_json, "test": test_json}
     folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
-    found = data_in(
-        data,
-        output.parent / f"{output.stem}-data",
-        Choice(
-            layout,
-            {split: path for split, path in files.items() if path is not None},
-            {split: path for split, path in folders.items() if path is not None},
-            encoding,
-        ),
-    )
+    choice = chosen(layout, files, folders, encoding)
+    check_configs(pair)
+    found = data_in(data, output.parent / f"{output.stem}-data", choice)
     splits = read_checked(found.sources)
     classes = splits["train"].classes
     output.write_text(starter_config(pair, found, splits["train"], this_machine()))

@@ -92,4 +92,5 @@ def _drawn(image: torch.Tensor, record: ImageRecord, split: CocoSplit, scale: fl
     limits = torch.tensor([image.shape[2], image.shape[1]] * 2) - 1  # what reaches out is drawn to the edge
     boxes = (boxes * scale).clamp(min=0).minimum(limits)
     colours = [COLOURS[a.label % len(COLOURS)] if a.learned else NOT_LEARNED for a in annotations]
+    image = draw_bounding_boxes(image, boxes, colors="black", width=4)  # so that a red box is seen on red objects
     return draw_bounding_boxes(image, boxes, [split.classes[a.label] for a in annotations], colours, width=2)

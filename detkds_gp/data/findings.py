@@ -50,7 +50,10 @@ KINDS: dict[str, tuple[Level, str]] = {
         "least; mend the boxes, or take a larger part",
     ),
     "empty_classes": ("warning", "classes without an object to learn in train: {count}"),
-    "equal_images": ("warning", "images of one split that are byte for byte in another: {count}"),
+    "equal_images": (
+        "warning",
+        "images of one split that are byte for byte in another: {count}; remove one of each pair",
+    ),
     "dark": ("warning", "{count} of {images} images looked at are nearly black"),
 }
 """What is known of data: how grave it is, and what is said, with how many of how many."""

@@ -93,6 +93,19 @@ def test_what_is_refused_is_shown_with_the_rest(gp_search: GpSearch, digits: Pat
     assert "mended in test: 'iscrowd' or 'ignore' that are null" in ended.out
 
 
+def test_how_a_folder_was_read_is_said_and_options_decide(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(digits, tmp_path / "set"))
+    shutil.copy(folder / "train.json", folder / "old_train.json")
+    refused = gp_search("data", "check", folder)
+    assert refused.code == 2
+    assert "say which counts by --train-json" in refused.err
+    ended = gp_search("data", "check", folder, "--train-json", "train.json")
+    assert ended.code == 0
+    line = "train: train.json, its images in images"
+    assert line in ended.out
+    assert line in json.loads(gp_search("data", "check", folder, "--train-json", "train.json", "--json").out)["notes"]
+
+
 def test_the_data_of_a_config_are_checked(gp_search: GpSearch, tiny_config: Path) -> None:
     told = json.loads(gp_search("data", "check", tiny_config, "--json").out)
     assert told["splits"]["train"]["images"] == 12
