@@ -44,5 +44,5 @@ def chosen(
 
     if layout not in (None, *LAYOUTS):
         raise ConfigError(f"--format got {layout!r}, wanted {', '.join(LAYOUTS)}")
-    given = [{split: path for split, path in paths.items() if path is not None} for paths in (files, folders)]
-    return Choice(layout, *given, encoding)
+    json, images = ({split: path for split, path in paths.items() if path is not None} for paths in (files, folders))
+    return Choice(layout, json, images, encoding)

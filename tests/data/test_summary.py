@@ -81,8 +81,8 @@ def test_equal_images_of_two_splits_are_told_and_their_neighbours_are_not(folder
     images = folder / "images"
     shutil.copy(images / "train_00003.jpg", images / "test_00001.jpg")
     assert (
-        "images of one split that are byte for byte in another: 1; remove one of each pair, e.g. train train_00003.jpg and test test_00001.jpg"
-        in (told(folder))
+        "images of one split that are byte for byte in another: 1; remove one of each pair, "
+        "e.g. train train_00003.jpg and test test_00001.jpg" in told(folder)
     )
     changed = bytearray((images / "train_00003.jpg").read_bytes())
     changed[-3] ^= 1
