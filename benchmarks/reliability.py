@@ -30,9 +30,9 @@ from narrow_bccd import FAMILIES, narrow
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from detkds_gp.data.formats import data_in
 from detkds_gp.experiment import ExperimentConfig, Listener, load_config
 from detkds_gp.experiment.config import parse_config
-from detkds_gp.experiment.config.starter import data_in
 from detkds_gp.experiment.fingerprints import hash_of
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from detkds_gp.errors import ConfigError
+from detkds_gp.noise import Noise, noise_of
 
 RESAMPLES = 1000
+MOST_SEEDS = 4
+"""Seeds of a formula up to which it is asked whether they are worth their trainings."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,9 @@ class Agreement:
         better: share of the formulas above the student alone.
         repeats: other seeds that the truth is the mean of; 0 if it is the longest training itself.
         expected: the true AP to expect of the formula with the best score, of as many as the minutes allow.
+        seeds: on which a formula is best trained in these minutes, so many fewer formulas; None where luck is unknown.
+        more: AP that so many seeds are expected to bring over one.
+        end_tau: tau against the students trained to their end, with its interval; None where none were.
     """
 
     way: Way
@@ -100,6 +106,9 @@ class Agreement:
     better: float
     repeats: int
     expected: float
+    seeds: int | None = None
+    more: float = 0.0
+    end_tau: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,11 +119,13 @@ class Table:
         metric: the AP that scores.
         seed: of the trainings that rank; others are repeats of the longest of the first way.
         rows: the trainings, ways in their order, budgets rising.
+        end: students trained to their end, on other seeds, by which nothing is recommended.
     """
 
     metric: str
     seed: int
     rows: tuple[Row, ...]
+    end: tuple[Row, ...] = ()
 
     def aps(self, way: Way, iterations: int) -> dict[str, float]:
         """Return the AP of every formula that was trained with success."""
@@ -125,11 +136,8 @@ class Table:
         seeds = {row.seed for row in self.rows} - {self.seed}
         if not seeds:
             return self.aps(way, iterations), 0
-        found: dict[str, list[float]] = {}
-        for row in self.rows:
-            if (row.way, row.iterations) == (way, iterations) and row.seed != self.seed and row.ap is not None:
-                found.setdefault(row.formula, []).append(row.ap)
-        return {formula: fmean(aps) for formula, aps in found.items() if len(aps) == len(seeds)}, len(seeds)
+        longest = [r for r in self.rows if (r.way, r.iterations) == (way, iterations) and r.seed != self.seed]
+        return _means(longest), len(seeds)
 
     def _ranking(self, way: Way) -> Iterator[Row]:
         return (row for row in self.rows if row.way == way and row.seed == self.seed)
@@ -151,6 +159,7 @@ class Table:
         places = list(dict.fromkeys((row.way, row.iterations) for row in self.rows))
         longest = max(iterations for _, iterations in places)
         truth, repeats = self.truth(places[0][0], longest)
+        ends = _means(self.end)
         found = []
         for way, iterations in places:
             aps = self.aps(way, iterations)
@@ -159,13 +168,27 @@ class Table:
             alone = aps.get("none", 1.0)
             better = fmean([ap > alone for text, ap in aps.items() if text != "none"] or [False])
             seconds = self.seconds(way, iterations)
-            expected = expected_best(aps, truth, 60 * minutes / max(seconds, 1e-9))
-            found.append(Agreement(way, iterations, tau, low, high, own, count, seconds, better, repeats, expected))
+            draws = 60 * minutes / max(seconds, 1e-9)
+            told = Agreement(
+                way, iterations, tau, low, high, own, count, seconds, better, repeats, expected_best(aps, truth, draws)
+            )
+            seeds, more = best_seeds(aps, truth, draws, self.noise(way, iterations))
+            end = bootstrapped_tau(aps, ends)[:3] if ends else None
+            found.append(replace(told, seeds=seeds, more=more, end_tau=end))
         return found
+
+    def noise(self, way: Way, iterations: int) -> Noise | None:
+        """Return how formulas and luck share the scores of a budget; None where it has one seed."""
+        found: dict[str, dict[int, float]] = {}
+        for row in self.rows:
+            if (row.way, row.iterations) == (way, iterations) and row.ap is not None:
+                found.setdefault(row.formula, {})[row.seed] = row.ap
+        return noise_of(found)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"metric": self.metric, "seed": self.seed, "rows": [asdict(row) for row in self.rows]}
+        rows, end = ([asdict(row) for row in rows] for rows in (self.rows, self.end))
+        return {"metric": self.metric, "seed": self.seed, "rows": rows, "end": end}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Table:
@@ -175,7 +198,8 @@ class Table:
             ConfigError: if it is something else.
         """
         try:
-            return cls(values["metric"], values["seed"], tuple(Row(**row) for row in values["rows"]))
+            rows, end = (tuple(Row(**row) for row in found) for found in (values["rows"], values.get("end", ())))
+            return cls(values["metric"], values["seed"], rows, end)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"not a table of scores: {error!r}; wanted what gp_search proxy writes") from None
 
@@ -191,6 +215,15 @@ class Table:
         except (OSError, ValueError) as error:
             raise ConfigError(f"cannot read the table {path}: {error}") from None
         return cls.from_json(values)
+
+
+def _means(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the mean AP of every formula that was trained with success on every seed of some rows."""
+    seeds, found = {row.seed for row in rows}, dict[str, list[float]]()
+    for row in rows:
+        if row.ap is not None:
+            found.setdefault(row.formula, []).append(row.ap)
+    return {formula: fmean(aps) for formula, aps in found.items() if len(aps) == len(seeds)}
 
 
 def bootstrapped_tau(found: Mapping[str, float], truth: Mapping[str, float]) -> tuple[float, float, float, int]:
@@ -227,6 +260,43 @@ def expected_best(found: Mapping[str, float], truth: Mapping[str, float], draws:
     below = np.arange(len(ranked) + 1) / len(ranked)
     chances = np.diff(below ** max(1.0, draws))
     return float(chances @ np.array([truth[text] for text in ranked]))
+
+
+def best_seeds(
+    found: Mapping[str, float], truth: Mapping[str, float], draws: float, noise: Noise | None
+) -> tuple[int | None, float]:
+    """Return on how many seeds a formula is best trained where so many fewer are, and what that brings over one.
+
+    Where formulas and luck are normal, the best of n scores is expected to have a true AP of
+    ``cov(score, truth) / sd(score) * E[max of n normal]`` above the mean; k seeds leave a k-th of the luck's variance.
+
+    Args:
+        found: score by formula, of one seed each.
+        truth: true AP by formula; what only one side has is left out.
+        draws: how many trainings there is time for.
+        noise: of one training.
+
+    Returns:
+        None and 0 where it is not known how formulas and luck share the scores.
+    """
+    shared = [text for text in found if text in truth]
+    if noise is None or not noise.formulas or len(shared) < 3:
+        return None, 0.0
+    common = float(np.cov([found[text] for text in shared], [truth[text] for text in shared])[0, 1])
+    gains = {
+        seeds: max(0.0, common) / float(np.hypot(noise.formulas, noise.luck / seeds**0.5)) * _largest(draws / seeds)
+        for seeds in range(1, MOST_SEEDS + 1)
+    }
+    best = max(gains, key=lambda seeds: (round(gains[seeds], 4), -seeds))
+    return best, gains[best] - gains[1]
+
+
+def _largest(draws: float) -> float:
+    """Return the expectation of the largest of some normal draws, 1 or more, not necessarily whole."""
+    from scipy.stats import norm
+
+    x = np.linspace(-8.0, 8.0, 4001)
+    return float(np.sum((x[1:] + x[:-1]) / 2 * np.diff(norm.cdf(x) ** max(1.0, draws))))
 
 
 def ceiling(agreements: Sequence[Agreement]) -> Agreement:

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "operators": {"errors"},
     "noise": {"score"},
     "primitives": {"language"},
-    "ranking": {"errors"},
+    "ranking": {"errors", "noise"},
     "report": {"store", "export", "language", "curves", "gain", "noise", "ranking", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import kendalltau
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.ranking import Row, Table, Way, bootstrapped_tau, ceiling, expected_best, recommended
+from detkds_gp.noise import Noise
+from detkds_gp.ranking import Row, Table, Way, best_seeds, bootstrapped_tau, ceiling, expected_best, recommended
 
 FORMULAS = [f"f{n}" for n in range(20)]
 
@@ -119,6 +120,35 @@ def test_the_truth_is_the_mean_of_the_other_seeds() -> None:
     assert repeats == 2
     assert truth["f3"] == pytest.approx((rows["f3", 1] + rows["f3", 2]) / 2)
     assert several.agreements(60)[0].tau > ceiling(several.agreements(60)).tau
+
+
+@pytest.mark.parametrize(("luck", "trainings", "wanted"), [(0.002, 40, 1), (0.04, 400, 4), (0.02, 4, 1)])
+def test_seeds_of_a_formula_are_worth_what_draws_of_them_bring(luck: float, trainings: int, wanted: int) -> None:
+    rng, spread = np.random.default_rng(0), 0.01
+    worth = 0.3 + spread * rng.standard_normal(3000)
+    truth = {str(n): float(ap) for n, ap in enumerate(worth)}
+    found = {text: ap + luck * float(rng.standard_normal()) for text, ap in truth.items()}
+    seeds, more = best_seeds(found, truth, trainings, Noise(luck, spread, 20, 3000))
+    best = {}
+    for count in (1, 2, 3, 4):
+        drawn = spread * rng.standard_normal((8000, trainings // count))
+        scores = drawn + luck / count**0.5 * rng.standard_normal(drawn.shape)
+        best[count] = drawn[np.arange(8000), scores.argmax(1)].mean()
+    assert seeds == wanted
+    assert more == pytest.approx(best[seeds] - best[1], abs=6e-4)
+    assert best[seeds] >= max(best.values()) - 3e-4
+
+
+def test_seeds_are_told_where_luck_is_known_and_the_end_where_students_came_to_it() -> None:
+    whole = table({("config", 10, 0): 0.1, ("config", 20, 0): 0.02, ("config", 20, 1): 0.02})
+    end = tuple(replace(row, iterations=99, seed=1) for row in whole.rows if (row.iterations, row.seed) == (20, 0))[:12]
+    short, longest = replace(whole, end=end).agreements(60)
+    assert (short.seeds, short.more) == (None, 0.0)
+    assert longest.seeds is not None
+    assert longest.end_tau[0] == pytest.approx(1.0)  # twelve of the very same scores
+    assert short.end_tau[0] < 1
+    assert longest.iterations == 20
+    assert longest.tau < 1  # the truth is still the other seed's
 
 
 def test_failures_are_not_ranked() -> None:

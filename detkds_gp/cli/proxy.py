@@ -31,6 +31,10 @@ def proxy(
     averages: Annotated[str, typer.Option(help="Values of proxy.average; 0: last weights.")] = "0.97,0",
     decays: Annotated[str, typer.Option(help="Values of proxy.decay; all is held against the first of each.")] = "0",
     repeats: Annotated[int, typer.Option(help="Other seeds of the last budget; their mean is the truth.", min=1)] = 1,
+    end: Annotated[
+        int,
+        typer.Option(help="Train 12 of the sample so long, to their end, too; slow, the price is told first.", min=0),
+    ] = 0,
     minutes: Annotated[float, typer.Option(help="That a search has; workers share them.", min=1)] = 60.0,
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-proxy.")] = None,
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
@@ -51,7 +55,7 @@ def proxy(
     parts = starts.split(","), _numbers("decays", decays, float), _numbers("averages", averages, float)
     ways = tuple(Way(*way) for way in product(*parts))
     budgets = tuple(_numbers("iterations", iterations, int))
-    study = Study(formulas, iterations=budgets, ways=ways, repeats=repeats)
+    study = Study(formulas, iterations=budgets, ways=ways, repeats=repeats, end=end)
     console = Console()
     with watching(console, quiet) as listener:
         table = run_study(checked, study, folder, listener)
@@ -67,6 +71,7 @@ def proxy(
         console.print(f"recommended: --cfg-options {chosen}", soft_wrap=True, highlight=False, markup=False)
         said = f"of what scores best in {minutes:g} minutes a true AP of {best.expected:.3f} is to be expected"
         console.print(said, soft_wrap=True, highlight=False)
+        print_seeds(console, best)
     console.print(f"{folder / TABLE} holds all scores, {folder / PLOT} the plot", soft_wrap=True, highlight=False)
 
 
@@ -77,6 +82,17 @@ def _numbers(name: str, text: str, number: Callable[[str], Any]) -> list[Any]:
         return [number(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"--{name} is {text!r}, wanted numbers and commas, such as 50,100,200") from None
+
+
+def print_seeds(console: Console, best: Agreement) -> None:
+    """Say on how many seeds a formula is best trained, as far as luck is known."""
+    if best.seeds is None:
+        said = "how many seeds a formula is worth is not known: this way was trained on one"
+    elif best.seeds == 1:
+        said = "one seed a formula: more formulas bring more than more seeds"
+    else:
+        said = f"{best.seeds} seeds a formula would bring {best.more:+.3f}; a search trains one: prefer a longer budget"
+    console.print(said, soft_wrap=True, highlight=False)
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
@@ -94,15 +110,20 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
         "better",
         "seconds",
         "best",
+        "seeds",
+        *(["tau to the end"] if most.end_tau else []),
     )
     for column in columns:
         table.add_column(column, justify="left" if column == "way" else "right")
     for a in agreements:
         tau = f"{a.tau:+.2f} \\[{a.low:+.2f}, {a.high:+.2f}]"
         told = f"{a.own_tau:+.2f}", f"{a.better:.0%}", f"{a.seconds:.1f}", f"{a.expected:.3f}"
-        table.add_row(str(a.way), str(a.iterations), tau, *told)
+        end = ["{:+.2f} \\[{:+.2f}, {:+.2f}]".format(*a.end_tau)] if a.end_tau else []
+        table.add_row(str(a.way), str(a.iterations), tau, *told, "" if a.seeds is None else str(a.seeds), *end)
     console.print(table)
     counts = {a.formulas for a in agreements}
     console.print(f"{most.iterations} iterations, {most.way}, agree so with themselves: near that is as good")
     console.print(f"{min(counts)} to {max(counts)} formulas ranked; better: share above the student alone;", end=" ")
-    console.print("best: true AP to expect of what scores best in the time there is")
+    console.print(
+        "best: true AP to expect of what scores best in the time there is; seeds: that a formula is worth in it"
+    )

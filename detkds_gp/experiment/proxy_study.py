@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Interrupt, Screener, weighed
+from detkds_gp.experiment.answers import Answers, Interrupt, Screener, weighed
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
@@ -37,7 +38,9 @@ class Study:
         iterations: the budgets, rising.
         ways: how students are trained.
         repeats: other seeds on which the longest budget of the first way is trained: the truth that all are held
-            against, and what luck leaves of it.
+            against, and what luck leaves of it. Without decay its shorter budgets are scored on the way: their luck.
+        end: iterations after which students gain no more; 0 trains none so long.
+        end_formulas: how many of the sample are, the student alone and the last one among them, on ``repeats`` seeds.
     """
 
     formulas: int = 40
@@ -46,12 +49,22 @@ class Study:
     ways: tuple[Way, ...] = (Way("config", 0.0, 0.97), Way("config"), Way("half_trained", 0.0, 0.97))
     repeats: int = 1
     mixed: float = 1 / 3
+    end: int = 0
+    end_formulas: int = 12
 
     def __post_init__(self) -> None:
         if list(self.iterations) != sorted(set(self.iterations)) or len(self.iterations) < 2:
             raise ConfigError(f"got the iterations {list(self.iterations)}, wanted two or more, rising")
         if self.formulas < 5:
             raise ConfigError(f"got {self.formulas} formulas, wanted 5 or more to rank")
+        if self.end and (self.end <= self.iterations[-1] or self.end_formulas < 3):
+            got = f"got {self.end_formulas} formulas trained to their end, {self.end} iterations"
+            raise ConfigError(f"{got}, wanted 3 or more and more than {self.iterations[-1]} iterations")
+
+    @property
+    def end_trainings(self) -> int:
+        """How many students are trained to their end."""
+        return min(self.end_formulas, self.formulas + 1) * self.repeats if self.end else 0
 
 
 def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: Listener) -> Table:
@@ -70,17 +83,26 @@ def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: 
         UserError: as `Experiment.run` does.
     """
     materials, rows, chosen = gather(config), list[Row](), list[tuple[str, Distiller]]()
-    interrupt = Interrupt(config.execution.grace_seconds)
+    interrupt, end = Interrupt(config.execution.grace_seconds), list[Row]()
+
+    def workplace(way: Way, budgets: Sequence[int], folder: Path) -> Workplace:
+        proxy = {**asdict(way), "iterations": budgets[-1], "rungs": tuple(budgets[:-1])}
+        part = parse_config({**config.model_dump(), "proxy": {**config.proxy.model_dump(), **proxy}})
+        listener.say(f"{way}: {', '.join(map(str, budgets))} iterations, in {folder}")
+        return Workplace.prepared(part, materials, folder, listener)
+
     with interrupt.handling_signals():
         for way in study.ways:
             for budgets in [study.iterations] if not way.decay else [(n,) for n in study.iterations]:
-                proxy = {**asdict(way), "iterations": budgets[-1], "rungs": budgets[:-1]}
-                part = parse_config({**config.model_dump(), "proxy": {**config.proxy.model_dump(), **proxy}})
                 folder = work_dir / _folder(way) / ("" if len(budgets) > 1 else str(budgets[0]))
-                listener.say(f"{way}: {', '.join(map(str, budgets))} iterations, in {folder}")
-                workplace = Workplace.prepared(part, materials, folder, listener)
-                rows += _rows(workplace, study, chosen, interrupt)
-    return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows))
+                rows += _rows(workplace(way, budgets, folder), study, chosen, interrupt)
+        if study.end:
+            seconds = fmean(row.wall_seconds / row.iterations for row in rows if row.iterations == study.iterations[0])
+            hours = seconds * study.end * study.end_trainings / config.execution.workers / 3600
+            listener.say(f"to the end: {study.end_trainings} trainings of {study.end} iterations, about {hours:.1f} h")
+            folder = work_dir / _folder(study.ways[0]) / f"end-{study.end}"
+            end += _end_rows(workplace(study.ways[0], (study.end,), folder), study, chosen, interrupt)
+    return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows), tuple(end))
 
 
 def _folder(way: Way) -> str:
@@ -102,14 +124,33 @@ def _rows(
             published = [*config.search.warm_start, *config.verdict.rivals.values()]
             known = weighed(published, grammar, answers.scales)
             chosen += Sampling(config, known, grammar, Screener(store, grammar, answers.screenings)).drawn(study)
-        plans = [(seed, iterations) for iterations in (*config.proxy.rungs, longest)]
-        for plan, iterations in plans + [(trial.seed, longest) for trial in repeated]:
-            asked = [(Trial(d.text, iterations, plan), d, niche) for niche, d in chosen]
-            scores = answers.scores(f"{way}: {iterations} iterations, seed {plan}", asked)
-            for (niche, distiller), score in zip(chosen, scores, strict=True):
-                told = score.ap, score.failure, score.wall_seconds
-                yield Row(distiller.text, niche, way.start, iterations, plan, *told, way.decay, way.average)
+        for plan in (seed, *(trial.seed for trial in repeated)):
+            for iterations in (*config.proxy.rungs, longest):
+                yield from _trained(answers, way, chosen, iterations, plan)
         shutil.rmtree(workplace.task.rungs, ignore_errors=True)
+
+
+def _end_rows(
+    workplace: Workplace, study: Study, chosen: Sequence[tuple[str, Distiller]], interrupt: Interrupt
+) -> Iterator[Row]:
+    """Train some of the sample, evenly taken so that all sorts are among them, until they gain no more."""
+    count = min(study.end_formulas, len(chosen))
+    some = [chosen[round(place * (len(chosen) - 1) / (count - 1))] for place in range(count)]
+    seeds = [workplace.config.baseline_seeds[0] + n for n in range(1, study.repeats + 1)]
+    with workplace.open(interrupt) as (store, answers):
+        workplace.lay_groundwork(store, answers, [Trial(NONE, study.end, seed) for seed in seeds])
+        for seed in seeds:
+            yield from _trained(answers, study.ways[0], some, study.end, seed)
+
+
+def _trained(
+    answers: Answers, way: Way, chosen: Sequence[tuple[str, Distiller]], iterations: int, seed: int
+) -> Iterator[Row]:
+    asked = [(Trial(distiller.text, iterations, seed), distiller, niche) for niche, distiller in chosen]
+    scores = answers.scores(f"{way}: {iterations} iterations, seed {seed}", asked)
+    for (niche, distiller), score in zip(chosen, scores, strict=True):
+        told = score.ap, score.failure, score.wall_seconds
+        yield Row(distiller.text, niche, way.start, iterations, seed, *told, way.decay, way.average)
 
 
 class Sampling:

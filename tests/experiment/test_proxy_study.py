@@ -61,6 +61,13 @@ def test_what_the_screening_rejects_comes_last_and_twins_do_not_come_at_all(conf
     assert all("l2" in text for text in drawn[7:])
 
 
+def test_an_end_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="more than 8 iterations"):
+        Study(iterations=(4, 8), end=8)
+    assert Study(iterations=(4, 8), end=9, repeats=2).end_trainings == 24
+    assert Study(iterations=(4, 8)).end_trainings == 0
+
+
 @pytest.mark.parametrize(("iterations", "formulas"), [((4,), 40), ((8, 4), 40), ((4, 8), 3)])
 def test_a_study_that_compares_nothing_is_refused(iterations: tuple[int, ...], formulas: int) -> None:
     with pytest.raises(ConfigError, match="wanted"):
@@ -77,10 +84,15 @@ def test_what_is_recommended_are_options_of_a_config(tiny_config: Path) -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_a_study_of_real_trainings(decay: float, tiny_config: Path, tmp_path: Path) -> None:
     config = load_config(tiny_config, {"proxy.start_iterations": 2})
-    study = Study(5, iterations=(1, 2), ways=(Way("config", decay, 0.9), Way("half_trained", decay, 0.9)))
+    ways = Way("config", decay, 0.9), Way("half_trained", decay, 0.9)
+    study = Study(5, iterations=(1, 2), ways=ways, end=3, end_formulas=3)
     table = run_study(config, study, tmp_path, Listener())
-    assert len(table.rows) == 2 * 2 * 6 + 6
-    assert {(row.start, row.iterations) for row in table.rows if row.seed == 1} == {("config", 2)}
+    repeated = {("config", 2)} if decay else {("config", 1), ("config", 2)}
+    assert len(table.rows) == 2 * 2 * 6 + 6 * len(repeated)
+    assert {(row.start, row.iterations) for row in table.rows if row.seed == 1} == repeated
+    assert [(row.start, row.iterations, row.seed) for row in table.end] == [("config", 3, 1)] * 3
+    assert {row.formula for row in table.end} < {row.formula for row in table.rows}
+    assert "none" in {row.formula for row in table.end}
     assert {row.formula for row in table.rows if row.start == "config"} >= {"none"}
     again = run_study(config, study, tmp_path, Listener())  # nothing is trained again
     assert again == table
