@@ -7,7 +7,8 @@
 Every loss of ``benchmarks/results/weight_sweep.json`` is tuned on the same pair at the same length. Told of each: the
 tuned weight over the sweep's best, and what the difference costs: the mean AP over the sweep's seeds at the best weight
 of its grid, less that at the tuned weight, which lies on a line between its neighbours on the grid. Where the curve is
-flat, weights far apart are equally good. What is trained in the work directory is not trained again. The last line
+flat, weights far apart are equally good: ``alike`` are the ends of those that the best is not above by its paired
+95% interval. What is trained in the work directory is not trained again. The last line
 printed is one JSON object; ``--save`` writes it to ``benchmarks/results/tune.json``.
 """
 
@@ -19,7 +20,7 @@ import shlex
 import sys
 from math import log10
 from pathlib import Path
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from weight_sweep import RESULTS as SWEEP
 from detkds_gp.experiment import ExperimentConfig
 from detkds_gp.experiment.naming import read_distiller
 from detkds_gp.experiment.tuning import tune
+from detkds_gp.gain import paired_gain
 from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "tune.json"
@@ -43,7 +45,7 @@ def tuned(name: str, swept: dict[str, Any], config: ExperimentConfig, folder: Pa
     means = {weight: fmean(seeds) for weight, seeds in aps.items()}
     best = max(means, key=lambda weight: means[weight])
     at = float(np.interp(log10(weight), [log10(w) for w in means], list(means.values())))
-    alike = [weight for weight in means if weight == best or equal(aps[weight], aps[best])]
+    alike = [weight for weight in means if weight == best or not paired_gain(aps[best], aps[weight]).above_zero]
     return {
         "weight": float(f"{weight:.3g}"),
         "best": best,
@@ -52,12 +54,6 @@ def tuned(name: str, swept: dict[str, Any], config: ExperimentConfig, folder: Pa
         "cost": round(means[best] - at, 4),
         "trainings": found["trainings"],
     }
-
-
-def equal(some: list[float], others: list[float]) -> bool:
-    """Return whether paired APs do not differ by two standard errors."""
-    differences = [a - b for a, b in zip(some, others, strict=True)]
-    return abs(fmean(differences)) <= NormalDist().inv_cdf(0.975) * stdev(differences) / len(differences) ** 0.5
 
 
 def main() -> None:

@@ -12,10 +12,9 @@ from detkds_gp.detections import Detections
 from detkds_gp.detectors import BaseDetector, finds_masks, make_batch, predict
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.score import Details
+from detkds_gp.training import SHOWN, evenly
 
 BATCH_SIZE = 16
-SHOWN = 12
-"""Test images whose detections are kept to be looked at."""
 MASK_BATCH_SIZE = 4  # masks are predicted at the images' original size, up to 100 an image
 
 
@@ -72,10 +71,9 @@ class Evaluation:
         return detections
 
 
-def shown(split: CocoSplit) -> list[int]:
-    """Return the places of a dozen images with objects, spread evenly over a split."""
-    full = [place for place, record in enumerate(split.images) if len(record.boxes)]
-    return full[:: max(1, len(full) // SHOWN)][:SHOWN]
+def shown(split: CocoSplit, count: int = SHOWN) -> Sequence[int]:
+    """Return the places of a few images with objects, spread evenly over a split."""
+    return evenly([place for place, record in enumerate(split.images) if len(record.boxes)], count)
 
 
 def _most_confident(found: Detections, most: int) -> tuple[tuple[float, ...], ...]:

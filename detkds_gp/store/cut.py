@@ -60,9 +60,9 @@ def _candidates(store: Store) -> Iterator[str]:
 
 
 def _final_round(store: Store) -> Iterator[str]:
-    planned = next((event.detail["reduced"] for event in store.events(FINAL_PLANNED)), "")
-    if planned:
-        yield planned
+    rounds = [event.detail for kind in (FINAL_PLANNED, FINAL_HELD) for event in store.events(kind)]
+    if rounds and rounds[-1]["reduced"]:  # as it was held, once it is
+        yield rounds[-1]["reduced"]
     for tuned in (event.detail for event in store.events(TUNING_PLANNED)):
         if tuned["each"] < tuned["planned"]:
             yield f"rivals: {tuned['each']} trainings tune the weight of each instead of {tuned['planned']}"

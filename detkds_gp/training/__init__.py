@@ -7,6 +7,7 @@ from detkds_gp.lazy import import_lazily
 if TYPE_CHECKING:
     from detkds_gp.training.checkpoints import STUDENT_FILE, AverageLosses, ReadStudent, WriteStudent
     from detkds_gp.training.distilled_detector import DistilledDetector
+    from detkds_gp.training.found import SHOWN, evenly
     from detkds_gp.training.full import (
         first_does,
         process_count,
@@ -36,8 +37,10 @@ __all__ = [
     "Training",
     "TrainingFault",
     "WriteStudent",
+    "SHOWN",
     "average_hook",
     "distilled_detector",
+    "evenly",
     "first_does",
     "left_out",
     "process_count",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from mmdet.structures import DetDataSample
 from mmengine.dist import all_gather_object
@@ -11,9 +11,20 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 SHOWN = 12
+"""Images that are kept to be looked at."""
 
+T = TypeVar("T")
 Rows = list[list[float]]
 """Objects of an image: (x1, y1, x2, y2, score, class), pixels of the image."""
+
+
+def evenly(places: Sequence[T], count: int = SHOWN) -> Sequence[T]:
+    """Return a few of many, spread evenly.
+
+    >>> evenly("abcdefgh", 3)
+    'ace'
+    """
+    return places[:: max(1, len(places) // count)][:count]
 
 
 class KeepFound(Hook):
@@ -27,7 +38,7 @@ class KeepFound(Hook):
         told = getattr(data_set, "get_data_info", None)
         infos = [told(place) for place in range(len(data_set))] if told else []
         full = [info for info in infos if _objects(info)]
-        self._infos = {info["img_id"]: info for info in full[:: max(1, len(full) // SHOWN)][:SHOWN]}
+        self._infos = {info["img_id"]: info for info in evenly(full)}
         self._found: dict[Any, Rows] = {}
 
     def after_test_iter(

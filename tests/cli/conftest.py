@@ -20,6 +20,16 @@ class Ended(NamedTuple):
 
 
 GpSearch = Callable[..., Ended]
+FORMULA = "2 * 0.5 * l2(unit_channel(global)) + 1 * calibrated * kl(softmax_row(class_logits, 2))"
+
+
+def mistake(ended: Ended) -> str:
+    """Return the one line that a user's mistake is told in."""
+    assert ended.code == 2, ended
+    assert ended.out == ""
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1
+    return ended.err
 
 
 @pytest.fixture

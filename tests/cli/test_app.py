@@ -1,36 +1,19 @@
+"""The command line itself: a run, mistakes, faults, help and options."""
+
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from detkds_gp.cli.app import parse_options, spread_options
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment import Outcome
-from detkds_gp.export import FORMATS
-from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
-from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_HELD
 
-GpSearch = Callable[..., Any]
-FORMULA = "2 * 0.5 * l2(unit_channel(global)) + 1 * calibrated * kl(softmax_row(class_logits, 2))"
-
-
-def mistake(ended: Any) -> str:
-    """Return the one line that a user's mistake is told in."""
-    assert ended.code == 2, ended
-    assert ended.out == ""
-    assert ended.err.startswith("error: ")
-    assert ended.err.count("\n") == 1
-    return str(ended.err)
+from .conftest import FORMULA, GpSearch, mistake
 
 
 def forget(work_dir: Path, where: str, table: str = "scores") -> None:
@@ -92,208 +75,6 @@ def test_ctrl_c_is_told_apart(gp_search: GpSearch, monkeypatch: pytest.MonkeyPat
     ended = gp_search("primitives", "--set", "detkds_gp.primitives:DETKDS")
     assert ended.code == 130
     assert "Continue with: gp_search primitives --set detkds_gp.primitives:DETKDS" in ended.err
-
-
-def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) -> None:
-    ended = gp_search("show", finished.work_dir, "--json")
-    assert ended.code == 0
-    shown = json.loads(ended.out)
-    assert list(shown) == [
-        "teacher",
-        "baseline",
-        "noise",
-        "best",
-        "niches",
-        "final",
-        "cut",
-        "counts",
-        "screening",
-        "wall_seconds",
-    ]
-    assert {"test_ap", "selection_ap"} == set(shown["teacher"])
-    assert {"test_ap", "selection_ap"} == set(shown["baseline"])
-    assert shown["noise"]["count"] > 3
-    assert shown["noise"]["luck"] >= 0
-    best = shown["best"]
-    gained = {"test_ap", "gain", "selection_gain", "optimism"}
-    assert set(best) == {"formula", "terms", "standing", "selection_ap", *gained}
-    assert best["optimism"] == pytest.approx(best["selection_gain"]["mean"] - best["gain"]["mean"])
-    final = shown["final"]
-    assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists", "race", "dropped"}
-    assert final["alone"]["test_ap"] == shown["baseline"]["test_ap"]
-    weighing = {"weighed", "weight", "failures"}
-    assert all(set(row) == {"role", "formula", "selection_ap", *weighing, *gained} for row in final["finalists"])
-    for row in final["finalists"]:
-        rival = row["role"] in ("mimic", "PKD", "CWD", "logits")
-        assert bool(row["weighed"]) == rival
-        assert (row["weight"] is not None) == rival
-        assert not rival or re.fullmatch(r"paper's weight.*|tuned to [\d.e+-]+, \d+ trainings", row["weighed"])
-    assert [row["role"] for row in final["finalists"]][:1] == ["leader"]
-    assert {"mimic", "PKD", "CWD", "logits"} <= {row["role"] for row in final["finalists"]}
-    means = {row["formula"]: np.mean(row["selection_ap"]) for row in final["finalists"]}
-    assert best["formula"] == max(means, key=means.__getitem__)
-    assert all(set(term) == {"knowledge", "weight", "scale", "tree"} for term in best["terms"])
-    assert set(best["gain"]) == {"mean", "low", "high"}
-    assert set(shown["niches"]) <= {"global", "class_logits"}
-    assert all({"formula", "selection_ap"} <= set(niche) for niche in shown["niches"].values())
-    assert set(shown["counts"]) == {"generated", "duplicates", "rejected", "trained", "failed"}
-    assert all(seconds >= 0 for seconds in shown["wall_seconds"].values())
-    assert [len(shown["baseline"]["test_ap"]), len(best["test_ap"])] == [2, 2]
-    assert len(shown["baseline"]["selection_ap"]) == 3
-    aps = [shown["teacher"]["test_ap"], *best["test_ap"], *shown["baseline"]["test_ap"]]
-    aps += [row["selection_ap"] for row in (best, *shown["niches"].values()) if row["selection_ap"] is not None]
-    assert all(0 <= ap <= 1 for ap in aps)
-    wanted = stats.ttest_rel(best["test_ap"], shown["baseline"]["test_ap"]).confidence_interval(0.95)
-    assert [best["gain"]["low"], best["gain"]["high"]] == pytest.approx([wanted.low, wanted.high])
-    difference = np.subtract(best["test_ap"], shown["baseline"]["test_ap"]).mean()
-    assert best["gain"]["mean"] == pytest.approx(difference)
-    assert parse_distiller(best["formula"], DETKDS).to_json()["terms"] == best["terms"]
-    assert shown == json.loads(json.dumps(finished.summary)) | {"wall_seconds": shown["wall_seconds"]}
-
-
-def test_show_prints_the_table_and_the_ranking(gp_search: GpSearch, finished: Outcome) -> None:
-    ended = gp_search("show", finished.work_dir, "--top", "2")
-    assert ended.code == 0
-    for words in ("teacher", "student alone", "best of global", "winner", "the interval of the gain", "final round: 3"):
-        assert words in ended.out
-    ranked = [line.split(maxsplit=2) for line in ended.out.splitlines() if line.startswith("  ") and " * " in line]
-    assert [row[0] for row in ranked] == ["1", "2"]
-    assert ranked[0][2] == finished.summary["final"]["finalists"][0]["formula"]
-    assert float(ranked[0][1]) >= float(ranked[1][1])
-
-
-def test_no_gain_is_told_before_everyone_is_judged(gp_search: GpSearch, copied: Path) -> None:
-    with Store.open(copied, readonly=True) as store:
-        last = store.events(FINAL_HELD)[0].detail["finalists"][-1]["text"]
-    forget(copied, f"test AND distiller = '{last}'")
-    shown = json.loads(gp_search("show", copied, "--json").out)
-    assert len(shown["best"]["test_ap"]) == 2
-    assert all(row["gain"] is None for row in (shown["best"], *shown["final"]["finalists"]))
-    told = gp_search("show", copied).out
-    assert "no verdict" in told
-    assert "winner" not in told
-
-
-def test_show_of_a_run_without_its_verdict(gp_search: GpSearch, copied: Path, finished: Outcome) -> None:
-    forget(copied, "test AND distiller NOT IN ('teacher', 'none')")
-    shown = json.loads(gp_search("show", copied, "--json").out)
-    leader = finished.summary["final"]["finalists"][0]
-    assert shown["best"]["formula"] == leader["formula"]  # until all are judged
-    assert (shown["best"]["test_ap"], shown["best"]["gain"]) == ([], None)
-    assert "no verdict" in gp_search("show", copied).out
-
-
-def test_show_of_a_run_with_a_failed_verdict(gp_search: GpSearch, copied: Path) -> None:
-    best = json.loads(gp_search("show", copied, "--json").out)["final"]["finalists"][0]
-    with sqlite3.connect(copied / "store.sqlite") as database:
-        row = "test AND seed = 11 AND distiller NOT IN ('teacher', 'none')"
-        database.execute(f"UPDATE scores SET ap = NULL, test_ap = NULL, failure = 'diverged' WHERE {row}")
-    shown = json.loads(gp_search("show", copied, "--json").out)["best"]
-    assert shown["test_ap"] == [None, best["test_ap"][1]]
-    assert shown["gain"] is None
-    assert "no verdict" in gp_search("show", copied).out
-
-
-def test_show_of_a_run_that_has_just_begun(gp_search: GpSearch, copied: Path) -> None:
-    for table in ("scores", "births", "generations", "scales"):
-        forget(copied, "1", table)
-    shown = json.loads(gp_search("show", copied, "--json").out)
-    assert shown["best"] is None
-    assert shown["baseline"] == {"test_ap": [], "selection_ap": []}
-    assert shown["noise"] is None
-    assert shown["teacher"] == {"test_ap": None, "selection_ap": None}
-    assert set(shown["counts"].values()) == {0}
-    assert gp_search("show", copied).code == 0
-
-
-def test_show_counts_what_an_unfinished_generation_has(gp_search: GpSearch, copied: Path) -> None:
-    whole = json.loads(gp_search("show", copied, "--json").out)["counts"]
-    forget(copied, "1", "generations")
-    counts = json.loads(gp_search("show", copied, "--json").out)["counts"]
-    assert (counts["trained"], counts["failed"]) == (whole["trained"], whole["failed"])
-    assert counts["generated"] == counts["trained"] + counts["failed"] > 0
-
-
-def test_show_of_no_run(gp_search: GpSearch, tmp_path: Path) -> None:
-    assert "holds no store.sqlite" in mistake(gp_search("show", tmp_path / "nothing"))
-    assert not (tmp_path / "nothing").exists()
-    Store.open(tmp_path / "empty").close()
-    assert "holds no experiment yet" in mistake(gp_search("show", tmp_path / "empty"))
-
-
-STARTS = {"json": b"{", "latex": b"\\", "dot": b"digraph", "svg": b"<", "png": b"\x89PNG", "python": b'r"""'}
-
-
-@pytest.mark.parametrize("fmt", FORMATS)
-def test_export_writes_every_format(fmt: str, gp_search: GpSearch, finished: Outcome, tmp_path: Path) -> None:
-    for source in (finished.work_dir, finished.best.text):
-        path = tmp_path / f"out.{fmt}"
-        command = ["export", source, "--to", fmt, "--set", "detkds_gp.primitives:DETKDS"]
-        ended = gp_search(*command, "-o", path)
-        assert ended.code == 0, ended.err
-        content = path.read_bytes()
-        start = STARTS.get(fmt, finished.best.text.encode())
-        assert content.lstrip().startswith(start) or fmt == "latex"
-        if fmt != "png":
-            assert gp_search(*command).out.strip() == content.decode().strip()
-        path.unlink()
-
-
-def test_export_knows_ranks_and_formulas(gp_search: GpSearch, finished: Outcome) -> None:
-    assert gp_search("export", finished.work_dir).out == finished.best.text + "\n"
-    second = gp_search("export", finished.work_dir, "--rank", "2").out.strip()
-    assert second != finished.best.text
-    assert gp_search("export", FORMULA).out.strip() == FORMULA
-    long = "l2(" + "unit_channel(" * 30 + "global" + ")" * 31
-    assert len(long) > 255
-    assert gp_search("export", long).code == 0
-    values = json.loads(gp_search("export", FORMULA, "--to", "json").out)
-    assert values["formula"] == FORMULA
-
-
-def test_export_reads_the_json_that_it_writes(gp_search: GpSearch, finished: Outcome, tmp_path: Path) -> None:
-    one, several = tmp_path / "one.json", tmp_path / "several.json"
-    assert gp_search("export", finished.work_dir, "--to", "json", "-o", one).code == 0
-    assert gp_search("export", one).out == finished.best.text + "\n"
-    searched = ("--set", "detkds_gp.primitives:DETKDS")  # the run's own, whose kinds of nodes the file tells
-    assert gp_search("export", one, "--to", "json", *searched).out == one.read_text()
-    assert gp_search("export", one, "pkd", FORMULA, "--to", "json", "-o", several).code == 0
-    wanted = gp_search("export", finished.work_dir, "pkd", FORMULA).out
-    assert gp_search("export", several).out == wanted
-    assert gp_search("export", finished.work_dir / "distiller.json", "none").out == f"{finished.best.text}\nnone\n"
-
-
-def test_export_draws_several_side_by_side(gp_search: GpSearch, finished: Outcome) -> None:
-    def nodes(svg: str) -> list[str]:
-        return re.findall(r'<g class="node" data-panel="(\d+)"', svg)
-
-    ended = gp_search("export", finished.work_dir, "l2(global)", "--rank", "1", "--rank", "2", "--to", "svg")
-    assert sorted(set(nodes(ended.out))) == ["0", "1", "2"]
-    assert f"{finished.work_dir.name}, rank 2: AP 0." in ended.out
-    diff = gp_search("export", "l2(global)", "l1(global)", "--to", "svg", "--diff", "--theme", "dark")
-    assert re.findall(r'data-label="(\w+)" data-family="distance" data-only="(.)"', diff.out) == [
-        ("l2", "−"),
-        ("l1", "+"),
-    ]
-    assert "#14181e" in diff.out
-    assert gp_search("export", "l2(global)", "none").out == "1 * 1 * l2(global)\nnone\n"
-
-
-def test_export_says_mistakes_in_one_line(gp_search: GpSearch, finished: Outcome, tmp_path: Path) -> None:
-    work_dir = finished.work_dir
-    assert "--rank 99: the run has" in mistake(gp_search("export", work_dir, "--rank", "99"))
-    assert "wanted one of json, text" in mistake(gp_search("export", work_dir, "--to", "pdf"))
-    assert "binary; give a file with -o" in mistake(gp_search("export", work_dir, "--to", "png"))
-    missing = tmp_path / "no" / "x.json"
-    assert "cannot write" in mistake(gp_search("export", work_dir, "-o", missing))
-    assert "nor a work directory, nor a formula" in mistake(gp_search("export", tmp_path / "typo"))
-    assert "holds no store.sqlite" in mistake(gp_search("export", tmp_path))
-    assert "did you mean 'pkd'" in mistake(gp_search("export", "pdk"))
-    assert "--rank is of a work directory, got 'pkd', 'cwd'" in mistake(gp_search("export", "pkd", "cwd", "--rank", 1))
-    assert "position" in mistake(gp_search("export", "l2(globe)"))
-    assert "wanted 2 for a diff" in mistake(gp_search("export", "l2(global)", "--diff", "--to", "svg"))
-    assert "wanted one of light, dark, auto" in mistake(gp_search("export", "l2(global)", "--theme", "blue"))
-    assert "wanted one of layered, graphviz" in mistake(gp_search("export", "l2(global)", "--layout", "neat"))
 
 
 def test_primitives_are_listed(gp_search: GpSearch) -> None:

@@ -105,6 +105,8 @@ def test_what_happened_is_recorded_in_order(finished: Outcome) -> None:
     with Store.open(finished.work_dir, readonly=True) as store:
         often = ("worked", "planned", "noise of scores", "measured")
         kinds = [event.kind for event in store.events() if event.kind not in often]
+        told = [event.detail["trial"] for event in store.events() if event.kind == "measured"]
+        assert told == [vars(r.trial) for r in store.scores() if r.trial.test and r.score.ok]  # of these alone, once
     assert kinds[:4] == ["named", "started", "pace", "final round planned"]
     assert kinds[4:6] == ["learning curve", "learning curve"]  # of student and teacher, as they are trained
     assert kinds[6:] == ["tuning planned", "final round", "finished"]

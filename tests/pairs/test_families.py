@@ -191,10 +191,10 @@ def random_distiller(proxy: ProxyTraining, rng: random.Random) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
-def test_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf) -> None:
+def test_ten_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf) -> None:
     proxy, rng = proxy_of(name, **{"teacher.train.iterations": 20}), random.Random(name)
     grammar = proxy.task.primitive_set
-    for _ in range(3):
+    for _ in range(10):
         distiller = parse_distiller(random_distiller(proxy, rng), grammar)
         assert len(distiller.terms) == len(grammar.niches)
         scaled = distiller.with_scales({})
@@ -208,7 +208,7 @@ def test_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf
         total.backward()
         assert any(p.grad is not None and p.grad.any() for p in model.student.parameters()), scaled.text
         model.zero_grad()
-        train(model, proxy.batches(0, model), proxy.task.settings, 10, seed=0)
+        train(model, proxy.batches(0, model), proxy.task.settings, 20, seed=0)
         after = model.student.state_dict()
         assert all(torch.isfinite(value).all() for value in after.values() if value.is_floating_point()), scaled.text
         assert any(not torch.equal(after[key], value) for key, value in before.items())

@@ -18,6 +18,7 @@ from detkds_gp.detectors import ImageInput, finds_masks, make_batch, predict
 from detkds_gp.detectors.parts import pyramid
 from detkds_gp.errors import StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.evaluation import shown
 from detkds_gp.language import NONE, Distiller
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.score import Trial
@@ -51,8 +52,9 @@ def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed:
     """
     proxy = ProxyTraining(task)
     alone, winner = (proxy.trained(Trial(text, iterations, seed, test=True)) for text in (NONE, distiller.text))
-    images = [proxy.images["test"][index] for index in _chosen(proxy)]
-    names = [task.splits["test"].images[index].path.name for index in _chosen(proxy)]
+    chosen = shown(task.splits["test"], _SHOWN)
+    images = [proxy.images["test"][place] for place in chosen]
+    names = [task.splits["test"].images[place].path.name for place in chosen]
     finders = {"student alone": alone.student, "with the winner": winner.student, "teacher": proxy.teacher}
     found = {who: predict(detector, make_batch(images)) for who, detector in finders.items()}
     found["teacher"] = [_matched(one, task) for one in found["teacher"]]
@@ -65,12 +67,6 @@ def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed:
         raise StoreError(f"cannot write in {folder}: {error.strerror}; make it writable") from error
     classes = list(task.splits["test"].classes)
     return {"classes": classes, "images": [{"name": n, **p} for n, p in zip(names, painted, strict=True)]}
-
-
-def _chosen(proxy: ProxyTraining) -> list[int]:
-    """Return the places of a few test images with objects, spread evenly."""
-    full = [i for i, record in enumerate(proxy.images["test"].split.images) if len(record.boxes)]
-    return full[:: max(1, len(full) // _SHOWN)][:_SHOWN]
 
 
 def _matched(found: Detections, task: ProxyTask) -> Detections:
