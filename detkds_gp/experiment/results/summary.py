@@ -210,7 +210,7 @@ class Summary:
             other = "baseline" if record.trial.distiller == NONE else "tuning"
             kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, other)
             seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
-        seconds["at_work"] = session_seconds(self._store, lambda: self._store.last_activity(math.inf) or 0.0)
+        seconds["at_work"] = session_seconds(self._store, self._store.last_activity(math.inf) or 0.0)
         return {name: round(value, 1) for name, value in seconds.items()}
 
 

@@ -79,7 +79,7 @@ class Outlook:
         niches: how many knowledges are searched.
         final: the final round.
         rivals: how many published losses are known to it.
-        share: the most of a budget that the final round may take beyond its least.
+        share: the most of a budget that the final round and the tuning of rivals may take beyond the least.
         tuning: trainings that tune the weight of each rival.
     """
 
@@ -170,8 +170,9 @@ class Means:
 def fitted(outlook: Outlook, stage: str, number: int, means: Means, price: Price) -> Plan | None:
     """Fit what follows a generation into what is left of a budget.
 
-    The final round keeps its places up to its share of the budget, and its least in any case. Sizes get smaller
-    first, then generations are left out, then the final round loses places, and at last rivals are not tuned.
+    The final round, with what tunes its rivals, keeps its places up to its share of the budget, and its least in any
+    case. Sizes get smaller first, then generations are left out, then the final round loses places, and at last rivals
+    are not tuned.
 
     Args:
         outlook: what the settings plan.
@@ -184,17 +185,16 @@ def fitted(outlook: Outlook, stage: str, number: int, means: Means, price: Price
         the largest plan that fits; None where not even the least does.
     """
     full, least = outlook.full(stage, number), outlook.least_places
-    wanted = next(
-        (n for n in range(full.places, least, -1) if price.final(n, full.seeds) <= outlook.share * means.amount), least
-    )
-    rounds = [*((n, full.seeds) for n in range(wanted, least - 1, -1)), (least, outlook.least_seeds)]
+    rounds = [*((n, full.seeds) for n in range(full.places, least - 1, -1)), (least, outlook.least_seeds)]
     for tuned in (True, False):
         for places, seeds in rounds:
-            left = means.room - price.final(places, seeds)
+            final = price.final(places, seeds)
             for generations in _smaller(outlook, stage, number):
                 more = sum(one.most for one in generations if one.stage == "divide")
                 tuning = outlook.fair_tuning(means.trained + more) if tuned else 0
-                if outlook.cost(generations, price) + price.tuning(outlook.rivals, tuning) <= left:
+                judging = final + price.tuning(outlook.rivals, tuning)
+                held = judging <= outlook.share * means.amount or (places, seeds) == rounds[-1]
+                if held and outlook.cost(generations, price) + judging <= means.room:
                     return Plan(tuple(generations), tuning, places, seeds)
     return None
 

@@ -208,6 +208,12 @@ class Planner:
         judging = self.prices.final(LEFT, self.outlook.least_seeds)
         return self.prices.final(places, 1) + judging + self.prices.at_work_cost() <= self.room()
 
+    def may_end(self, trials: Sequence[Trial]) -> bool:
+        """Tell whether trainings that share a worker, begun now, end within the budget at the mean price."""
+        if self.budget is None:
+            return True
+        return self.prices.trainings(trials, careful=False) + self.prices.at_work_cost() <= self.room()
+
     def over(self) -> bool:
         """Tell whether the budget is over: nothing may go on."""
         if self.budget is None or self.budget.kind != "wall":

@@ -113,7 +113,7 @@ def _progress(
 
 def _elapsed(store: Store, running: bool) -> float:
     moment = time.time() if running else store.last_activity(time.time() + 1.0) or 0.0
-    return session_seconds(store, lambda: moment)
+    return session_seconds(store, moment)
 
 
 def _eta(store: Store, elapsed: float) -> float | None:

@@ -65,7 +65,7 @@ class Watch:
         return scored
 
     def racing(self, places: int) -> Allowance:
-        """Return what one seed of the race may begin: all of it, or nothing.
+        """Return what one seed of the race may begin: all of it or nothing, unless the machine becomes slower then.
 
         Args:
             places: formulas that are trained on it.
@@ -74,9 +74,7 @@ class Watch:
 
         def begin(trials: Sequence[Trial]) -> bool:
             opened[:] = opened or [self._planner.may_race(places)]
-            if opened[0]:
-                self._planner.prices.begun(trials)
-            return opened[0]
+            return opened[0] and self._begun_in_time(trials)
 
         return Allowance(begin, self._planner.over, self._planner.prices.learn)
 
@@ -94,8 +92,7 @@ class Watch:
                 if not self._planner.may_judge(done + len(opened), places):
                     return False
                 opened.append(trials[0].seed)
-            self._planner.prices.begun(trials)
-            return True
+            return self._begun_in_time(trials)
 
         return Allowance(begin, self._planner.over, self._planner.prices.learn)
 
@@ -108,6 +105,13 @@ class Watch:
             return True
 
         return Allowance(begin, lambda: planner.late("conquer", 0), planner.prices.learn), planner.may_tune
+
+    def _begun_in_time(self, trials: Sequence[Trial]) -> bool:
+        """Tell whether trainings of a seed that has begun still end within the budget, and note them as begun."""
+        ends = self._planner.may_end(trials)
+        if ends:
+            self._planner.prices.begun(trials)
+        return ends
 
     def search_begins(self) -> None:
         """Take the time from which candidates cost something."""
