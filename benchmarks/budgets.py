@@ -120,7 +120,7 @@ def measured(config: Path, budget: str, number: int, burners: int, folder: Path)
 
 def found(work_dir: Path) -> tuple[dict[str, int], list[str], int]:
     """Return generations by stage, who was judged, and on how many seeds."""
-    from detkds_gp.experiment.results import Verdict
+    from detkds_gp.results import Verdict
 
     stages: dict[str, int] = {}
     with Store.open(work_dir, readonly=True) as store:

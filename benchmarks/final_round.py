@@ -1,7 +1,7 @@
 """What a race saves in the final round, and whether its intervals hold, by simulation.
 
 Finalists have a true worth; a training adds luck, which selection and test share in part. Both rounds take the same
-number of trainings: everyone on every seed, and the race of `detkds_gp.experiment.results.race`.
+number of trainings: everyone on every seed, and the race of `detkds_gp.experiment.final_round.race`.
 
     python benchmarks/final_round.py [--rounds 4000] [--luck .006] [--shared .7] [--save]
 
@@ -29,9 +29,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detkds_gp.experiment.results import Finalist, Race, kept, plan_race
-from detkds_gp.experiment.results.race import LEFT
+from detkds_gp.experiment.final_round import Race, kept, plan_race
 from detkds_gp.gain import paired_gain
+from detkds_gp.results import Finalist
+from detkds_gp.results.finalist import LEFT
 
 RESULTS = Path(__file__).parent / "results" / "final_round.json"
 SEEDS = 4

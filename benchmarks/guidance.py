@@ -17,9 +17,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.results import opened
 from detkds_gp.report import collect
 from detkds_gp.report.guidance import Guidance, guide
+from detkds_gp.results import opened
 
 RESULTS = Path(__file__).parent / "results"
 ORDER = ("global", "instance", "foreground background", "localization", "class logits")

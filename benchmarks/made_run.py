@@ -15,11 +15,13 @@ import numpy as np
 
 from detkds_gp.experiment import ExperimentConfig, Listener
 from detkds_gp.experiment.answers import Asked, Scored
-from detkds_gp.experiment.results.final_round import LENGTHENED, Finalist, FinalRound
+from detkds_gp.experiment.final_round import FinalRound
+from detkds_gp.experiment.final_round.plan import LENGTHENED
 from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steering import Decision
 from detkds_gp.language import NONE, PrimitiveSet, load_primitive_set
 from detkds_gp.losses.screening import Fingerprint
+from detkds_gp.results import Finalist
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.search import Finding, Search
 from detkds_gp.search.screening import Screen

@@ -17,8 +17,8 @@ from full_step import CLASSES, FULL, PAIRS, RESULTS, ROOT, SMALL
 
 from detkds_gp.detectors import build_detector, check_pair
 from detkds_gp.experiment import ExperimentConfig, Listener, load_config
+from detkds_gp.experiment.final_round import plan_final_round
 from detkds_gp.experiment.prepare import narrowed
-from detkds_gp.experiment.results.final_round import plan_final_round
 from detkds_gp.experiment.rungs import planned_iterations
 from detkds_gp.language import load_primitive_set
 

@@ -67,3 +67,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "; did you mean " + " or ".join(repr(c) for c in close) + "?"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return "; known: " + ", ".join(names[:SHOWN]) + more
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of another library's message; its kind where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def named_line(error: BaseException) -> str:
+    """Return ``Kind: first line of the message``."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from detkds_gp.errors import StoreError
+from detkds_gp.errors import StoreError, first_line
 
 
 @contextmanager
@@ -45,8 +45,7 @@ def whole_tensors(path: Path, what: str, remedy: str = "free space, or choose an
         with whole_file(path) as unfinished, unfinished.open("wb") as file:
             yield file
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of what the disk refuses
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"cannot write {what} {path}: {reason}; {remedy}") from error
+        raise StoreError(f"cannot write {what} {path}: {first_line(error)}; {remedy}") from error
 
 
 @contextmanager

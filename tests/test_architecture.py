@@ -13,8 +13,8 @@ FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "prim
 
 ENGINE = {
     "curves", "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export",
-    "fitness", "gain", "language", "lazy", "losses", "noise", "operators", "ranking", "report", "score", "search",
-    "settings", "store", "training", "whole",
+    "fitness", "gain", "language", "lazy", "losses", "noise", "operators", "ranking", "report", "results", "score",
+    "search", "settings", "store", "training", "whole",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
@@ -39,7 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "noise": {"score"},
     "primitives": {"language"},
     "ranking": {"errors", "noise"},
-    "report": {"store", "export", "language", "curves", "gain", "noise", "ranking", "score", "errors", "whole"},
+    "report": {
+        "results", "store", "export", "language", "curves", "gain", "noise", "ranking", "score", "errors", "whole",
+    },
+    "results": {"store", "language", "gain", "noise", "score", "errors", "whole"},
     "score": set(),
     "search": {"language", "score", "settings", "errors"},
     "settings": set(),
@@ -53,32 +56,31 @@ EXPERIMENT: dict[str, set[str]] = {
     "checks": {"config", "listener", "naming", "prepare", "wiring"},
     "config": set(),
     "experiment": {
-        "answers", "config", "explanation", "halving", "judging", "listener", "prepare", "provenance", "results",
+        "answers", "config", "explanation", "final_round", "halving", "judging", "listener", "prepare", "provenance",
         "searching", "steering", "workplace",
     },
-    "explanation": {"answers", "config", "listener", "results"},
+    "explanation": {"answers", "config", "listener"},
+    "final_round": {"config", "rungs"},
     "fingerprints": set(),
     "full_training": {"config", "fingerprints", "listener", "naming", "prepare"},
-    "grammar": set(),
-    "groundwork": {"answers", "listener", "results"},
+    "groundwork": {"answers", "listener"},
     "halving": {"answers", "rungs"},
-    "judging": {"answers", "results", "steering", "tuning", "workplace"},
+    "judging": {"answers", "final_round", "steering", "tuning", "workplace"},
     "listener": set(),
-    "naming": {"config", "listener", "results"},
+    "naming": {"config", "listener"},
     "prepare": {"config", "fingerprints", "listener", "wiring"},
     "provenance": {"config"},
     "proxy_study": {"answers", "config", "listener", "prepare", "workplace"},
-    "results": {"answers", "config", "grammar", "rungs"},
     "rungs": set(),
     "searching": {"answers", "listener", "steering"},
     "siblings": set(),
-    "steering": {"answers", "config", "listener", "results", "rungs"},
+    "steering": {"answers", "config", "final_round", "listener", "rungs"},
     "tuning": {
-        "answers", "config", "groundwork", "listener", "naming", "prepare", "results", "steering", "workplace",
+        "answers", "config", "final_round", "groundwork", "listener", "naming", "prepare", "steering", "workplace",
     },
-    "verify": {"answers", "halving", "prepare", "results", "steering"},
+    "verify": {"answers", "halving", "prepare", "steering"},
     "wiring": {"config"},
-    "workplace": {"answers", "config", "grammar", "groundwork", "listener", "naming", "prepare"},
+    "workplace": {"answers", "config", "groundwork", "listener", "naming", "prepare"},
 }  # fmt: skip
 """The rooms within `experiment`, and the files that stand beside them: each file counts as a room."""
 

@@ -196,7 +196,7 @@ def _print_curves(config, iterations: int | None, json: bool) -> None:  # type: 
 
 
 def _summary(work_dir: Path, primitive_set: str | None):  # type: ignore[no-untyped-def]
-    from detkds_gp.experiment.results import opened
+    from detkds_gp.results import opened
 
     return opened(work_dir, primitive_set)
 

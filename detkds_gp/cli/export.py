@@ -159,8 +159,8 @@ def _panels(source: str, ranks: Sequence[int], names: Grammar) -> Iterator[Panel
 
 def _ranked(work_dir: Path, ranks: Sequence[int], primitive_set: str | None) -> Iterator[Panel]:
     from detkds_gp.errors import ConfigError
-    from detkds_gp.experiment.results import opened
     from detkds_gp.export import Panel
+    from detkds_gp.results import opened
 
     with opened(work_dir, primitive_set) as summary:
         ranking, grammar = summary.ranking(), summary.primitive_set

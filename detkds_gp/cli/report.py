@@ -39,9 +39,9 @@ def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -
 def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
     """Return the report of a work directory, for a file or served with a version; raises as `write_report`."""
     from detkds_gp.errors import FormulaError, StoreError
-    from detkds_gp.experiment.grammar import read_grammar
     from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
+    from detkds_gp.results.grammar import read_grammar
 
     run = collect(work_dir)
     reference = primitive_set or run.config["primitive_set"]

@@ -100,13 +100,13 @@ def inject(
 
 def _canonical(formula: str, work_dir: Path, primitive_set: str | None) -> str:
     """Return a formula's canonical text in the grammar of a run."""
-    from detkds_gp.experiment.grammar import read_grammar
     from detkds_gp.language import parse_distiller
+    from detkds_gp.results.grammar import read_grammar
 
     grammar = read_grammar(work_dir) if primitive_set is None else None
     if grammar is not None:
         return parse_distiller(formula, grammar, bare=None).text
-    from detkds_gp.experiment.results import opened
+    from detkds_gp.results import opened
 
     with opened(work_dir, primitive_set) as summary:
         return parse_distiller(formula, summary.primitive_set, bare=None).text

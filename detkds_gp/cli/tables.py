@@ -15,7 +15,7 @@ from rich.table import Table
 from detkds_gp.gain import Interval, signed, verdict
 
 if TYPE_CHECKING:
-    from detkds_gp.experiment.results import Ranked
+    from detkds_gp.results import Ranked
 
 
 def print_json(value: Any) -> None:

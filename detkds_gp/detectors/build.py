@@ -16,7 +16,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.utils import import_modules_from_strings
 
-from detkds_gp.errors import DetectorError, nearest
+from detkds_gp.errors import DetectorError, named_line, nearest
 
 from .checkpoint import load_weights, weights_only
 from .quiet import quiet
@@ -100,7 +100,7 @@ def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
         if config.get("custom_imports"):
             import_modules_from_strings(**config.custom_imports)
     except Exception as error:
-        raise DetectorError(f"cannot apply the overrides to {spec.config}: {_words(error)}; mend them") from error
+        raise DetectorError(f"cannot apply the overrides to {spec.config}: {named_line(error)}; mend them") from error
     return config
 
 
@@ -112,7 +112,7 @@ def _read(name: str) -> Config:
         with quiet():  # mmengine asks pkg_resources for the packages of base configs, which warns each time
             return Config.fromfile(path, import_custom_modules=False)
     except Exception as error:
-        raise DetectorError(f"cannot read the config {name}: {_words(error)}; mend the file") from error
+        raise DetectorError(f"cannot read the config {name}: {named_line(error)}; mend the file") from error
 
 
 def _packaged(name: str) -> Path:
@@ -198,7 +198,7 @@ def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
         detector = MODELS.build(config.model)
     except Exception as error:
         raise DetectorError(
-            f"cannot build the model of {spec.config}: {_words(error)}; check its model and the overrides"
+            f"cannot build the model of {spec.config}: {named_line(error)}; check its model and the overrides"
         ) from error
     if not isinstance(detector, BaseDetector):
         raise DetectorError(
@@ -213,13 +213,7 @@ def _initialise(spec: DetectorSpec, detector: BaseDetector) -> None:
             detector.init_weights()
     except Exception as error:
         raise DetectorError(
-            f"cannot initialise {spec.config}: {_words(error)}; "
+            f"cannot initialise {spec.config}: {named_line(error)}; "
             "if pretrained weights cannot be had, override model.backbone.init_cfg=None "
             "or give a checkpoint"
         ) from error
-
-
-def _words(error: BaseException) -> str:
-    """Return an exception's kind and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

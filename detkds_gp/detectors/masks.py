@@ -12,7 +12,7 @@ from mmdet.models.dense_heads import RTMDetInsHead
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.structures.mask import BitmapMasks
 
-from detkds_gp.errors import DataError
+from detkds_gp.errors import DataError, first_line
 
 if TYPE_CHECKING:
     from .batch import ImageInput
@@ -68,9 +68,8 @@ def _drawn(segmentation: Any, item: ImageInput) -> np.ndarray:
             rle = segmentation
         drawn = coco_mask.decode(rle)
     except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"image {item.image_id}: the segmentation {segmentation!r:.60} cannot be drawn ({first}), "
+            f"image {item.image_id}: the segmentation {segmentation!r:.60} cannot be drawn ({first_line(error)}), "
             "wanted COCO polygons or RLE; mend it"
         ) from None
     if drawn.shape != (height, width):

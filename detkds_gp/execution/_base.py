@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from detkds_gp.errors import UserError
+from detkds_gp.errors import UserError, named_line
 
 ResultT = TypeVar("ResultT")
 
@@ -120,16 +120,11 @@ def attempt(evaluation: Callable[[], ResultT]) -> ResultT | Fault:
     try:
         return evaluation()
     except (Exception, SystemExit) as error:
-        line = summary(error)
+        line = named_line(error)
         if is_out_of_memory(error):
             return Fault("out_of_memory", line, time.monotonic() - started)
         trace = "".join(traceback.format_exception(error))
         return Fault("error", f"{line}\n{trace}", time.monotonic() - started)
-
-
-def summary(error: BaseException) -> str:
-    """Return ``Type: first line of the message``."""
-    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0].rstrip(": ")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

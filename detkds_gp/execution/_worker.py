@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from detkds_gp.execution._base import attempt, summary
+from detkds_gp.execution._base import attempt
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """By which numeric libraries are told how many threads to start."""
@@ -101,5 +101,5 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(summary(error))
+        return RuntimeError(named_line(error))
     return error

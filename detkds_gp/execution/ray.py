@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from detkds_gp.errors import ConfigError
+from detkds_gp.errors import ConfigError, first_line
 from detkds_gp.execution import _travel, _worker
 from detkds_gp.execution._base import Factory, Fault, WorkerStartError, check_positive
 from detkds_gp.execution._pool import MOVED, NOT_STARTED, PoolExecutor
@@ -216,8 +216,9 @@ def _connected(resources: Resources, workers: int) -> tuple[Any, bool]:
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(here if address == "local" else {}))
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"no Ray cluster at {address!r}: {reason}; start it, or give execution.address") from error
+        raise ConfigError(
+            f"no Ray cluster at {address!r}: {first_line(error)}; start it, or give execution.address"
+        ) from error
     return ray, True
 
 

@@ -17,17 +17,18 @@ from detkds_gp.errors import BudgetError, DetectorError, UserError
 from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, entering
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.explanation import Explaining, Explanation
+from detkds_gp.experiment.final_round import FinalRound, paint_finalists, plan_final_round
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.judging import Judging
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.results import FinalRound, Ranked, Summary, paint_finalists, plan_final_round
 from detkds_gp.experiment.searching import Decide, run_generations
 from detkds_gp.experiment.steering import Decision, Steered
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
+from detkds_gp.results import Ranked, Summary
 from detkds_gp.score import Trial
 from detkds_gp.search import Search
 from detkds_gp.search.screening import Screen, pass_all

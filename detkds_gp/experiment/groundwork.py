@@ -9,7 +9,6 @@ from detkds_gp.curves import prospects
 from detkds_gp.errors import ConfigError, DetectorError
 from detkds_gp.experiment.answers import Answers
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.results import TEACHER
 from detkds_gp.fitness import (
     CurveRequest,
     ProbeRequest,
@@ -21,7 +20,7 @@ from detkds_gp.fitness import (
     teacher_curve,
 )
 from detkds_gp.language import NONE
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import TEACHER, Score, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import CURVE, curves
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from detkds_gp.experiment.answers import Allowance, Answers
-from detkds_gp.experiment.results import Finalist, FinalRound, Race, Ranked, Rival, Summary, finalists, kept, plan_race
-from detkds_gp.experiment.results.race import LEFT
+from detkds_gp.experiment.final_round import FinalRound, Race, Rival, finalists, kept, plan_race
 from detkds_gp.experiment.steering import Steered
 from detkds_gp.experiment.tuning import RivalTuning
 from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import NONE, Distiller, parse_distiller
+from detkds_gp.results import MIX, Finalist, Ranked, Summary
+from detkds_gp.results.finalist import LEFT
 from detkds_gp.score import Trial
 from detkds_gp.search import WeightRange
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_RACED
-from detkds_gp.store.standing import MIX
 
 
 class Judging:

@@ -12,10 +12,10 @@ from typing import Any
 from detkds_gp.experiment.answers import Asked, Screener, UnheardError, entering, unheard
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
-from detkds_gp.experiment.results import Summary, opened
 from detkds_gp.experiment.steering import FIRST, recorded_decision
-from detkds_gp.fitness import ScreeningSettings
+from detkds_gp.fitness import ProxySettings, ScreeningSettings
 from detkds_gp.language import PrimitiveSet
+from detkds_gp.results import Summary, opened
 from detkds_gp.score import Scale, Score
 from detkds_gp.search import Candidate, Search, SearchSettings
 from detkds_gp.search.screening import pass_all
@@ -144,7 +144,7 @@ class _Replay:
         return True
 
     def _scores(self, candidates: Sequence[Candidate]) -> list[Score]:
-        return climbing(self._summary.proxy, self._recorded)(
+        return climbing(ProxySettings.recorded(self._summary.config["proxy"]), self._recorded)(
             "", [(self._summary.trial(c.distiller.text), c.distiller, c.niche) for c in candidates]
         )
 

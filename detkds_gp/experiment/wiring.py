@@ -22,7 +22,7 @@ from detkds_gp.detectors import (
     finds_masks,
     inheritable,
 )
-from detkds_gp.errors import ConfigError, DeclarationError, DetectorError, listed
+from detkds_gp.errors import ConfigError, DeclarationError, DetectorError, first_line, listed
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.language import Declaration, Field, Map, PrimitiveSet
 from detkds_gp.training import seed_all
@@ -186,8 +186,7 @@ def _check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"proxy.device is {device!r}: {first}; use 'cpu', or 'cuda' with a GPU") from None
+        raise ConfigError(f"proxy.device is {device!r}: {first_line(error)}; use 'cpu', or 'cuda' with a GPU") from None
 
 
 def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:

@@ -13,13 +13,13 @@ from detkds_gp.data.summary import summarize
 from detkds_gp.execution import Factory
 from detkds_gp.experiment.answers import Answers, Interrupt, Packing, make_executor, pack_size
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.grammar import write_grammar
 from detkds_gp.experiment.groundwork import Groundwork, missing_requests
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import Materials, prepare
 from detkds_gp.fitness import ProxyTask, ProxyWorker, Request
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, parse_distiller
+from detkds_gp.results.grammar import write_grammar
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, teacher_knowledge
-from detkds_gp.errors import StoreError
+from detkds_gp.errors import StoreError, first_line
 from detkds_gp.whole import whole_tensors
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -40,7 +40,7 @@ class KeptTeacher:
             self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=mapped, weights_only=True, map_location=device)
         except Exception as error:
             raise StoreError(
-                f"cannot read the kept teacher outputs {path}: {_first_line(error)}; delete the file"
+                f"cannot read the kept teacher outputs {path}: {first_line(error)}; delete the file"
             ) from error
 
     def __call__(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> dict[str, list[Tensor]]:
@@ -125,7 +125,3 @@ def rounded(level: Tensor, precision: str, name: str) -> Tensor:
         got = f"the teacher's {name!r} reaches {float(level.abs().max()):.3g}, more than {precision} holds"
         raise StoreError(f"{got}; set proxy.teacher_precision = 'bfloat16' or 'float32'")
     return kept
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from detkds_gp.errors import StoreError
+from detkds_gp.errors import StoreError, first_line
 from detkds_gp.whole import whole_tensors
 
 
@@ -20,8 +20,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"cannot read the student {path}: {first}; delete the file and start again") from error
+        raise StoreError(
+            f"cannot read the student {path}: {first_line(error)}; delete the file and start again"
+        ) from error
 
 
 def write_weights(module: nn.Module, path: Path) -> None:

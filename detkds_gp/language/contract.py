@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detkds_gp.errors import DeclarationError
+from detkds_gp.errors import DeclarationError, named_line
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Boxes, Field, Probs, RowField, Rows, Units
 from detkds_gp.language.samples import sample, sample_sizes
@@ -61,8 +61,7 @@ def _run(check: Callable[..., None], declaration: Declaration, size: tuple[int, 
     except DeclarationError:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DeclarationError(f"{declaration!r} fails on shape {size}: {reason}") from error
+        raise DeclarationError(f"{declaration!r} fails on shape {size}: {named_line(error)}") from error
 
 
 def cases(declaration: Declaration, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.report.album import jpeg
-from detkds_gp.report.run import Explanation, Judged, KnockedOut, Pictures
+from detkds_gp.report.run import Explanation, JudgedCandidate, KnockedOut, Pictures
 from detkds_gp.store import Event
 from detkds_gp.store.events import EXPLAINED
 
@@ -18,7 +18,7 @@ Aps = Sequence[float | None]
 
 
 def explanation(
-    events: Sequence[Event], winner: Judged, test_aps: Callable[[str], Aps], work_dir: Path
+    events: Sequence[Event], winner: JudgedCandidate, test_aps: Callable[[str], Aps], work_dir: Path
 ) -> Explanation | None:
     """Return what explains a winner; None if nothing does.
 

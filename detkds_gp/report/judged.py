@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detkds_gp.language import NONE
-from detkds_gp.report.run import Judged, Run
+from detkds_gp.report.run import JudgedCandidate, Run
 from detkds_gp.report.students import Student, student
 from detkds_gp.score import TEACHER, Trial
 
@@ -25,14 +25,14 @@ def judged_students(run: Run) -> list[Student]:
     ]
 
 
-def _named(one: Judged) -> str:
+def _named(one: JudgedCandidate) -> str:
     return one.role.replace("_", " ")
 
 
 def _student(run: Run, name: str, sort: str, text: str, aps: Sequence[float | None]) -> Student:
-    trials = [Trial(text, run.final.iterations, seed, test=True) for seed in run.final.seeds]
+    trials = [Trial(text, run.length, seed, test=True) for seed in run.seeds]
     told = [run.details[trial] for trial in trials if trial in run.details]
-    return student(name, sort, dict(zip(run.final.seeds, aps, strict=False)), told)
+    return student(name, sort, dict(zip(run.seeds, aps, strict=False)), told)
 
 
 def _teacher(run: Run) -> list[Student]:

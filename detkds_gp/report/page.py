@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from detkds_gp.report.genealogy import genealogy
 from detkds_gp.report.given import given
 from detkds_gp.report.guidance import Effect, guide
 from detkds_gp.report.judged import judged_students
-from detkds_gp.report.run import Judged, Run
+from detkds_gp.report.run import JudgedCandidate, Run
 from detkds_gp.report.script import packed_plotly
 from detkds_gp.report.students import curve_figures, told_metrics
 from detkds_gp.report.trees import draw, draw_tree
@@ -72,7 +71,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         judged=_judged(run),
         students=students,
         metrics=told_metrics(students),
-        watched=f"seed {run.final.seeds[0]} of the final round" if run.final.seeds else "",
+        watched=f"seed {run.seeds[0]} of the final round" if run.seeds else "",
         pictures=run.pictures,
         no_pictures=NO_PICTURES,
         niches=search_tables.niches(run),
@@ -162,13 +161,12 @@ def _named(niche: str) -> str:
     return "all, mixed" if niche == figures.MIX else niche.replace("_", " ")
 
 
-def _judged(run: Run) -> list[Judged]:
+def _judged(run: Run) -> list[JudgedCandidate]:
     """Return the finalists, the best on selection first, who dropped out, and the other best of each knowledge."""
     finalists = sorted(run.finalists, key=lambda one: -(one.selection_mean or -1.0))
     finalists += run.dropped
     known = {one.candidate.text for one in finalists}
-    champions = [replace(one, role=f"best of {niche}") for niche, one in run.champions.items()]
-    return [*finalists, *(one for one in champions if one.candidate.text not in known)]
+    return [*finalists, *(one for one in run.champions.values() if one.candidate.text not in known)]
 
 
 def _last_session(run: Run) -> Mapping[str, Any]:

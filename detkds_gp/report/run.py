@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from detkds_gp.curves import prospects
 from detkds_gp.gain import Interval
 from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
+from detkds_gp.results import MIX, Judged, State
 from detkds_gp.score import Details, Trial
-from detkds_gp.store import Birth, Event, Generation, ScreeningRecord, standing
+from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
 from detkds_gp.store.events import curves
 
 RIVAL = "rival"
@@ -84,28 +84,20 @@ class Candidate:
         return len(outline(self.birth.text))
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A candidate on the verdict's seeds.
+@dataclass(frozen=True, kw_only=True)
+class JudgedCandidate(Judged):
+    """A candidate on the seeds of the final round.
 
     Attributes:
         candidate: of the search, or a rival.
-        test_aps: by seed; None where the training failed or is still to come; empty while none is known.
-        gain: over the student alone on the same seeds; None while a side is incomplete.
-        selection_aps: as ``test_aps``, on the selection split: by their mean the winner is chosen.
-        role: of a finalist: ``leader``, ``best of <knowledge>``, a rival's name, ``mix of the best``, ``contender``;
-            else empty.
-        failures: the names of what went wrong in those of its trainings that failed.
-        lead: of the winner over who dropped out of the race, on test and on the seeds of the race; else None.
     """
 
     candidate: Candidate
-    test_aps: tuple[float | None, ...] = ()
-    gain: Interval | None = None
-    selection_aps: tuple[float | None, ...] = ()
-    role: str = ""
-    failures: tuple[str, ...] = ()
-    lead: Interval | None = None
+
+    @property
+    def role(self) -> str:
+        """Its part in the final round, of a rival with its weight; empty where it has none."""
+        return self.finalist.title
 
     @property
     def is_rival(self) -> bool:
@@ -115,26 +107,7 @@ class Judged:
     @property
     def is_published(self) -> bool:
         """Whether it is a rival of others: neither found nor put together by the search."""
-        return self.is_rival and self.role != standing.MIX
-
-    @property
-    def selection_mean(self) -> float | None:
-        """The mean AP on selection; None while it is incomplete."""
-        known = [ap for ap in self.selection_aps if ap is not None]
-        return fmean(known) if known and len(known) == len(self.selection_aps) else None
-
-
-@dataclass(frozen=True)
-class FinalRound:
-    """How everyone is compared on test images.
-
-    Attributes:
-        seeds: that the search never uses.
-        iterations: training steps of everyone.
-    """
-
-    seeds: tuple[int, ...]
-    iterations: int
+        return self.is_rival and self.finalist.role != MIX
 
 
 @dataclass(frozen=True)
@@ -223,7 +196,8 @@ class Run:
         details: what trainings tell besides their AP.
         pictures: test images with what the watched students of the final round find; empty where none are painted.
         champions: by knowledge, its best formula on the verdict's seeds.
-        final: how the final round is held.
+        seeds: of the final round, which the search never uses.
+        length: training steps of everyone in it.
         finalists: who is judged in it, in the order invited or, after a race, the winner first; empty before it begins.
         dropped: who dropped out of the race, on its seeds; who stayed longest first.
         generations: counts and statistics.
@@ -238,15 +212,16 @@ class Run:
 
     name: str
     work_dir: Path
-    state: str
+    state: State
     fingerprint: Mapping[str, Any]
     references: References
     candidates: tuple[Candidate, ...]
     ranking: tuple[Candidate, ...]
-    winner: Judged | None
-    champions: Mapping[str, Judged]
-    final: FinalRound
-    finalists: tuple[Judged, ...]
+    winner: JudgedCandidate | None
+    champions: Mapping[str, JudgedCandidate]
+    seeds: tuple[int, ...]
+    length: int
+    finalists: tuple[JudgedCandidate, ...]
     generations: tuple[Generation, ...]
     merges: int
     events: tuple[Event, ...] = field(repr=False)
@@ -259,7 +234,7 @@ class Run:
     injected: tuple[str, ...] = ()
     details: Mapping[Trial, Details] = field(default_factory=dict, repr=False)
     pictures: tuple[Pictures, ...] = field(default=(), repr=False)
-    dropped: tuple[Judged, ...] = ()
+    dropped: tuple[JudgedCandidate, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -273,13 +248,13 @@ class Run:
         return prospects(known.get("student", ()), known.get("teacher", ()), self.references.teacher_selection)
 
     @property
-    def best_found(self) -> Judged | None:
+    def best_found(self) -> JudgedCandidate | None:
         """The finalist of the search with the highest mean AP on selection; None before one is judged."""
         found = [one for one in self.finalists if not one.is_rival and one.selection_mean is not None]
         return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
 
     @property
-    def best_published(self) -> Judged | None:
+    def best_published(self) -> JudgedCandidate | None:
         """The published loss with the highest mean AP on selection; None where none is judged."""
         found = [one for one in self.finalists if one.is_published and one.selection_mean is not None]
         return max(found, key=lambda one: one.selection_mean or 0.0, default=None)

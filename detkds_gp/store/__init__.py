@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from detkds_gp.store._fingerprint import differing
     from detkds_gp.store._lock import writer_of
     from detkds_gp.store.check import StoreReport, check_store
-    from detkds_gp.store.cut import cuts
     from detkds_gp.store.records import (
         Birth,
         Costs,
@@ -19,12 +18,11 @@ if TYPE_CHECKING:
         ScoreRecord,
         ScreeningRecord,
     )
-    from detkds_gp.store.sessions import session_seconds
     from detkds_gp.store.store import FILE_NAME, Store
 
 __all__ = [
     "FILE_NAME", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "ScreeningRecord",
-    "Store", "StoreReport", "check_store", "cuts", "differing", "session_seconds", "writer_of",
+    "Store", "StoreReport", "check_store", "differing", "writer_of",
 ]  # fmt: skip
 
 import_lazily(__name__)

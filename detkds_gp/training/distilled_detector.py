@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, Pair, Pairing, Scene, Taps, scene_of, teacher_knowledge
+from detkds_gp.errors import first_line
 from detkds_gp.losses import MACHINE_FAULTS, DistillationLoss, KnowledgeError
 
 Said = dict[str, list[Tensor]]
@@ -140,8 +141,7 @@ class DistilledDetector(BaseModel):
         except (RuntimeError, ValueError, TypeError, LookupError) as error:
             if any(word in str(error) for word in MACHINE_FAULTS):
                 raise
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise KnowledgeError(first) from error
+            raise KnowledgeError(first_line(error)) from error
         return {f"loss_distill_{name}": levels for name, levels in terms.levels.items()}
 
     def teach(self, batch: dict[str, Any]) -> Said:

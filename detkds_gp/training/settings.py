@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from detkds_gp.errors import first_line
 from detkds_gp.settings import Pixels, Settings
 
 
@@ -42,9 +43,8 @@ class OptimizerSettings(Settings):
         try:
             OPTIMIZERS.build({**optimizer, "params": [nn.Parameter(torch.zeros(1))]})
         except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
             wanted = "wanted what mmengine builds, such as dict(type='AdamW', lr=1e-3)"
-            raise ValueError(f"optimizer is {optimizer}: {first}; {wanted}") from None
+            raise ValueError(f"optimizer is {optimizer}: {first_line(error)}; {wanted}") from None
         return optimizer
 
     def learning_rate_factor(self, iteration: int, iterations: int) -> float:

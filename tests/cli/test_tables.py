@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from detkds_gp.cli.tables import print_result
-from detkds_gp.experiment.results import opened
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import collect, render_report
+from detkds_gp.results import opened
 
 from ..scripts import benchmark
 

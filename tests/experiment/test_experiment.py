@@ -17,9 +17,9 @@ import pytest
 
 from detkds_gp.errors import DetectorError, StoreError
 from detkds_gp.experiment import Experiment, Outcome
-from detkds_gp.experiment.results import opened
 from detkds_gp.experiment.verify import verify
 from detkds_gp.losses.screening import CHECK_NAMES
+from detkds_gp.results import opened
 from detkds_gp.store import Store
 
 GP_SEARCH = str(Path(sys.executable).with_name("gp_search"))

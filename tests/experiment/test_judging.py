@@ -14,14 +14,14 @@ from rich.console import Console
 from detkds_gp.cli.tables import print_result
 from detkds_gp.experiment import Listener
 from detkds_gp.experiment.answers import Stopped
-from detkds_gp.experiment.results import opened
 from detkds_gp.experiment.steering import read_status
 from detkds_gp.experiment.verify import verify
 from detkds_gp.language import NONE
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import collect, render_report
+from detkds_gp.results import cuts, opened
 from detkds_gp.score import Trial
-from detkds_gp.store import Store, cuts
+from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_RACED
 
 from ..scripts import benchmark

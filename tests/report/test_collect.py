@@ -16,7 +16,6 @@ from detkds_gp.cli.app import app
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment import Outcome
 from detkds_gp.experiment.naming.named import named_distillers
-from detkds_gp.experiment.results import opened
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
@@ -24,9 +23,9 @@ from detkds_gp.report.figures import pareto_front, progress
 from detkds_gp.report.genealogy import genealogy, how_made
 from detkds_gp.report.given import given
 from detkds_gp.report.outline import diversity, outline
-from detkds_gp.report.run import FinalRound
 from detkds_gp.report.search_tables import losses, niches, rungs
 from detkds_gp.report.verdict import verdict
+from detkds_gp.results import opened
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINAL_HELD, FINAL_PLANNED
@@ -64,8 +63,8 @@ def test_a_report_says_what_show_says(finished: Outcome) -> None:
     assert {n: j.candidate.resolved for n, j in run.champions.items()} == {
         n: found["formula"] for n, found in told["niches"].items()
     }
-    assert list(run.final.seeds) == told["final"]["seeds"]
-    assert run.final.iterations == told["final"]["iterations"]
+    assert list(run.seeds) == told["final"]["seeds"]
+    assert run.length == told["final"]["iterations"]
     assert [
         (one.role, one.candidate.resolved, list(one.selection_aps), list(one.test_aps)) for one in run.finalists
     ] == [(titled(row), row["formula"], row["selection_ap"], row["test_ap"]) for row in told["final"]["finalists"]]
@@ -325,7 +324,7 @@ def test_the_comparison_is_told_as_it_was_planned(made_run, tmp_path: Path) -> N
         detail = {"seeds": [1001, 1002, 1003], "iterations": 175, "reduced": reduced, "finalists": []}
         store.record_event("final round", **detail)
     run = collect(tmp_path)
-    assert run.final == FinalRound((1001, 1002, 1003), 175)
+    assert (run.seeds, run.length) == ((1001, 1002, 1003), 175)
     html = render_report(run, DETKDS)
     made = html[html.index('<section id="made">') :]
     assert "3 seeds<small>175 iterations each" in made

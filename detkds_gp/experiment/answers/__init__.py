@@ -7,7 +7,6 @@ from detkds_gp.lazy import import_lazily
 if TYPE_CHECKING:
     from detkds_gp.experiment.answers.allowance import UNLIMITED, Allowance
     from detkds_gp.experiment.answers.answers import Answers, Asked, Scored
-    from detkds_gp.experiment.answers.counts import screening_counts
     from detkds_gp.experiment.answers.interrupt import Interrupt, Stopped
     from detkds_gp.experiment.answers.packing import Packing, pack_size
     from detkds_gp.experiment.answers.screening import Screener, UnheardError, unheard
@@ -30,7 +29,6 @@ __all__ = [
     "in_units",
     "make_executor",
     "pack_size",
-    "screening_counts",
     "unheard",
     "weighed",
 ]

@@ -128,7 +128,7 @@ class DataSettings(Settings):
 
 
 class VerdictSettings(Settings):
-    """The final round, as it is wished for: `detkds_gp.experiment.results.final_round` fits it into its share.
+    """The final round, as it is wished for: `detkds_gp.experiment.final_round` fits it into its share.
 
     Attributes:
         seeds: seeds that the search never used; everyone judged is trained on each.

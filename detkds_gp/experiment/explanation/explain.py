@@ -13,9 +13,9 @@ from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.explanation.knock_outs import KnockOut, knock_outs
 from detkds_gp.experiment.explanation.pictures import PICTURE_TRAININGS, paint_pictures
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.results import Ranked, Summary
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import Distiller, parse_distiller
+from detkds_gp.results import Ranked, Summary
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, STARTED

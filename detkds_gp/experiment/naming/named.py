@@ -159,7 +159,7 @@ def _of_run(work_dir: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
     Raises:
         ConfigError: if nothing in it has a score yet.
     """
-    from detkds_gp.experiment.results import opened
+    from detkds_gp.results import opened
 
     with opened(work_dir) as summary:
         values = summary.to_json()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detkds_gp.errors import ConfigError
+from detkds_gp.results import Clock
 from detkds_gp.score import TEACHER
-from detkds_gp.store import Store, session_seconds
+from detkds_gp.store import Store
 
 Kind = Literal["evaluations", "wall", "gpu"]
 
@@ -83,4 +84,4 @@ def spent(store: Store, budget: Budget | None, share: float) -> float:
     if budget is not None and budget.kind == "gpu":
         teacher = store.score(TEACHER)
         return (store.costs().wall_seconds + (teacher.wall_seconds if teacher else 0.0)) * share
-    return session_seconds(store)
+    return Clock(store).seconds()

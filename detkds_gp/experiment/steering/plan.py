@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from detkds_gp.experiment.results import FinalRound
+from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.steering.decisions import FIRST
 from detkds_gp.search import SearchSettings
 

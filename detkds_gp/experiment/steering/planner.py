@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from detkds_gp.errors import BudgetError
-from detkds_gp.experiment.results import FinalRound
-from detkds_gp.experiment.results.race import LEFT
+from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.steering.budget import Budget, duration, spent
 from detkds_gp.experiment.steering.decisions import FIRST, End
 from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, Planned, fitted
 from detkds_gp.experiment.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.fitness import CurveRequest, Request
+from detkds_gp.results.finalist import LEFT
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.answers import screening_counts
-from detkds_gp.experiment.results import Verdict
 from detkds_gp.experiment.rungs import climbers
 from detkds_gp.experiment.steering.budget import Budget, spent
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.fitness import ProxySettings
+from detkds_gp.results import Clock, Verdict, screening_counts, state_of
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Birth, Store, session_seconds, writer_of
-from detkds_gp.store.events import FINISHED, NOISE, PLANNED, STARTED, TUNING_PLANNED, WORKED, explaining
+from detkds_gp.store import Birth, Store, writer_of
+from detkds_gp.store.events import NOISE, PLANNED, STARTED, TUNING_PLANNED, WORKED
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -30,10 +28,10 @@ def read_status(work_dir: Path) -> dict[str, Any]:
         StoreError: there is no readable store, or nothing was started there.
     """
     with Store.open(work_dir, readonly=True) as store:
-        return _status(store, store.bound_to()["config"], writer_of(work_dir), Inbox(work_dir))
+        return _status(store, store.bound_to()["config"], work_dir)
 
 
-def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: Inbox) -> dict[str, Any]:
+def _status(store: Store, config: Mapping[str, Any], work_dir: Path) -> dict[str, Any]:
     births, scores = store.births(), {record.trial: record.score for record in store.scores()}
     trials = {b.text: Trial(b.text, config["proxy"]["iterations"], config["baseline_seeds"][0]) for b in births}
     last = (births[-1].stage, births[-1].generation) if births else None
@@ -50,27 +48,25 @@ def _status(store: Store, config: Mapping[str, Any], writer: str | None, inbox: 
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
     planned = sum(climbers(len(current), proxy))
-    finished = bool(store.events(FINISHED))
-    running = writer is not None and not explaining(store.events())
-    elapsed = _elapsed(store, running)
-    state = "running" if running else "finished" if finished else "stopped"
+    state, clock = state_of(store, work_dir), Clock(store)
+    elapsed = clock.seconds() if state == "running" else clock.total
     worked = [event.detail for event in store.events(WORKED)]
     held = sum(detail["held"] for detail in worked)
     known = _last_answers(births, scores, [*proxy.rungs, proxy.iterations], config["baseline_seeds"][0])
     return {
         "state": state,
-        "process": writer,
+        "process": writer_of(work_dir),
         **_progress(store, config, verdict, last, (done, planned)),
         "trained": sum(score.ok for score in known),
         "failed": sum(not score.ok for score in known),
         "screening": screening_counts(store),
         "best": best,
         "elapsed_seconds": elapsed,
-        "eta_seconds": 0.0 if finished else _eta(store, elapsed),
+        "eta_seconds": 0.0 if state == "finished" else _eta(store, elapsed),
         "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
         "budget": budget.text if budget else None,
         "spent": budget.said(spent(store, budget, session.get("gpus_per_worker") or 1.0)) if budget else None,
-        "waiting": [wish.formula for wish in inbox.wishes()],
+        "waiting": [wish.formula for wish in Inbox(work_dir).wishes()],
         "noise": next((event.detail["words"] for event in reversed(store.events(NOISE))), None),
     }
 
@@ -109,11 +105,6 @@ def _progress(
         return {"phase": "tuning the weights of rivals", "done": tuned, "total": total or None}
     phase = f"{last[0]} {last[1]}" if last else "teacher and students alone"
     return {"phase": phase, "done": generation[0], "total": generation[1] or None}
-
-
-def _elapsed(store: Store, running: bool) -> float:
-    moment = time.time() if running else store.last_activity(time.time() + 1.0) or 0.0
-    return session_seconds(store, moment)
 
 
 def _eta(store: Store, elapsed: float) -> float | None:

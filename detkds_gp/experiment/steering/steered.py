@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from detkds_gp.experiment.answers import Answers, in_units
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.final_round import FinalRound, tuning_trainings
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.results import FinalRound, tuning_trainings
 from detkds_gp.experiment.steering.budget import Budget, duration
 from detkds_gp.experiment.steering.decisions import FIRST, Decision, End, Steering
 from detkds_gp.experiment.steering.inbox import Inbox
@@ -19,7 +19,8 @@ from detkds_gp.experiment.steering.prices import Prices
 from detkds_gp.experiment.steering.watch import Watch
 from detkds_gp.fitness import Request
 from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
-from detkds_gp.store import Store, session_seconds
+from detkds_gp.results import Clock
+from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_PLANNED, PLANNED, TUNING_PLANNED
 
 
@@ -169,7 +170,7 @@ class Steered:
             said += f"; {planner.said(planner.spent())} of {planner.budget.text} spent; {_in_words(plan)}"
         self._listener.say(said)
         self._listener.outlook(seconds)
-        at_work = session_seconds(self._store)
+        at_work = Clock(self._store).seconds()
         self._store.record_event(PLANNED, seconds=seconds, at_work=at_work, **plan.to_json())
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.answers import UNLIMITED, Allowance, Answers
+from detkds_gp.experiment.final_round import Rival
 from detkds_gp.experiment.naming import is_formula
-from detkds_gp.experiment.results import Finalist, Rival
 from detkds_gp.experiment.tuning.curve import Curve
 from detkds_gp.experiment.tuning.proportions import Proportions
 from detkds_gp.experiment.tuning.tuner import LEAST_TRAININGS, Tuner, tuned_aps
 from detkds_gp.language import PrimitiveSet, parse_distiller
+from detkds_gp.results import Finalist
 from detkds_gp.score import Trial
 from detkds_gp.search import WeightRange, cell
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from detkds_gp.errors import first_line
 from detkds_gp.language import Distiller, PrimitiveSet, Term, parse_distiller
 from detkds_gp.losses.distillation_loss import MACHINE_FAULTS, DistillationLoss
 from detkds_gp.losses.parts import shapes_of
@@ -58,7 +59,7 @@ class Screen:
         except (RuntimeError, ValueError, TypeError, LookupError) as error:
             if any(word in str(error) for word in MACHINE_FAULTS):
                 raise
-            return "shape", (str(error).splitlines() or [type(error).__name__])[0], ""
+            return "shape", first_line(error), ""
         return None, "", found.text if found else ""
 
     def evidence(self, term: Term) -> Evidence:

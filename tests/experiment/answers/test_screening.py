@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Screener, UnheardError, screening_counts, unheard
+from detkds_gp.experiment.answers import Screener, UnheardError, unheard
 from detkds_gp.experiment.config import parse_config
 from detkds_gp.experiment.verify import verify
 from detkds_gp.losses.screening import CHECK_NAMES, Fingerprint
 from detkds_gp.losses.screening.fingerprint import WIDTH
 from detkds_gp.primitives import DETKDS
+from detkds_gp.results import screening_counts
 from detkds_gp.score import Screening
 from detkds_gp.store import Merge, Store
 

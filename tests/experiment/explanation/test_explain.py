@@ -12,11 +12,11 @@ from detkds_gp.errors import StoreError
 from detkds_gp.experiment import Experiment, Outcome
 from detkds_gp.experiment.explanation import recorded_config
 from detkds_gp.experiment.explanation.knock_outs import knock_outs
-from detkds_gp.experiment.results import Summary
 from detkds_gp.experiment.verify import verify
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.report import collect, render_report
+from detkds_gp.results import Summary
 from detkds_gp.store import ScoreRecord, Store
 
 TWO = "2 * calibrated * l2(unit_channel(max_pool_2(global))) + 1 * calibrated * l1(class_map)"

@@ -16,11 +16,11 @@ import pytest
 from detkds_gp.errors import BudgetError
 from detkds_gp.experiment import Listener
 from detkds_gp.experiment.answers import Stopped
-from detkds_gp.experiment.results import opened
 from detkds_gp.experiment.steering import read_status
 from detkds_gp.experiment.verify import verify
+from detkds_gp.results import Clock, cuts, opened
 from detkds_gp.score import NOT_BEGUN
-from detkds_gp.store import Store, cuts, session_seconds
+from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, PACE, PLANNED
 
 from ...scripts import benchmark
@@ -51,7 +51,7 @@ def final(work_dir: Path) -> tuple[list[int], list[str]]:
         return list(verdict.seeds), [finalist.role for finalist in verdict.finalists]
 
 
-class Clock:
+class FakeClock:
     """A clock that only trainings move on, so that a run of a quarter of an hour takes a second and repeats."""
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    made = FakeClock()
     monkeypatch.setattr(time, "time", made.time)
     monkeypatch.setattr(time, "monotonic", made.time)
     monkeypatch.setattr(analytic, "time", SimpleNamespace(time=made.time, monotonic=made.time, sleep=made.sleep))
@@ -80,7 +80,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ids=["quiet", "200 on", "to 300", "450 on", "550 on", "600 on"],
 )
 def test_a_wall_budget_holds_whenever_the_machine_becomes_slow(
-    load: tuple[float, float], seconds: float, tmp_path: Path, clock: Clock
+    load: tuple[float, float], seconds: float, tmp_path: Path, clock: FakeClock
 ) -> None:
     loaded = (BEGAN + load[0], BEGAN + load[1])
     made(tmp_path, seconds, loaded, budget="1000s").run(began=BEGAN)
@@ -108,7 +108,7 @@ def test_a_wall_budget_holds_by_the_clock_on_the_wall(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [4, 14, 23, 31])
 def test_a_budgeted_run_that_was_stopped_anywhere_repeats_what_is_recorded(
-    at: int, tmp_path: Path, clock: Clock
+    at: int, tmp_path: Path, clock: FakeClock
 ) -> None:
     heard = 0
 
@@ -130,7 +130,7 @@ def test_a_budgeted_run_that_was_stopped_anywhere_repeats_what_is_recorded(
         assert store.births()[: len(births)] == births
         assert store.steerings()[: len(decisions)] == decisions
         assert store.generations()[: len(generations)] == generations
-        assert session_seconds(store) < 1.05 * 1200
+        assert Clock(store).seconds() < 1.05 * 1200
     assert verify(tmp_path).differences == ()
     before = analytic.history(tmp_path)
     made(tmp_path, 10, budget="1200s").run()
@@ -188,7 +188,7 @@ def test_a_budget_that_is_too_small_says_what_it_would_take_and_leaves_no_store(
         made(tmp_path / "less", 1.0, budget=f"{enough - 5}s").run()
 
 
-def test_the_least_budget_that_is_named_is_enough(tmp_path: Path, clock: Clock) -> None:
+def test_the_least_budget_that_is_named_is_enough(tmp_path: Path, clock: FakeClock) -> None:
     with pytest.raises(BudgetError) as refused:
         made(tmp_path, 2, budget="25s").run()
     text = str(refused.value).split("use --budget ")[1].split(",")[0]
@@ -206,7 +206,7 @@ def test_what_was_cut_is_said_on_top(tmp_path: Path) -> None:
     assert any(line.startswith("final round: ") and "left out: " in line for line in told)
 
 
-def test_what_is_not_begun_is_recorded_and_counts_as_no_training(tmp_path: Path, clock: Clock) -> None:
+def test_what_is_not_begun_is_recorded_and_counts_as_no_training(tmp_path: Path, clock: FakeClock) -> None:
     experiment = made(tmp_path, 5, (BEGAN + 140, 1e99), budget="1000s")
     experiment.worker = replace(experiment.worker, load=20.0)
     experiment.run(began=BEGAN)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detkds_gp.experiment.results import FinalRound
+from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.steering.decisions import FIRST
 from detkds_gp.experiment.steering.plan import Means, Outlook, Plan, fitted
 from detkds_gp.search import SearchSettings, StageSettings

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from itertools import count, islice
 from statistics import fmean
 
-from detkds_gp.experiment.results.final_round import Finalist
+from detkds_gp.results import Finalist
+from detkds_gp.results.finalist import LEFT
 
 FIRST = 2
 """Seeds on which everyone is trained before the first drop out."""
-LEFT = 2
-"""Finalists whom the race leaves: the winner, and the best of the other side, published or found."""
 _BESIDE = LEFT + 1
 """Trainings of one more seed of those who are left: the student alone needs it too."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from detkds_gp.experiment.rungs import planned_iterations
+from detkds_gp.results import Finalist
 from detkds_gp.search import SearchSettings
 
 if TYPE_CHECKING:
@@ -106,29 +107,6 @@ def _reduction(asked: tuple[int, int, int], got: tuple[int, int, int], share: fl
     names = ("iterations", "seeds", "formulas")
     less = [f"{a} {name} instead of {b}" for a, b, name in zip(got, asked, names, strict=True) if a < b]
     return f"the final round has {', '.join(less)}: {share:.0%} of all training" if less else ""
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """A formula that is judged.
-
-    Attributes:
-        text: as the store calls it.
-        role: ``leader`` (the highest AP of the search), ``best of <knowledge>``, ``<name>`` of a rival,
-            ``mix of the best``, or ``contender``.
-        weighed: of a rival, which weight it has, and why; empty for what the search weighed.
-        weight: of a rival, its first term's in calibrated units.
-    """
-
-    text: str
-    role: str
-    weighed: str = ""
-    weight: float | None = None
-
-    @property
-    def title(self) -> str:
-        """Its role, of a rival with its weight."""
-        return f"{self.role} ({self.weighed})" if self.weighed else self.role
 
 
 @dataclass(frozen=True)

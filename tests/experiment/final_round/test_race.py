@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detkds_gp.experiment.results import Finalist, kept, plan_race
+from detkds_gp.experiment.final_round import kept, plan_race
+from detkds_gp.results import Finalist
 
 from ...scripts import benchmark
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detkds_gp.score import NOT_BEGUN
+from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED, TUNING_PLANNED
-from detkds_gp.store.store import Store
 
 _FIRST = -1
 """The number of the decision before the first generation."""

@@ -7,10 +7,10 @@ from statistics import fmean
 from typing import Protocol, TypeVar
 
 from detkds_gp.score import Score
-from detkds_gp.store.records import Birth
+from detkds_gp.store import Birth
 
 
-class Standing(Protocol):
+class Scored(Protocol):
     """A distiller of the search after the whole training of a candidate."""
 
     @property
@@ -30,24 +30,21 @@ class Standing(Protocol):
         """How many trees it adds."""
 
 
-MIX = "mix of the best"
-"""The role of the best formula of every knowledge, added up as they were searched: what conquering has to beat."""
-
-Stands = TypeVar("Stands", bound=Standing)
+Entry = TypeVar("Entry", bound=Scored)
 
 
-def ranked(found: Iterable[Stands]) -> list[Stands]:
+def ranked(found: Iterable[Entry]) -> list[Entry]:
     """Sort those with an AP, best first; fewer operations decide between equals, then who was born first."""
     return sorted((one for one in found if one.ap is not None), key=lambda one: (-(one.ap or 0.0), one.operations))
 
 
-def champions(ranking: Iterable[Stands]) -> dict[str, Stands]:
+def champions(ranking: Iterable[Entry]) -> dict[str, Entry]:
     """Return the best formula of every knowledge: of one tree, and found while knowledges evolve by themselves.
 
     Args:
         ranking: best first.
     """
-    best: dict[str, Stands] = {}
+    best: dict[str, Entry] = {}
     for one in ranking:
         if one.terms == 1 and one.birth.stage == "divide":
             best.setdefault(one.birth.niche, one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,16 +11,18 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import FormulaError, StoreError
-from detkds_gp.experiment.answers import screening_counts
-from detkds_gp.experiment.grammar import read_grammar
-from detkds_gp.experiment.results.final_round import Finalist
-from detkds_gp.experiment.results.verdict import Verdict
-from detkds_gp.fitness import ProxySettings
 from detkds_gp.gain import verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
 from detkds_gp.noise import Noise, noise_of_trainings
+from detkds_gp.results import leaderboard
+from detkds_gp.results.clock import Clock
+from detkds_gp.results.counts import screening_counts
+from detkds_gp.results.cut import cuts
+from detkds_gp.results.finalist import Finalist
+from detkds_gp.results.grammar import read_grammar
+from detkds_gp.results.verdict import Verdict
 from detkds_gp.score import TEACHER, Score, Trial
-from detkds_gp.store import Birth, Store, cuts, session_seconds, standing
+from detkds_gp.store import Birth, Store
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Summary:
         self._store = store
         self.primitive_set = primitive_set
         self.config: Mapping[str, Any] = store.bound_to()["config"]
-        self.proxy = ProxySettings.recorded(self.config["proxy"])
+        self.iterations: int = self.config["proxy"]["iterations"]
         self.baseline_seeds: Sequence[int] = self.config["baseline_seeds"]
 
     @property
@@ -83,11 +84,11 @@ class Summary:
     def noise(self) -> Noise | None:
         """How much of the search's scores is luck, from all that is known by now; None before two seeds are."""
         answers = ((record.trial, record.score) for record in self._store.scores())
-        return noise_of_trainings(answers, self.proxy.iterations)
+        return noise_of_trainings(answers, self.iterations)
 
     def trial(self, text: str) -> Trial:
         """Return the search's question about a distiller."""
-        return Trial(text, self.proxy.iterations, self.baseline_seeds[0])
+        return Trial(text, self.iterations, self.baseline_seeds[0])
 
     def ranking(self) -> list[Ranked]:
         """Return every scored distiller of the search, best first; equal APs by cost, then by age.
@@ -102,11 +103,11 @@ class Summary:
             if record is not None and record.score.ok:
                 distiller = parse_distiller(record.resolved, self.primitive_set)
                 found.append(Ranked(distiller, birth.text, birth, record.score))
-        return standing.ranked(found)
+        return leaderboard.ranked(found)
 
     def champions(self, ranking: Sequence[Ranked]) -> dict[str, Ranked]:
         """Return the best formula of every knowledge, in the set's order."""
-        best = standing.champions(ranking)
+        best = leaderboard.champions(ranking)
         return {niche: best[niche] for niche in self.primitive_set.niches if niche in best}
 
     def mix(self, ranking: Sequence[Ranked]) -> Distiller | None:
@@ -143,7 +144,7 @@ class Summary:
     def _rival(self, finalist: Finalist) -> Ranked:
         judged = self.verdict.judged(finalist)
         distiller = parse_distiller(judged.formula, self.primitive_set)
-        known = self._store.score(self.trial(finalist.text)) or Score(fmean(judged.selection_aps))
+        known = self._store.score(self.trial(finalist.text)) or Score(judged.selection_mean)
         return Ranked(distiller, finalist.text, Birth(finalist.text, "rival", finalist.role, 0, ()), known)
 
     def to_json(self) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class Summary:
         """
         ranking = self.ranking()
         teacher = self._store.score(TEACHER)
-        baseline = [self._store.score(Trial(NONE, self.proxy.iterations, seed)) for seed in self.baseline_seeds]
+        baseline = [self._store.score(Trial(NONE, self.iterations, seed)) for seed in self.baseline_seeds]
         alone = [score.ap for score in baseline if score is not None and score.ap is not None]
         verdict, winner = self.verdict, self.winner(ranking)
         return {
@@ -162,7 +163,7 @@ class Summary:
                 "selection_ap": teacher.ap if teacher else None,
             },
             "baseline": {
-                "test_ap": verdict.alone.test_aps,
+                "test_ap": list(verdict.alone.test_aps),
                 "selection_ap": alone,
             },
             "noise": self.noise.to_json() if self.noise is not None else None,
@@ -210,7 +211,7 @@ class Summary:
             other = "baseline" if record.trial.distiller == NONE else "tuning"
             kind = "verdict" if record.trial.test else stages.get(record.trial.distiller, other)
             seconds["teacher" if record.trial == TEACHER else kind] += record.score.wall_seconds
-        seconds["at_work"] = session_seconds(self._store, self._store.last_activity(math.inf) or 0.0)
+        seconds["at_work"] = Clock(self._store).total
         return {name: round(value, 1) for name, value in seconds.items()}
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
-from detkds_gp.experiment.results.final_round import Finalist
-from detkds_gp.experiment.results.race import LEFT
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE
+from detkds_gp.results.finalist import LEFT, Finalist
+from detkds_gp.results.leaderboard import winner
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED
-from detkds_gp.store.standing import winner
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,32 @@ class Judged:
     Attributes:
         finalist: who.
         formula: its text with the scales it was trained with; as the store calls it while nothing is known.
-        selection_aps: on the selection split, one AP for each seed that succeeded.
-        test_aps: on the test split by seed, None where a training failed; empty while none is known.
+        seeds: that it is trained on; of who dropped out of the race, those of the race until then.
+        selection_aps: on the selection split by seed, None where a training failed or is still to come; empty while
+            none is known.
+        test_aps: the same on the test split.
+        failures: the names of what went wrong in those of its trainings that failed.
         gain: of AP on test over the student alone, None until everyone is judged, or where a training failed.
         selection_gain: the same on selection, by which the winner was chosen.
-        failures: the names of what went wrong in those of its trainings that failed.
+        lead: of who dropped out: of the race's winner over it, on test and on its seeds, which chose the winner and so
+            flatter it; None where a training failed, or before two seeds.
     """
 
     finalist: Finalist
     formula: str
-    selection_aps: list[float]
-    test_aps: list[float | None]
+    seeds: Sequence[int] = ()
+    selection_aps: tuple[float | None, ...] = ()
+    test_aps: tuple[float | None, ...] = ()
+    failures: tuple[str, ...] = ()
     gain: Interval | None = None
     selection_gain: Interval | None = None
-    failures: tuple[str, ...] = ()
+    lead: Interval | None = None
+
+    @property
+    def selection_mean(self) -> float | None:
+        """The mean AP on selection; None while it is incomplete."""
+        known = [ap for ap in self.selection_aps if ap is not None]
+        return fmean(known) if known and len(known) == len(self.selection_aps) else None
 
     @property
     def optimism(self) -> float | None:
@@ -49,40 +61,16 @@ class Judged:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "test_ap": self.test_aps,
-            "gain": self.gain.to_json() if self.gain else None,
-            "selection_gain": self.selection_gain.to_json() if self.selection_gain else None,
+            "test_ap": list(self.test_aps),
+            "gain": _json(self.gain),
+            "selection_gain": _json(self.selection_gain),
             "optimism": self.optimism,
         }
 
-
-@dataclass(frozen=True)
-class Dropped:
-    """A formula that dropped out of the race.
-
-    Attributes:
-        finalist: who.
-        formula: its text with the scales it was trained with.
-        seeds: on which it was trained.
-        selection_aps: by seed, by which it dropped out; None where a training failed.
-        test_aps: the same on the test split.
-        lead: of the race's winner over it, on test and on these seeds, which chose the winner and so flatter it; None
-            where a training failed, or before two seeds.
-    """
-
-    finalist: Finalist
-    formula: str
-    seeds: list[int]
-    selection_aps: list[float | None]
-    test_aps: list[float | None]
-    lead: Interval | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+    def named_json(self) -> dict[str, Any]:
+        """Return who it is, and its APs on selection, as plain JSON values."""
         named = {name: getattr(self.finalist, name) for name in ("role", "weighed", "weight")}
-        lead = self.lead.to_json() if self.lead else None
-        found = {"selection_ap": self.selection_aps, "test_ap": self.test_aps, "lead": lead}
-        return {**named, "formula": self.formula, "seeds": self.seeds, **found}
+        return {**named, "formula": self.formula, "selection_ap": list(self.selection_aps)}
 
 
 class Verdict:
@@ -126,21 +114,15 @@ class Verdict:
         return (self._held or {}).get("race")
 
     @property
-    def dropped(self) -> list[Dropped]:
+    def dropped(self) -> list[Judged]:
         """Who dropped out of the race, who stayed longest first."""
-        return [self._dropped(values) for values in (self._held or {}).get("dropped", ())]
+        return [self._dropped(dict(values)) for values in (self._held or {}).get("dropped", ())]
 
-    def _dropped(self, values: Mapping[str, Any]) -> Dropped:
-        seeds: list[int] = values["seeds"]
-        finalist = Finalist(**{name: value for name, value in values.items() if name != "seeds"})
-        its, best = (
-            [self._store.score(Trial(text, self.iterations, seed, test=True)) for seed in seeds]
-            for text in (finalist.text, self.finalists[0].text)
-        )
-        resolved = [self._store.resolved(Trial(finalist.text, self.iterations, seed, test=True)) for seed in seeds]
-        formula = next((text for text in resolved if text), finalist.text)
-        aps = _aps(its, "test_ap")
-        return Dropped(finalist, formula, seeds, _aps(its, "ap"), aps, complete_gain(_aps(best, "test_ap"), aps))
+    def _dropped(self, values: dict[str, Any]) -> Judged:
+        seeds = values.pop("seeds")
+        found = self._found(Finalist(**values), seeds)
+        best = _aps(self._scores(self.finalists[0].text, seeds), "test_ap")
+        return replace(found, lead=complete_gain(best, found.test_aps))
 
     @property
     def progress(self) -> tuple[int, int] | None:
@@ -168,8 +150,7 @@ class Verdict:
 
     def trials(self, text: str) -> list[Trial]:
         """Return the questions about a distiller, one for each seed."""
-        plan = self._held or self._planned
-        return [Trial(text, plan["iterations"], seed, test=True) for seed in plan["seeds"]] if plan else []
+        return [self._trial(text, seed) for seed in self.seeds]
 
     @property
     def complete_seeds(self) -> list[int]:
@@ -180,60 +161,63 @@ class Verdict:
 
     def judged(self, finalist: Finalist) -> Judged:
         """Return what is known of a formula."""
-        scores, alone = self._scores(finalist.text), self._scores(NONE)
-        known = [score for score in scores if score is not None]
-        sides = ("test_ap", "ap")
+        found = self._found(finalist, self.seeds)
+        if not self._over or not found.test_aps:
+            return found
+        alone = self._scores(NONE, self.seeds)
         gain, on_selection = (
-            complete_gain(_aps(scores, side), _aps(alone, side)) if self._over else None for side in sides
+            complete_gain(ours, _aps(alone, side))
+            for ours, side in ((found.test_aps, "test_ap"), (found.selection_aps, "ap"))
         )
+        return replace(found, gain=gain, selection_gain=on_selection)
+
+    def _found(self, finalist: Finalist, seeds: Sequence[int]) -> Judged:
+        scores = self._scores(finalist.text, seeds)
+        known = [score for score in scores if score is not None]
+        resolved = [self._store.resolved(self._trial(finalist.text, seed)) for seed in seeds]
         return Judged(
             finalist,
-            self._resolved(finalist.text),
-            [score.ap for score in known if score.ap is not None],
-            _aps(scores, "test_ap") if known else [],
-            gain,
-            on_selection,
+            next((text for text in resolved if text), finalist.text),
+            seeds,
+            _aps(scores, "ap") if known else (),
+            _aps(scores, "test_ap") if known else (),
             tuple(score.failure for score in known if score.failure is not None),
         )
 
     def winner(self) -> Finalist | None:
         """Return who won the race, or has the highest mean AP on selection; None until everyone is judged."""
         known = {finalist.text: finalist for finalist in self.finalists}
-        best = winner({text: self._scores(text) for text in known}, raced=bool(self.raced))
+        best = winner({text: self._scores(text, self.seeds) for text in known}, raced=bool(self.raced))
         return None if best is None else known[best]
 
     def to_json(self) -> dict[str, Any] | None:
         """Return plain JSON values; None before the final round begins."""
         if self._held is None:
             return None
-        table = [self.judged(finalist) for finalist in self.finalists]
+        told, alone = [self.judged(finalist) for finalist in self.finalists], self.alone
         return {
             "seeds": self._held["seeds"],
             "iterations": self._held["iterations"],
             "reduced": self._held["reduced"],
             "race": self.raced,
-            "dropped": [dropped.to_json() for dropped in self.dropped],
-            "alone": {"selection_ap": self.alone.selection_aps, "test_ap": self.alone.test_aps},
-            "finalists": [
-                {
-                    "role": j.finalist.role,
-                    "weighed": j.finalist.weighed,
-                    "weight": j.finalist.weight,
-                    "formula": j.formula,
-                    "selection_ap": j.selection_aps,
-                    "failures": list(j.failures),
-                    **j.to_json(),
-                }
-                for j in table
+            "dropped": [
+                {**one.named_json(), "seeds": one.seeds, "test_ap": list(one.test_aps), "lead": _json(one.lead)}
+                for one in self.dropped
             ],
+            "alone": {"selection_ap": list(alone.selection_aps), "test_ap": list(alone.test_aps)},
+            "finalists": [{**one.named_json(), "failures": list(one.failures), **one.to_json()} for one in told],
         }
 
-    def _scores(self, text: str) -> list[Score | None]:
-        return [self._store.score(trial) for trial in self.trials(text)]
+    def _trial(self, text: str, seed: int) -> Trial:
+        return Trial(text, self.iterations, seed, test=True)
 
-    def _resolved(self, text: str) -> str:
-        return next((found for trial in self.trials(text) if (found := self._store.resolved(trial))), text)
+    def _scores(self, text: str, seeds: Sequence[int]) -> list[Score | None]:
+        return [self._store.score(self._trial(text, seed)) for seed in seeds]
 
 
-def _aps(scores: Sequence[Score | None], side: str) -> list[float | None]:
-    return [getattr(score, side) if score else None for score in scores]
+def _aps(scores: Sequence[Score | None], side: str) -> tuple[float | None, ...]:
+    return tuple(getattr(score, side) if score else None for score in scores)
+
+
+def _json(interval: Interval | None) -> Any:
+    return interval.to_json() if interval is not None else None

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from detkds_gp.results.leaderboard import champions, ranked, winner
 from detkds_gp.score import Score
 from detkds_gp.store import Birth
-from detkds_gp.store.standing import champions, ranked, winner
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from detkds_gp.results import Clock
 from detkds_gp.score import Score, Trial
-from detkds_gp.store import Store, session_seconds
+from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINISHED, REFUSED, STARTED, explaining
 
 
@@ -33,7 +34,7 @@ def test_the_time_between_sessions_and_that_of_explaining_is_not_spent(
             at(25, store.record_event, EXPLAINED, knock_outs=[])
             assert not explaining(store.events())
         at(26, store.record_event, STARTED)
-        assert session_seconds(store, 27 * hour) == 3 * hour
+        assert Clock(store).seconds(27 * hour) == 3 * hour
 
 
 def test_a_finished_run_that_is_asked_for_again_was_at_work_no_longer(
@@ -43,7 +44,7 @@ def test_a_finished_run_that_is_asked_for_again_was_at_work_no_longer(
         for hours, kind in ((0, STARTED), (2, FINISHED), (100, STARTED), (100, FINISHED)):
             monkeypatch.setattr(time, "time", lambda hours=hours: hours * 3600.0)
             store.record_event(kind)
-        assert session_seconds(store, 100 * 3600.0) == 2 * 3600.0
+        assert Clock(store).seconds(100 * 3600.0) == 2 * 3600.0
 
 
 def test_a_session_begins_with_its_program_and_one_that_was_refused_does_not_count(
@@ -57,9 +58,9 @@ def test_a_session_begins_with_its_program_and_one_that_was_refused_does_not_cou
 
         at(1000, STARTED, lead=30.0)
         at(1040, REFUSED)
-        assert session_seconds(store, 1040.0) == 0
+        assert Clock(store).seconds(1040.0) == 0
         at(2000, STARTED, lead=20.0)
-        assert session_seconds(store, 2100.0) == 120
+        assert Clock(store).seconds(2100.0) == 120
         at(2100, FINISHED)
         at(5000, STARTED, lead=10.0)
-        assert session_seconds(store, 5005.0) == 120 + 15
+        assert Clock(store).seconds(5005.0) == 120 + 15

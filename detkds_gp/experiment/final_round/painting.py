@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from detkds_gp.data.album import Shown, write_album
-from detkds_gp.experiment.results.verdict import Verdict
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.fitness.evaluation import shown
 from detkds_gp.language import NONE
+from detkds_gp.results import Verdict
 from detkds_gp.score import TEACHER, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import details

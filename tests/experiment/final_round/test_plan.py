@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
-from detkds_gp.experiment.results.final_round import (
-    Finalist,
-    FinalRound,
-    Rival,
-    finalists,
-    plan_final_round,
-    tuning_trainings,
-)
+from detkds_gp.experiment.final_round import FinalRound, Rival, finalists, plan_final_round, tuning_trainings
+from detkds_gp.results import Finalist
 from detkds_gp.search import StageSettings
 
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"

@@ -1,0 +1,23 @@
+"""The one reading of a run: its ranking, final round, state and clock, from which everything else is shown."""
+
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.results.clock import Clock
+    from detkds_gp.results.counts import screening_counts
+    from detkds_gp.results.cut import cuts
+    from detkds_gp.results.finalist import MIX, Finalist
+    from detkds_gp.results.grammar import read_grammar, write_grammar
+    from detkds_gp.results.leaderboard import champions, ranked, winner
+    from detkds_gp.results.state import State, state_of
+    from detkds_gp.results.summary import Ranked, Summary, opened
+    from detkds_gp.results.verdict import Judged, Verdict
+
+__all__ = [
+    "MIX", "Clock", "Finalist", "Judged", "Ranked", "State", "Summary", "Verdict", "champions", "cuts", "opened",
+    "ranked", "read_grammar", "screening_counts", "state_of", "winner", "write_grammar",
+]  # fmt: skip
+
+import_lazily(__name__)
