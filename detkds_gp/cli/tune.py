@@ -66,6 +66,8 @@ def _print(console: Console, told: Mapping[str, Any], config: str) -> None:
         table.add_row(f"{point['weight']:g}", measured, expected, marked.get(point["weight"], ""))
     console.print(table)
     console.print(f"the student alone: {told['alone']:.3f}; weight 1 moves it as strongly as its own loss does")
+    if not told["helps"]:
+        console.print("at no weight is it told from the student alone: on this pair and length it may not help at all")
     coefficients = ", ".join(f"{coefficient:g} on {name}" for name, coefficient in told["coefficients"].items())
     console.print(f"best weight {told['weight']:g}; as a plain coefficient in any other code: {coefficients}")
     line = f"gp_search train {config} --distiller '{told['distiller']}'"

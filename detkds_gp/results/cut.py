@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from detkds_gp.score import NOT_BEGUN
@@ -71,7 +72,7 @@ def _final_round(store: Store) -> Iterator[str]:
         return
     if left := held.get("left_out"):
         judged = len(held["finalists"]) + len(held.get("dropped", ()))
-        yield f"final round: {_counted(judged, 'formula')} judged; left out: {', '.join(left)}"
+        yield f"final round: {_counted(judged, 'formula')} judged; left out: {', '.join(_gathered(left))}"
     for racing in (event.detail for event in store.events(FINAL_RACED)):
         if len(held["race"]) < len(racing["race"]):
             yield f"final round: the race ended after {len(held['race'])} of {_counted(len(racing['race']), 'seed')}"
@@ -82,6 +83,11 @@ def _final_round(store: Store) -> Iterator[str]:
 def _spread(numbers: list[int]) -> str:
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def _gathered(names: Sequence[str]) -> list[str]:
+    """Return each name once, with how often it stands there."""
+    return [name if count == 1 else f"{name} ({count})" for name, count in Counter(names).items()]
 
 
 def _counted(count: int, what: str) -> str:

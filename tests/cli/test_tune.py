@@ -41,8 +41,11 @@ def test_a_published_weight_is_tuned_told_and_repeated(gp_search: GpSearch, tiny
     assert json.loads(again.out) == told
     with Store.open(tmp_path / "pkd", readonly=True) as store:
         assert len(store.scores()) == scores
+    best = next(point for point in told["curve"] if point["weight"] == told["weight"])
+    assert told["helps"] == (best["low"] > told["alone"])
     table = gp_search(*command, "--quiet")
     assert table.code == 0, table.err
+    assert ("at no weight is it told from the student alone" in table.out) == (not told["helps"])
     assert "as given" in table.out
     assert f"--distiller '{told['distiller']}'" in table.out
     longer = gp_search(*command[:5], "6", *command[6:], "--json")

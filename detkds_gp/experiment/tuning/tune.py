@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import ConfigError, DetectorError
@@ -37,13 +38,13 @@ class Tuned:
         name: how the distiller is called.
         proportions: its terms.
         aps: on the selection split by weight, in the order they were trained.
-        alone: the AP of the student without distillation.
+        alone: APs of the student without distillation, on several seeds.
     """
 
     name: str
     proportions: Proportions
     aps: Mapping[float, float | None]
-    alone: float
+    alone: Sequence[float]
 
     @cached_property
     def curve(self) -> Curve:
@@ -55,6 +56,12 @@ class Tuned:
         """The first term's, in calibrated units, where the expected AP is highest."""
         return self.curve.best
 
+    @property
+    def helps(self) -> bool:
+        """Whether the best weight is told from the student alone: its whole interval lies above that mean."""
+        (best,) = self.curve.at([self.weight])
+        return best.low > fmean(self.alone)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values: weight, curve, trainings, and what to write elsewhere."""
         found = self.proportions.scaled(self.weight)
@@ -64,7 +71,8 @@ class Tuned:
             "coefficients": {term.knowledge: _plain(term.weight * (term.scale or 1.0)) for term in found.terms},
             "distiller": found.text,
             "given": self.proportions.given,
-            "alone": self.alone,
+            "alone": fmean(self.alone),
+            "helps": self.helps,
             "curve": [point.to_json() for point in self.curve.at(sorted({*self.aps, self.weight}))],
             "trainings": len(self.aps),
         }
@@ -128,22 +136,21 @@ class _Tuning:
         self._seed = workplace.config.baseline_seeds[0]
 
     def tuned(self, named: Named, budget: Budget) -> Tuned:
-        alone = self._trial(NONE)
+        config = self._workplace.config
+        alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
         groundwork = Groundwork(self._workplace.task, self._store, self._answers, self._workplace.listener)
-        groundwork.lay([alone], self._seed)
-        groundwork.check([alone], require_better_teacher=False)
+        groundwork.lay(alone, self._seed)
+        groundwork.check(alone, require_better_teacher=False)
         proportions = Proportions.of(named.distiller, self._answers.scales)
         counted = budget.kind == "evaluations"
-        low, high = self._workplace.config.search.weight_range
+        low, high = config.search.weight_range
         tuner = Tuner(WeightRange(low, high), proportions.starts, int(budget.amount) if counted else TRAININGS)
         goes_on = (lambda: True) if counted else _within(budget.amount)
         aps = self._aps(named.name, proportions, tuner, goes_on)
         if all(ap is None for ap in aps.values()):
             raise DetectorError(f"no training with {named.name} succeeded, at none of the weights {sorted(aps)}")
-        baseline = self._store.score(alone)
-        assert baseline is not None
-        assert baseline.ap is not None
-        return Tuned(named.name, proportions, aps, baseline.ap)
+        baseline = [self._store.score(trial) for trial in alone]
+        return Tuned(named.name, proportions, aps, [s.ap for s in baseline if s is not None and s.ap is not None])
 
     def _aps(self, name: str, proportions: Proportions, tuner: Tuner, goes_on: Callable[[], bool]) -> Aps:
         def score(weights: Sequence[float]) -> list[float | None]:

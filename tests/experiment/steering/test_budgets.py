@@ -204,6 +204,7 @@ def test_what_was_cut_is_said_on_top(tmp_path: Path) -> None:
     told = outcome.summary["cut"]
     assert any(line.startswith("divide: 2 new formulas of each knowledge instead of 6") for line in told)
     assert any(line.startswith("final round: ") and "left out: " in line for line in told)
+    assert not any("contender, contender" in line for line in told)
 
 
 def test_what_is_not_begun_is_recorded_and_counts_as_no_training(tmp_path: Path, clock: FakeClock) -> None:
