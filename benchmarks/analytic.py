@@ -25,9 +25,9 @@ import numpy as np
 
 from detkds_gp.detectors import DetectorSpec
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
-from detkds_gp.experiment.answers.packing import ALONE
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation.packing import ALONE
 from detkds_gp.experiment.naming import names
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.fitness import CurveRequest, PaceRequest, ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
@@ -166,7 +166,7 @@ class AnalyticExperiment(Experiment):
 
     worker: Analytic
 
-    def _workplace(self, listener: Listener) -> tuple[Workplace, list[str]]:
+    def _context(self, listener: Listener) -> tuple[RunContext, list[str]]:
         dropped = [
             name
             for name, d in DETKDS.declarations.items()
@@ -176,7 +176,7 @@ class AnalyticExperiment(Experiment):
         task: Any = Task(DETKDS.without(*dropped), here, here)
         fingerprint = {"config": self.config.identity(), "primitive_set": DETKDS.fingerprint()}
         called = names(self.config)
-        return Workplace(self.config, self.work_dir, task, self.worker, ALONE, fingerprint, called, listener), dropped
+        return RunContext(self.config, self.work_dir, task, self.worker, ALONE, fingerprint, called, listener), dropped
 
 
 def make_experiment(work_dir: Path, worker: Analytic, generations: int = 3, **options: Any) -> AnalyticExperiment:

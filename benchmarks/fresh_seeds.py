@@ -3,11 +3,11 @@
     python benchmarks/fresh_seeds.py CONFIG WORK_DIR --name NAME [--seeds 6] [--iterations N] [--workers 2]
         [--cfg-options KEY=VALUE ...] [--save]
 
-CONFIG is the one that WORK_DIR was searched with, with the same ``--cfg-options``. Rivals are those of its final round:
-at the weights that their papers give, and at those that were tuned there. All are trained alike, by default for twice
-the proxy's length, in ``WORK_DIR-fresh``: a stopped measurement goes on there. Differences are paired by seed and on the
-test split, with 95% intervals. With ``--save`` the result stands under NAME in ``benchmarks/results/fresh_seeds.json``;
-the last line printed is it as one JSON object.
+CONFIG is the one that WORK_DIR was searched with, with the same ``--cfg-options``. Rivals are those of its final
+round: at the weights that their papers give, and at those that were tuned there. All are trained alike, by default for
+twice the proxy's length, in ``WORK_DIR-fresh``: a stopped measurement goes on there. Differences are paired by seed and
+on the test split, with 95% intervals. With ``--save`` the result stands under NAME in
+``benchmarks/results/fresh_seeds.json``; the last line printed is it as one JSON object.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from typing import Any
 
 from weight_sweep import Aloud
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.cli.app import parse_options
-from detkds_gp.experiment.answers import Interrupt
 from detkds_gp.experiment.config import load_config
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Interrupt
 from detkds_gp.experiment.final_round.plan import LENGTHENED
 from detkds_gp.experiment.prepare import gather
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.operators import active_operators
 from detkds_gp.results import opened
 from detkds_gp.score import Trial
-from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "fresh_seeds.json"
 FIRST_SEED = 5001
@@ -89,7 +89,7 @@ def main() -> None:
     }
     if arguments.save:
         known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        with whole_file(RESULTS) as draft:
+        with atomic_file(RESULTS) as draft:
             draft.write_text(json.dumps({**known, arguments.name: figures}, indent=2) + "\n", encoding="utf-8")
     for role, row in table.items():
         print(f"{role}: {row['mean']:.3f}, winner over it {row['winner_over_it']}", flush=True)
@@ -103,13 +103,13 @@ def trained(arguments: argparse.Namespace) -> tuple[dict[str, list[float | None]
     config = load_config(arguments.config, parse_options(arguments.cfg_options) | options)
     length = arguments.iterations or LENGTHENED * config.proxy.iterations
     folder = arguments.work_dir.with_name(f"{arguments.work_dir.name}-fresh")
-    workplace = Workplace.prepared(config, gather(config), folder, Aloud())
+    context = RunContext.prepared(config, gather(config), folder, Aloud())
     interrupt = Interrupt(config.execution.grace_seconds)
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
-    distillers = {role: parse_distiller(text, workplace.task.primitive_set) for role, text in formulas.items()}
+    distillers = {role: parse_distiller(text, context.task.primitive_set) for role, text in formulas.items()}
     asked = [(Trial(d.text, length, seed, test=True), d, "fresh") for seed in seeds for d in distillers.values()]
-    with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
-        workplace.lay_groundwork(store, answers)
+    with interrupt.handling_signals(), context.open(interrupt) as (store, answers):
+        context.train_baselines(store, answers)
         scores = dict(zip([trial for trial, *_ in asked], answers.scores("fresh seeds", asked), strict=True))
     aps = {
         role: [scores[Trial(d.text, length, seed, test=True)].test_ap for seed in seeds]

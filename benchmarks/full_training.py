@@ -35,6 +35,7 @@ from typing import Any
 
 from narrow_bccd import FAMILIES, search_config
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.experiment import Experiment, ExperimentConfig, Listener, load_config
 from detkds_gp.experiment.full_training import first_difference, share_of_gap
 from detkds_gp.experiment.naming import reason_against
@@ -42,7 +43,6 @@ from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE, load_primitive_set, load_zoo
 from detkds_gp.operators import active_operators
-from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "full_training.json"
 FOUND = "searched"
@@ -129,7 +129,7 @@ def begin(values: dict[str, Any], path: Path) -> None:
         if changed is not None:
             sys.exit(f"{path.parent} was begun with other settings ({changed}); give another --work-dir")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         unfinished.write_text(json.dumps(wanted, indent=2) + "\n")
 
 

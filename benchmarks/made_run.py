@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.answers import Asked, Scored
+from detkds_gp.experiment.evaluation import Asked, Scored
 from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.final_round.plan import LENGTHENED
 from detkds_gp.experiment.searching import run_generations

@@ -30,6 +30,7 @@ from narrow_bccd import FAMILIES, narrow
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.formats import data_in
 from detkds_gp.experiment import ExperimentConfig, Listener, load_config
 from detkds_gp.experiment.config import parse_config
@@ -41,7 +42,6 @@ from detkds_gp.losses import KnowledgeError
 from detkds_gp.noise import noise_of
 from detkds_gp.operators import active_operators
 from detkds_gp.training import Training, TrainingFault
-from detkds_gp.whole import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "reliability.json"
@@ -156,7 +156,7 @@ class Trainings:
         if path.is_file():
             return json.loads(path.read_text())
         row = {"distiller": SAMPLE[number], "seed": seed, "scores": self._trained(SAMPLE[number], seed)}
-        with whole_file(path) as unfinished:
+        with atomic_file(path) as unfinished:
             unfinished.write_text(json.dumps(row))
         print(f"{self.cell.name} {number} seed {seed}: {json.dumps(row['scores'])}", file=sys.stderr, flush=True)
         return row

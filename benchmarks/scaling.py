@@ -26,7 +26,7 @@ from typing import Any
 from analytic import Analytic, make_experiment, number
 
 from detkds_gp.execution._pool import PoolExecutor
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.evaluation import Evaluator
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.searching import run_generations
 from detkds_gp.experiment.steering import Decision
@@ -126,8 +126,10 @@ def lognormal(mean: float, sigma: float) -> Callable[[Any], float]:
 
 
 def searched(search: Search, store: Store, executor: Any) -> None:
-    answers = Answers(store, lambda: executor, Listener(), 0)
-    run_generations(search, store, lambda text: Trial(text, 100, 0), answers.scores, lambda *_: Decision(), Listener())
+    evaluator = Evaluator(store, lambda: executor, Listener(), 0)
+    run_generations(
+        search, store, lambda text: Trial(text, 100, 0), evaluator.scores, lambda *_: Decision(), Listener()
+    )
 
 
 def settings(per_niche: int, generations: int, mixes: int = 4) -> SearchSettings:

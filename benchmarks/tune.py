@@ -27,11 +27,11 @@ import numpy as np
 from weight_sweep import OTHERS, Aloud, pair_config
 from weight_sweep import RESULTS as SWEEP
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.experiment import ExperimentConfig
 from detkds_gp.experiment.naming import read_distiller
 from detkds_gp.experiment.tuning import tune
 from detkds_gp.gain import paired_gain
-from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "tune.json"
 
@@ -81,7 +81,7 @@ def main() -> None:
             if swept.get("best")
         }
         if arguments.save:
-            with whole_file(RESULTS) as draft:
+            with atomic_file(RESULTS) as draft:
                 draft.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(told))
 

@@ -33,13 +33,14 @@ from typing import Any
 import torch
 from narrow_bccd import FAMILIES, search_config
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.detectors import Taps, scene_of
 from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.answers import Answers, Interrupt
 from detkds_gp.experiment.config import parse_config
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Evaluator, Interrupt
 from detkds_gp.experiment.naming import reason_against
 from detkds_gp.experiment.prepare import gather
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, probe_model
 from detkds_gp.gain import complete_gain
@@ -47,7 +48,6 @@ from detkds_gp.language import NONE, Term, load_zoo, parse_distiller
 from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
 from detkds_gp.training import seed_all
-from detkds_gp.whole import whole_file
 
 RESULTS = Path(__file__).parent / "results" / "weight_sweep.json"
 OTHERS = {"logits": "binary_kl(units(class_logits, 1))", "giou": "weighted_giou(boxes, box_score)"}
@@ -86,10 +86,10 @@ def pair_config(name: str, arguments: argparse.Namespace) -> ExperimentConfig:
     return parse_config(values)
 
 
-def losses_of(workplace: Workplace, wanted: list[str] | None) -> dict[str, Term]:
+def losses_of(context: RunContext, wanted: list[str] | None) -> dict[str, Term]:
     """Return the losses of one term that the pair can be trained with, by name."""
-    grammar, pair = workplace.task.primitive_set, workplace.task.pair
-    zoo = load_zoo(workplace.config.zoo)
+    grammar, pair = context.task.primitive_set, context.task.pair
+    zoo = load_zoo(context.config.zoo)
     found = {name: entry.distiller(grammar) for name, entry in zoo.items() if not reason_against(entry, grammar, pair)}
     shared = {d.name for d in grammar.declarations.values() if d.role == "input"}
     for name, text in OTHERS.items():
@@ -124,14 +124,14 @@ def map_scale(proxy: ProxyTraining, formula: str, seed: int) -> float:
 def sweep(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train every loss of a pair at every weight; return what was found."""
     config = pair_config(name, arguments)
-    workplace = Workplace.prepared(config, gather(config), folder, Aloud())
+    context = RunContext.prepared(config, gather(config), folder, Aloud())
     interrupt, seeds = Interrupt(config.execution.grace_seconds), range(arguments.seeds)
-    with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
-        workplace.lay_groundwork(store, answers)
-        losses = losses_of(workplace, arguments.losses)
-        proxy = ProxyTraining(workplace.task)
+    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluator):
+        context.train_baselines(store, evaluator)
+        losses = losses_of(context, arguments.losses)
+        proxy = ProxyTraining(context.task)
         table = {
-            loss: measured(loss, term, workplace, answers, proxy, arguments) | {"knowledge": term.knowledge}
+            loss: measured(loss, term, context, evaluator, proxy, arguments) | {"knowledge": term.knowledge}
             for loss, term in losses.items()
         }
         found = [store.score(Trial(NONE, config.proxy.iterations, seed)) for seed in seeds]
@@ -149,22 +149,27 @@ def sweep(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, A
 
 
 def measured(
-    name: str, term: Term, workplace: Workplace, answers: Answers, proxy: ProxyTraining, arguments: argparse.Namespace
+    name: str,
+    term: Term,
+    context: RunContext,
+    evaluator: Evaluator,
+    proxy: ProxyTraining,
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     """Train one loss at every weight and seed, and find its best weight in units of both scales."""
-    config = workplace.config
+    config = context.config
     ours = measure_scale(proxy, term.formula, config.baseline_seeds[0])
     if ours.value is None:
         return {"formula": term.formula, "failure": ours.failure}
     on_maps = map_scale(proxy, term.formula, config.baseline_seeds[0])
     texts = {weight: f"{weight:g} * {ours.value:g} * {term.formula}" for weight in arguments.weights}
-    distillers = {weight: parse_distiller(text, workplace.task.primitive_set) for weight, text in texts.items()}
+    distillers = {weight: parse_distiller(text, context.task.primitive_set) for weight, text in texts.items()}
     keys = [(weight, seed) for weight in texts for seed in range(arguments.seeds)]
     asked = [
         (Trial(distillers[weight].text, config.proxy.iterations, seed), distillers[weight], term.knowledge)
         for weight, seed in keys
     ]
-    scores = dict(zip(keys, answers.scores(name, asked), strict=True))
+    scores = dict(zip(keys, evaluator.scores(name, asked), strict=True))
     aps = {weight: [scores[weight, seed].ap for seed in range(arguments.seeds)] for weight in texts}
     means = {weight: fmean(known) for weight, found in aps.items() if (known := [ap for ap in found if ap is not None])}
     best = max(means, key=lambda weight: means[weight], default=None)
@@ -232,7 +237,7 @@ def main() -> None:
             "command": "python " + shlex.join(["benchmarks/weight_sweep.py", *sys.argv[1:]]),
         }
         if arguments.save:
-            with whole_file(RESULTS) as draft:
+            with atomic_file(RESULTS) as draft:
                 draft.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         print(name, json.dumps(told["summary"]), flush=True)
     print(json.dumps(told))

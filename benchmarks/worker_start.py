@@ -58,7 +58,7 @@ def measure(way: str, config: str, workers: int) -> dict[str, float]:
     """Start workers one way, kill one, and return the seconds."""
     from detkds_gp.execution import LocalExecutor
     from detkds_gp.experiment import Listener, load_config
-    from detkds_gp.experiment.answers.workers import preloaded
+    from detkds_gp.experiment.evaluation.workers import preloaded
     from detkds_gp.experiment.prepare import gather, prepare
     from detkds_gp.fitness import ProxyWorker
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 from detkds_gp.cli.output import check_writable
-from detkds_gp.whole import whole_file
 
 if TYPE_CHECKING:
     from detkds_gp.export import Panel
@@ -117,7 +117,7 @@ def write_mmdet_config(
     check_writable(output)
     asked = FullTraining(settings, named, output.with_suffix(""))
     whole, _, _ = prepared_configs(asked, PlainListener(Console(stderr=True, soft_wrap=True)))
-    with whole_file(output) as unfinished:
+    with atomic_file(output) as unfinished:
         unfinished.write_text(whole.pretty_text, encoding="utf-8")
 
 

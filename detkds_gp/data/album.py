@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 from torchvision.utils import draw_bounding_boxes
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.contact_sheet import COLOURS
 from detkds_gp.data.images import decode
 from detkds_gp.errors import DataError
-from detkds_gp.whole import whole_file
 
 INDEX = "album.json"
 SIDE, QUALITY = 256, 72
@@ -60,7 +60,7 @@ def write_album(images: Sequence[Shown], classes: Sequence[str], folder: Path, *
         for who, file in files.items():
             (folder / file).write_bytes(painted[who])
         told.append({"name": name, "files": files})
-    with whole_file(folder / INDEX) as unfinished:
+    with atomic_file(folder / INDEX) as unfinished:
         unfinished.write_text(json.dumps({**about, "images": told}, indent=1), encoding="utf-8")
 
 

@@ -11,11 +11,11 @@ import torch
 from PIL import Image, ImageDraw
 from torchvision.utils import draw_bounding_boxes
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.images import decode
 from detkds_gp.data.pixels import spread
 from detkds_gp.data.split import CocoSplit, ImageRecord
 from detkds_gp.errors import DataError
-from detkds_gp.whole import whole_file
 
 IMAGES, COLUMNS = 12, 4
 SIDE, CAPTION, MARGIN = 320, 18, 8
@@ -49,7 +49,7 @@ def write_sheet(splits: Mapping[str, CocoSplit], path: Path) -> None:
     for number, row in enumerate(rows):
         for column, cell in enumerate(row):
             sheet.paste(cell, (MARGIN + column * (SIDE + MARGIN), MARGIN + sum(heights[:number])))
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         sheet.save(unfinished, format="PNG")
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from detkds_gp.atomic import atomic_folder, holds_files
 from detkds_gp.data.folders import CONVERSION, IMAGE_SUFFIXES
 from detkds_gp.errors import DataError
-from detkds_gp.whole import holds_files, whole_folder
 
 READ = IMAGE_SUFFIXES | {".xml", ".txt", ".yaml", ".yml", ".names", ".data"}
 """The suffixes of files that a conversion may read."""
@@ -89,7 +89,7 @@ def write_coco(
         DataError: the folder cannot be written.
     """
     try:
-        with whole_folder(out_dir) as folder:
+        with atomic_folder(out_dir) as folder:
             images = [page.image for split in splits.values() for page in split]
             names = _copy_images(images, src, folder / "images")
             for split, pages in splits.items():

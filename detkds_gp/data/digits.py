@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from sklearn.datasets import load_digits
 
+from detkds_gp.atomic import atomic_folder, holds_files
 from detkds_gp.data.scenes import Exemplars, Scene, draw_scene
 from detkds_gp.errors import DataError
-from detkds_gp.whole import holds_files, whole_folder
 
 SPLITS = ("train", "selection", "test")
 SHARES = (0.6, 0.2, 0.2)  # of the exemplars of each digit
@@ -76,7 +76,7 @@ def make_digits(
     if holds_files(out_dir):
         return _checked(out_dir, recipe)
     try:
-        with whole_folder(out_dir) as folder:
+        with atomic_folder(out_dir) as folder:
             _write(folder, recipe)
     except OSError as error:
         if holds_files(out_dir):  # another process was faster

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.headers import ImageHeader, read_header
-from detkds_gp.whole import whole_file
 
 THREADS = 16  # they wait for disks, not for the processor
 CHUNK = 100  # a thread's share at a time
@@ -90,7 +90,7 @@ class HeaderReader:
             content = {os.path.basename(p): [f.size, f.changed, *f.header] for p, f in rows.items()}
             try:
                 self._cache_dir.mkdir(parents=True, exist_ok=True)
-                with whole_file(self._file(folder)) as unfinished:
+                with atomic_file(self._file(folder)) as unfinished:
                     unfinished.write_text(json.dumps(content, separators=(",", ":")))
             except OSError:
                 return

@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.split import Annotation, CocoSplit, ImageRecord
-from detkds_gp.whole import whole_file
 
 
 def write_normal(split: CocoSplit, folder: Path) -> Path:
@@ -28,7 +28,7 @@ def write_normal(split: CocoSplit, folder: Path) -> Path:
     path = folder / f"{split.ann_file.stem}-{hashlib.sha256(content).hexdigest()[:16]}.json"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as unfinished:
+        with atomic_file(path) as unfinished:
             unfinished.write_bytes(content)
     return path.resolve()
 

@@ -15,8 +15,8 @@ from mmdet.models.detectors.base import BaseDetector
 from mmengine.utils import digit_version
 from torch import nn
 
+from detkds_gp.atomic import atomic_tensors
 from detkds_gp.errors import DetectorError, listed
-from detkds_gp.whole import whole_tensors
 
 from .weight_names import beginning_with, renamed, unnamed_classes
 
@@ -98,7 +98,7 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
     meta = {} if classes is None else {"dataset_meta": {"classes": tuple(classes)}}
     content = {"state_dict": weights, "meta": meta}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_tensors(path, "the weights") as file:
+    with atomic_tensors(path, "the weights") as file:
         torch.save(content, file)
 
 

@@ -14,8 +14,9 @@ from deap import tools
 
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import BudgetError, DetectorError, UserError
-from detkds_gp.experiment.answers import Answers, Interrupt, Screener, Stopped, entering
 from detkds_gp.experiment.config import ExperimentConfig, load_config
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Evaluator, Interrupt, Screener, Stopped, entering
 from detkds_gp.experiment.explanation import Explaining, Explanation
 from detkds_gp.experiment.final_round import FinalRound, paint_finalists, plan_final_round
 from detkds_gp.experiment.halving import climbing
@@ -24,8 +25,7 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
 from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steering import Decision, Steered
-from detkds_gp.experiment.workplace import Workplace
+from detkds_gp.experiment.steering import Controller, Decision
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
 from detkds_gp.results import Ranked, Summary
@@ -113,15 +113,15 @@ class Experiment:
             raise
 
     def _run(self, listener: Listener, began: float) -> Outcome:
-        workplace, dropped = self._workplace(listener)
+        context, dropped = self._context(listener)
         interrupt = Interrupt(self.config.execution.grace_seconds)
-        with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
-            for line in workplace.data:
+        with interrupt.handling_signals(), context.open(interrupt) as (store, evaluator):
+            for line in context.data:
                 listener.say(line)
             lead = time.time() - began
-            store.record_event(STARTED, dropped=dropped, data=workplace.data, lead=lead, **provenance(workplace.config))
+            store.record_event(STARTED, dropped=dropped, data=context.data, lead=lead, **provenance(context.config))
             try:
-                return _Run(workplace, store, answers).outcome(interrupt)
+                return _Run(context, store, evaluator).outcome(interrupt)
             except BudgetError:
                 store.record_event(REFUSED)
                 raise
@@ -136,20 +136,20 @@ class Experiment:
             UserError: as `run`, or nothing was found that could be explained.
             Stopped: a signal asked for an end; the same call continues.
         """
-        workplace, _ = self._workplace(listener or Listener())
+        context, _ = self._context(listener or Listener())
         interrupt = Interrupt(self.config.execution.grace_seconds)
         torch.set_num_threads(self.config.threads)  # pictures are of students that are trained here, like a worker's
-        with interrupt.handling_signals(), workplace.open(interrupt, extra=True) as (store, answers):
-            explaining = Explaining(store, answers, workplace.task, self.work_dir, workplace.listener)
+        with interrupt.handling_signals(), context.open(interrupt, extra=True) as (store, evaluator):
+            explaining = Explaining(store, evaluator, context.task, self.work_dir, context.listener)
             return explaining.explain(evaluations)
 
-    def _workplace(self, listener: Listener) -> tuple[Workplace, list[str]]:
+    def _context(self, listener: Listener) -> tuple[RunContext, list[str]]:
         """Return where candidates are trained, and the inputs of the grammar that are left out."""
         check_environment(self.config.proxy.device)
         materials = gather(self.config, self.primitive_set, listener)
-        workplace = Workplace.prepared(self.config, materials, self.work_dir, listener)
-        kept = workplace.task.primitive_set.declarations
-        return workplace, [name for name in materials.primitive_set.declarations if name not in kept]
+        context = RunContext.prepared(self.config, materials, self.work_dir, listener)
+        kept = context.task.primitive_set.declarations
+        return context, [name for name in materials.primitive_set.declarations if name not in kept]
 
 
 def _remove_unused_store(work_dir: Path) -> None:
@@ -166,31 +166,31 @@ def _alone(final: FinalRound) -> list[Trial]:
 
 
 class _Run:
-    """One run of an experiment, with its workplace open."""
+    """One run of an experiment, with its context open."""
 
-    def __init__(self, workplace: Workplace, store: Store, answers: Answers) -> None:
-        self.workplace = workplace
-        self.config = workplace.config
-        self.work_dir = workplace.folder
-        self.task = workplace.task
-        self.listener = workplace.listener
+    def __init__(self, context: RunContext, store: Store, evaluator: Evaluator) -> None:
+        self.context = context
+        self.config = context.config
+        self.work_dir = context.folder
+        self.task = context.task
+        self.listener = context.listener
         self.store = store
-        self.answers = answers
-        self.summary = Summary(store, workplace.task.primitive_set)
+        self.evaluator = evaluator
+        self.summary = Summary(store, context.task.primitive_set)
 
     def outcome(self, interrupt: Interrupt) -> Outcome:
         grammar = self.task.primitive_set
-        steered = Steered(self.config, self.store, grammar, self.answers, self.listener)
+        controller = Controller(self.config, self.store, grammar, self.evaluator, self.listener)
         wished = plan_final_round(self.config, len(grammar.niches))
-        final = steered.begin(wished, lambda final: self.workplace.waiting(self.store, _alone(final)))
-        self.workplace.lay_groundwork(self.store, self.answers, _alone(final), steered.over)
-        self.workplace.train_anchors(self.answers)
+        final = controller.begin(wished, lambda final: self.context.waiting(self.store, _alone(final)))
+        self.context.train_baselines(self.store, self.evaluator, _alone(final), controller.over)
+        self.context.train_anchors(self.evaluator)
         self._say_noise()
-        settings = entering(self.config.search, grammar, self.answers.scales, self.listener.say)
+        settings = entering(self.config.search, grammar, self.evaluator.scales, self.listener.say)
         search = Search(grammar, settings, self.config.seed, screen=self._screen())
-        scored = climbing(self.config.proxy, steered.watch.scored(interrupt))
-        decide = self._after_generations(steered.decide)
-        steered.first().apply(search)
+        scored = climbing(self.config.proxy, controller.watch.scored(interrupt))
+        decide = self._after_generations(controller.decide)
+        controller.first().apply(search)
         run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
         self._say_noise()
         ranking = self.summary.ranking()
@@ -198,7 +198,7 @@ class _Run:
             raise DetectorError(
                 f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
             )
-        Judging(self.workplace, self.store, self.answers, steered, ranking).hold(final)
+        Judging(self.context, self.store, self.evaluator, controller, ranking).hold(final)
         self._note_noise()
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
@@ -233,7 +233,7 @@ class _Run:
     def _screen(self) -> Screen:
         if not self.config.screening.active:
             return pass_all
-        return Screener(self.store, self.task.primitive_set, self.answers.screenings, self.listener.say)
+        return Screener(self.store, self.task.primitive_set, self.evaluator.screenings, self.listener.say)
 
     def _paint(self, best: Ranked) -> None:
         """Paint what the watched students of the final round find."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from detkds_gp.experiment.answers import Asked, Scored
+from detkds_gp.experiment.evaluation import Asked, Scored
 from detkds_gp.experiment.rungs import survivors
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from detkds_gp.experiment.answers import Allowance, Answers
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Allowance, Evaluator
 from detkds_gp.experiment.final_round import FinalRound, Race, Rival, finalists, kept, plan_race
-from detkds_gp.experiment.steering import Steered
+from detkds_gp.experiment.steering import Controller
 from detkds_gp.experiment.tuning import RivalTuning
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import NONE, Distiller, parse_distiller
 from detkds_gp.results import MIX, Finalist, Ranked, Summary
 from detkds_gp.results.finalist import LEFT
@@ -22,23 +22,28 @@ class Judging:
     """Holds the final round of a search that is over; what is answered or decided before is not asked again.
 
     Args:
-        workplace: of the run.
+        context: of the run.
         store: of the run.
-        answers: asked about finalists.
-        steered: keeps the budget.
+        evaluator: asked about finalists.
+        controller: keeps the budget.
         ranking: of the search, best first.
     """
 
     def __init__(
-        self, workplace: Workplace, store: Store, answers: Answers, steered: Steered, ranking: Sequence[Ranked]
+        self,
+        context: RunContext,
+        store: Store,
+        evaluator: Evaluator,
+        controller: Controller,
+        ranking: Sequence[Ranked],
     ) -> None:
-        self._workplace = workplace
-        self._config = workplace.config
-        self._set = workplace.task.primitive_set
-        self._say = workplace.listener.say
+        self._context = context
+        self._config = context.config
+        self._set = context.task.primitive_set
+        self._say = context.listener.say
         self._store = store
-        self._answers = answers
-        self._steered = steered
+        self._evaluator = evaluator
+        self._controller = controller
         self._summary = Summary(store, self._set)
         self._ranking = ranking
 
@@ -61,7 +66,7 @@ class Judging:
             rivals.append(Rival(Finalist(mix.text, MIX)))
         champions = {niche: ranked.text for niche, ranked in self._summary.champions(self._ranking).items()}
         wished = finalists([ranked.text for ranked in self._ranking], champions, rivals, final.places)
-        places = self._steered.planner.judged()
+        places = self._controller.planner.judged()
         chosen, left_out = wished[:places], wished[places:]
         if (race := self._planned(chosen, final)) is not None:
             self._store.record_event(FINAL_RACED, **final.to_json(chosen, left_out), **race.to_json())
@@ -82,7 +87,7 @@ class Judging:
         held: list[int] = []
         for seed, size, stay in race.rounds:
             trials = [Trial(finalist.text, final.iterations, seed, test=True) for finalist in left]
-            self._ask(trials, self._steered.watch.racing(size))
+            self._ask(trials, self._controller.watch.racing(size))
             scores = [self._store.score(trial) for trial in trials]
             if None in scores:
                 self._say(f"the budget ended the race after {len(held)} of {len(race.seeds)} seeds")
@@ -108,7 +113,7 @@ class Judging:
         trials = [trial for seed in zip(*map(verdict.trials, [*texts, NONE]), strict=True) for trial in seed]
         asked = [trial for trial in trials if trial.distiller != NONE or self._store.score(trial) is None]
         places = len(texts) + (bool(verdict.raced))  # a race wins seeds that the student alone has not seen
-        self._ask(asked, self._steered.watch.judging(places, len(verdict.complete_seeds)))
+        self._ask(asked, self._controller.watch.judging(places, len(verdict.complete_seeds)))
         complete = self._summary.verdict.complete_seeds
         if len(complete) < len(verdict.seeds):
             self._store.record_event(FINAL_CUT, seeds=complete)
@@ -120,17 +125,17 @@ class Judging:
         known: Mapping[str, Distiller] = {ranked.text: ranked.distiller for ranked in self._ranking}
         parsed = {trial.distiller: known.get(trial.distiller) for trial in trials}
         found = {text: distiller or parse_distiller(text, self._set) for text, distiller in parsed.items()}
-        self._answers.scores("final round", [(trial, found[trial.distiller], "final") for trial in trials], allowance)
+        self._evaluator.scores("final round", [(trial, found[trial.distiller], "final") for trial in trials], allowance)
 
     def _rivals(self) -> list[Rival]:
         """Return the rivals at their best, as far as the budget has room for finding it."""
         tuning = RivalTuning(
             self._set,
             WeightRange(*self._config.search.weight_range),
-            self._answers,
+            self._evaluator,
             self._summary.trial,
-            self._workplace.called["rivals"],
+            self._context.called["rivals"],
             self._say,
-            *self._steered.watch.tuning(),
+            *self._controller.watch.tuning(),
         )
-        return tuning.rivals(self._config.verdict.rivals, self._steered.tuning())
+        return tuning.rivals(self._config.verdict.rivals, self._controller.tuning())

@@ -12,11 +12,11 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Answers, Interrupt, Screener, weighed
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Evaluator, Interrupt, Screener, weighed
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, Term, make_distiller, parse_distiller
 from detkds_gp.ranking import Row, Table, Way
 from detkds_gp.score import Trial
@@ -85,23 +85,23 @@ def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: 
     materials, rows, chosen = gather(config), list[Row](), list[tuple[str, Distiller]]()
     interrupt, end = Interrupt(config.execution.grace_seconds), list[Row]()
 
-    def workplace(way: Way, budgets: Sequence[int], folder: Path) -> Workplace:
+    def context(way: Way, budgets: Sequence[int], folder: Path) -> RunContext:
         proxy = {**asdict(way), "iterations": budgets[-1], "rungs": tuple(budgets[:-1])}
         part = parse_config({**config.model_dump(), "proxy": {**config.proxy.model_dump(), **proxy}})
         listener.say(f"{way}: {', '.join(map(str, budgets))} iterations, in {folder}")
-        return Workplace.prepared(part, materials, folder, listener)
+        return RunContext.prepared(part, materials, folder, listener)
 
     with interrupt.handling_signals():
         for way in study.ways:
             for budgets in [study.iterations] if not way.decay else [(n,) for n in study.iterations]:
                 folder = work_dir / _folder(way) / ("" if len(budgets) > 1 else str(budgets[0]))
-                rows += _rows(workplace(way, budgets, folder), study, chosen, interrupt)
+                rows += _rows(context(way, budgets, folder), study, chosen, interrupt)
         if study.end:
             seconds = fmean(row.wall_seconds / row.iterations for row in rows if row.iterations == study.iterations[0])
             hours = seconds * study.end * study.end_trainings / config.execution.workers / 3600
             listener.say(f"to the end: {study.end_trainings} trainings of {study.end} iterations, about {hours:.1f} h")
             folder = work_dir / _folder(study.ways[0]) / f"end-{study.end}"
-            end += _end_rows(workplace(study.ways[0], (study.end,), folder), study, chosen, interrupt)
+            end += _end_rows(context(study.ways[0], (study.end,), folder), study, chosen, interrupt)
     return Table(config.proxy.metric, config.baseline_seeds[0], tuple(rows), tuple(end))
 
 
@@ -110,44 +110,44 @@ def _folder(way: Way) -> str:
 
 
 def _rows(
-    workplace: Workplace, study: Study, chosen: list[tuple[str, Distiller]], interrupt: Interrupt
+    context: RunContext, study: Study, chosen: list[tuple[str, Distiller]], interrupt: Interrupt
 ) -> Iterator[Row]:
     """Train the sample, which is drawn if it is empty, on budgets that continue each other; yield what came out."""
-    config, grammar = workplace.config, workplace.task.primitive_set
+    config, grammar = context.config, context.task.primitive_set
     way = Way(config.proxy.start, config.proxy.decay, config.proxy.average)
     seed, longest = config.baseline_seeds[0], config.proxy.iterations
     true = (way, longest) == (study.ways[0], study.iterations[-1])
     repeated = [Trial(NONE, longest, seed + n) for n in range(1, study.repeats + 1) if true]
-    with workplace.open(interrupt) as (store, answers):
-        workplace.lay_groundwork(store, answers, repeated)
+    with context.open(interrupt) as (store, evaluator):
+        context.train_baselines(store, evaluator, repeated)
         if not chosen:
             published = [*config.search.warm_start, *config.verdict.rivals.values()]
-            known = weighed(published, grammar, answers.scales)
-            chosen += Sampling(config, known, grammar, Screener(store, grammar, answers.screenings)).drawn(study)
+            known = weighed(published, grammar, evaluator.scales)
+            chosen += Sampling(config, known, grammar, Screener(store, grammar, evaluator.screenings)).drawn(study)
         for plan in (seed, *(trial.seed for trial in repeated)):
             for iterations in (*config.proxy.rungs, longest):
-                yield from _trained(answers, way, chosen, iterations, plan)
-        shutil.rmtree(workplace.task.rungs, ignore_errors=True)
+                yield from _trained(evaluator, way, chosen, iterations, plan)
+        shutil.rmtree(context.task.rungs, ignore_errors=True)
 
 
 def _end_rows(
-    workplace: Workplace, study: Study, chosen: Sequence[tuple[str, Distiller]], interrupt: Interrupt
+    context: RunContext, study: Study, chosen: Sequence[tuple[str, Distiller]], interrupt: Interrupt
 ) -> Iterator[Row]:
     """Train some of the sample, evenly taken so that all sorts are among them, until they gain no more."""
     count = min(study.end_formulas, len(chosen))
     some = [chosen[round(place * (len(chosen) - 1) / (count - 1))] for place in range(count)]
-    seeds = [workplace.config.baseline_seeds[0] + n for n in range(1, study.repeats + 1)]
-    with workplace.open(interrupt) as (store, answers):
-        workplace.lay_groundwork(store, answers, [Trial(NONE, study.end, seed) for seed in seeds])
+    seeds = [context.config.baseline_seeds[0] + n for n in range(1, study.repeats + 1)]
+    with context.open(interrupt) as (store, evaluator):
+        context.train_baselines(store, evaluator, [Trial(NONE, study.end, seed) for seed in seeds])
         for seed in seeds:
-            yield from _trained(answers, study.ways[0], some, study.end, seed)
+            yield from _trained(evaluator, study.ways[0], some, study.end, seed)
 
 
 def _trained(
-    answers: Answers, way: Way, chosen: Sequence[tuple[str, Distiller]], iterations: int, seed: int
+    evaluator: Evaluator, way: Way, chosen: Sequence[tuple[str, Distiller]], iterations: int, seed: int
 ) -> Iterator[Row]:
     asked = [(Trial(distiller.text, iterations, seed), distiller, niche) for niche, distiller in chosen]
-    scores = answers.scores(f"{way}: {iterations} iterations, seed {seed}", asked)
+    scores = evaluator.scores(f"{way}: {iterations} iterations, seed {seed}", asked)
     for (niche, distiller), score in zip(chosen, scores, strict=True):
         told = score.ap, score.failure, score.wall_seconds
         yield Row(distiller.text, niche, way.start, iterations, seed, *told, way.decay, way.average)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from detkds_gp.experiment.answers import Scored
+from detkds_gp.experiment.evaluation import Scored
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.steering import Decision, is_last
 from detkds_gp.score import Trial

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.answers import Asked, Screener, UnheardError, entering, unheard
+from detkds_gp.experiment.evaluation import Asked, Screener, UnheardError, entering, unheard
 from detkds_gp.experiment.halving import climbing
 from detkds_gp.experiment.prepare import installed_versions
 from detkds_gp.experiment.steering import FIRST, recorded_decision

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from detkds_gp.atomic import atomic_tensors
 from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, teacher_knowledge
 from detkds_gp.errors import StoreError, first_line
-from detkds_gp.whole import whole_tensors
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -98,7 +98,7 @@ def keep_teacher(
         if index == 0:
             _check_room(path, len(images) * _bytes(kept))
     whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
-    with whole_tensors(path, WHAT, REMEDY) as file:
+    with atomic_tensors(path, WHAT, REMEDY) as file:
         torch.save(whole, file)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.score import Trial
 from detkds_gp.training import Training
-from detkds_gp.whole import whole_file
 
 
 class WaitingTrainings:
@@ -56,7 +56,7 @@ class WaitingTrainings:
         """Write a file whole or not at all; on a full disk the training starts over instead."""
         with suppress(OSError, RuntimeError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as unfinished:
+            with atomic_file(path) as unfinished:
                 torch.save(training.state_dict(), unfinished)
 
     def _path(self, trial: Trial, rung: int) -> Path:

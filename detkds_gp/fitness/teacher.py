@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.coco import CocoSplit, data_hash
 from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_student
 from detkds_gp.fitness.evaluation import Evaluation
@@ -18,7 +19,6 @@ from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.settings import TeacherTraining
 from detkds_gp.operators import active_operators
 from detkds_gp.training import DistilledDetector, Training, seed_all
-from detkds_gp.whole import whole_file
 
 GAIN, PATIENCE = 0.003, 2
 Points = list[tuple[int, float]]
@@ -97,7 +97,7 @@ def train_teacher(
         training.step(next(batches))
     training.finish()
     curve_path(spec.checkpoint).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(curve_path(spec.checkpoint)) as unfinished:
+    with atomic_file(curve_path(spec.checkpoint)) as unfinished:
         unfinished.write_text(json.dumps(points))
     save_student(detector, spec.checkpoint, shown.split.classes)
     return points

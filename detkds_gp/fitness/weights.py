@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from detkds_gp.atomic import atomic_tensors
 from detkds_gp.errors import StoreError, first_line
-from detkds_gp.whole import whole_tensors
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -32,5 +32,5 @@ def write_weights(module: nn.Module, path: Path) -> None:
         StoreError: if the file cannot be written.
     """
     weights = module.state_dict()
-    with whole_tensors(path, "the student") as file:
+    with atomic_tensors(path, "the student") as file:
         torch.save(weights, file)

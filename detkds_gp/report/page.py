@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import StoreError
 from detkds_gp.gain import Interval, signed
 from detkds_gp.language import PrimitiveSet
@@ -28,7 +29,6 @@ from detkds_gp.report.students import curve_figures, told_metrics
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
 from detkds_gp.store.events import STARTED
-from detkds_gp.whole import whole_file
 
 NO_PICTURES = (
     "No pictures are painted of this run: call gp_search run once more where its data are; "
@@ -102,7 +102,7 @@ def write_page(html: str, path: str | Path) -> None:
     """
     target = Path(path)
     try:
-        with whole_file(target) as draft:
+        with atomic_file(target) as draft:
             draft.write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"cannot write {target}: {error.strerror}; give another file with -o") from error

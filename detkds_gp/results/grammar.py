@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import StoreError
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.language.recorded import grammar_from_json, grammar_to_json
-from detkds_gp.whole import whole_file
 
 FILE = "grammar.json"
 
@@ -20,7 +20,7 @@ def write_grammar(work_dir: Path, primitive_set: PrimitiveSet) -> None:
         StoreError: the work directory cannot be written.
     """
     try:
-        with whole_file(work_dir / FILE) as draft:
+        with atomic_file(work_dir / FILE) as draft:
             draft.write_text(json.dumps(grammar_to_json(primitive_set)), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write {work_dir / FILE}: {error.strerror}; make the folder writable") from error

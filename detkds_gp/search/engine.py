@@ -24,7 +24,7 @@ from detkds_gp.search.conquer import conquer_stage
 from detkds_gp.search.divide import divide_stage
 from detkds_gp.search.evolution import Asking, Ledger, Stage
 from detkds_gp.search.individual import Candidate, Formula, Individual
-from detkds_gp.search.screening import Screen, Sieve, pass_all
+from detkds_gp.search.screening import Screen, ScreeningCache, pass_all
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox
 
@@ -63,7 +63,7 @@ class Search:
         self.primitive_set = primitive_set
         self.settings = settings
         self.champions: dict[str, list[Formula]] = {}
-        self._ledger = Ledger(sieve=Sieve(screen), attempts=settings.attempts)
+        self._ledger = Ledger(screening_cache=ScreeningCache(screen), attempts=settings.attempts)
         self._rng = random.Random(seed)
         self._operators = operators or (lambda stage, toolbox: None)
         divide = divide_stage(primitive_set, settings, self._ledger, self._rng)

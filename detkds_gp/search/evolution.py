@@ -14,12 +14,12 @@ from deap import tools
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score
 from detkds_gp.search.individual import Candidate, Individual, assign_fitness, same_text
-from detkds_gp.search.screening import Sieve
+from detkds_gp.search.screening import ScreeningCache
 from detkds_gp.search.settings import StageSettings
 from detkds_gp.search.toolbox import SeededToolbox
 
 Asking = Generator[list[Candidate], list[Score], None]
-Brood = dict[Hashable, Individual]
+Offspring = dict[Hashable, Individual]
 """The individuals of a generation in the making, by what they are trained as."""
 Make = Callable[[Sequence[Individual]], Individual | None]
 """Makes an individual to stand beside others; None where none could be made."""
@@ -31,7 +31,7 @@ class Ledger:
 
     Attributes:
         scores: by distiller text; rejections of the screening among them.
-        sieve: knows which formulas are not worth a training, and which are the same loss.
+        screening_cache: knows which formulas are not worth a training, and which are the same loss.
         attempts: individuals in a row that may be known or rejected before a generation stays smaller.
         texts: of all individuals ever made.
         asked: what individuals were trained as.
@@ -45,7 +45,7 @@ class Ledger:
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
-    sieve: Sieve = field(default_factory=Sieve)
+    screening_cache: ScreeningCache = field(default_factory=ScreeningCache)
     attempts: int = 60
     texts: set[str] = field(default_factory=set)
     asked: set[Hashable] = field(default_factory=set)
@@ -87,7 +87,7 @@ class Stage:
     _duplicates: Counter[str] = field(default_factory=Counter)
     _merged: Counter[str] = field(default_factory=Counter)
     _rejected: dict[str, dict[str, Score]] = field(default_factory=dict)
-    _guests: list[Individual] = field(default_factory=list)
+    _injected: list[Individual] = field(default_factory=list)
 
     def run(self) -> Generator[list[Candidate], list[Score], list[Individual]]:
         """Evolve; yields the candidates of each generation and is sent their scores in that order.
@@ -99,7 +99,9 @@ class Stage:
         for generation in range(self.settings.generations + 1):
             if self.ledger.ending is not None:
                 break
-            self._guests = [guest for distiller in self.ledger.invited for guest in self.toolbox.welcome(distiller)]
+            self._injected = [
+                individual for distiller in self.ledger.invited for individual in self.toolbox.welcome(distiller)
+            ]
             self.ledger.invited.clear()
             make = self._offspring if generation else self._first
             newcomers = [individual for niche in self.niches for individual in make(niche)]
@@ -108,44 +110,44 @@ class Stage:
         return self.population
 
     def _first(self, niche: str) -> list[Individual]:
-        brood: Brood = {}
-        self._admit_seeds(brood, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
+        offspring: Offspring = {}
+        self._admit_seeds(offspring, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
         size = self._at_most(self.settings.population - len(self._members(niche)))
-        self._fill(brood, size + self._admit_guests(brood, niche), partial(self.toolbox.fresh, niche))
-        return list(brood.values())
+        self._fill(offspring, size + self._admit_injected(offspring, niche), partial(self.toolbox.fresh, niche))
+        return list(offspring.values())
 
     def _offspring(self, niche: str) -> list[Individual]:
-        brood: Brood = {}
-        size = self._at_most(self.settings.offspring) + self._admit_guests(brood, niche)
+        offspring: Offspring = {}
+        size = self._at_most(self.settings.offspring) + self._admit_injected(offspring, niche)
         if members := self._members(niche):
-            self._fill(brood, size, lambda present: self.toolbox.vary(members))
-        self._fill(brood, size, partial(self.toolbox.fresh, niche))
-        return list(brood.values())
+            self._fill(offspring, size, lambda present: self.toolbox.vary(members))
+        self._fill(offspring, size, partial(self.toolbox.fresh, niche))
+        return list(offspring.values())
 
     def _at_most(self, size: int) -> int:
         return size if self.ledger.most is None else min(size, self.ledger.most)
 
-    def _admit_seeds(self, brood: Brood, seeds: Sequence[Individual]) -> None:
-        """Add the seeds of a niche to its brood, in their order: all, or as many as a generation may have."""
+    def _admit_seeds(self, offspring: Offspring, seeds: Sequence[Individual]) -> None:
+        """Add the seeds of a niche to its offspring, in their order: all, or as many as a generation may have."""
         if self.ledger.most is None:
-            self._admit(brood, seeds)
+            self._admit(offspring, seeds)
             return
         for seed in seeds:
-            if len(brood) < self.ledger.most:
-                self._admit(brood, [seed])
+            if len(offspring) < self.ledger.most:
+                self._admit(offspring, [seed])
 
-    def _admit_guests(self, brood: Brood, niche: str) -> int:
-        """Add the guests of a niche to its brood, beyond its size; returns how many."""
-        return self._admit(brood, [guest for guest in self._guests if guest.niche == niche])
+    def _admit_injected(self, offspring: Offspring, niche: str) -> int:
+        """Add the injected formulas of a niche to its offspring, beyond its size; returns how many."""
+        return self._admit(offspring, [individual for individual in self._injected if individual.niche == niche])
 
-    def _fill(self, brood: Brood, size: int, make: Make) -> None:
-        """Fill a brood up with individuals never asked before; gives up after too many misses in a row."""
+    def _fill(self, offspring: Offspring, size: int, make: Make) -> None:
+        """Fill offspring up with individuals never asked before; gives up after too many misses in a row."""
         misses = 0
-        while len(brood) < size and misses < self.ledger.attempts:
-            drawn = self._drawn(size - len(brood), make, list(brood.values()))
+        while len(offspring) < size and misses < self.ledger.attempts:
+            drawn = self._drawn(size - len(offspring), make, list(offspring.values()))
             if not drawn:
                 break
-            misses = 0 if self._sift(brood, drawn) else misses + len(drawn)
+            misses = 0 if self._screen(offspring, drawn) else misses + len(drawn)
 
     def _drawn(self, count: int, make: Make, present: Sequence[Individual]) -> list[Individual]:
         """Make individuals of texts never seen before, to stand beside others; fewer after too many misses in a row."""
@@ -167,26 +169,26 @@ class Stage:
         self.ledger.texts.add(individual.distiller.text)
         return not known
 
-    def _admit(self, brood: Brood, individuals: Iterable[Individual]) -> int:
-        """Add to the brood what is new and worth a training; returns how many."""
-        return self._sift(brood, [individual for individual in individuals if self._is_new(individual)])
+    def _admit(self, offspring: Offspring, individuals: Iterable[Individual]) -> int:
+        """Add to the offspring what is new and worth a training; returns how many."""
+        return self._screen(offspring, [individual for individual in individuals if self._is_new(individual)])
 
-    def _sift(self, brood: Brood, individuals: Sequence[Individual]) -> int:
+    def _screen(self, offspring: Offspring, individuals: Sequence[Individual]) -> int:
         """Screen individuals of new texts; adds what is neither rejected nor known to be the same as another."""
-        self.ledger.sieve.look_at([individual.distiller for individual in individuals])
-        before = len(brood)
+        self.ledger.screening_cache.look_at([individual.distiller for individual in individuals])
+        before = len(offspring)
         for individual in individuals:
-            identity = self.ledger.sieve.identity(individual.distiller)
-            rejection = self.ledger.sieve.rejection(individual.distiller)
+            identity = self.ledger.screening_cache.identity(individual.distiller)
+            rejection = self.ledger.screening_cache.rejection(individual.distiller)
             if rejection is not None:
                 self._rejected.setdefault(individual.niche, {})[individual.distiller.text] = rejection
-            elif identity in brood or identity in self.ledger.asked:
+            elif identity in offspring or identity in self.ledger.asked:
                 self._duplicates[individual.niche] += 1
                 self._merged[individual.niche] += 1
             else:
-                brood[identity] = individual
-        self.ledger.asked.update(brood)
-        return len(brood) - before
+                offspring[identity] = individual
+        self.ledger.asked.update(offspring)
+        return len(offspring) - before
 
     def _evaluate(self, newcomers: Sequence[Individual], generation: int) -> Asking:
         if newcomers:
@@ -212,9 +214,9 @@ class Stage:
             return individuals
         best: dict[tuple[str, ...], Individual] = {}
         for individual in individuals:
-            known = best.setdefault(self.ledger.sieve.losses(individual.distiller), individual)
+            known = best.setdefault(self.ledger.screening_cache.losses(individual.distiller), individual)
             if individual.fitness > known.fitness:
-                best[self.ledger.sieve.losses(individual.distiller)] = individual
+                best[self.ledger.screening_cache.losses(individual.distiller)] = individual
         return list(best.values())
 
     def _members(self, niche: str) -> list[Individual]:

@@ -34,7 +34,7 @@ def pass_all(formulas: Sequence[str]) -> Sequence[Finding]:
 
 
 @dataclass
-class Sieve:
+class ScreeningCache:
     """Asks the screen about every formula once, and remembers.
 
     Attributes:

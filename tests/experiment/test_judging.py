@@ -13,7 +13,7 @@ from rich.console import Console
 
 from detkds_gp.cli.tables import print_result
 from detkds_gp.experiment import Listener
-from detkds_gp.experiment.answers import Stopped
+from detkds_gp.experiment.evaluation import Stopped
 from detkds_gp.experiment.steering import read_status
 from detkds_gp.experiment.verify import verify
 from detkds_gp.language import NONE

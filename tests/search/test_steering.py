@@ -35,7 +35,7 @@ def run(analytic, steer):
     return search, seen
 
 
-def test_a_guest_joins_the_next_generation_beside_its_offspring(analytic):
+def test_an_injected_formula_joins_the_next_generation_beside_its_offspring(analytic):
     _, plain = run(analytic, lambda *_: None)
     _, seen = run(analytic, lambda search, *at: search.inject(GUEST) if at == ("divide", 0) else None)
     assert seen["divide", 0] == plain["divide", 0]
@@ -45,19 +45,19 @@ def test_a_guest_joins_the_next_generation_beside_its_offspring(analytic):
     assert len(seen["divide", 1]) == len(plain["divide", 1]) + 2
 
 
-def test_a_guest_of_the_last_generation_of_formulas_joins_the_first_of_mixes(analytic):
+def test_an_injected_formula_of_the_last_generation_of_formulas_joins_the_first_of_mixes(analytic):
     _, seen = run(analytic, lambda search, *at: search.inject(GUEST) if at == ("divide", 2) else None)
     mix = "3 * calibrated * l2(unit_channel(global)) + 7 * calibrated * l1(class_logits)"
     assert {tuple(sorted(mix.split(" + ")))} <= {tuple(sorted(text.split(" + "))) for text in seen["conquer", 0]}
 
 
-def test_a_guest_among_mixes_is_a_champion_from_then_on(analytic):
+def test_an_injected_formula_among_mixes_is_a_champion_from_then_on(analytic):
     search, seen = run(analytic, lambda search, *at: search.inject(GUEST) if at == ("conquer", 0) else None)
     assert any("3 * calibrated * l2(unit_channel(global))" in text for text in seen["conquer", 1])
     assert all(len(members) <= 2 for members in search.champions.values())
 
 
-def test_a_guest_that_breaks_the_limits_is_left_out(analytic):
+def test_an_injected_formula_that_breaks_the_limits_is_left_out(analytic):
     deep = parse_distiller("l2(unit_channel(max_pool_2(unit_space(max_pool_2(global)))))", SET)
     _, plain = run(analytic, lambda *_: None)
     _, seen = run(analytic, lambda search, *at: search.inject(deep) if at == ("divide", 0) else None)

@@ -11,9 +11,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import ConfigError
 from detkds_gp.store import differing
-from detkds_gp.whole import whole_file
 
 ASKED_FILE, RESULT_FILE = "training.json", "result.json"
 FOUND_FILE = "detections.json"
@@ -77,7 +77,7 @@ def bind(folder: Path, whole: Config, student: Config, settings: Settings) -> No
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 

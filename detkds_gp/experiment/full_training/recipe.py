@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.coco import CocoSplit, load_split
 from detkds_gp.data.header_reader import HeaderReader
 from detkds_gp.data.normal_file import write_normal
@@ -34,7 +35,6 @@ from detkds_gp.training import (
     seed_all,
     training_config,
 )
-from detkds_gp.whole import whole_file
 
 if TYPE_CHECKING:
     from detkds_gp.experiment.full_training.training import FullTraining
@@ -118,7 +118,7 @@ def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig,
     missing = [formula for formula in distiller.uncalibrated if formula not in scales]
     if missing:
         scales |= _measured(missing, task, config.baseline_seeds[0])
-        with whole_file(path) as unfinished:
+        with atomic_file(path) as unfinished:
             unfinished.write_text(json.dumps(scales, indent=2) + "\n")
     for formula in missing:
         listener.say(f"calibrated: {scales[formula]:g} * {formula}")

@@ -6,11 +6,11 @@ from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
     from detkds_gp.experiment.steering.budget import Budget
+    from detkds_gp.experiment.steering.controller import Controller
     from detkds_gp.experiment.steering.decisions import FIRST, Decision, is_last, recorded_decision
     from detkds_gp.experiment.steering.inbox import Inbox
     from detkds_gp.experiment.steering.status import read_status
-    from detkds_gp.experiment.steering.steered import Steered
 
-__all__ = ["FIRST", "Budget", "Decision", "Inbox", "Steered", "is_last", "read_status", "recorded_decision"]
+__all__ = ["FIRST", "Budget", "Decision", "Inbox", "Controller", "is_last", "read_status", "recorded_decision"]
 
 import_lazily(__name__)

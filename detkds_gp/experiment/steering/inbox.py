@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import StoreError
-from detkds_gp.whole import whole_file
 
 StopWish = Literal["pause", "final"]
 
@@ -85,7 +85,7 @@ class Inbox:
         """Write a file that readers see whole or not at all."""
         try:
             self.folder.mkdir(exist_ok=True)
-            with whole_file(self.folder / name) as draft:
+            with atomic_file(self.folder / name) as draft:
                 draft.write_text(json.dumps(values), encoding="utf-8")
         except OSError as error:
             raise StoreError(f"cannot write in {self.folder}: {error.strerror}; make it writable") from error

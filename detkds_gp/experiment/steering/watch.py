@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from detkds_gp.experiment.answers import Allowance, Answers, Asked, Interrupt, Scored
+from detkds_gp.experiment.evaluation import Allowance, Asked, Evaluator, Interrupt, Scored
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.experiment.steering.plan import Plan
@@ -25,7 +25,7 @@ class Watch:
     Args:
         planner: says what still fits.
         store: open for writing.
-        answers: asked about generations.
+        evaluator: asked about generations.
         listener: hears of the time left.
         inbox: may hold a wish to stop.
 
@@ -33,11 +33,11 @@ class Watch:
         plan: what is to come, the generation at work first; None where nothing was planned in this session.
     """
 
-    def __init__(self, planner: Planner, store: Store, answers: Answers, listener: Listener, inbox: Inbox) -> None:
+    def __init__(self, planner: Planner, store: Store, evaluator: Evaluator, listener: Listener, inbox: Inbox) -> None:
         self.plan: Plan | None = None
         self._planner = planner
         self._store = store
-        self._answers = answers
+        self._evaluator = evaluator
         self._listener = listener
         self._inbox = inbox
         self._since = time.monotonic()
@@ -48,15 +48,15 @@ class Watch:
 
         What the budget leaves no time for is recorded as a failure, so that a replay is told the same.
         """
-        answers = self._answers
+        evaluator = self._evaluator
 
         def scored(phase: str, asked: Asked) -> list[Score]:
             stage, number = phase.partition(",")[0].split()
-            busy, held = answers.usage.busy_seconds, answers.usage.held_seconds
+            busy, held = evaluator.usage.busy_seconds, evaluator.usage.held_seconds
             fresh = [trial for trial, _, _ in asked if self._store.score(trial) is None]
-            scores = answers.scores(phase, asked, self._allowance(stage, int(number), len(fresh), interrupt))
+            scores = evaluator.scores(phase, asked, self._allowance(stage, int(number), len(fresh), interrupt))
             self._record_not_begun(asked, scores)
-            worked = {"busy": answers.usage.busy_seconds - busy, "held": answers.usage.held_seconds - held}
+            worked = {"busy": evaluator.usage.busy_seconds - busy, "held": evaluator.usage.held_seconds - held}
             if worked["held"]:
                 self._store.record_event(WORKED, phase=phase, **worked)
             self._learn_overhead(fresh)
@@ -161,8 +161,8 @@ class Watch:
         """Measure what candidates cost besides their trainings: screening, calibration, workers that wait."""
         prices, now = self._planner.prices, time.monotonic()
         prices.forget_work()
-        answers = [score for trial in fresh if (score := self._store.score(trial)) is not None]
-        trained = [score.wall_seconds for score in answers if score.failure != NOT_BEGUN]
+        answered = [score for trial in fresh if (score := self._store.score(trial)) is not None]
+        trained = [score.wall_seconds for score in answered if score.failure != NOT_BEGUN]
         if trained:
             held = (now - self._since) * prices.workers
             prices.overhead = max(0.0, held - sum(trained)) / len(trained)

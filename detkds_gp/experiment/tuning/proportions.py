@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Scales
+from detkds_gp.experiment.evaluation import Scales
 from detkds_gp.language import Distiller
 from detkds_gp.score import Scale
 from detkds_gp.search import cell

@@ -11,9 +11,10 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.errors import ConfigError, DetectorError
-from detkds_gp.experiment.answers import Answers, Interrupt
+from detkds_gp.experiment.baselines import Baselines
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.groundwork import Groundwork
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Evaluator, Interrupt
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import Named, check_applies
 from detkds_gp.experiment.prepare import gather
@@ -21,7 +22,6 @@ from detkds_gp.experiment.steering import Budget
 from detkds_gp.experiment.tuning.curve import Curve
 from detkds_gp.experiment.tuning.proportions import Proportions
 from detkds_gp.experiment.tuning.tuner import LEAST_TRAININGS, Aps, Tuner, tuned_aps
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import NONE, load_zoo
 from detkds_gp.score import Trial
 from detkds_gp.search import WeightRange
@@ -109,12 +109,12 @@ def tune(config: ExperimentConfig, named: Named, work_dir: Path, listener: Liste
             "verdict": config.verdict.model_copy(update={"rivals": {}}),
         }
     )
-    workplace = Workplace.prepared(alike, gather(alike), work_dir, listener)
-    task = workplace.task
+    context = RunContext.prepared(alike, gather(alike), work_dir, listener)
+    task = context.task
     check_applies(named.name, distiller, task.primitive_set, load_zoo(config.zoo), task.pair)
     interrupt = Interrupt(config.execution.grace_seconds)
-    with interrupt.handling_signals(), workplace.open(interrupt) as (store, answers):
-        return _Tuning(workplace, store, answers).tuned(named, budget)
+    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluator):
+        return _Tuning(context, store, evaluator).tuned(named, budget)
 
 
 def _budget(config: ExperimentConfig) -> Budget:
@@ -127,21 +127,21 @@ def _budget(config: ExperimentConfig) -> Budget:
 
 
 class _Tuning:
-    """One tuning, with its workplace open."""
+    """One tuning, with its context open."""
 
-    def __init__(self, workplace: Workplace, store: Store, answers: Answers) -> None:
-        self._workplace = workplace
+    def __init__(self, context: RunContext, store: Store, evaluator: Evaluator) -> None:
+        self._context = context
         self._store = store
-        self._answers = answers
-        self._seed = workplace.config.baseline_seeds[0]
+        self._evaluator = evaluator
+        self._seed = context.config.baseline_seeds[0]
 
     def tuned(self, named: Named, budget: Budget) -> Tuned:
-        config = self._workplace.config
+        config = self._context.config
         alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
-        groundwork = Groundwork(self._workplace.task, self._store, self._answers, self._workplace.listener)
-        groundwork.lay(alone, self._seed)
-        groundwork.check(alone, require_better_teacher=False)
-        proportions = Proportions.of(named.distiller, self._answers.scales)
+        baselines = Baselines(self._context.task, self._store, self._evaluator, self._context.listener)
+        baselines.train(alone, self._seed)
+        baselines.check(alone, require_better_teacher=False)
+        proportions = Proportions.of(named.distiller, self._evaluator.scales)
         counted = budget.kind == "evaluations"
         low, high = config.search.weight_range
         tuner = Tuner(WeightRange(low, high), proportions.starts, int(budget.amount) if counted else TRAININGS)
@@ -157,12 +157,12 @@ class _Tuning:
             made = [proportions.at(weight) for weight in weights]
             asked = [(self._trial(one.text), one, one.terms[0].knowledge) for one in made]
             at = ", ".join(f"{weight:g}" for weight in weights)
-            return [found.ap for found in self._answers.scores(f"{name} at weight {at}", asked)]
+            return [found.ap for found in self._evaluator.scores(f"{name} at weight {at}", asked)]
 
         return tuned_aps(tuner, score, goes_on)
 
     def _trial(self, text: str) -> Trial:
-        return Trial(text, self._workplace.config.proxy.iterations, self._seed)
+        return Trial(text, self._context.config.proxy.iterations, self._seed)
 
 
 def _within(seconds: float) -> Callable[[], bool]:

@@ -15,7 +15,7 @@ import pytest
 
 from detkds_gp.errors import BudgetError
 from detkds_gp.experiment import Listener
-from detkds_gp.experiment.answers import Stopped
+from detkds_gp.experiment.evaluation import Stopped
 from detkds_gp.experiment.steering import read_status
 from detkds_gp.experiment.verify import verify
 from detkds_gp.results import Clock, cuts, opened

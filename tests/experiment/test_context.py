@@ -6,10 +6,10 @@ import pytest
 
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment import ExperimentConfig, Listener, load_config
-from detkds_gp.experiment.answers import Interrupt
+from detkds_gp.experiment.context import RunContext
+from detkds_gp.experiment.evaluation import Interrupt
 from detkds_gp.experiment.naming import with_warm_start
 from detkds_gp.experiment.prepare import Materials, gather
-from detkds_gp.experiment.workplace import Workplace
 from detkds_gp.language import parse_distiller
 from detkds_gp.noise import noise_of, scores_of
 from detkds_gp.score import Trial
@@ -32,26 +32,26 @@ def materials(config: ExperimentConfig) -> Materials:
 def test_it_holds_formulas_and_remembers_their_names(
     config: ExperimentConfig, materials: Materials, tmp_path: Path
 ) -> None:
-    workplace = Workplace.prepared(config, materials, tmp_path / "run", Listener())
-    (text,) = workplace.config.search.warm_start
+    context = RunContext.prepared(config, materials, tmp_path / "run", Listener())
+    (text,) = context.config.search.warm_start
     assert parse_distiller(text, materials.primitive_set).text == text
     assert not (tmp_path / "run").exists()
-    with workplace.open(Interrupt(0.0)) as (store, _):
+    with context.open(Interrupt(0.0)) as (store, _):
         (event,) = store.events(NAMED)
     assert event.detail["warm_start"] == ["mimic"]
-    again = Workplace.prepared(config, materials, tmp_path / "run", Listener())
-    assert again.config == workplace.config
+    again = RunContext.prepared(config, materials, tmp_path / "run", Listener())
+    assert again.config == context.config
 
 
 def test_a_folder_belongs_to_one_search(config: ExperimentConfig, materials: Materials, tmp_path: Path) -> None:
-    with Workplace.prepared(config, materials, tmp_path, Listener()).open(Interrupt(0.0)):
+    with RunContext.prepared(config, materials, tmp_path, Listener()).open(Interrupt(0.0)):
         pass
     last = config.proxy.model_copy(update={"average": 0.0})
     for changed, named in (({"seed": 1}, "seed"), ({"proxy": last}, r"proxy\.average: 0\.97 -> 0\.0")):
         other = config.model_copy(update=changed)
         with (
             pytest.raises(StoreError, match=named),
-            Workplace.prepared(other, materials, tmp_path, Listener()).open(Interrupt(0.0)),
+            RunContext.prepared(other, materials, tmp_path, Listener()).open(Interrupt(0.0)),
         ):
             pytest.fail("it opened the store of another search")
 
@@ -59,13 +59,13 @@ def test_a_folder_belongs_to_one_search(config: ExperimentConfig, materials: Mat
 def test_what_is_extra_is_marked_and_a_failure_lets_go_of_the_store(
     config: ExperimentConfig, materials: Materials, tmp_path: Path
 ) -> None:
-    workplace = Workplace.prepared(config, materials, tmp_path, Listener())
+    context = RunContext.prepared(config, materials, tmp_path, Listener())
     distiller = parse_distiller("1 * 2 * l2(global)", materials.primitive_set)
     trial = Trial(distiller.text, 2, 0)
 
     def fail_after_a_training() -> None:
-        with workplace.open(Interrupt(0.0), extra=True) as (store, answers):
-            workplace.lay_groundwork(store, answers)
+        with context.open(Interrupt(0.0), extra=True) as (store, answers):
+            context.train_baselines(store, answers)
             answers.scores("extra", [(trial, distiller, "global")])
             raise KeyError("a fault")
 
@@ -80,11 +80,11 @@ def test_what_is_extra_is_marked_and_a_failure_lets_go_of_the_store(
 def test_anchors_show_luck_and_formulas_before_the_search(tiny_config: Path, tmp_path: Path) -> None:
     rivals = {"a": "l2(global)", "b": "l1(global)", "c": "2 * l2(unit_channel(global))"}
     config = load_config(tiny_config, {"anchors": 3, "verdict.rivals": rivals})
-    workplace = Workplace.prepared(config, gather(config), tmp_path, Listener())
-    with workplace.open(Interrupt(0.0)) as (store, answers):
-        workplace.lay_groundwork(store, answers)
+    context = RunContext.prepared(config, gather(config), tmp_path, Listener())
+    with context.open(Interrupt(0.0)) as (store, answers):
+        context.train_baselines(store, answers)
         alone = {record.trial for record in store.scores()}
-        workplace.train_anchors(answers)
+        context.train_anchors(answers)
         trials = [record.trial for record in store.scores() if record.trial not in alone]
         noise = noise_of(scores_of(((r.trial, r.score) for r in store.scores()), config.proxy.iterations))
     sound = ["1 * calibrated * l2(global)", "1 * calibrated * l1(global)"]

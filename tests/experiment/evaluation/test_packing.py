@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from detkds_gp.experiment.answers import Packing
+from detkds_gp.experiment.evaluation import Packing
 from detkds_gp.score import Trial
 
 

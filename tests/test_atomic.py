@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.whole import whole_file
+from detkds_gp.atomic import atomic_file
 
 
 def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
     path = tmp_path / "scores.json"
     path.write_text("before")
-    with whole_file(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text("after")
         assert path.read_text() == "before"
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"scores.json": "after"}
 
 
 def fail_in_the_middle(path: Path) -> None:
-    with whole_file(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text("half")
         raise ZeroDivisionError
 
@@ -35,7 +35,7 @@ def test_a_fault_leaves_what_was_there_and_nothing_else(tmp_path):
 
 
 def test_a_fault_before_the_first_byte_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "scores.json"):
+    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "scores.json"):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
@@ -46,11 +46,11 @@ import resource, sys
 from pathlib import Path
 import torch
 from detkds_gp.errors import StoreError
-from detkds_gp.whole import whole_tensors
+from detkds_gp.atomic import atomic_tensors
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    with whole_tensors(Path({str(tmp_path / "a.pt")!r}), "the weights") as file:
+    with atomic_tensors(Path({str(tmp_path / "a.pt")!r}), "the weights") as file:
         torch.save({{"w": torch.zeros(10**6)}}, file)
 except StoreError as error:
     print(error)

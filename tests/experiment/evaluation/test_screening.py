@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.answers import Screener, UnheardError, unheard
 from detkds_gp.experiment.config import parse_config
+from detkds_gp.experiment.evaluation import Screener, UnheardError, unheard
 from detkds_gp.experiment.verify import verify
 from detkds_gp.losses.screening import CHECK_NAMES, Fingerprint
 from detkds_gp.losses.screening.fingerprint import WIDTH

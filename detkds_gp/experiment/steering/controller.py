@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from detkds_gp.experiment.answers import Answers, in_units
 from detkds_gp.experiment.config import ExperimentConfig
+from detkds_gp.experiment.evaluation import Evaluator, in_units
 from detkds_gp.experiment.final_round import FinalRound, tuning_trainings
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.steering.budget import Budget, duration
@@ -24,14 +24,14 @@ from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_PLANNED, PLANNED, TUNING_PLANNED
 
 
-class Steered:
+class Controller:
     """The outside of a run, as the search loop needs it; call `begin` first.
 
     Args:
         config: of the experiment.
         store: open for writing.
         primitive_set: the grammar of the search.
-        answers: asked about generations, and about the scales of formulas from outside.
+        evaluator: asked about generations, and about the scales of formulas from outside.
         listener: hears of decisions and of the time left.
 
     Raises:
@@ -46,7 +46,7 @@ class Steered:
         config: ExperimentConfig,
         store: Store,
         primitive_set: PrimitiveSet,
-        answers: Answers,
+        evaluator: Evaluator,
         listener: Listener,
     ) -> None:
         self._budget = None if config.budget is None else Budget.parse(config.budget)
@@ -54,14 +54,14 @@ class Steered:
         self._primitive_set = primitive_set
         self._inbox = Inbox(store.path.parent)
         self._steering = Steering(store, self._inbox, self._read, self._outlook, listener.say)
-        self._answers = answers
+        self._evaluator = evaluator
         self._store = store
         self._listener = listener
         self._inbox.forget_stop()  # a wish to stop that was left for an earlier run
 
     def _read(self, formula: str) -> Distiller:
         """Read a formula from outside; weights are in calibrated units thereafter."""
-        return in_units(parse_distiller(formula, self._primitive_set, bare=None), self._answers.scales)
+        return in_units(parse_distiller(formula, self._primitive_set, bare=None), self._evaluator.scales)
 
     def begin(self, wished: FinalRound, waiting: Callable[[FinalRound], Sequence[Request]]) -> FinalRound:
         """Measure the pace and plan the run; returns the final round that it will have.
@@ -75,7 +75,7 @@ class Steered:
         """
         config, store = self._config, self._store
         workers = 1 if config.execution.executor == "serial" else config.execution.workers
-        pace = measured_pace(store, self._answers, workers, self._listener.say)
+        pace = measured_pace(store, self._evaluator, workers, self._listener.say)
         kind, share = self._budget.kind if self._budget else "wall", config.execution.gpus_per_worker or 1.0
         prices = Prices(pace, config.proxy, wished.iterations, workers, share, kind)
         for record in store.scores():
@@ -85,7 +85,7 @@ class Steered:
         tuning = tuning_trainings(config.search, config.verdict) // max(1, rivals)
         outlook = Outlook(config.search, niches, wished, rivals, config.verdict.share, tuning)
         self.planner = Planner(self._budget, outlook, prices, store)
-        self.watch = Watch(self.planner, store, self._answers, self._listener, self._inbox)
+        self.watch = Watch(self.planner, store, self._evaluator, self._listener, self._inbox)
         final = self._final(wished, waiting(wished))
         self.planner.use(final)
         self._announce(waiting(final))

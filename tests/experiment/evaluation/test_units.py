@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from detkds_gp.experiment.answers import entering, in_units, weighed
+from detkds_gp.experiment.evaluation import entering, in_units, weighed
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 from detkds_gp.primitives.zoo import ZOO

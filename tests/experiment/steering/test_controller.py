@@ -17,7 +17,7 @@ import pytest
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment import Listener
-from detkds_gp.experiment.answers import Stopped
+from detkds_gp.experiment.evaluation import Stopped
 from detkds_gp.experiment.steering import Inbox, read_status
 from detkds_gp.experiment.verify import verify
 from detkds_gp.score import NOT_BEGUN, Score, Trial

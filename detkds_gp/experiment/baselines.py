@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detkds_gp.curves import prospects
 from detkds_gp.errors import ConfigError, DetectorError
-from detkds_gp.experiment.answers import Answers
+from detkds_gp.experiment.evaluation import Evaluator
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.fitness import (
     CurveRequest,
@@ -34,13 +34,13 @@ _WHO = {
 }
 
 
-class Groundwork:
+class Baselines:
     """Trains what a run stands on; what is recorded or written already is not done again.
 
     Args:
         task: of the workers.
         store: open for writing.
-        answers: asks the workers.
+        evaluator: asks the workers.
         listener: hears of every training.
         over: tells when the budget is over; a training that is not done by then is abandoned.
     """
@@ -49,17 +49,17 @@ class Groundwork:
         self,
         task: ProxyTask,
         store: Store,
-        answers: Answers,
+        evaluator: Evaluator,
         listener: Listener,
         over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._task = task
         self._over = over
         self._store = store
-        self._answers = answers
+        self._evaluator = evaluator
         self._listener = listener
 
-    def lay(self, alone: Sequence[Trial], probe_seed: int) -> None:
+    def train(self, alone: Sequence[Trial], probe_seed: int) -> None:
         """Train and score the teacher and, beside it, students without distillation.
 
         Args:
@@ -102,7 +102,7 @@ class Groundwork:
 
     def _answer(self, requests: Sequence[Request]) -> None:
         answered = 0
-        for request, answer in self._answers.prepared(requests, self._over):
+        for request, answer in self._evaluator.prepared(requests, self._over):
             answered += 1
             if isinstance(request, CurveRequest):
                 answer, points = answer

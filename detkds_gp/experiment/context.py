@@ -11,9 +11,9 @@ from typing import Any
 
 from detkds_gp.data.summary import summarize
 from detkds_gp.execution import Factory
-from detkds_gp.experiment.answers import Answers, Interrupt, Packing, make_executor, pack_size
+from detkds_gp.experiment.baselines import Baselines, missing_requests
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.groundwork import Groundwork, missing_requests
+from detkds_gp.experiment.evaluation import Evaluator, Interrupt, Packing, make_executor, pack_size
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import Materials, prepare
@@ -28,7 +28,7 @@ RUINOUS = 300.0
 
 
 @dataclass(frozen=True)
-class Workplace:
+class RunContext:
     """A work directory with all that trainings in it need; nothing is open yet.
 
     Attributes:
@@ -54,7 +54,7 @@ class Workplace:
     data: Sequence[str] = ()
 
     @classmethod
-    def prepared(cls, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> Workplace:
+    def prepared(cls, config: ExperimentConfig, materials: Materials, folder: Path, listener: Listener) -> RunContext:
         """Check the pair of a config and spell out its names; nothing is trained and no store is made.
 
         Raises:
@@ -76,7 +76,7 @@ class Workplace:
         )
 
     @contextmanager
-    def open(self, interrupt: Interrupt, *, extra: bool = False) -> Iterator[tuple[Store, Answers]]:
+    def open(self, interrupt: Interrupt, *, extra: bool = False) -> Iterator[tuple[Store, Evaluator]]:
         """Bind the folder's store, or compare, and give it with the answers that it and the workers have.
 
         Args:
@@ -93,18 +93,18 @@ class Workplace:
             else:
                 bind(store, self.fingerprint, self.called)
             write_grammar(self.folder, self.task.primitive_set)
-            answers = Answers(store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing)
+            evaluator = Evaluator(store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing)
             try:
-                yield store, answers
+                yield store, evaluator
             finally:
-                answers.close()
+                evaluator.close()
 
     def waiting(self, store: Store, more: Sequence[Trial] = ()) -> list[Request]:
-        """Return what `lay_groundwork` and `train_anchors` would still have to train.
+        """Return what `train_baselines` and `train_anchors` would still have to train.
 
         Args:
             store: from `open`.
-            more: as for `lay_groundwork`.
+            more: as for `train_baselines`.
         """
         asked = list(dict.fromkeys([*self._alone, *more]))
         rounds = missing_requests(self.task, store, asked, self.config.baseline_seeds[0])
@@ -115,14 +115,18 @@ class Workplace:
     def _alone(self) -> list[Trial]:
         return [Trial(NONE, self.config.proxy.iterations, seed) for seed in self.config.baseline_seeds]
 
-    def lay_groundwork(
-        self, store: Store, answers: Answers, more: Sequence[Trial] = (), over: Callable[[], bool] = lambda: False
+    def train_baselines(
+        self,
+        store: Store,
+        evaluator: Evaluator,
+        more: Sequence[Trial] = (),
+        over: Callable[[], bool] = lambda: False,
     ) -> None:
         """Train the teacher and the students without distillation, and say what they reach.
 
         Args:
             store: from `open`.
-            answers: from `open`.
+            evaluator: from `open`.
             more: questions about students without distillation, besides those of ``baseline_seeds``.
             over: tells when the budget is over.
 
@@ -131,18 +135,18 @@ class Workplace:
             ConfigError: if the budget ends before.
         """
         config, alone = self.config, self._alone
-        groundwork = Groundwork(self.task, store, answers, self.listener, over)
-        groundwork.lay(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
-        groundwork.check(alone, config.require_better_teacher)
+        baselines = Baselines(self.task, store, evaluator, self.listener, over)
+        baselines.train(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
+        baselines.check(alone, config.require_better_teacher)
 
-    def train_anchors(self, answers: Answers) -> None:
+    def train_anchors(self, evaluator: Evaluator) -> None:
         """Train the formulas that show, before the search, how much of a score is luck.
 
         Args:
-            answers: from `open`, after `lay_groundwork`.
+            evaluator: from `open`, after `train_baselines`.
         """
         if self._anchors:
-            answers.scores("anchors of the noise model", self._anchors)
+            evaluator.scores("anchors of the noise model", self._anchors)
 
     @property
     def _anchors(self) -> list[tuple[Trial, Distiller, str]]:

@@ -14,7 +14,7 @@ from detkds_gp.errors import StoreError, first_line
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary sibling to write, which becomes ``path`` when the block ends well.
 
     After an exception the sibling is removed and ``path`` is what it was; after a kill the sibling stays behind as
@@ -29,8 +29,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_tensors(path: Path, what: str, remedy: str = "free space, or choose another folder") -> Iterator[BinaryIO]:
-    """Give a file to save tensors into, which becomes ``path`` when the block ends well, as `whole_file` says.
+def atomic_tensors(path: Path, what: str, remedy: str = "free space, or choose another folder") -> Iterator[BinaryIO]:
+    """Give a file to save tensors into, which becomes ``path`` when the block ends well, as `atomic_file` says.
 
     Args:
         path: the file.
@@ -42,14 +42,14 @@ def whole_tensors(path: Path, what: str, remedy: str = "free space, or choose an
     """
     try:
         # An open file: given a path, torch would write its name into the file.
-        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        with atomic_file(path) as unfinished, unfinished.open("wb") as file:
             yield file
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of what the disk refuses
         raise StoreError(f"cannot write {what} {path}: {first_line(error)}; {remedy}") from error
 
 
 @contextmanager
-def whole_folder(out_dir: Path) -> Iterator[Path]:
+def atomic_folder(out_dir: Path) -> Iterator[Path]:
     """Give a temporary sibling to write into, which becomes ``out_dir`` when the block ends well.
 
     After an exception the sibling is removed; after a kill it stays behind as ``.<name>.*`` and is

@@ -9,10 +9,10 @@ from typing import Any
 
 from detkds_gp.errors import UserError
 from detkds_gp.execution import OPEN, Executor, Fault, Gate, Usage
-from detkds_gp.experiment.answers.allowance import UNLIMITED, Allowance, not_begun
-from detkds_gp.experiment.answers.forecast import Forecast
-from detkds_gp.experiment.answers.interrupt import Interrupt
-from detkds_gp.experiment.answers.packing import ALONE, Packing
+from detkds_gp.experiment.evaluation.allowance import UNLIMITED, Allowance, not_begun
+from detkds_gp.experiment.evaluation.forecast import Forecast
+from detkds_gp.experiment.evaluation.interrupt import Interrupt
+from detkds_gp.experiment.evaluation.packing import ALONE, Packing
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.language import Distiller
@@ -37,7 +37,7 @@ class LostTrainingError(UserError):
     """A training that the search cannot do without ended twice without an answer."""
 
 
-class Answers:
+class Evaluator:
     """Asks the store first and the workers for what is missing.
 
     Args:
