@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -173,6 +174,42 @@ def test_the_engine_never_imports_the_primitives():
         if room(source) != "primitives"
         if target.startswith(("detkds_gp.primitives", "primitives"))
     ]
+
+
+def origins(package: str) -> dict[str, str]:
+    """Return by name the module that a package gives it from."""
+    path = dict(modules())[package]
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.name == "__init__.py" else ast.Module([], [])
+    return {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+def for_types_alone(tree: ast.Module) -> set[ast.stmt]:
+    """Return the statements under ``if TYPE_CHECKING:``."""
+    guards = (n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    return {statement for guard in guards for statement in guard.body}
+
+
+def test_no_file_needs_itself_by_way_of_others():
+    files, house = dict(modules()), nx.DiGraph()
+    given = {name: origins(name) for name in files}
+    for name, path in files.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        typed = for_types_alone(tree)
+        for node in ast.walk(tree) if path.name != "__init__.py" else ():
+            if isinstance(node, ast.ImportFrom) and node not in typed and node.module in files:
+                named = (f"{node.module}.{alias.name}" for alias in node.names)
+                found = [
+                    whole if whole in files else given[node.module].get(whole.rpartition(".")[2], node.module)
+                    for whole in named
+                ]
+                house.add_edges_from((name, target) for target in found if target != name)
+    assert house.number_of_edges() > 1000
+    assert [sorted(circle) for circle in nx.strongly_connected_components(house) if len(circle) > 1] == []
 
 
 def test_only_two_rooms_know_mmdet():

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language import PrimitiveSet, fold
-from detkds_gp.language.shapes import result_shape, sample_size
+from detkds_gp.language.shapes import result_shape
+from detkds_gp.language.shown_sizes import sample_size
 from detkds_gp.language.tree import Node, call_text, is_constant
 
 Shapes: TypeAlias = Mapping[str, Sequence[int]]

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from detkds_gp.errors import DeclarationError, named_line
+from detkds_gp.language.contract_checks import cases, check_gradient, check_images_apart, check_tensor, shared
 from detkds_gp.language.declarations import Declaration
-from detkds_gp.language.kinds import Boxes, Field, Probs, RowField, Rows, Units
+from detkds_gp.language.kinds import Boxes, Probs, RowField, Rows, Units
+from detkds_gp.language.learned_contract import check_learned
 from detkds_gp.language.samples import sample, sample_sizes
-from detkds_gp.language.shapes import result_shape
 
 REPEATS = 4  # rows that share one number of a RowField
 TOLERANCE = 1e-6
@@ -37,8 +38,6 @@ def check_contract(declaration: Declaration) -> None:
     Raises:
         DeclarationError: if a shape, a value or a gradient breaks what the role promises.
     """
-    from detkds_gp.language.learned_contract import check_learned
-
     check = {
         "transform": _check_transform,
         "pair_transform": _check_pair,
@@ -62,25 +61,6 @@ def _run(check: Callable[..., None], declaration: Declaration, size: tuple[int, 
         raise
     except Exception as error:
         raise DeclarationError(f"{declaration!r} fails on shape {size}: {named_line(error)}") from error
-
-
-def cases(declaration: Declaration, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield values of both sides that a primitive has to bear, and where they come from."""
-    kind = declaration.arguments[0]
-    yield "on random values", sample(kind, size), sample(kind, size)
-    if issubclass(kind, Probs):
-        logits = 1e4 * torch.randn(2, *size)
-        yield "near certainty", logits[0].log_softmax(dim=-1), logits[1].log_softmax(dim=-1)
-    else:
-        yield "at zero", torch.zeros(size), torch.zeros(size)
-        yield "on large values", 1e4 * sample(kind, size), 1e4 * sample(kind, size)
-    if issubclass(kind, Boxes):
-        yield "with swapped corners", sample(kind, size).roll(2, dims=1), sample(kind, size)
-
-
-def shared(declaration: Declaration, size: tuple[int, ...]) -> list[Any]:
-    """Draw what a primitive takes besides its first argument."""
-    return [sample(kind, size) for kind in declaration.arguments[1:]]
 
 
 def _check_transform(declaration: Declaration, size: tuple[int, ...]) -> None:
@@ -120,29 +100,6 @@ def _check_distance(declaration: Declaration, size: tuple[int, ...]) -> None:
         _check_reaches_student(declaration, size)
 
 
-def check_tensor(declaration: Declaration, value: Any, size: tuple[int, ...], where: str) -> None:
-    """Refuse a result of another shape than declared, or out of its kind."""
-    wanted = result_shape(declaration.shape, size)
-    if not isinstance(value, Tensor) or tuple(value.shape) != wanted:
-        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        says = f"its shape {declaration.shape!r} says {wanted}"
-        raise DeclarationError(f"{declaration!r} on shape {size} returns {got}, {says}")
-    if not torch.isfinite(value).all():
-        raise DeclarationError(f"{declaration!r} is not finite {where} of shape {size}; protect it")
-    if issubclass(declaration.result, (Field, RowField)) and (value < 0).any():
-        raise DeclarationError(f"{declaration!r} is negative {where}; a {declaration.result.__name__} never is")
-    if issubclass(declaration.result, Probs) and value.logsumexp(dim=1).abs().gt(1e-4).any():
-        raise DeclarationError(f"{declaration!r} returns rows that are no log-probabilities")
-
-
-def check_gradient(declaration: Declaration, value: Tensor, x: Tensor, where: str) -> None:
-    """Refuse a gradient that is not finite."""
-    if value.requires_grad:
-        (gradient,) = torch.autograd.grad((value * torch.rand_like(value)).sum(), x)
-        if not torch.isfinite(gradient).all():
-            raise DeclarationError(f"{declaration!r}: the gradient is not finite {where}; protect it")
-
-
 def _check_loss(declaration: Declaration, loss: Any, zero: bool, where: str) -> None:
     if not isinstance(loss, Tensor) or loss.shape != ():
         got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
@@ -151,21 +108,6 @@ def _check_loss(declaration: Declaration, loss: Any, zero: bool, where: str) -> 
     if not (math.isfinite(value) and -TOLERANCE <= value <= (TOLERANCE if zero else math.inf)):
         wanted = "0 where student equals teacher or nothing is compared" if zero else "a finite loss >= 0"
         raise DeclarationError(f"{declaration!r} is {value:.3g} {where}, wanted {wanted}")
-
-
-def check_images_apart(
-    declaration: Declaration, arguments: list[Any], outcomes: list[Tensor], call: Callable[..., Any] | None = None
-) -> None:
-    """Refuse what a batch given twice over changes: an image's result, or a loss."""
-    call = call or declaration
-    once = outcomes or [call(*arguments)]
-    doubled = call(*(torch.cat([a, a]) if isinstance(a, Tensor) else a for a in arguments))
-    twice = doubled if isinstance(doubled, tuple) else (doubled,)
-    for one, two in zip(once, twice, strict=True):
-        rounding = 1e-5 * max(1.0, float(one.detach().abs().amax()) if one.numel() else 0.0)
-        if not torch.allclose(two[: len(one)] if one.dim() else two, one, rtol=1e-3, atol=rounding):
-            why = "it mixes images or draws at random"
-            raise DeclarationError(f"{declaration!r} changes when the batch is doubled; {why}")
 
 
 def _check_rows_repeat(declaration: Declaration, size: tuple[int, ...]) -> None:

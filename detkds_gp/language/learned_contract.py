@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language.contract import cases, check_images_apart, check_tensor, shared
+from detkds_gp.language.contract_checks import cases, check_images_apart, check_tensor, shared
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.learned import build_part
 from detkds_gp.language.shapes import result_shape

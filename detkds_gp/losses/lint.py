@@ -12,7 +12,7 @@ from detkds_gp.errors import DeclarationError
 from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.language.contract import check_contract, one_thread
 from detkds_gp.language.samples import sample
-from detkds_gp.language.shapes import IMAGES, sample_size
+from detkds_gp.language.shown_sizes import IMAGES, sample_size
 from detkds_gp.language.tree import Node
 from detkds_gp.language.verdicts import is_own
 from detkds_gp.losses.parts import build_parts, shapes_of
