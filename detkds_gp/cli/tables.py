@@ -63,7 +63,7 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
     table = _table(title, ("", "selection", "test", "gain on test [95% interval]"))
     table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
-    for row in sorted(final["finalists"], key=lambda row: -fmean(row["selection_ap"] or [0.0])):
+    for row in sorted(final["finalists"], key=lambda row: -_mean(row["selection_ap"])):
         won = best is not None and best["standing"] == "winner" and row["formula"] == best["formula"]
         role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         role = f"[bold]winner[/bold]: {role}" if won else role
@@ -103,6 +103,10 @@ def print_rejections(console: Console, rejections: Mapping[str, str], most: int)
     """List formulas that were not trained, and why."""
     for formula, why in list(rejections.items())[:most]:
         console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def _mean(aps: Sequence[float | None]) -> float:
+    return fmean([ap for ap in aps if ap is not None] or [0.0])
 
 
 def _ap(values: Sequence[float | None]) -> str:
