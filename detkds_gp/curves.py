@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import f as f_distribution
+from scipy.special import fdtri
 
 from detkds_gp.gain import Interval, signed
 
@@ -84,12 +83,14 @@ def end_of(points: Points) -> End | None:
     """
     if len(points) < FEWEST:
         return None
+    from scipy.optimize import brentq  # takes a second to import, and few runs have a curve
+
     n, aps = np.array([[float(count), ap] for count, ap in points]).T
     n = n / n[-1]
     fits = [_best(shape, n, aps) for shape in SHAPES]
     error, shape, pace, end, rise = min(fits, key=lambda fit: fit[0])
     spare = len(aps) - 3
-    most = error + max(error / spare, LUCK**2) * float(f_distribution.ppf(CONFIDENCE, 1, spare))
+    most = error + max(error / spare, LUCK**2) * float(fdtri(1, spare, CONFIDENCE))
 
     def beyond(candidate: float) -> float:
         return min(_error(other, n, aps, candidate)[0] for other in SHAPES) - most
@@ -152,6 +153,7 @@ def _bounded(gain: Interval) -> str:
 
 def _best(shape: _Shape, n: Array, aps: Array) -> tuple[float, _Shape, float, float, float]:
     """Return the least squared error of a shape, with its pace, its end in [0, 1] and its rise of 0 or more."""
+    from scipy.optimize import minimize_scalar
 
     def solved(pace: float) -> tuple[float, float, float]:
         falling = shape.falling(n, pace)
@@ -170,6 +172,7 @@ def _best(shape: _Shape, n: Array, aps: Array) -> tuple[float, _Shape, float, fl
 
 def _error(shape: _Shape, n: Array, aps: Array, end: float) -> tuple[float, float]:
     """Return the least squared error of a shape that has to end at an AP, and what training longer then brings."""
+    from scipy.optimize import minimize_scalar
 
     def solved(log: float) -> tuple[float, float]:
         falling = shape.falling(n, float(np.exp(log)))

@@ -14,8 +14,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2, norm
-from scipy.stats import t as student
+from scipy.special import chdtri, ndtr, stdtr, stdtrit
 
 from detkds_gp.score import Score, Trial
 
@@ -60,7 +59,7 @@ class Noise:
     def luck_interval(self) -> tuple[float, float]:
         """The 95% interval of luck, in AP, from the chi-square distribution of its estimate."""
         tail = (1 - CONFIDENCE) / 2
-        low, high = (self.luck * sqrt(self.degrees / float(chi2.ppf(q, self.degrees))) for q in (1 - tail, tail))
+        low, high = (self.luck * sqrt(self.degrees / float(chdtri(self.degrees, q))) for q in (tail, 1 - tail))
         return low, high
 
     def odds(self, difference: float) -> float:
@@ -74,12 +73,12 @@ class Noise:
         """
         if not self._unit:
             return float("inf") if difference else 1.0
-        ahead = float(student.cdf(difference / self._unit, self.degrees))
+        ahead = float(stdtr(self.degrees, difference / self._unit))
         return ahead / (1 - ahead) if ahead < 1 else float("inf")
 
     def difference(self, odds: float) -> float:
         """Return the difference of two scores that has these odds, in AP; infinite where all is luck."""
-        return float(student.ppf(odds / (1 + odds), self.degrees)) * self._unit
+        return float(stdtrit(self.degrees, odds / (1 + odds))) * self._unit
 
     @property
     def _unit(self) -> float:
@@ -94,7 +93,7 @@ class Noise:
             return None
         if not self.formulas:
             return 0.0
-        return 2 * float(norm.sf(student.ppf(SURE / (1 + SURE), self.degrees) * self.luck / self.formulas))
+        return 2 * float(ndtr(-stdtrit(self.degrees, SURE / (1 + SURE)) * self.luck / self.formulas))
 
     def __str__(self) -> str:
         low, high = self.luck_interval

@@ -293,10 +293,10 @@ def best_seeds(
 
 def _largest(draws: float) -> float:
     """Return the expectation of the largest of some normal draws, 1 or more, not necessarily whole."""
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     x = np.linspace(-8.0, 8.0, 4001)
-    return float(np.sum((x[1:] + x[:-1]) / 2 * np.diff(norm.cdf(x) ** max(1.0, draws))))
+    return float(np.sum((x[1:] + x[:-1]) / 2 * np.diff(ndtr(x) ** max(1.0, draws))))
 
 
 def ceiling(agreements: Sequence[Agreement]) -> Agreement:
