@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.gain import verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
-from detkds_gp.noise import Noise, noise_of_trainings
 from detkds_gp.results import leaderboard
 from detkds_gp.results.clock import Clock
 from detkds_gp.results.counts import screening_counts
@@ -23,6 +22,9 @@ from detkds_gp.results.grammar import read_grammar
 from detkds_gp.results.verdict import Verdict
 from detkds_gp.score import TEACHER, Score, Trial
 from detkds_gp.store import Birth, Store
+
+if TYPE_CHECKING:
+    from detkds_gp.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Summary:
     @property
     def noise(self) -> Noise | None:
         """How much of the search's scores is luck, from all that is known by now; None before two seeds are."""
+        from detkds_gp.noise import noise_of_trainings  # its quantiles take as long to import as all of this
+
         answers = ((record.trial, record.score) for record in self._store.scores())
         return noise_of_trainings(answers, self.iterations)
 
