@@ -1,0 +1,43 @@
+"""Boxes drawn on an image, each with the name of its class on a ground of the class's colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageColor, ImageDraw
+
+LINE, INNER = 2, 2
+"""Pixels: the coloured line of a box, and the black one within it, which shows a red box on a red object."""
+
+
+def draw_boxes(
+    image: Image.Image, corners: Sequence[Sequence[float]], names: Sequence[str], colours: Sequence[str]
+) -> None:
+    """Draw boxes into an image, what reaches out of it to its edge; names stand above their boxes, or else within.
+
+    Args:
+        image: RGB, changed in place.
+        corners: (x1, y1, x2, y2) of each box, pixels of the image.
+        names: of the classes.
+        colours: of the boxes, as ``#rrggbb``.
+    """
+    draw = ImageDraw.Draw(image)
+    limits = [image.width - 1, image.height - 1] * 2
+    boxes = [[int(min(max(value, 0), limit)) for value, limit in zip(row, limits, strict=True)] for row in corners]
+    for (left, top, right, bottom), colour in zip(boxes, colours, strict=True):
+        box = left, top, max(left, right), max(top, bottom)
+        draw.rectangle(box, outline="black", width=LINE + INNER)
+        draw.rectangle(box, outline=colour, width=LINE)
+    for (left, top, _, _), name, colour in zip(boxes, names, colours, strict=True):
+        _write(draw, (left, top), name, colour)
+
+
+def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, colour: str) -> None:
+    """Write a name on a ground of its colour, black or white, whichever is read on it."""
+    left, top, right, bottom = draw.textbbox((0, 0), name)
+    width, height = round(right - left) + 4, round(bottom - top) + 4
+    x, y = corner[0], corner[1] - height if corner[1] >= height else corner[1]
+    red, green, blue = ImageColor.getrgb(colour)[:3]
+    draw.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
+    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
+    draw.text((x + 2 - left, y + 2 - top), name, "black" if light else "white")
