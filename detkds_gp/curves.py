@@ -30,6 +30,8 @@ WORTH = 0.01
 CONFIDENCE = 0.95
 LUCK = 0.005
 """AP by which a point is taken to lie off its curve, at least."""
+UNKNOWN = "unknown"
+"""What stands for a bound that the points do not tell."""
 
 Array = NDArray[np.float64]
 
@@ -52,7 +54,7 @@ class End:
     longer: Interval
 
     def __str__(self) -> str:
-        high = "?" if self.high >= 1 else f"{self.high:.3f}"
+        high = UNKNOWN if self.high >= 1 else f"{self.high:.3f}"
         return f"{self.ap:.3f} [{self.low:.3f}, {high}]"
 
     def to_json(self) -> dict[str, Any]:
@@ -126,8 +128,10 @@ def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> lis
     gain = _between(alone, ceiling)
     if gain.mean <= 0:
         ends = "ends" if gain.high <= 0 else "seems to end"
-        said.append(f"Your teacher {ends} no higher than your student: take a larger one, or train it longer.")
-    elif gain.low <= 0:
+        way = f"from student to teacher it is {_bounded(gain)}"
+        said.append(f"Your teacher {ends} no higher than your student ({way}): take a larger one, or train it longer.")
+        return said
+    if gain.low <= 0:
         said.append("Whether the teacher ends higher than the student cannot be told from so few steps.")
     said.append(f"At the end there is about {_bounded(gain)} to gain, the way from student to teacher.")
     return said
@@ -146,7 +150,7 @@ def _between(low: End, high: End) -> Interval:
 
 
 def _bounded(gain: Interval) -> str:
-    low, high = (signed(bound) if abs(bound) < inf else "?" for bound in (gain.low, gain.high))
+    low, high = (signed(bound) if abs(bound) < inf else UNKNOWN for bound in (gain.low, gain.high))
     return f"{signed(gain.mean)} [{low}, {high}]"
 
 
