@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageColor, ImageDraw
 
-LINE, INNER = 2, 2
+LINE, INNER = 2, 1
 """Pixels: the coloured line of a box, and the black one within it, which shows a red box on a red object."""
 
 
