@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from detkds_gp.data.contact_sheet import COLOURS
-from detkds_gp.data.drawn_boxes import draw_boxes
+from detkds_gp.data.drawn_boxes import draw_boxes, written
 from detkds_gp.data.images import decode
 from detkds_gp.errors import DataError
 from detkds_gp.whole import whole_file
@@ -65,9 +65,10 @@ def write_album(images: Sequence[Shown], classes: Sequence[str], folder: Path, *
 
 def paint(images: Sequence[Shown], classes: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield of each image its file's name and, by whose boxes are painted, a JPEG; as for `write_album`."""
+    names = written(classes)
     for image in images:
         if (plain := _plain(image.path)) is not None:
-            yield image.path.name, {who: _jpeg(_painted(*plain, rows, classes)) for who, rows in image.boxes.items()}
+            yield image.path.name, {who: _jpeg(_painted(*plain, rows, names)) for who, rows in image.boxes.items()}
 
 
 def _jpeg(picture: Image.Image) -> bytes:
@@ -90,9 +91,9 @@ def _plain(path: Path) -> tuple[Image.Image, float] | None:
     return Image.fromarray(np.ascontiguousarray(resized[..., ::-1])), scale
 
 
-def _painted(plain: Image.Image, scale: float, boxes: Boxes, classes: Sequence[str]) -> Image.Image:
+def _painted(plain: Image.Image, scale: float, boxes: Boxes, names: Sequence[str]) -> Image.Image:
     picture = plain.copy()
     labels = [int(box[5]) for box in boxes]
     corners = [[scale * value for value in box[:4]] for box in boxes]
-    draw_boxes(picture, corners, [classes[n] for n in labels], [COLOURS[n % len(COLOURS)] for n in labels])
+    draw_boxes(picture, corners, [names[n] for n in labels], [COLOURS[n % len(COLOURS)] for n in labels])
     return picture

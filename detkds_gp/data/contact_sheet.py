@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from detkds_gp.data.drawn_boxes import draw_boxes
+from detkds_gp.data.drawn_boxes import draw_boxes, font, written
 from detkds_gp.data.images import decode
 from detkds_gp.data.pixels import spread
 from detkds_gp.data.split import CocoSplit, ImageRecord
@@ -56,7 +56,8 @@ def _captioned(picture: Image.Image, text: str) -> Image.Image:
     """Return a picture with a line of text below it."""
     cell = Image.new("RGB", (SIDE, picture.height + CAPTION), "white")
     cell.paste(picture)
-    ImageDraw.Draw(cell).text((0, picture.height + 3), text if len(text) <= LETTERS else f"{text[:LETTERS]}…", "black")
+    short = text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
+    ImageDraw.Draw(cell).text((0, picture.height + 3), short, "black", font=font())
     return cell
 
 
@@ -82,5 +83,6 @@ def _picture(record: ImageRecord, split: CocoSplit) -> Image.Image:
     shown = record.annotations
     corners = [(scale * x, scale * y, scale * (x + w), scale * (y + h)) for x, y, w, h in (a.bbox for a in shown)]
     colours = [COLOURS[a.label % len(COLOURS)] if a.learned else NOT_LEARNED for a in shown]
-    draw_boxes(picture, corners, [split.classes[a.label] for a in shown], colours)
+    names = written(split.classes)
+    draw_boxes(picture, corners, [names[a.label] for a in shown], colours)
     return picture

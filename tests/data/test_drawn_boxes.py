@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from detkds_gp.data.drawn_boxes import draw_boxes
+from detkds_gp.data.drawn_boxes import draw_boxes, written
 
 RED, GREY = (230, 25, 75), (128, 128, 128)
 
@@ -35,6 +35,12 @@ def test_a_name_stands_above_its_box_on_its_colour_and_within_where_there_is_no_
         assert (name.min(axis=-1) > 180).sum() > 5  # letters
     assert _is(above[34:57, 24:67], GREY).all()
     assert _is(within[20:57, 24:67], GREY).all()
+
+
+def test_a_name_that_the_font_cannot_write_is_its_place() -> None:
+    assert written(["chat noir", "Straße", "енот", "γάτα", "猫", "raton laveur é"]) == [
+        "chat noir", "Straße", "енот", "γάτα", "class 5", "raton laveur é"
+    ]  # fmt: skip
 
 
 def test_what_reaches_out_is_drawn_to_the_edge() -> None:
