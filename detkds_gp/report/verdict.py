@@ -92,7 +92,7 @@ def verdict(run: Run) -> Verdict:
         text += _lead_text(lead, f"the published loss {rival.role}")
     if (same := _reweighed(run)) is not None:
         title = _REWEIGHED_TITLES[sort]
-        text += f" The winner is the loss of {same.role}, at another weight."
+        text += f" The winner is the loss of {same.role.partition(' (')[0]}, at another weight."
     if run.winner.is_rival and not run.winner.is_published:
         first = "The best formulas of all knowledges, added up as they are, come first on the selection images."
         text = f"{first} {text}{_lead_text(_lead(run))}"

@@ -66,7 +66,7 @@ def test_a_published_loss_at_another_weight_is_no_new_loss(judge: Judge, tmp_pat
     gains = (0.25, 0.26, 0.24, 0.25), (0.22, 0.23, 0.21, 0.22)
     told = verdict(judge(*gains, rival="", wins=False))
     assert told.title == "A published loss helps, at the weight that the search gave it"
-    assert told.text.endswith("The winner is the loss of PKD (paper's weight), at another weight.")
+    assert told.text.endswith("The winner is the loss of PKD, at another weight.")
     out = StringIO()
     with opened(tmp_path) as summary:
         print_result(Console(file=out, width=200), summary.to_json(), tmp_path)
