@@ -29,6 +29,10 @@ WORTH = 0.01
 CONFIDENCE = 0.95
 LUCK = 0.005
 """AP by which a point is taken to lie off its curve, at least."""
+WIDE = 0.5
+"""AP: of an interval as wide as this the middle says nothing, and is not told."""
+UNKNOWN = "unknown"
+"""What stands for a bound that the points do not tell."""
 
 Array = NDArray[np.float64]
 
@@ -51,8 +55,15 @@ class End:
     longer: Interval
 
     def __str__(self) -> str:
-        high = "?" if self.high >= 1 else f"{self.high:.3f}"
+        high = UNKNOWN if self.high >= 1 else f"{self.high:.3f}"
         return f"{self.ap:.3f} [{self.low:.3f}, {high}]"
+
+    @property
+    def told(self) -> str:
+        """Where it ends, in words: by both bounds alone where they are far apart."""
+        if self.high - self.low < WIDE:
+            return f"at {self}"
+        return f"somewhere above {self.low:.3f}" + (f" and below {self.high:.3f}" if self.high < 1 else "")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -113,7 +124,9 @@ def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> lis
     if alone is None:
         return []
     steps, reached = student[-1]
-    said = [f"The student alone reaches {reached:.3f} after {steps} steps; trained on, it ends at {alone} (selection)."]
+    said = [
+        f"The student alone reaches {reached:.3f} after {steps} steps; trained on, it ends {alone.told} (selection)."
+    ]
     if alone.longer.mean >= WORTH:
         longer = f"{LONGER} times the steps bring about {alone.longer} without a teacher"
         said.append(f"Your student is still climbing: {longer}.")
@@ -121,15 +134,20 @@ def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> lis
     ceiling = max([*known, *([theirs] if theirs is not None else [])], key=lambda end: end.ap, default=None)
     if ceiling is None:
         return said
-    trained_on = f"; trained on, it would end at {theirs}" if theirs is not None and teacher_ap is not None else ""
+    trained_on = f"; trained on, it would end {theirs.told}" if theirs is not None and teacher_ap is not None else ""
     if teacher_ap is not None:
         said.append(f"The teacher has {teacher_ap:.3f}{trained_on}.")
     gain = _between(alone, ceiling)
+    unsure = "Whether the teacher ends higher than the student cannot be told from so few steps."
+    if gain.low <= 0 < gain.high and gain.high - gain.low >= WIDE:
+        return [*said, unsure]
     if gain.mean <= 0:
         ends = "ends" if gain.high <= 0 else "seems to end"
-        said.append(f"Your teacher {ends} no higher than your student: take a larger one, or train it longer.")
-    elif gain.low <= 0:
-        said.append("Whether the teacher ends higher than the student cannot be told from so few steps.")
+        way = f"from student to teacher it is {_bounded(gain)}"
+        said.append(f"Your teacher {ends} no higher than your student ({way}): take a larger one, or train it longer.")
+        return said
+    if gain.low <= 0:
+        said.append(unsure)
     said.append(f"At the end there is about {_bounded(gain)} to gain, the way from student to teacher.")
     return said
 
@@ -147,7 +165,7 @@ def _between(low: End, high: End) -> Interval:
 
 
 def _bounded(gain: Interval) -> str:
-    low, high = (signed(bound) if abs(bound) < inf else "?" for bound in (gain.low, gain.high))
+    low, high = (signed(bound) if abs(bound) < inf else UNKNOWN for bound in (gain.low, gain.high))
     return f"{signed(gain.mean)} [{low}, {high}]"
 
 

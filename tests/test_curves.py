@@ -66,7 +66,7 @@ def test_the_interval_of_what_is_to_gain_holds_the_truth(shape) -> None:  # type
         )
         (said,) = [line for line in prospects(student, teacher, None) if "to gain" in line]
         low, high = re.search(r"\[(\S+), (\S+)\] to gain", said).groups()
-        held.append((low == "?" or float(low) <= 0.05) and (high == "?" or float(high) >= 0.05))
+        held.append((low == "unknown" or float(low) <= 0.05) and (high == "unknown" or float(high) >= 0.05))
         longer = end_of(student).longer
         assert longer.low <= longer.mean <= longer.high
         climbed.append(longer.low <= shape(3 * LENGTHS[-1]) - shape(LENGTHS[-1]) <= longer.high)
@@ -86,6 +86,14 @@ def test_it_says_what_saves_a_night() -> None:
     assert re.search(r"still climbing: 3 times the steps bring about \+0\.\d+ \[\S+, \+0\.\d+\] without", said)
     assert "Your teacher seems to end no higher than your student" in " ".join(prospects(MEASURED, [], 0.387))
     assert "Your teacher ends no higher than your student" in " ".join(prospects(MEASURED, [], 0.37))
+    lower = " ".join(prospects(MEASURED, [], 0.37))
+    assert re.search(r"\(from student to teacher it is -0\.0\d+ \[-0\.\d+, -0\.\d+\]\)", lower)
+    assert "to gain" not in lower
+    accelerating = [(15, 0.02), (30, 0.03), (45, 0.08), (60, 0.154)]
+    few = " ".join(prospects(accelerating, [], 0.3))
+    assert "trained on, it ends somewhere above 0.000 (selection)" in few
+    assert few.endswith("cannot be told from so few steps.")
+    assert "your student" not in few  # no advice without a reason
     gap = " ".join(prospects(MEASURED, [], 0.5))
     assert re.search(r"about \+0\.1\d+ \[\+0\.0\d+, \+0\.1\d+\] to gain", gap)
     assert "still climbing" not in gap

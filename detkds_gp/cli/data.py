@@ -115,6 +115,8 @@ def check(
     else:
         print_notes(Console(), notes)
         print_data(Console(), summary)
+        if output is not None:
+            print(f"{output}: images of each split with their boxes; look whether the boxes are on their objects")
     if summary.refused:
         raise typer.Exit(2)
 

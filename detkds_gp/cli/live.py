@@ -31,7 +31,7 @@ class PlainListener(Listener):
 
     def say(self, message: str) -> None:
         """Print a line."""
-        self.console.print(message, highlight=False, markup=False, emoji=False)
+        self.console.print(message, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
     def phase(self, name: str, total: int, known: int) -> None:
         """Print what starts."""

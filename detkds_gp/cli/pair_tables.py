@@ -10,6 +10,11 @@ from rich.table import Table
 
 from detkds_gp.experiment.checks import Curves, Offer, PairReport
 
+_CAPTION = (
+    "stride: shape on one image, student > teacher where they differ\n"
+    "scale: a plain loss times it pulls as hard as the untrained student's own loss"
+)
+
 
 def print_pair(console: Console, report: PairReport) -> None:
     """Print the data in short, what a pair shares, level by level, and what a step costs."""
@@ -40,7 +45,7 @@ def print_curves(console: Console, curves: Curves) -> None:
 
 
 def _offers(offers: Sequence[Offer]) -> Table:
-    table = Table(title="shared knowledge", caption="stride: shape on one image, student > teacher where they differ")
+    table = Table(title="shared knowledge", caption=_CAPTION)
     table.add_column("knowledge", no_wrap=True)
     table.add_column("input", no_wrap=True)
     table.add_column("levels")

@@ -32,6 +32,8 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     if best is not None:
         console.print(f"{best['standing']}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
         console.print(verdict(Interval(**best["gain"]) if best["gain"] else None), highlight=False)
+        for role in _reweighed(summary):
+            console.print(f"the winner is the loss of {role}, at another weight", highlight=False, markup=False)
         if best["optimism"] is not None:
             gains = [signed(best[name]["mean"]) for name in ("selection_gain", "gain")]
             console.print(
@@ -42,6 +44,19 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _reweighed(summary: Mapping[str, Any]) -> list[str]:
+    """Return the published losses of the final round that differ from the winner in weights alone."""
+    from detkds_gp.report.outline import same_loss
+
+    best, final = summary["best"], summary["final"]
+    if final is None or best["standing"] != "winner":
+        return []
+    rivals = {row["formula"]: row["role"] for row in final["finalists"] if row["weighed"]}
+    if best["formula"] in rivals:
+        return []
+    return list(dict.fromkeys(role for formula, role in rivals.items() if same_loss(formula, best["formula"])))
 
 
 def _search_table(summary: Mapping[str, Any]) -> Table:

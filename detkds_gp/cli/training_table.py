@@ -47,6 +47,11 @@ def print_training(
         console.print("to compare, train the student alone: the same command with --distiller none")
     elif teacher is not None and teacher <= alone:
         console.print("the teacher is not better than the student alone: there is no gap to close")
+    if alone is not None and len(results) > 1:
+        console.print(
+            "one training each: seeds may differ by as much; repeat all with --seed 1, --seed 2 ... for an interval",
+            soft_wrap=True,
+        )
     console.print(f"student: {work_dir / STUDENT_FILE}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
-from torchvision.utils import draw_bounding_boxes
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.data.contact_sheet import COLOURS
+from detkds_gp.data.drawn_boxes import draw_boxes, written
 from detkds_gp.data.images import decode
 from detkds_gp.errors import DataError
 
@@ -66,19 +65,20 @@ def write_album(images: Sequence[Shown], classes: Sequence[str], folder: Path, *
 
 def paint(images: Sequence[Shown], classes: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield of each image its file's name and, by whose boxes are painted, a JPEG; as for `write_album`."""
+    names = written(classes)
     for image in images:
         if (plain := _plain(image.path)) is not None:
-            yield image.path.name, {who: _jpeg(_painted(*plain, rows, classes)) for who, rows in image.boxes.items()}
+            yield image.path.name, {who: _jpeg(_painted(*plain, rows, names)) for who, rows in image.boxes.items()}
 
 
-def _jpeg(pixels: torch.Tensor) -> bytes:
+def _jpeg(picture: Image.Image) -> bytes:
     written = BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(written, format="JPEG", quality=QUALITY)
+    picture.save(written, format="JPEG", quality=QUALITY)
     return written.getvalue()
 
 
-def _plain(path: Path) -> tuple[torch.Tensor, float] | None:
-    """Return an image as (3, H, W) uint8, with its scale; None if it cannot be decoded."""
+def _plain(path: Path) -> tuple[Image.Image, float] | None:
+    """Return an image at the size of a picture, with its scale; None if it cannot be decoded."""
     try:
         pixels = decode(path)
     except (OSError, DataError):
@@ -88,16 +88,12 @@ def _plain(path: Path) -> tuple[torch.Tensor, float] | None:
     scale = SIDE / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return torch.from_numpy(np.ascontiguousarray(resized[..., ::-1])).permute(2, 0, 1), scale
+    return Image.fromarray(np.ascontiguousarray(resized[..., ::-1])), scale
 
 
-def _painted(plain: torch.Tensor, scale: float, boxes: Boxes, classes: Sequence[str]) -> torch.Tensor:
-    if not boxes:
-        return plain
-    rows = torch.tensor([list(row) for row in boxes], dtype=torch.float64)
-    limits = torch.tensor([plain.shape[2], plain.shape[1]] * 2) - 1
-    corners = (rows[:, :4] * scale).clamp(min=0).minimum(limits)
-    corners[:, 2:] = torch.maximum(corners[:, 2:], corners[:, :2])
-    labels = [int(label) for label in rows[:, 5]]
-    colours = [COLOURS[label % len(COLOURS)] for label in labels]
-    return draw_bounding_boxes(plain, corners, [classes[label] for label in labels], colours, width=2)
+def _painted(plain: Image.Image, scale: float, boxes: Boxes, names: Sequence[str]) -> Image.Image:
+    picture = plain.copy()
+    labels = [int(box[5]) for box in boxes]
+    corners = [[scale * value for value in box[:4]] for box in boxes]
+    draw_boxes(picture, corners, [names[n] for n in labels], [COLOURS[n % len(COLOURS)] for n in labels])
+    return picture

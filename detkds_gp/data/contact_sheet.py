@@ -7,11 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
-from torchvision.utils import draw_bounding_boxes
 
 from detkds_gp.atomic import atomic_file
+from detkds_gp.data.drawn_boxes import draw_boxes, font, written
 from detkds_gp.data.images import decode
 from detkds_gp.data.pixels import spread
 from detkds_gp.data.split import CocoSplit, ImageRecord
@@ -57,7 +56,8 @@ def _captioned(picture: Image.Image, text: str) -> Image.Image:
     """Return a picture with a line of text below it."""
     cell = Image.new("RGB", (SIDE, picture.height + CAPTION), "white")
     cell.paste(picture)
-    ImageDraw.Draw(cell).text((0, picture.height + 3), text if len(text) <= LETTERS else f"{text[:LETTERS]}…", "black")
+    short = text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
+    ImageDraw.Draw(cell).text((0, picture.height + 3), short, "black", font=font())
     return cell
 
 
@@ -79,18 +79,10 @@ def _picture(record: ImageRecord, split: CocoSplit) -> Image.Image:
         return empty
     scale = SIDE / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    image = torch.from_numpy(np.ascontiguousarray(cv2.resize(pixels, size)[..., ::-1])).permute(2, 0, 1)
-    return Image.fromarray(_drawn(image, record, split, scale).permute(1, 2, 0).numpy())
-
-
-def _drawn(image: torch.Tensor, record: ImageRecord, split: CocoSplit, scale: float) -> torch.Tensor:
-    annotations = record.annotations
-    if not annotations:
-        return image
-    boxes = torch.tensor([a.bbox for a in annotations], dtype=torch.float64)
-    boxes[:, 2:] += boxes[:, :2]
-    limits = torch.tensor([image.shape[2], image.shape[1]] * 2) - 1  # what reaches out is drawn to the edge
-    boxes = (boxes * scale).clamp(min=0).minimum(limits)
-    colours = [COLOURS[a.label % len(COLOURS)] if a.learned else NOT_LEARNED for a in annotations]
-    image = draw_bounding_boxes(image, boxes, colors="black", width=4)  # so that a red box is seen on red objects
-    return draw_bounding_boxes(image, boxes, [split.classes[a.label] for a in annotations], colours, width=2)
+    picture = Image.fromarray(np.ascontiguousarray(cv2.resize(pixels, size)[..., ::-1]))
+    shown = record.annotations
+    corners = [(scale * x, scale * y, scale * (x + w), scale * (y + h)) for x, y, w, h in (a.bbox for a in shown)]
+    colours = [COLOURS[a.label % len(COLOURS)] if a.learned else NOT_LEARNED for a in shown]
+    names = written(split.classes)
+    draw_boxes(picture, corners, [names[a.label] for a in shown], colours)
+    return picture

@@ -51,6 +51,11 @@ class Page:
     objects: list[Object] = field(default_factory=list)
 
 
+def split_by(origin: str) -> str:
+    """Say what decided the splits: lists, folders, a file, or, as ``random``, nothing in the data."""
+    return "split at random" if origin == "random" else f"split by {origin}"
+
+
 def few(lines: Sequence[str]) -> str:
     """Return the first of many, and how many more there are."""
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""

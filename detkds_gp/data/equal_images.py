@@ -10,6 +10,7 @@ from itertools import chain
 from os.path import basename
 from typing import NamedTuple
 
+from detkds_gp.data.conversion import few
 from detkds_gp.data.findings import Tally
 from detkds_gp.data.split import CocoSplit
 
@@ -25,7 +26,7 @@ class _File(NamedTuple):
 
 
 def count_equal_images(splits: Mapping[str, CocoSplit], tally: Tally) -> None:
-    """Count the image files that are in two splits under different names; one pair is the example."""
+    """Count the image files that are in two splits under different names; the first pairs are the example."""
     every = [
         _File(name, str(record.path), file.size)
         for name, split in splits.items()
@@ -35,11 +36,14 @@ def count_equal_images(splits: Mapping[str, CocoSplit], tally: Tally) -> None:
     groups = _shared(groups, _digests([file for group in groups for file in group], HEAD).__getitem__)
     longer = [file for group in groups for file in group if file.size > HEAD]
     groups = _shared(groups, _digests(longer, None).get)
-    for group in groups:
-        one, other = group[0], next(file for file in group if file.split != group[0].split)
-        tally.add(
-            "equal_images", f"{one.split} {basename(one.path)} and {other.split} {basename(other.path)}", len(group) - 1
-        )
+    if groups:
+        tally.add("equal_images", few([_pair(group) for group in groups]), sum(len(group) - 1 for group in groups))
+
+
+def _pair(group: Sequence[_File]) -> str:
+    """Name the first file of a group and the first one of another split."""
+    one, other = group[0], next(file for file in group if file.split != group[0].split)
+    return f"{one.split} {basename(one.path)} and {other.split} {basename(other.path)}"
 
 
 def _shared(groups: Iterable[list[_File]], key: Callable[[_File], Hashable]) -> list[list[_File]]:

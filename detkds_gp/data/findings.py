@@ -29,7 +29,8 @@ KINDS: dict[str, tuple[Level, str]] = {
     "orientation": (
         "warning",
         "{count} of {images} images carry an EXIF orientation: they are turned upright when they are read, and boxes "
-        "are taken as boxes on the turned image",
+        "are taken as boxes on the turned image; where a contact sheet shows them off their objects, remove the "
+        "orientation",
     ),
     "deep": ("warning", "{count} of {images} images have more than 8 bits a channel: only the upper 8 bits are seen"),
     "turned_sizes": (

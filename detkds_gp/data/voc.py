@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from detkds_gp.data.conversion import Page, check_empty, few, write_coco
@@ -59,12 +60,14 @@ def convert_voc(
         )
     origin, splits = voc_splits(src, files, {xml: page.image for xml, page in pages.items()}, seed)
     chosen = {split: [pages[xml] for xml in xmls] for split, xmls in splits.items()}
-    report = _report(reader, parsed, chosen, origin, len(pages))
+    report = _report(reader, parsed, chosen, origin, [xml.relative_to(src) for xml in pages])
     write_coco(out_dir, src, chosen, report.classes, str(report).splitlines())
     return report
 
 
-def _report(reader: VocReader, parsed: XmlFiles, chosen: dict[str, list[Page]], origin: str, pages: int) -> VocReport:
+def _report(
+    reader: VocReader, parsed: XmlFiles, chosen: dict[str, list[Page]], origin: str, xmls: list[Path]
+) -> VocReport:
     tally = reader.tally
     return VocReport(
         classes=tuple(sorted({found.name for own in chosen.values() for page in own for found in page.objects})),
@@ -78,7 +81,8 @@ def _report(reader: VocReader, parsed: XmlFiles, chosen: dict[str, list[Page]], 
         scaled=tally["scaled"],
         wrong_sizes=tally["kept"],
         example=reader.examples.get("scaled") or reader.examples.get("kept", ""),
-        unlisted=pages - sum(map(len, chosen.values())),
+        folders=dict(Counter(xml.parent.as_posix() for xml in xmls)),
+        unlisted=len(xmls) - sum(map(len, chosen.values())),
         encodings=dict(parsed.encodings),
         detected=parsed.detected,
         left_out=tuple(reader.left_out),

@@ -55,8 +55,8 @@ class VocImages:
             return
         xml, (first, second, *_) = next(iter(self.ambiguous.items()))
         more = f" ({len(self.ambiguous)} files are so)" if len(self.ambiguous) > 1 else ""
-        folder = parting(first.parent, second.parent)
-        remedy = f"say which folder counts by --images {folder}" if first.parent != second.parent else "take one away"
+        one, other = parting(first.parent, second.parent), parting(second.parent, first.parent)
+        remedy = f"say which folder counts: --images {one} or --images {other}" if one != other else "take one away"
         raise DataError(f"{xml} fits {first} and {second}{more}; {remedy}")
 
 

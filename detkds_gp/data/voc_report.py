@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detkds_gp.data.conversion import few
+from detkds_gp.data.conversion import few, split_by
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class VocReport:
         scaled: annotation files of images that were resized since, their boxes scaled by the ratio.
         wrong_sizes: annotation files that state another size than their image has, which their boxes fit.
         example: the first of ``scaled``, else of ``wrong_sizes``, with its sizes.
+        folders: annotation files of each folder, by its path in the data set.
         unlisted: annotation files that no list names; left out.
         encodings: how many files are not UTF-8, by encoding.
         detected: the encoding that no file declares, told from the bytes, or empty.
@@ -40,6 +41,7 @@ class VocReport:
     scaled: int
     wrong_sizes: int
     example: str
+    folders: dict[str, int]
     unlisted: int
     encodings: dict[str, int]
     detected: str
@@ -51,7 +53,7 @@ class VocReport:
         mended = f"{self.clipped} clipped, {self.swapped} with swapped corners mended"
         return "\n".join(
             [
-                f"classes {', '.join(self.classes)}; {splits}; split by {self.origin}",
+                f"classes {', '.join(self.classes)}; {splits}; {split_by(self.origin)}",
                 f"boxes: {self.dropped} dropped, {mended}, {self.difficult} difficult",
                 *self._said(),
             ]
@@ -62,7 +64,13 @@ class VocReport:
         encodings = ", ".join(f"{count} in {name}" for name, count in self.encodings.items())
         told = f" ({self.detected} is not declared but told from their bytes: check the class names)"
         kept_example = "" if self.scaled else f" ({self.example})"
+        folders = [f"{name} ({count})" for name, count in self.folders.items()]
         lines = [
+            (
+                len(folders) > 1,
+                f"annotations of {len(folders)} folders are taken together: {few(folders)}; give one of them, or the "
+                "one above it, if they do not belong together",
+            ),
             (
                 self.scaled,
                 f"{self.scaled} images have another size than their XML states ({self.example}): "

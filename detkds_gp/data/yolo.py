@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detkds_gp.data.conversion import Page, check_empty, few, write_coco
+from detkds_gp.data.conversion import Page, check_empty, few, split_by, write_coco
 from detkds_gp.data.deal import Roles, by_folders, three_splits
 from detkds_gp.data.folders import files_below, images_among, splits_of
 from detkds_gp.data.images import decode
@@ -47,7 +47,7 @@ class YoloReport:
         """Say it in a few lines, naming the lines and files that were left out."""
         splits = ", ".join(f"{n} {split} images ({self.boxes[split]} objects)" for split, n in self.images.items())
         lines = [
-            f"classes {', '.join(self.classes)}; {splits}; split by {self.origin}",
+            f"classes {', '.join(self.classes)}; {splits}; {split_by(self.origin)}",
             f"objects: {self.tally['polygons']} with polygons, {self.tally['clipped']} clipped, "
             f"{self.tally['repeated']} repeated lines and {self.tally['flat']} of no area dropped; "
             f"{self.without} images without a label file have none",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from detkds_gp.gain import Interval, complete_gain, signed
-from detkds_gp.report.run import Run
+from detkds_gp.report.outline import same_loss
+from detkds_gp.report.run import Judged, Run
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ _RIVAL_TITLES = {
     "worse": "The best loss is a published one, and it harms",
     "unclear": "A published loss wins, but no difference can be told yet",
 }
+_REWEIGHED_TITLES = {
+    "better": "A published loss helps, at the weight that the search gave it",
+    "worse": "The best of the search is a published loss at another weight, and it harms",
+    "unclear": "A published loss at another weight leads, but no difference can be told yet",
+}
 _MEANS = {
     "better": "The interval lies above 0: the gain is not chance of the seeds.",
     "worse": "The interval lies below 0: train the student without it.",
@@ -84,6 +90,9 @@ def verdict(run: Run) -> Verdict:
     if not run.winner.is_published and (rival := run.best_published) is not None:
         lead = complete_gain(run.winner.test_aps, rival.test_aps)
         text += _lead_text(lead, f"the published loss {rival.role}")
+    if (same := _reweighed(run)) is not None:
+        title = _REWEIGHED_TITLES[sort]
+        text += f" The winner is the loss of {same.role.partition(' (')[0]}, at another weight."
     if run.winner.is_rival and not run.winner.is_published:
         first = "The best formulas of all knowledges, added up as they are, come first on the selection images."
         text = f"{first} {text}{_lead_text(_lead(run))}"
@@ -93,6 +102,15 @@ def verdict(run: Run) -> Verdict:
         title = "A published loss does better than what the search found" if ahead else _RIVAL_TITLES[sort]
         text = f"The published loss {run.winner.role} comes first on the selection images. {text}{_lead_text(lead)}"
     return Verdict(sort, title, text, _marks(run), _gap(run, gain))
+
+
+def _reweighed(run: Run) -> Judged | None:
+    """Return the published loss that what the search found is at another weight, the best on selection; else None."""
+    if run.winner is None or run.winner.is_rival:
+        return None
+    found = [one for one in run.finalists if one.is_published and one.selection_mean is not None]
+    same = [one for one in found if same_loss(one.candidate.text, run.winner.candidate.text)]
+    return max(same, key=lambda one: one.selection_mean or 0.0, default=None)
 
 
 def _lead(run: Run) -> Interval | None:

@@ -37,7 +37,7 @@ class OptimizerSettings(Settings):
     @classmethod
     def _builds(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
         import torch
-        from mmengine.registry import OPTIMIZERS
+        from mmengine.optim import OPTIMIZERS  # it is empty until this module, not mmengine.registry, is imported
         from torch import nn
 
         try:

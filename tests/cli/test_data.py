@@ -75,6 +75,7 @@ def test_a_data_set_is_checked_with_a_sheet(gp_search: GpSearch, digits: Path, t
     ended = gp_search("data", "check", digits, "-o", tmp_path / "sheet.png")
     assert ended.code == 0, ended.err
     assert "objects to learn, by class" in ended.out
+    assert f"{tmp_path / 'sheet.png'}: images of each split with their boxes" in ended.out.replace("\n", "")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 4 * 328 + 8
     told = json.loads(gp_search("data", "check", digits, "--json").out)
     assert {name: split["images"] for name, split in told["splits"].items()} == {"train": 24, "selection": 8, "test": 8}

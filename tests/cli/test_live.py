@@ -44,6 +44,13 @@ def test_a_log_has_one_line_a_phase() -> None:
     assert "divide 1: 3 trainings, 1 answered before\n" in watched(terminal=False)
 
 
+def test_a_log_keeps_a_long_line_whole() -> None:
+    file, line = StringIO(), "word " * 60 + "end"
+    with watching(Console(file=file, force_terminal=False, width=80), quiet=False, workers=1) as listener:
+        listener.say(line)
+    assert file.getvalue() == line + "\n"
+
+
 def test_a_terminal_shows_how_far_it_is() -> None:
     shown = watched(terminal=True)
     assert "divide 1" in shown

@@ -80,6 +80,11 @@ def test_who_draws_a_run_imports_no_torch(copied: Path):
     assert not reported & (DETECTORS | {"torch", "pebble"})
 
 
+def test_who_checks_a_folder_of_data_with_a_sheet_imports_no_torch(digits: Path, tmp_path: Path):
+    checked = roots(["data", "check", str(digits), "-o", str(tmp_path / "sheet.png")])
+    assert not checked & ((DETECTORS - {"cv2"}) | STATISTICS | {"torch", "sqlalchemy", "jinja2", "pebble"})
+
+
 def test_who_computes_a_formula_imports_no_detectors():
     formula = "l2(unit_channel(global))"
     computed = roots(["primitives"], ["lint", formula], ["export", formula, "--to", "python"], ["export", formula])

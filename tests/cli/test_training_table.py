@@ -42,3 +42,9 @@ def test_what_lacks_for_a_comparison_is_asked_for() -> None:
     assert "--distiller none" in printed(UNDER_PKD)
     assert "no gap to close" in printed(UNDER_PKD, {**ALONE, "ap": 0.45})
     assert "gap to close" not in printed(ALONE)
+
+
+def test_a_comparison_of_single_trainings_says_that_it_is_one() -> None:
+    assert "one training each: seeds may differ by as much" in printed(UNDER_PKD, ALONE)
+    assert "one training each" not in printed(ALONE)
+    assert "one training each" not in printed(UNDER_PKD, UNDER_CWD)

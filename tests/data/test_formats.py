@@ -217,7 +217,9 @@ def test_two_modalities_of_a_voc_folder(tmp_path: Path) -> None:
     for number in range(8):
         draw(tmp_path / "d" / f"infrared/train/{number:03d}.png", number)
     with pytest.raises(
-        DataError, match=r"infrared/train/000.png and .*visible/train/000.png \(8 files are so\); .*--images"
+        DataError,
+        match=r"infrared/train/000.png and .*visible/train/000.png \(8 files are so\); .*"
+        r"--images \S*/infrared or --images \S*/visible",
     ):
         data_in(tmp_path / "d", tmp_path / "search-data")
     roots = set()

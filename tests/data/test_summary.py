@@ -84,6 +84,15 @@ def test_equal_images_of_two_splits_are_told_and_their_neighbours_are_not(folder
         "images of one split that are byte for byte in another: 1; remove one of each pair, "
         "e.g. train train_00003.jpg and test test_00001.jpg" in told(folder)
     )
+    shutil.copy(images / "train_00005.jpg", images / "selection_00002.jpg")
+    text = told(folder)
+    assert "in another: 2;" in text
+    for pair in (
+        "train train_00003.jpg and test test_00001.jpg",
+        "train train_00005.jpg and selection selection_00002",
+    ):
+        assert pair in text
+    shutil.copy(images / "selection_00001.jpg", images / "selection_00002.jpg")
     changed = bytearray((images / "train_00003.jpg").read_bytes())
     changed[-3] ^= 1
     (images / "test_00001.jpg").write_bytes(bytes(changed))

@@ -115,6 +115,16 @@ def test_the_true_size_comes_from_the_image(tmp_path):
     assert rows[0][1]["bbox"] == [0, 0, 40, 30]
 
 
+def test_annotations_of_several_folders_are_told(tmp_path):
+    _pairs(tmp_path / "voc", ["a", "b", "c"], ("v1/Annotations", "v1/JPEGImages"))
+    alone = convert_voc(tmp_path / "voc", tmp_path / "one")
+    assert (alone.folders, "taken together" in str(alone)) == ({"v1/Annotations": 3}, False)
+    _pairs(tmp_path / "voc", ["a", "b"], ("v2/Annotations", "v2/JPEGImages"))
+    assert "annotations of 2 folders are taken together: v1/Annotations (3); v2/Annotations (2)" in str(
+        convert_voc(tmp_path / "voc", tmp_path / "two")
+    )
+
+
 def test_difficult_objects_are_ignored_not_crowds(tmp_path):
     report, rows = _boxes(tmp_path, [("a", (1, 1, 9, 9)), ("b", (3, 3, 9, 9))], difficult=1)
     assert report.difficult == 2

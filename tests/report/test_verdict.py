@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from rich.console import Console
 
+from detkds_gp.cli.tables import print_result
+from detkds_gp.experiment.results import opened
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE
 from detkds_gp.primitives import DETKDS
@@ -26,13 +30,15 @@ Judge = Callable[..., Run]
 def judge(made_run: ModuleType, tmp_path: Path) -> Judge:
     """Hold a final round of the search's leader and a published loss that wins on selection; return the run."""
 
-    def judged(found: Sequence[float], published: Sequence[float]) -> Run:
+    def judged(found: Sequence[float], published: Sequence[float], rival: str = PUBLISHED, wins: bool = True) -> Run:
         made_run.make_run(tmp_path, 20, judged=False)
         leader = collect(tmp_path).ranking[0].text
-        finalists = [{"text": leader, "role": "leader"}, {"text": PUBLISHED, "role": "PKD"}]
+        rival = rival or leader.replace(leader.split(" * ")[0], "77", 1)
+        published_role = {"role": "PKD", "weighed": "paper's weight"}
+        finalists = [{"text": leader, "role": "leader"}, {"text": rival, **published_role}]
         with Store.open(tmp_path) as store:
             store.record_event("final round", seeds=[7, 8, 9, 10], iterations=300, reduced="", finalists=finalists)
-            for text, ap, aps in ((NONE, 0.1, ALONE), (leader, 0.3, found), (PUBLISHED, 0.4, published)):
+            for text, ap, aps in ((NONE, 0.1, ALONE), (leader, 0.3, found), (rival, 0.4 if wins else 0.2, published)):
                 for seed, test_ap in zip((7, 8, 9, 10), aps, strict=True):
                     store.record_score(Trial(text, 300, seed, test=True), Score(ap, test_ap), text)
             store.record_event("finished")
@@ -54,6 +60,23 @@ def test_a_rival_that_is_not_told_apart_is_not_called_better(judge: Judge) -> No
     assert told.sort == "better"
     assert told.title == "The best loss is a published one, and it helps"
     assert "the two cannot be told apart" in told.text
+
+
+def test_a_published_loss_at_another_weight_is_no_new_loss(judge: Judge, tmp_path: Path) -> None:
+    gains = (0.25, 0.26, 0.24, 0.25), (0.22, 0.23, 0.21, 0.22)
+    told = verdict(judge(*gains, rival="", wins=False))
+    assert told.title == "A published loss helps, at the weight that the search gave it"
+    assert told.text.endswith("The winner is the loss of PKD, at another weight.")
+    out = StringIO()
+    with opened(tmp_path) as summary:
+        print_result(Console(file=out, width=200), summary.to_json(), tmp_path)
+    assert "the winner is the loss of PKD, at another weight\n" in out.getvalue()
+
+
+def test_a_loss_of_its_own_is_told_as_one(judge: Judge) -> None:
+    told = verdict(judge((0.25, 0.26, 0.24, 0.25), (0.22, 0.23, 0.21, 0.22), wins=False))
+    assert told.title == "The search found a loss that helps"
+    assert "at another weight" not in told.text
 
 
 @pytest.mark.parametrize(

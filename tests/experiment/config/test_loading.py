@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,12 @@ def fault(**changed: Any) -> str:
     assert said.startswith("my.py: ")
     assert "\n" not in said
     return said
+
+
+def test_a_program_that_imported_nothing_else_loads_a_config() -> None:
+    statement = f"from detkds_gp.experiment import load_config; load_config({str(CONFIGS / 'quickstart.py')!r})"
+    ended = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_the_least_config_is_complete() -> None:
