@@ -7,7 +7,7 @@ from statistics import fmean
 
 from detkds_gp.gain import Interval, complete_gain, signed
 from detkds_gp.report.outline import same_loss
-from detkds_gp.report.run import Judged, Run
+from detkds_gp.report.run import JudgedCandidate, Run
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def verdict(run: Run) -> Verdict:
         text += _lead_text(lead, f"the published loss {rival.role}")
     if (same := _reweighed(run)) is not None:
         title = _REWEIGHED_TITLES[sort]
-        text += f" The winner is the loss of {same.role.partition(' (')[0]}, at another weight."
+        text += f" The winner is the loss of {same.finalist.role}, at another weight."
     if run.winner.is_rival and not run.winner.is_published:
         first = "The best formulas of all knowledges, added up as they are, come first on the selection images."
         text = f"{first} {text}{_lead_text(_lead(run))}"
@@ -104,7 +104,7 @@ def verdict(run: Run) -> Verdict:
     return Verdict(sort, title, text, _marks(run), _gap(run, gain))
 
 
-def _reweighed(run: Run) -> Judged | None:
+def _reweighed(run: Run) -> JudgedCandidate | None:
     """Return the published loss that what the search found is at another weight, the best on selection; else None."""
     if run.winner is None or run.winner.is_rival:
         return None
