@@ -28,7 +28,7 @@ from ..scripts import benchmark
 
 analytic = benchmark("analytic")
 
-RIVALS = {"one": "calibrated * l2(unit_channel(global))", "other": "calibrated * l1(class_logits)"}
+RIVALS = {"one": "1 * calibrated * l2(unit_channel(global))", "other": "1 * calibrated * l1(class_logits)"}
 VERDICT = {"seeds": (11, 12, 13, 14), "finalists": 8, "rivals": RIVALS, "share": 0.9, "tuning": 0}
 
 

@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from detkds_gp.cli.tables import print_result
-from detkds_gp.experiment.results import opened
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.compare import transfer
 from detkds_gp.report.verdict import verdict
+from detkds_gp.results import opened
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
 

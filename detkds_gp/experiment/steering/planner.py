@@ -118,17 +118,21 @@ class Planner:
         return self.prices.preparation(waiting)
 
     def shortened(self, final: FinalRound, waiting: Sequence[Request]) -> FinalRound:
-        """Return the final round with trainings of the proxy's length, where longer ones crowd out the search."""
+        """Return the final round with trainings of the proxy's length, where longer ones crowd out the search.
+
+        It loses places first, down to the leader and every rival: what wins a short training may lose a longer one.
+        """
         if self.budget is None or self.budget.kind == "evaluations":
             return final
         short = min(final.iterations, self.prices.proxy.iterations)
         least = self.preparation(waiting) + 2 * self._least("divide", FIRST) + self._least_final()
-        cost = self.prices.final(self.outlook.final.places, len(final.seeds))
+        cost = self.prices.final(self._leader_and_rivals, len(final.seeds))
         if least <= self.room() and cost <= self.outlook.share * self.budget.amount:
             return final
         if short == final.iterations:
             return final
         less = f"the final round has {short} iterations instead of {final.iterations}, to fit into the budget"
+        less += ": trained longer, another may win"
         return replace(final, iterations=short, reduced="; ".join(filter(None, [final.reduced, less])))
 
     def use(self, final: FinalRound) -> None:
@@ -236,8 +240,11 @@ class Planner:
 
     def _tuned_final(self) -> float:
         """Return what a final round of the leader and every rival costs."""
-        places = max(self.outlook.least_places, min(self.outlook.final.places, 1 + self.outlook.rivals))
-        return self.prices.final(places, self.outlook.least_seeds)
+        return self.prices.final(self._leader_and_rivals, self.outlook.least_seeds)
+
+    @property
+    def _leader_and_rivals(self) -> int:
+        return max(self.outlook.least_places, min(self.outlook.final.places, 1 + self.outlook.rivals))
 
     def judged(self) -> int:
         """Return how many formulas the final round can judge: as many as fit on all seeds, the least in any case."""

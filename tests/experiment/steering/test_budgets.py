@@ -27,7 +27,7 @@ from ...scripts import benchmark
 
 analytic = benchmark("analytic")
 
-RIVALS = {f"rival {n}": f"calibrated * {text}" for n, text in enumerate(
+RIVALS = {f"rival {n}": f"1 * calibrated * {text}" for n, text in enumerate(
     ("l2(unit_channel(global))", "l1(unit_channel(global))", "l1(class_logits)", "l2(class_logits)")
 )}  # fmt: skip
 BEGAN = 1e9
