@@ -48,7 +48,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
 
 def _reweighed(summary: Mapping[str, Any]) -> list[str]:
     """Return the published losses of the final round that differ from the winner in weights alone."""
-    from detkds_gp.report.outline import same_loss
+    from detkds_gp.results import same_loss
 
     best, final = summary["best"], summary["final"]
     if final is None or best["standing"] != "winner":

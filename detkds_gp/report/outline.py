@@ -44,16 +44,6 @@ def outline(text: str) -> tuple[TermOutline, ...]:
     return tuple(_term(part) for part in text.split(" + ")) if text != NONE else ()
 
 
-def same_loss(text: str, other: str) -> bool:
-    """Tell whether two distillers differ in nothing but weights and scales.
-
-    >>> same_loss("8.8 * 2.85 * l2(global)", "1 * 25 * l2(global)")
-    True
-    """
-    one, two = (sorted(term.formula for term in outline(each)) for each in (text, other))
-    return one == two
-
-
 def operations(text: str) -> int:
     """Count the operations of a step, as `Distiller.cost` does."""
     return sum(len(term.calls) for term in outline(text))

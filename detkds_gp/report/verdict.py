@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from detkds_gp.gain import Interval, complete_gain, signed
-from detkds_gp.report.outline import same_loss
 from detkds_gp.report.run import JudgedCandidate, Run
+from detkds_gp.results import same_loss
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Clock:
     def __init__(self, store: Store) -> None:
         starts = store.events(STARTED)
         refused = [event.time for event in store.events(REFUSED)]
-        self._last = store.last_activity(math.inf) or 0.0
+        self._store = store
         self._sessions: list[tuple[float, float]] = []
         for start, following in zip(starts, [*(event.time for event in starts[1:]), math.inf], strict=True):
             if not any(start.time <= moment <= following for moment in refused):
@@ -41,4 +41,4 @@ class Clock:
     @property
     def total(self) -> float:
         """The seconds at work until the last sign of life."""
-        return self.seconds(self._last)
+        return self.seconds(self._store.last_activity(math.inf) or 0.0)

@@ -32,3 +32,13 @@ class Finalist:
     def title(self) -> str:
         """Its role, of a rival with its weight."""
         return f"{self.role} ({self.weighed})" if self.weighed else self.role
+
+
+def same_loss(text: str, other: str) -> bool:
+    """Tell whether two distillers, in canonical texts, differ in nothing but weights and scales.
+
+    >>> same_loss("8.8 * 2.85 * l2(global)", "1 * 25 * l2(global)")
+    True
+    """
+    one, two = (sorted(term.split(" * ", 2)[2] for term in each.split(" + ")) for each in (text, other))
+    return one == two

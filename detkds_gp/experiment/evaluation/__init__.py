@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = [
     "UNLIMITED",
     "Allowance",
-    "Evaluator",
     "Asked",
+    "Evaluator",
     "Interrupt",
     "Packing",
     "Scales",

@@ -97,6 +97,14 @@ def test_a_wall_budget_holds_whenever_the_machine_becomes_slow(
     assert (found.differences, found.complete) == ((), True)
 
 
+def test_a_seed_of_the_final_round_is_left_when_it_cannot_end(tmp_path: Path, clock: FakeClock) -> None:
+    experiment = made(tmp_path, 5, (BEGAN + 550, 1e99), budget="1000s")
+    experiment.worker = replace(experiment.worker, load=20.0)
+    experiment.run(began=BEGAN)
+    assert clock.now - BEGAN < 1.05 * 1000
+    assert verify(tmp_path).differences == ()
+
+
 @pytest.mark.slow
 def test_a_wall_budget_holds_by_the_clock_on_the_wall(tmp_path: Path) -> None:
     began = time.time()
