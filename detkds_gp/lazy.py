@@ -16,9 +16,9 @@ def import_lazily(package: str) -> None:
     The imports stand in the package as ordinary statements, where type checkers and readers find them::
 
         if TYPE_CHECKING:
-            from detkds_gp.search.engine import Search
+            from detkds_gp.store.store import Store
 
-        __all__ = ["Search"]
+        __all__ = ["Store"]
         import_lazily(__name__)
 
     Args:

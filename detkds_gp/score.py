@@ -13,6 +13,9 @@ STOPPED_ON_RUNG = "rejected:rung"
 NOT_BEGUN = "rejected:budget"
 """The failure of a candidate for whose training the budget left no time."""
 
+MIX = "mix"
+"""The niche of candidates that combine knowledges; every other niche is a knowledge."""
+
 
 @dataclass(frozen=True)
 class Trial:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deap import tools
 
 from detkds_gp.language import Distiller, PrimitiveSet, Term, make_distiller
-from detkds_gp.search.evolution import Ledger, Stage
+from detkds_gp.score import MIX
 from detkds_gp.search.individual import Formula, Gene, Mix, lineage
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox, register_selection
 from detkds_gp.search.weights import WeightRange
-
-
-def conquer_stage(
-    primitive_set: PrimitiveSet,
-    settings: SearchSettings,
-    ledger: Ledger,
-    rng: random.Random,
-    champions: Mapping[str, Sequence[Formula]],
-) -> Stage:
-    """Make the stage that evolves mixes, seeded with each single champion and the equal mix."""
-    breeder = MixBreeder(primitive_set, settings, SeededToolbox(rng), [list(members) for members in champions.values()])
-    return Stage("conquer", [Mix.niche], settings.conquer, breeder.toolbox, ledger, breeder.seeds())
 
 
 @dataclass
@@ -34,12 +21,14 @@ class MixBreeder:
 
     Attributes:
         champions: of each niche, best first.
+        breeds: whether offspring descend from the members; else they are drawn anew.
     """
 
     primitive_set: PrimitiveSet
     settings: SearchSettings
     toolbox: SeededToolbox
     champions: Sequence[list[Formula]]
+    breeds: bool = True
 
     def __post_init__(self) -> None:
         self.weights = WeightRange(*self.settings.weight_range)
@@ -85,8 +74,8 @@ class MixBreeder:
     def vary(self, members: Sequence[Mix]) -> Mix | None:
         """Make one offspring; None if it chooses nothing."""
         rng = self.toolbox.rng
-        if self.settings.strategy == "random":
-            return self.fresh(Mix.niche)
+        if not self.breeds:
+            return self.fresh(MIX)
         parents = list(self.toolbox.select(members, 1))
         child = Mix(parents[0])
         if rng.random() < self.settings.crossover:

@@ -18,11 +18,9 @@ from detkds_gp.language import (
     depth,
     make_distiller,
     make_term,
-    parse_distiller,
     ramped_half_and_half,
 )
 from detkds_gp.language.tree import Node
-from detkds_gp.search.evolution import Ledger, Stage
 from detkds_gp.search.individual import Formula, lineage
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox, register_selection
@@ -41,20 +39,6 @@ WEIGHT_MOVES = 0.4
 """Probability that a mutation moves the weight and leaves the tree as it is."""
 
 
-def divide_stage(primitive_set: PrimitiveSet, settings: SearchSettings, ledger: Ledger, rng: random.Random) -> Stage:
-    """Make the stage that evolves the formulas of every niche side by side.
-
-    A niche whose lowest formula is deeper than ``max_depth`` is left out.
-
-    Raises:
-        ConfigError: if that leaves no niche.
-        FormulaError: if a warm-start formula does not fit the set.
-    """
-    breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
-    niches, seeds = _niches(primitive_set, settings), breeder.warm_start()
-    return Stage("divide", niches, settings.divide, breeder.toolbox, ledger, seeds, one_weight=True)
-
-
 def random_formulas(
     primitive_set: PrimitiveSet, settings: SearchSettings, rng: random.Random
 ) -> Iterator[Distiller | None]:
@@ -64,7 +48,7 @@ def random_formulas(
         ConfigError: if ``max_depth`` allows no formula.
     """
     breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(rng))
-    drawn: dict[str, list[Formula]] = {niche: [] for niche in _niches(primitive_set, settings)}
+    drawn: dict[str, list[Formula]] = {niche: [] for niche in niches_of(primitive_set, settings)}
     for niche in cycle(drawn):
         formula = breeder.fresh(niche, drawn[niche])
         if formula is not None:
@@ -72,8 +56,12 @@ def random_formulas(
         yield None if formula is None else formula.distiller
 
 
-def _niches(primitive_set: PrimitiveSet, settings: SearchSettings) -> list[str]:
-    """Return the niches whose lowest formula keeps the limit of depth."""
+def niches_of(primitive_set: PrimitiveSet, settings: SearchSettings) -> list[str]:
+    """Return the niches whose lowest formula keeps the limit of depth.
+
+    Raises:
+        ConfigError: if there are none.
+    """
     lowest = {name: primitive_set.niche(name).min_height(Loss) for name in primitive_set.niches}
     niches = [name for name in primitive_set.niches if lowest[name] <= settings.max_depth]
     if not niches:
@@ -84,11 +72,16 @@ def _niches(primitive_set: PrimitiveSet, settings: SearchSettings) -> list[str]:
 
 @dataclass
 class FormulaBreeder:
-    """Fills a toolbox with the operators on formulas."""
+    """Fills a toolbox with the operators on formulas.
+
+    Attributes:
+        breeds: whether offspring descend from the members; else they are drawn anew.
+    """
 
     primitive_set: PrimitiveSet
     settings: SearchSettings
     toolbox: SeededToolbox
+    breeds: bool = True
 
     def __post_init__(self) -> None:
         self.weights = WeightRange(*self.settings.weight_range)
@@ -100,15 +93,9 @@ class FormulaBreeder:
         toolbox.register("welcome", self.welcome)
         register_selection(toolbox, self.settings)
 
-    def warm_start(self) -> list[Formula]:
-        """Read the formulas that join the first generation; the limits are for what is bred from them.
-
-        Raises:
-            FormulaError: if one does not fit the set.
-        """
-        texts = self.settings.warm_start
-        found = [parse_distiller(text, self.primitive_set, bare=None) for text in texts]
-        return [self._formula(term) for distiller in found for term in distiller.terms]
+    def unlimited(self, distillers: Sequence[Distiller]) -> list[Formula]:
+        """Return a formula for each tree, whatever its depth and size, at its weight."""
+        return [self._formula(term) for distiller in distillers for term in distiller.terms]
 
     def welcome(self, distiller: Distiller) -> list[Formula]:
         """Return a formula for each tree that keeps the limits, at its weight."""
@@ -124,7 +111,7 @@ class FormulaBreeder:
     def vary(self, members: Sequence[Formula]) -> Formula | None:
         """Make one offspring of the members of a niche; None if it breaks the limits."""
         rng, niche = self.toolbox.rng, members[0].niche
-        if self.settings.strategy == "random":
+        if not self.breeds:
             return self.fresh(niche)
         parents = list(self.toolbox.select(members, 1))
         child = _like(parents[0], parents[0])

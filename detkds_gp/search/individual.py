@@ -15,7 +15,7 @@ from deap import base, gp
 
 from detkds_gp.language import Distiller
 from detkds_gp.language.tree import Node
-from detkds_gp.score import Score
+from detkds_gp.score import MIX, Score
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Formula(gp.PrimitiveTree):
 class Mix(list[Gene]):
     """One gene for each niche."""
 
-    niche = "mix"
+    niche = MIX
 
     def __init__(self, genes: Iterable[Gene], parents: tuple[str, ...] = ()) -> None:
         super().__init__(genes)
@@ -83,8 +83,8 @@ class Candidate:
 
     Attributes:
         distiller: its terms have no scale yet.
-        stage: divide or conquer.
-        niche: its knowledge, or ``mix``.
+        stage: the part of the search that made it.
+        niche: its knowledge, or `MIX`.
         generation: 0 for the first of a stage.
         parents: canonical texts of the distillers it descends from.
     """

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from detkds_gp.settings import Settings
+
+STRATEGIES = {
+    "evolution": "detkds_gp.search.divide_and_conquer:DivideAndConquer",
+    "random": "detkds_gp.search.divide_and_conquer:RandomSearch",
+}
+"""By the name that configs use, where the class is."""
 
 
 class StageSettings(Settings):
@@ -28,7 +34,9 @@ class SearchSettings(Settings):
     """The evolution.
 
     Attributes:
-        strategy: ``evolution``, or ``random``: the same grammar and budget without selection.
+        strategy: ``evolution``, ``random`` (the same grammar and budget without selection), or the ``module:NAME`` of
+            a `Strategy` of one's own.
+        options: settings of a strategy of one's own.
         objectives: ``ap`` (fewer operations decide between equals) or ``ap_and_cost`` (NSGA-II).
         divide: the stage that evolves the formulas of every knowledge, and their weights.
         conquer: the stage that evolves which formulas are combined, starting from their weights.
@@ -48,7 +56,8 @@ class SearchSettings(Settings):
             from them may not be larger. An experiment takes names, files and plain coefficients too.
     """
 
-    strategy: Literal["evolution", "random"] = "evolution"
+    strategy: str = "evolution"
+    options: dict[str, Any] = Field(default_factory=dict)
     objectives: Literal["ap", "ap_and_cost"] = "ap"
     divide: StageSettings = StageSettings()
     conquer: StageSettings = StageSettings(population=8, offspring=8, generations=2)
@@ -65,6 +74,8 @@ class SearchSettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> SearchSettings:
+        if self.strategy not in STRATEGIES and ":" not in self.strategy:
+            raise ValueError(f"strategy is {self.strategy!r}, wanted {', '.join(STRATEGIES)} or module:NAME")
         if not 0 < self.weight_range[0] <= self.weight_range[1] < math.inf:
             raise ValueError(f"weight_range is {self.weight_range}, wanted two positive numbers, the lower one first")
         if self.min_depth > self.max_depth:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from math import log10
 
 import pytest
 
-from detkds_gp.language import Distiller, PrimitiveSet
+from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.primitives import distances, inputs
 from detkds_gp.score import Score
-from detkds_gp.search import Candidate, Search
+from detkds_gp.search import Candidate, DivideAndConquer
 
 Evaluate = Callable[[Distiller], Score]
 
@@ -33,7 +33,17 @@ def failing(distiller: Distiller) -> Score:
     return Score.failed(failure) if failure else analytic(distiller)
 
 
-def run(search: Search, evaluate: Evaluate) -> list[list[Candidate]]:
+def given(texts: Iterable[str], primitive_set: PrimitiveSet) -> list[Distiller]:
+    """Read formulas that a search starts with."""
+    return [parse_distiller(text, primitive_set, bare=None) for text in texts]
+
+
+def each(evaluate: Evaluate) -> Callable[[Sequence[Candidate]], list[Score]]:
+    """Score candidates one by one, as `run_search` asks for it."""
+    return lambda candidates: [evaluate(candidate.distiller) for candidate in candidates]
+
+
+def run(search: DivideAndConquer, evaluate: Evaluate) -> list[list[Candidate]]:
     """Run a search to its end; returns all generations asked."""
     generations = []
     while candidates := search.ask():
@@ -53,8 +63,18 @@ def _failing() -> Evaluate:
 
 
 @pytest.fixture(name="run", scope="session")
-def _run() -> Callable[[Search, Evaluate], list[list[Candidate]]]:
+def _run() -> Callable[[DivideAndConquer, Evaluate], list[list[Candidate]]]:
     return run
+
+
+@pytest.fixture(name="given", scope="session")
+def _given() -> Callable[[Iterable[str], PrimitiveSet], list[Distiller]]:
+    return given
+
+
+@pytest.fixture(name="each", scope="session")
+def _each() -> Callable[[Evaluate], Callable[[Sequence[Candidate]], list[Score]]]:
+    return each
 
 
 @pytest.fixture(scope="session")

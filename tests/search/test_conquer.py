@@ -10,10 +10,8 @@ import pytest
 from detkds_gp.language import make_distiller, parse_distiller
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import Formula, Gene, Mix, Search, SearchSettings, SeededToolbox, StageSettings
+from detkds_gp.search import DivideAndConquer, Formula, Gene, Mix, SearchSettings, SeededToolbox, StageSettings
 from detkds_gp.search.conquer import MixBreeder
-from detkds_gp.search.divide import divide_stage
-from detkds_gp.search.evolution import Ledger
 
 TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""
@@ -27,17 +25,17 @@ def champion(text: str) -> Formula:
     return made
 
 
-def breeder(**settings: object) -> MixBreeder:
+def breeder(breeds: bool = True, **settings: object) -> MixBreeder:
     champions = [
         [champion(f"{text}") for text in ("0.02 * calibrated * l2(global)", "50 * calibrated * l1(global)")],
         [champion("3 * calibrated * binary_kl(units(class_logits, 2))")],
     ]
-    return MixBreeder(OMNI, SearchSettings(**settings), SeededToolbox(random.Random(0)), champions)
+    return MixBreeder(OMNI, SearchSettings(**settings), SeededToolbox(random.Random(0)), champions, breeds)
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random"])
-def test_variation_reaches_every_choice_at_weights_around_the_champions_own(strategy):
-    toolbox = breeder(strategy=strategy).toolbox
+@pytest.mark.parametrize("breeds", [True, False])
+def test_variation_reaches_every_choice_at_weights_around_the_champions_own(breeds):
+    toolbox = breeder(breeds).toolbox
     members = [mix for _ in range(20) if (mix := toolbox.fresh("mix"))]
     for number, mix in enumerate(members):
         mix.fitness.values = (number / len(members), 1.0)
@@ -82,7 +80,7 @@ def test_a_mutation_moves_one_weight_or_draws_one_gene_anew():
 
 def test_the_stage_is_seeded_with_single_champions_and_their_equal_mix(run, analytic):
     settings = SearchSettings(divide=SMALL, conquer=SMALL, champions=2)
-    search = Search(OMNI, settings, seed=3)
+    search = DivideAndConquer(OMNI, settings, seed=3)
     generations = run(search, analytic)
     divided = [c for gen in generations for c in gen if c.stage == "divide"]
     conquered = [gen for gen in generations if gen[0].stage == "conquer"]
@@ -113,7 +111,7 @@ def test_a_niche_with_only_failures_is_left_out(run, analytic):
             return Score.failed("nonfinite")
         return analytic(distiller)
 
-    search = Search(TWO, SearchSettings(divide=SMALL, conquer=SMALL), seed=1)
+    search = DivideAndConquer(TWO, SearchSettings(divide=SMALL, conquer=SMALL), seed=1)
     generations = run(search, evaluate)
     conquered = [c for gen in generations for c in gen if c.stage == "conquer"]
     assert list(search.champions) == ["global"]
@@ -124,7 +122,7 @@ def test_a_niche_with_only_failures_is_left_out(run, analytic):
 
 
 def test_failures_elsewhere_do_not_enlarge_a_niche(analytic):
-    stage = divide_stage(OMNI, SearchSettings(divide=SMALL), Ledger(), random.Random(0))
+    stage = DivideAndConquer(OMNI, SearchSettings(divide=SMALL), seed=0)._divide()
     steps = stage.run()
     candidates = next(steps)
     for _ in range(2):

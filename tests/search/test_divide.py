@@ -5,7 +5,7 @@ import random
 import pytest
 from deap import tools
 
-from detkds_gp.errors import ConfigError, FormulaError
+from detkds_gp.errors import ConfigError
 from detkds_gp.language import (
     Distiller,
     PrimitiveSet,
@@ -18,18 +18,17 @@ from detkds_gp.language import (
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.zoo import ZOO
 from detkds_gp.score import Score
-from detkds_gp.search import Formula, Search, SearchSettings, SeededToolbox, StageSettings
-from detkds_gp.search.divide import FormulaBreeder, divide_stage
-from detkds_gp.search.evolution import Ledger
+from detkds_gp.search import DivideAndConquer, Formula, SearchSettings, SeededToolbox, StageSettings
+from detkds_gp.search.divide import FormulaBreeder
 
 SMALL = StageSettings(population=4, offspring=4, generations=1)
 
 
 @pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
-@pytest.mark.parametrize("strategy", ["evolution", "random"])
-def test_offspring_are_canonical_and_within_the_limits(primitive_set, strategy):
-    settings = SearchSettings(max_depth=5, max_size=14, strategy=strategy)
-    toolbox = FormulaBreeder(primitive_set, settings, SeededToolbox(random.Random(0))).toolbox
+@pytest.mark.parametrize("breeds", [True, False])
+def test_offspring_are_canonical_and_within_the_limits(primitive_set, breeds):
+    settings = SearchSettings(max_depth=5, max_size=14)
+    toolbox = FormulaBreeder(primitive_set, settings, SeededToolbox(random.Random(0)), breeds).toolbox
     for niche in primitive_set.niches:
         grammar = primitive_set.niche(niche)
         members = [one for _ in range(60) if (one := toolbox.fresh(niche))][:20]
@@ -50,7 +49,7 @@ def test_offspring_are_canonical_and_within_the_limits(primitive_set, strategy):
             assert child.niche == niche
             assert not child.fitness.valid
             assert set(child.parents) <= {one.distiller.text for one in members}
-            assert len(child.parents) in ((0,) if strategy == "random" else (1, 2))
+            assert len(child.parents) in ((1, 2) if breeds else (0,))
         assert [to_text(one) for one in members] == before
 
 
@@ -63,11 +62,12 @@ def test_limits_are_reached_but_what_breaks_them_is_none():
     assert max(sizes) == 9
 
 
-def test_warm_start_joins_generation_0_of_its_niche():
+def test_warm_start_joins_generation_0_of_its_niche(given):
     known = ("l2(global)", "2 * 0.5 * kl(softmax_row(class_logits, 2)) + l1(global)")
     doubled = "l1(relu(relu(global)))", "l1(relu(global))"
-    settings = SearchSettings(divide=SMALL, warm_start=(*known, *doubled))
-    first = Search(OMNI, settings).ask()
+    search = DivideAndConquer(OMNI, SearchSettings(divide=SMALL))
+    search.start_with(given([*known, *doubled], OMNI))
+    first = search.ask()
     asked = {niche: [c.distiller.text for c in first if c.niche == niche] for niche in OMNI.niches}
     start = ["l2(global)", "l1(global)", "l1(relu(global))"]
     assert asked["global"][:3] == [f"1 * calibrated * {text}" for text in start]
@@ -75,23 +75,19 @@ def test_warm_start_joins_generation_0_of_its_niche():
     assert {niche: len(texts) for niche, texts in asked.items()} == dict.fromkeys(OMNI.niches, 4)
 
 
-def test_more_warm_starts_than_the_population_are_all_asked():
+def test_more_warm_starts_than_the_population_are_all_asked(given):
     texts = tuple(f"{d}({t}(global))" for d in ("l1", "l2") for t in ("relu", "tanh", "sigmoid"))
-    settings = SearchSettings(divide=SMALL, warm_start=texts)
-    asked = [c.distiller.text for c in Search(OMNI, settings).ask() if c.niche == "global"]
+    search = DivideAndConquer(OMNI, SearchSettings(divide=SMALL))
+    search.start_with(given(texts, OMNI))
+    asked = [c.distiller.text for c in search.ask() if c.niche == "global"]
     assert sorted(asked) == sorted(f"1 * calibrated * {text}" for text in texts)
 
 
-@pytest.mark.parametrize(("text", "message"), [("l2(global", "wanted"), ("l2(globel)", "did you mean 'global'")])
-def test_a_warm_start_that_does_not_fit_is_said_at_once(text, message):
-    with pytest.raises(FormulaError, match=message):
-        Search(OMNI, SearchSettings(warm_start=(text,)))
-
-
 @pytest.mark.parametrize("limits", [{"max_depth": 2}, {"max_size": 3}])
-def test_the_limits_are_for_what_is_bred_from_a_warm_start(limits):
+def test_the_limits_are_for_what_is_bred_from_a_warm_start(limits, given):
     text = "l2(relu(tanh(global)))"
-    search = Search(OMNI, SearchSettings(divide=SMALL, warm_start=(text,), **limits))
+    search = DivideAndConquer(OMNI, SearchSettings(divide=SMALL, **limits))
+    search.start_with(given([text], OMNI))
     asked = search.ask()
     assert f"1 * calibrated * {text}" in [candidate.distiller.text for candidate in asked]
     search.tell([Score(0.9 if text in candidate.distiller.text else 0.1) for candidate in asked])
@@ -102,12 +98,12 @@ def test_the_limits_are_for_what_is_bred_from_a_warm_start(limits):
 
 
 @pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
-def test_published_distillers_breed(primitive_set):
+def test_published_distillers_breed(primitive_set, given):
     """Also with what the grammar knows and never draws, and from trees beyond the limits."""
     texts = tuple(entry.formula for entry in ZOO.values())
-    settings = SearchSettings(warm_start=texts)
+    settings = SearchSettings()
     breeder = FormulaBreeder(primitive_set, settings, SeededToolbox(random.Random(3)))
-    seeds, inherited = breeder.warm_start(), set()
+    seeds, inherited = breeder.unlimited(given(texts, primitive_set)), set()
     for niche in ("global", "foreground_background", "instance", "class_logits"):
         members = [seed for seed in seeds if seed.niche == niche]
         for seed in members:
@@ -124,7 +120,7 @@ def test_published_distillers_breed(primitive_set):
 
 def test_every_loss_survives_at_its_best_weight_only(analytic):
     sizes = StageSettings(population=4, offspring=12, generations=4)
-    stage = divide_stage(OMNI, SearchSettings(divide=sizes), Ledger(), random.Random(1))
+    stage = DivideAndConquer(OMNI, SearchSettings(divide=sizes), seed=1)._divide()
     steps, best = stage.run(), {}
     candidates, several = next(steps), 0
     for _ in range(4):
@@ -144,10 +140,10 @@ def test_a_niche_deeper_than_the_limit_is_left_out_and_no_niche_is_an_error(run,
     names = ("global", "class_logits", "positions", "softmax_row", "kl", "temperature")
     kl_only = PrimitiveSet("KL", [OMNI.declarations[name] for name in names])
     settings = SearchSettings(max_depth=2, divide=SMALL)
-    generations = run(Search(kl_only, settings), analytic)
+    generations = run(DivideAndConquer(kl_only, settings), analytic)
     assert {c.niche for c in generations[0]} == {"class_logits"}
     with pytest.raises(ConfigError, match="max_depth is 1, wanted 2 or more"):
-        Search(kl_only, SearchSettings(max_depth=1))
+        DivideAndConquer(kl_only, SearchSettings(max_depth=1))
 
 
 def test_nsga2_survivors_are_deaps():
@@ -157,7 +153,7 @@ def test_nsga2_survivors_are_deaps():
 
     sizes = StageSettings(population=5, offspring=7, generations=4)
     settings = SearchSettings(objectives="ap_and_cost", divide=sizes, weight_range=(1.0, 1.0))
-    stage = divide_stage(OMNI, settings, Ledger(), random.Random(2))
+    stage = DivideAndConquer(OMNI, settings, seed=2)._divide()
     steps, pools = stage.run(), {niche: [] for niche in OMNI.niches}
     candidates, unlike_best = next(steps), 0
     for generation in range(5):

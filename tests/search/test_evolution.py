@@ -8,7 +8,8 @@ import pytest
 from detkds_gp.language import Distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
-from detkds_gp.search import Search, SearchSettings, StageSettings, run_search
+from detkds_gp.search import SearchSettings, StageSettings, make_strategy, run_search
+from detkds_gp.search.screening import pass_all
 
 SEEDS = range(20)
 OTHERS = [
@@ -31,15 +32,15 @@ def interactions(distiller: Distiller) -> Score:
 
 
 @pytest.mark.slow
-def test_evolution_beats_random_search_at_equal_budget():
+def test_evolution_beats_random_search_at_equal_budget(each):
     def best_and_trained(strategy: str, seed: int) -> tuple[float, int]:
         settings = SearchSettings(
             strategy=strategy,
             divide=StageSettings(population=8, offspring=8, generations=8),
             conquer=StageSettings(population=6, offspring=6, generations=4),
         )
-        search = Search(TWO, settings, seed)
-        best = run_search(search, interactions)
+        search = make_strategy(TWO, settings, seed, pass_all)
+        best = run_search(search, each(interactions))
         assert best is not None
         return best.fitness.values[0], search.counts["trained"]
 

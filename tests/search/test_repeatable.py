@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from detkds_gp.primitives import DETKDS, OMNI
-from detkds_gp.search import Search, SearchSettings, StageSettings
+from detkds_gp.search import DivideAndConquer, SearchSettings, StageSettings
 
 SIZES = StageSettings(population=5, offspring=5, generations=3)
 SETTINGS = SearchSettings(divide=SIZES, conquer=SIZES)
@@ -18,14 +18,14 @@ PROGRAM = """
 import hashlib
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import Search, SearchSettings, StageSettings
+from detkds_gp.search import DivideAndConquer, SearchSettings, StageSettings
 
 def score(distiller):
     return Score(int(hashlib.sha256(distiller.text.encode()).hexdigest()[:6], 16) / 16**6)
 
 sizes = StageSettings(population=6, offspring=6, generations=10)
 for primitive_set in (OMNI, DETKDS):
-    search = Search(primitive_set, SearchSettings(divide=sizes), seed=11)
+    search = DivideAndConquer(primitive_set, SearchSettings(divide=sizes), seed=11)
     seen, generations = hashlib.sha256(), 0
     while candidates := search.ask():
         generations += 1
@@ -59,16 +59,16 @@ def test_five_processes_with_different_hash_seeds_vary_alike():
 
 @SETS
 def test_other_seeds_and_other_scores_give_other_searches(run, analytic, primitive_set):
-    first = run(Search(primitive_set, SETTINGS, seed=0), analytic)
-    assert first == run(Search(primitive_set, SETTINGS, seed=0), analytic)
-    other = run(Search(primitive_set, SETTINGS, seed=1), analytic)
+    first = run(DivideAndConquer(primitive_set, SETTINGS, seed=0), analytic)
+    assert first == run(DivideAndConquer(primitive_set, SETTINGS, seed=0), analytic)
+    other = run(DivideAndConquer(primitive_set, SETTINGS, seed=1), analytic)
     assert first[0] != other[0]
 
     def reversed_order(distiller):
         score = analytic(distiller)
         return type(score)(1 - score.ap)
 
-    disliked = run(Search(primitive_set, SETTINGS, seed=0), reversed_order)
+    disliked = run(DivideAndConquer(primitive_set, SETTINGS, seed=0), reversed_order)
     assert first[0] == disliked[0]
     assert first[1] != disliked[1]
 
@@ -76,7 +76,7 @@ def test_other_seeds_and_other_scores_give_other_searches(run, analytic, primiti
 @SETS
 def test_the_order_of_computation_does_not_matter(run, failing, primitive_set):
     shuffle = random.Random(3)
-    search = Search(primitive_set, SETTINGS, seed=2)
+    search = DivideAndConquer(primitive_set, SETTINGS, seed=2)
     generations = []
     while candidates := search.ask():
         generations.append(candidates)
@@ -84,15 +84,15 @@ def test_the_order_of_computation_does_not_matter(run, failing, primitive_set):
         shuffle.shuffle(jobs)
         answers = {index: failing(candidate.distiller) for index, candidate in jobs}
         search.tell([answers[index] for index in range(len(candidates))])
-    assert generations == run(Search(primitive_set, SETTINGS, seed=2), failing)
+    assert generations == run(DivideAndConquer(primitive_set, SETTINGS, seed=2), failing)
 
 
 @SETS
 def test_a_search_killed_after_any_generation_continues_by_replay(run, failing, primitive_set):
-    whole = Search(primitive_set, SETTINGS, seed=4)
+    whole = DivideAndConquer(primitive_set, SETTINGS, seed=4)
     generations = run(whole, failing)
     for killed_after in range(len(generations)):
-        store, search = {}, Search(primitive_set, SETTINGS, seed=4)
+        store, search = {}, DivideAndConquer(primitive_set, SETTINGS, seed=4)
         for _ in range(killed_after):
             for candidate in search.ask():
                 store[candidate.distiller.text] = failing(candidate.distiller)
@@ -105,7 +105,7 @@ def test_a_search_killed_after_any_generation_continues_by_replay(run, failing, 
                 store[distiller.text] = failing(distiller)
             return store[distiller.text]
 
-        again = Search(primitive_set, SETTINGS, seed=4)
+        again = DivideAndConquer(primitive_set, SETTINGS, seed=4)
         assert run(again, recalled) == generations
         missing = [c.distiller.text for later in generations[killed_after:] for c in later]
         assert computed == missing
@@ -116,8 +116,8 @@ def test_a_search_killed_after_any_generation_continues_by_replay(run, failing, 
 def test_a_search_leaves_the_global_generator_alone(run, analytic):
     random.seed(5)
     state = random.getstate()
-    first = run(Search(OMNI, SETTINGS, seed=6), analytic)
+    first = run(DivideAndConquer(OMNI, SETTINGS, seed=6), analytic)
     unchanged = random.getstate() == state  # pytest would diff 625 numbers for minutes
     assert unchanged
     random.seed(99)
-    assert run(Search(OMNI, SETTINGS, seed=6), analytic) == first
+    assert run(DivideAndConquer(OMNI, SETTINGS, seed=6), analytic) == first

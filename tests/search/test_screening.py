@@ -7,7 +7,7 @@ import pytest
 
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import Finding, Search, SearchSettings, StageSettings
+from detkds_gp.search import DivideAndConquer, Finding, SearchSettings, StageSettings, make_strategy
 
 TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
 SIZES = StageSettings(population=5, offspring=5, generations=3)
@@ -41,13 +41,15 @@ def test_without_a_screen_nothing_changes(run, analytic):
     def accept(formulas):
         return [Finding()] * len(formulas)
 
-    assert run(Search(TWO, SETTINGS, 3), analytic) == run(Search(TWO, SETTINGS, 3, screen=accept), analytic)
+    assert run(DivideAndConquer(TWO, SETTINGS, 3), analytic) == run(
+        DivideAndConquer(TWO, SETTINGS, 3, screen=accept), analytic
+    )
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "random"])
 def test_only_what_is_new_and_sound_is_asked(run, analytic, strategy):
     screen = Lenient()
-    search = Search(TWO, SETTINGS.model_copy(update={"strategy": strategy}), 1, screen=screen)
+    search = make_strategy(TWO, SETTINGS.model_copy(update={"strategy": strategy}), 1, screen)
     generations = run(search, analytic)
     divided = [c.distiller.terms[0] for g in generations for c in g if c.stage == "divide"]
     trained_as = {(distance_of(term.formula), round(6 * log10(term.weight))) for term in divided}
@@ -69,8 +71,8 @@ def test_a_generation_is_filled_with_what_is_new(run, analytic):
     def half(formulas):
         return [Finding(Score.failed("rejected:zero")) if len(f) % 2 else Finding() for f in formulas]
 
-    generations = run(Search(TWO, SETTINGS, 2, screen=half), analytic)
-    plain = run(Search(TWO, SETTINGS, 2), analytic)
+    generations = run(DivideAndConquer(TWO, SETTINGS, 2, screen=half), analytic)
+    plain = run(DivideAndConquer(TWO, SETTINGS, 2), analytic)
     divided = [[len(g) for g in run_ if g[0].stage == "divide"] for run_ in (generations, plain)]
     assert divided[0] == divided[1]
     assert all(len(c.distiller.terms[0].formula) % 2 == 0 for g in generations for c in g if c.stage == "divide")
@@ -80,7 +82,7 @@ def test_where_everything_is_rejected_the_search_ends(run, analytic):
     def none(formulas):
         return [Finding(Score.failed("rejected:zero"))] * len(formulas)
 
-    search = Search(TWO, SETTINGS.model_copy(update={"attempts": 7}), screen=none)
+    search = DivideAndConquer(TWO, SETTINGS.model_copy(update={"attempts": 7}), screen=none)
     assert run(search, analytic) == []
     assert search.best is None
     assert 7 * len(TWO.niches) <= search.counts["rejected"]
@@ -89,21 +91,21 @@ def test_where_everything_is_rejected_the_search_ends(run, analytic):
 
 def test_no_formula_is_screened_twice(run, analytic):
     screen = Lenient()
-    run(Search(TWO, SETTINGS, 4, screen=screen), analytic)
+    run(DivideAndConquer(TWO, SETTINGS, 4, screen=screen), analytic)
     assert max(Counter(formula for formulas in screen.asked for formula in formulas).values()) == 1
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "random"])
 def test_at_a_fixed_weight_every_loss_is_asked_once(run, analytic, strategy):
     fixed = SETTINGS.model_copy(update={"strategy": strategy, "weight_range": (2.0, 2.0)})
-    generations = run(Search(TWO, fixed, 1, screen=Lenient()), analytic)
+    generations = run(DivideAndConquer(TWO, fixed, 1, screen=Lenient()), analytic)
     divided = [c.distiller.terms[0] for g in generations for c in g if c.stage == "divide"]
     assert len(divided) == len({distance_of(term.formula) for term in divided}) > 8
     assert {term.weight for g in generations for c in g for term in c.distiller.terms} == {2.0}
 
 
 def test_champions_are_different_losses(run, analytic):
-    search = Search(TWO, SETTINGS, 2, screen=Lenient())
+    search = DivideAndConquer(TWO, SETTINGS, 2, screen=Lenient())
     run(search, analytic)
     for members in search.champions.values():
         losses = [distance_of(member.distiller.terms[0].formula) for member in members]
@@ -111,22 +113,23 @@ def test_champions_are_different_losses(run, analytic):
 
 
 def test_the_same_findings_give_the_same_search(run, analytic):
-    one, two = (run(Search(TWO, SETTINGS, 5, screen=Lenient()), analytic) for _ in range(2))
+    one, two = (run(DivideAndConquer(TWO, SETTINGS, 5, screen=Lenient()), analytic) for _ in range(2))
     assert one == two
 
 
 def test_a_twin_at_another_weight_is_another_mix(run, analytic):
     """Mixes of champions differ by weights; screening trees does not merge them."""
-    generations = run(Search(TWO, SETTINGS, 6, screen=Lenient()), analytic)
+    generations = run(DivideAndConquer(TWO, SETTINGS, 6, screen=Lenient()), analytic)
     mixed = [c.distiller.text for g in generations for c in g if c.stage == "conquer"]
     assert len(mixed) == len(set(mixed)) > 5
 
 
-def test_an_injected_twin_joins_nothing_and_an_injected_reject_is_counted(analytic):
+def test_an_injected_twin_joins_nothing_and_an_injected_reject_is_counted(analytic, given):
     from detkds_gp.language import parse_distiller
 
     screen = Lenient()
-    search = Search(TWO, SETTINGS.model_copy(update={"warm_start": ("l2(global)",)}), screen=screen)
+    search = DivideAndConquer(TWO, SETTINGS, screen=screen)
+    search.start_with(given(["l2(global)"], TWO))
     asked = search.ask()
     assert "l2(global)" in {c.distiller.terms[0].formula for c in asked}
     search.inject(parse_distiller("l2(relu(global))", TWO))

@@ -9,7 +9,7 @@ import pytest
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
-from detkds_gp.search import Search, SearchSettings, StageSettings
+from detkds_gp.search import DivideAndConquer, SearchSettings, StageSettings
 
 SETTINGS = SearchSettings(
     divide=StageSettings(population=3, offspring=2, generations=2),
@@ -25,7 +25,7 @@ GUEST = parse_distiller("3 * l2(unit_channel(global)) + 7 * l1(class_logits)", S
 
 def run(analytic, steer):
     """Run a search; ``steer(search, stage, number)`` is called before each tell. Returns texts by generation."""
-    search, seen = Search(SET, SETTINGS, seed=3), {}
+    search, seen = DivideAndConquer(SET, SETTINGS, seed=3), {}
     while candidates := search.ask():
         key = candidates[0].stage, candidates[0].generation
         seen[key] = [candidate.distiller.text for candidate in candidates]
@@ -93,7 +93,7 @@ def test_steering_repeats(analytic):
 
 def by_niche(analytic, most):
     """Return the new individuals of every niche and generation when generations may have at most so many."""
-    search, sizes = Search(SET, SETTINGS, seed=3), {}
+    search, sizes = DivideAndConquer(SET, SETTINGS, seed=3), {}
     search.resize(most[0])
     while candidates := search.ask():
         at = candidates[0].stage, candidates[0].generation
@@ -118,9 +118,10 @@ def test_sizes_above_the_settings_change_nothing(analytic):
     }
 
 
-def test_what_is_given_comes_first_where_not_all_of_it_fits():
+def test_what_is_given_comes_first_where_not_all_of_it_fits(given):
     texts = [f"calibrated * l{n}(unit_channel(global))" for n in (1, 2)] + ["calibrated * l2(global)"]
-    search = Search(SET, SETTINGS.model_copy(update={"warm_start": tuple(texts)}), seed=3)
+    search = DivideAndConquer(SET, SETTINGS, seed=3)
+    search.start_with(given(texts, SET))
     search.resize(2)
     born = [c.distiller.text for c in search.ask() if c.niche == "global"]
     assert [text.partition(" * ")[2] for text in born] == texts[:2]
@@ -128,4 +129,4 @@ def test_what_is_given_comes_first_where_not_all_of_it_fits():
 
 def test_an_empty_generation_is_refused():
     with pytest.raises(ConfigError, match="wanted 1 or more"):
-        Search(SET, SETTINGS).resize(0)
+        DivideAndConquer(SET, SETTINGS).resize(0)

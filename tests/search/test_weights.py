@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import Finding, Search, SearchSettings, StageSettings, WeightRange, random_formulas
+from detkds_gp.search import (
+    DivideAndConquer,
+    Finding,
+    SearchSettings,
+    StageSettings,
+    WeightRange,
+    make_strategy,
+    random_formulas,
+)
 from detkds_gp.search.weights import STEP, cell, rounded
 
 FIVE_DECADES = WeightRange(0.01, 1000.0)
@@ -79,7 +87,7 @@ def test_the_first_generation_of_every_niche_is_spread_over_the_range(primitive_
 
     sizes = StageSettings(population=10, offspring=4, generations=1)
     for screen in (half, lambda formulas: [Finding()] * len(formulas)):
-        search = Search(primitive_set, SearchSettings(divide=sizes, strategy=strategy), seed=5, screen=screen)
+        search = make_strategy(primitive_set, SearchSettings(divide=sizes, strategy=strategy), 5, screen)
         asked = search.ask()
         for niche in primitive_set.niches:
             weights = [c.distiller.terms[0].weight for c in asked if c.niche == niche]
@@ -96,7 +104,9 @@ def test_random_formulas_are_spread_too():
 
 def test_the_same_formula_at_another_weight_is_a_candidate_that_names_its_relative(run, analytic):
     sizes = StageSettings(population=6, offspring=12, generations=4)
-    generations = run(Search(TWO, SearchSettings(divide=sizes, conquer=sizes, crossover=0.0), seed=3), analytic)
+    generations = run(
+        DivideAndConquer(TWO, SearchSettings(divide=sizes, conquer=sizes, crossover=0.0), seed=3), analytic
+    )
     moved = 0
     for candidate in (c for g in generations for c in g if c.stage == "divide" and len(c.parents) == 1):
         (mine,), (theirs,) = candidate.distiller.terms, parse_distiller(candidate.parents[0], TWO).terms
@@ -115,7 +125,7 @@ def test_evolution_finds_the_weight_far_from_one(run, best_at):
         return Score(score - 0.3 * (len(distiller.terms) > 1))
 
     sizes = StageSettings(population=8, offspring=8, generations=5)
-    search = Search(TWO, SearchSettings(divide=sizes, conquer=sizes), seed=1)
+    search = DivideAndConquer(TWO, SearchSettings(divide=sizes, conquer=sizes), seed=1)
     run(search, landscape)
     for members in search.champions.values():
         assert abs(log10(members[0].weight / best_at)) < 0.2

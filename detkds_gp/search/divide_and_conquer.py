@@ -1,38 +1,37 @@
-"""The search: divide (the best formulas of every knowledge), then conquer (mixes of them).
+"""Divide and conquer: the best formulas of every knowledge, then mixes of them.
 
-    search = Search(primitive_set, SearchSettings(), seed=0)
-    while candidates := search.ask():
-        search.tell([evaluate(candidate.distiller) for candidate in candidates])
-    print(search.best.distiller.text)
-
-A deterministic function of primitive set, settings, seed and the scores told: the same scores in
-the order asked give the same search, whoever computed them and when.
+search = DivideAndConquer(primitive_set, SearchSettings(), seed=0)
+while candidates := search.ask():
+search.tell([evaluate(candidate.distiller) for candidate in candidates])
+print(search.best.distiller.text)
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeAlias
 
 from deap import tools
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import Distiller, PrimitiveSet
-from detkds_gp.score import Score
-from detkds_gp.search.conquer import conquer_stage
-from detkds_gp.search.divide import divide_stage
+from detkds_gp.score import MIX, Score
+from detkds_gp.search.conquer import MixBreeder
+from detkds_gp.search.divide import FormulaBreeder, niches_of
 from detkds_gp.search.evolution import Asking, Ledger, Stage
 from detkds_gp.search.individual import Candidate, Formula, Individual
 from detkds_gp.search.screening import Screen, ScreeningCache, pass_all
-from detkds_gp.search.settings import SearchSettings
+from detkds_gp.search.settings import SearchSettings, StageSettings
+from detkds_gp.search.strategy import Generation
 from detkds_gp.search.toolbox import SeededToolbox
 
 Operators: TypeAlias = Callable[[str, SeededToolbox], None]
 
 
-class Search:
-    """Divide-and-conquer genetic programming behind ask and tell.
+class DivideAndConquer:
+    """Genetic programming in two stages: ``divide`` evolves formulas of every knowledge, ``conquer`` mixes of the best.
 
     Args:
         primitive_set: the grammar; its niches are evolved side by side.
@@ -49,8 +48,10 @@ class Search:
 
     Raises:
         ConfigError: if ``max_depth`` allows no formula.
-        FormulaError: if a warm-start formula does not fit the set.
     """
+
+    breeds = True
+    """Whether offspring descend from what survived."""
 
     def __init__(
         self,
@@ -63,23 +64,41 @@ class Search:
         self.primitive_set = primitive_set
         self.settings = settings
         self.champions: dict[str, list[Formula]] = {}
+        self.done = False
+        """Whether the last generation has been told."""
         self._ledger = Ledger(screening_cache=ScreeningCache(screen), attempts=settings.attempts)
-        self._rng = random.Random(seed)
+        self._toolbox = partial(SeededToolbox, random.Random(seed))
         self._operators = operators or (lambda stage, toolbox: None)
-        divide = divide_stage(primitive_set, settings, self._ledger, self._rng)
-        self._steps = self._run(divide)
+        self._niches = niches_of(primitive_set, settings)
+        self._planned = [
+            *_generations("divide", tuple(self._niches), settings.divide),
+            *_generations("conquer", (MIX,), settings.conquer),
+        ]
+        self._first: list[Distiller] = []
+        self._steps = self._run()
         self._asked: list[Candidate] | None = None
-        self._done = False
 
-    def _run(self, divide: Stage) -> Asking:
-        self._operators(divide.name, divide.toolbox)
-        population = yield from divide.run()
+    def _run(self) -> Asking:
+        population = yield from self._divide().run()
         self.champions = self._best_by_niche(population)
         if self.champions and self._ledger.ending != "search":
             self._ledger.ending = None
-            conquer = conquer_stage(self.primitive_set, self.settings, self._ledger, self._rng, self.champions)
-            self._operators(conquer.name, conquer.toolbox)
-            yield from conquer.run()
+            yield from self._conquer().run()
+
+    def _divide(self) -> Stage:
+        """Make the stage that evolves the formulas of every niche side by side."""
+        breeder = FormulaBreeder(self.primitive_set, self.settings, self._toolbox(), self.breeds)
+        self._operators("divide", breeder.toolbox)
+        seeds, sizes = breeder.unlimited(self._first), self.settings.divide
+        return Stage("divide", self._niches, sizes, breeder.toolbox, self._ledger, seeds, one_weight=True)
+
+    def _conquer(self) -> Stage:
+        """Make the stage that evolves mixes, seeded with each single champion and the mix of the best."""
+        champions = [list(members) for members in self.champions.values()]
+        breeder = MixBreeder(self.primitive_set, self.settings, self._toolbox(), champions, self.breeds)
+        seeds = breeder.seeds()
+        self._operators("conquer", breeder.toolbox)
+        return Stage("conquer", [MIX], self.settings.conquer, breeder.toolbox, self._ledger, seeds)
 
     def _best_by_niche(self, population: Sequence[Individual]) -> dict[str, list[Formula]]:
         niches: dict[str, list[Formula]] = {niche: [] for niche in self.primitive_set.niches}
@@ -87,12 +106,27 @@ class Search:
             niches[individual.niche].append(individual)
         return {niche: best[: self.settings.champions] for niche, best in niches.items() if best}
 
+    def start_with(self, distillers: Sequence[Distiller]) -> None:
+        """Let the trees of some distillers join the first generation at their weights.
+
+        They may break the limits of depth and size; what is bred from them may not.
+        """
+        self._first += distillers
+
+    def plan(self) -> list[Generation]:
+        """Return the generations after the one last asked, at the sizes that the settings plan."""
+        if self.done:
+            return []
+        asked = [(candidate.stage, candidate.generation) for candidate in (self._asked or ())[:1]]
+        places = [(planned.stage, planned.number) for planned in self._planned]
+        return self._planned[places.index(asked[0]) + 1 :] if asked else list(self._planned)
+
     def ask(self) -> list[Candidate]:
         """Return the next generation, never asked before; empty when the search is over.
 
         Asking again before `tell` returns the same candidates.
         """
-        if self._asked is None and not self._done:
+        if self._asked is None and not self.done:
             self._advance(lambda: next(self._steps))
         return list(self._asked or ())
 
@@ -138,12 +172,7 @@ class Search:
         try:
             self._asked = step()
         except StopIteration:
-            self._asked, self._done = None, True
-
-    @property
-    def done(self) -> bool:
-        """Whether the last generation has been told."""
-        return self._done
+            self._asked, self.done = None, True
 
     @property
     def best(self) -> Individual | None:
@@ -178,8 +207,12 @@ class Search:
         }
 
 
-def run_search(search: Search, evaluate: Callable[[Distiller], Score]) -> Individual | None:
-    """Run a search to its end with an evaluator in this process; returns the best individual."""
-    while candidates := search.ask():
-        search.tell([evaluate(candidate.distiller) for candidate in candidates])
-    return search.best
+class RandomSearch(DivideAndConquer):
+    """The same grammar, sizes and stages; every candidate is drawn anew."""
+
+    breeds = False
+
+
+def _generations(stage: str, niches: tuple[str, ...], sizes: StageSettings) -> list[Generation]:
+    later = [Generation(stage, number, niches, sizes.offspring) for number in range(1, sizes.generations + 1)]
+    return [Generation(stage, 0, niches, sizes.population, needed=True), *later]

@@ -9,7 +9,7 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.language import to_text
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import Search, SearchSettings, StageSettings, run_search
+from detkds_gp.search import DivideAndConquer, RandomSearch, SearchSettings, StageSettings, run_search
 
 TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""
@@ -26,7 +26,7 @@ def fail(distiller):
 
 
 def test_asking_again_before_tell_changes_nothing(analytic):
-    search = Search(TWO, SETTINGS)
+    search = DivideAndConquer(TWO, SETTINGS)
     first = search.ask()
     assert first
     assert search.ask() == first
@@ -38,7 +38,7 @@ def test_asking_again_before_tell_changes_nothing(analytic):
 
 
 def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
-    search = Search(TWO, SETTINGS)
+    search = DivideAndConquer(TWO, SETTINGS)
     with pytest.raises(ConfigError, match="got 1 scores, wanted none; call ask"):
         search.tell([Score(0.1)])
     asked = search.ask()
@@ -59,13 +59,13 @@ def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_asked_twice_and_the_counts_add_up(run, failing, strategy, seed):
     settings = SETTINGS.model_copy(update={"strategy": strategy})
-    search = Search(TWO, settings, seed)
+    search = DivideAndConquer(TWO, settings, seed)
     told = 0
     while candidates := search.ask():
         assert search.counts["generated"] - search.counts["duplicates"] == told
         search.tell([failing(candidate.distiller) for candidate in candidates])
         told += len(candidates)
-    again = run(Search(TWO, settings, seed), failing)
+    again = run(DivideAndConquer(TWO, settings, seed), failing)
     asked = texts(again)
     assert len(asked) == len(set(asked)) == told
     scores = [failing(candidate.distiller) for generation in again for candidate in generation]
@@ -84,9 +84,9 @@ def test_nothing_is_asked_twice_and_the_counts_add_up(run, failing, strategy, se
 def test_the_sizes_are_those_asked_for(run, analytic):
     divide = StageSettings(population=6, offspring=3, generations=2)
     conquer = StageSettings(population=5, offspring=2, generations=1)
-    for strategy in ("evolution", "random"):
-        settings = SearchSettings(divide=divide, conquer=conquer, strategy=strategy)
-        generations = run(Search(TWO, settings), analytic)
+    for strategy in (DivideAndConquer, RandomSearch):
+        search = strategy(TWO, SearchSettings(divide=divide, conquer=conquer))
+        generations = run(search, analytic)
         # the two single champions are known, so the first mixes are three
         assert [len(generation) for generation in generations] == [12, 6, 6, 3, 2]
         assert [(g[0].stage, g[0].generation) for g in generations] == [
@@ -95,10 +95,9 @@ def test_the_sizes_are_those_asked_for(run, analytic):
 
 
 def test_random_search_has_no_parents_in_the_divide_stage(run, analytic):
-    settings = SETTINGS.model_copy(update={"strategy": "random"})
-    generations = run(Search(TWO, settings), analytic)
+    generations = run(RandomSearch(TWO, SETTINGS), analytic)
     assert not any(c.parents for gen in generations for c in gen if c.stage == "divide")
-    told_worse = run(Search(TWO, settings), lambda distiller: Score(1 - analytic(distiller).ap))
+    told_worse = run(RandomSearch(TWO, SETTINGS), lambda distiller: Score(1 - analytic(distiller).ap))
     divided = [texts([gen]) for gen in generations if gen[0].stage == "divide"]
     assert divided == [texts([gen]) for gen in told_worse if gen[0].stage == "divide"]
 
@@ -106,7 +105,7 @@ def test_random_search_has_no_parents_in_the_divide_stage(run, analytic):
 def test_parents_were_asked_before(run, analytic):
     known: set[str] = set()
     descended = 0
-    for generation in run(Search(TWO, SETTINGS, seed=2), analytic):
+    for generation in run(DivideAndConquer(TWO, SETTINGS, seed=2), analytic):
         for candidate in generation:
             assert set(candidate.parents) <= known
             assert candidate.distiller.text not in candidate.parents
@@ -117,7 +116,7 @@ def test_parents_were_asked_before(run, analytic):
 
 def test_the_hall_of_fame_is_the_sorted_best_of_all_successes(run, failing):
     sizes = StageSettings(population=12, offspring=12, generations=5)
-    search = Search(TWO, SETTINGS.model_copy(update={"divide": sizes}), seed=4)
+    search = DivideAndConquer(TWO, SETTINGS.model_copy(update={"divide": sizes}), seed=4)
     generations = run(search, failing)
     asked = {c.distiller.text: c.distiller for generation in generations for c in generation}
     ok = [d for d in asked.values() if failing(d).ok]
@@ -133,7 +132,7 @@ def test_the_hall_of_fame_is_the_sorted_best_of_all_successes(run, failing):
 
 
 def test_the_logbook_counts_every_niche_by_itself(run, failing):
-    search = Search(TWO, SETTINGS, seed=3)
+    search = DivideAndConquer(TWO, SETTINGS, seed=3)
     generations = run(search, failing)
     records = {(r["stage"], r["generation"], r["niche"]): r for r in search.logbook}
     assert isinstance(search.logbook, tools.Logbook)
@@ -158,7 +157,7 @@ def test_the_logbook_counts_every_niche_by_itself(run, failing):
 
 def test_a_small_grammar_is_exhausted_without_an_endless_loop(run, analytic, tiny):
     settings = SearchSettings(champions=1, weight_range=(1.0, 1.0))
-    search = Search(tiny, settings)
+    search = DivideAndConquer(tiny, settings)
     generations = run(search, analytic)
     formulas = [f"1 * calibrated * l{n}({x})" for x in ("global", "class_logits") for n in (1, 2)]
     assert sorted(texts(generations[:1])) == sorted(formulas)
@@ -167,8 +166,8 @@ def test_a_small_grammar_is_exhausted_without_an_endless_loop(run, analytic, tin
     assert search.counts["trained"] == 5
 
 
-def test_where_everything_fails_nothing_is_conquered(run):
-    search = Search(TWO, SETTINGS)
+def test_where_everything_fails_nothing_is_conquered(run, each):
+    search = DivideAndConquer(TWO, SETTINGS)
     generations = run(search, fail)
     assert [len(generation) for generation in generations] == [8, 8, 8]
     assert {c.stage for generation in generations for c in generation} == {"divide"}
@@ -177,10 +176,10 @@ def test_where_everything_fails_nothing_is_conquered(run):
     assert search.champions == {}
     assert search.counts["failed"] == 24
     assert all("best" not in record for record in search.logbook)
-    assert run_search(Search(TWO, SETTINGS), fail) is None
+    assert run_search(DivideAndConquer(TWO, SETTINGS), each(fail)) is None
 
 
-def test_failures_reach_no_selection_archive_or_statistic(failing):
+def test_failures_reach_no_selection_archive_or_statistic(failing, each):
     seen = []
 
     def watched(stage, toolbox):
@@ -188,8 +187,8 @@ def test_failures_reach_no_selection_archive_or_statistic(failing):
             original = getattr(toolbox, name)
             toolbox.register(name, lambda crowd, k, f=original: seen.extend(crowd) or f(crowd, k))
 
-    search = Search(TWO, SETTINGS, seed=6, operators=watched)
-    best = run_search(search, failing)
+    search = DivideAndConquer(TWO, SETTINGS, seed=6, operators=watched)
+    best = run_search(search, each(failing))
     assert search.counts["failed"] > 0
     assert len(seen) > 100
     assert all(one.fitness.valid for one in [*seen, *search.hall_of_fame])
@@ -209,22 +208,22 @@ def test_a_deap_user_registers_operators_of_their_own(run, analytic):
     for disturbance in (1, 2):
         random.seed(disturbance)
         state = random.getstate()
-        sequences.append(run(Search(TWO, SETTINGS, seed=7, operators=own), analytic))
+        sequences.append(run(DivideAndConquer(TWO, SETTINGS, seed=7, operators=own), analytic))
         unchanged = random.getstate() == state  # pytest would diff 625 numbers for minutes
         assert unchanged
     assert sequences[0] == sequences[1]
-    assert texts(sequences[0]) != texts(run(Search(TWO, SETTINGS, seed=7), analytic))
+    assert texts(sequences[0]) != texts(run(DivideAndConquer(TWO, SETTINGS, seed=7), analytic))
     unmated = SETTINGS.model_copy(update={"crossover": 0.0})
-    shrunk = run(Search(TWO, unmated, seed=7, operators=own), analytic)
+    shrunk = run(DivideAndConquer(TWO, unmated, seed=7, operators=own), analytic)
     bred = [c for generation in shrunk[1:3] for c in generation if len(c.parents) == 1]
     assert bred
     for candidate in bred:
         assert len(candidate.distiller.text) < len(candidate.parents[0])
 
 
-def test_best_is_what_run_search_returns(analytic):
-    search = Search(TWO, SETTINGS, seed=8)
-    best = run_search(search, analytic)
+def test_best_is_what_run_search_returns(analytic, each):
+    search = DivideAndConquer(TWO, SETTINGS, seed=8)
+    best = run_search(search, each(analytic))
     assert best is search.best
     assert analytic(best.distiller).ap == best.fitness.values[0]
     assert all(to_text(one) in one.distiller.text for one in search.champions["global"])
