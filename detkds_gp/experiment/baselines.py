@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detkds_gp.curves import prospects
 from detkds_gp.errors import ConfigError, DetectorError
-from detkds_gp.experiment.evaluation import Evaluator
+from detkds_gp.experiment.evaluation import EvaluationService
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.fitness import (
     CurveRequest,
@@ -35,12 +35,12 @@ _WHO = {
 
 
 class Baselines:
-    """Trains what a run stands on; what is recorded or written already is not done again.
+    """Trains the teacher and the students without distillation; skips finished work.
 
     Args:
         task: of the workers.
         store: open for writing.
-        evaluator: asks the workers.
+        evaluations: asks the workers.
         listener: hears of every training.
         over: tells when the budget is over; a training that is not done by then is abandoned.
     """
@@ -49,14 +49,14 @@ class Baselines:
         self,
         task: ProxyTask,
         store: Store,
-        evaluator: Evaluator,
+        evaluations: EvaluationService,
         listener: Listener,
         over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._task = task
         self._over = over
         self._store = store
-        self._evaluator = evaluator
+        self._evaluations = evaluations
         self._listener = listener
 
     def train(self, alone: Sequence[Trial], probe_seed: int) -> None:
@@ -102,7 +102,7 @@ class Baselines:
 
     def _answer(self, requests: Sequence[Request]) -> None:
         answered = 0
-        for request, answer in self._evaluator.prepared(requests, self._over):
+        for request, answer in self._evaluations.prepared(requests, self._over):
             answered += 1
             if isinstance(request, CurveRequest):
                 answer, points = answer

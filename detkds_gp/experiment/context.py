@@ -1,4 +1,4 @@
-"""Where candidates of a config are trained: task, store and answers, put together at one place."""
+"""The context of a run: task, store and evaluation service, put together at one place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detkds_gp.data.summary import summarize
 from detkds_gp.execution import Factory
 from detkds_gp.experiment.baselines import Baselines, missing_requests
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.evaluation import Evaluator, Interrupt, Packing, make_executor, pack_size
+from detkds_gp.experiment.evaluation import EvaluationService, Interrupt, Packing, Question, make_executor, pack_size
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import bind, in_formulas, names
 from detkds_gp.experiment.prepare import Materials, prepare
@@ -35,7 +35,7 @@ class RunContext:
         config: its warm start and its rivals are formulas.
         folder: where everything is written.
         task: of the workers.
-        worker: builds the evaluator in each worker.
+        worker: answers requests in each worker.
         packing: which candidates a worker trains side by side.
         fingerprint: what the folder's store is bound to.
         called: the names that stood for the config's formulas.
@@ -76,7 +76,7 @@ class RunContext:
         )
 
     @contextmanager
-    def open(self, interrupt: Interrupt, *, extra: bool = False) -> Iterator[tuple[Store, Evaluator]]:
+    def open(self, interrupt: Interrupt, *, extra: bool = False) -> Iterator[tuple[Store, EvaluationService]]:
         """Bind the folder's store, or compare, and give it with the answers that it and the workers have.
 
         Args:
@@ -93,11 +93,13 @@ class RunContext:
             else:
                 bind(store, self.fingerprint, self.called)
             write_grammar(self.folder, self.task.primitive_set)
-            evaluator = Evaluator(store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing)
+            evaluations = EvaluationService(
+                store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing
+            )
             try:
-                yield store, evaluator
+                yield store, evaluations
             finally:
-                evaluator.close()
+                evaluations.close()
 
     def waiting(self, store: Store, more: Sequence[Trial] = ()) -> list[Request]:
         """Return what `train_baselines` and `train_anchors` would still have to train.
@@ -108,7 +110,7 @@ class RunContext:
         """
         asked = list(dict.fromkeys([*self._alone, *more]))
         rounds = missing_requests(self.task, store, asked, self.config.baseline_seeds[0])
-        anchors = [trial for trial, *_ in self._anchors if store.score(trial) is None]
+        anchors = [one.trial for one in self._anchors if store.score(one.trial) is None]
         return [*(request for requests in rounds for request in requests), *anchors]
 
     @property
@@ -118,7 +120,7 @@ class RunContext:
     def train_baselines(
         self,
         store: Store,
-        evaluator: Evaluator,
+        evaluations: EvaluationService,
         more: Sequence[Trial] = (),
         over: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -126,7 +128,7 @@ class RunContext:
 
         Args:
             store: from `open`.
-            evaluator: from `open`.
+            evaluations: from `open`.
             more: questions about students without distillation, besides those of ``baseline_seeds``.
             over: tells when the budget is over.
 
@@ -135,21 +137,21 @@ class RunContext:
             ConfigError: if the budget ends before.
         """
         config, alone = self.config, self._alone
-        baselines = Baselines(self.task, store, evaluator, self.listener, over)
+        baselines = Baselines(self.task, store, evaluations, self.listener, over)
         baselines.train(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
         baselines.check(alone, config.require_better_teacher)
 
-    def train_anchors(self, evaluator: Evaluator) -> None:
+    def train_anchors(self, evaluations: EvaluationService) -> None:
         """Train the formulas that show, before the search, how much of a score is luck.
 
         Args:
-            evaluator: from `open`, after `train_baselines`.
+            evaluations: from `open`, after `train_baselines`.
         """
         if self._anchors:
-            evaluator.scores("anchors of the noise model", self._anchors)
+            evaluations.scores("anchors of the noise model", self._anchors)
 
     @property
-    def _anchors(self) -> list[tuple[Trial, Distiller, str]]:
+    def _anchors(self) -> list[Question]:
         """The first rivals on three seeds, and one at a ruinous weight on one: a ruined student has no luck to show."""
         config = self.config
         rivals = [parse_distiller(text, self.task.primitive_set) for text in config.verdict.rivals.values()]
@@ -157,7 +159,7 @@ class RunContext:
         ruined = [_weighted(rival, RUINOUS, self.task.primitive_set) for rival in chosen[:1] if config.anchors > 1]
         sound = [(rival, seed) for rival in chosen[: max(1, config.anchors - 1)] for seed in config.baseline_seeds[:3]]
         return [
-            (Trial(distiller.text, config.proxy.iterations, seed), distiller, "anchor")
+            Question(Trial(distiller.text, config.proxy.iterations, seed), distiller, "anchor")
             for distiller, seed in [*sound, *((one, config.baseline_seeds[0]) for one in ruined)]
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,21 @@ from detkds_gp.environment import check_environment
 from detkds_gp.errors import BudgetError, DetectorError, UserError
 from detkds_gp.experiment.config import ExperimentConfig, load_config
 from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation import Evaluator, Interrupt, Screener, Stopped, entering
+from detkds_gp.experiment.evaluation import EvaluationService, Interrupt, Screener, Stopped, candidates_to, starting
 from detkds_gp.experiment.explanation import Explaining, Explanation
 from detkds_gp.experiment.final_round import FinalRound, paint_finalists, plan_final_round
-from detkds_gp.experiment.halving import climbing
+from detkds_gp.experiment.halving import Halving
 from detkds_gp.experiment.judging import Judging
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.experiment.provenance import provenance
-from detkds_gp.experiment.searching import Decide, run_generations
-from detkds_gp.experiment.steering import Controller, Decision
+from detkds_gp.experiment.recorder import Recorder
+from detkds_gp.experiment.steering import Controller
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.language import NONE, Distiller, PrimitiveSet
 from detkds_gp.results import Ranked, Summary
 from detkds_gp.score import Trial
-from detkds_gp.search import Search
+from detkds_gp.search import Candidate, Strategy, make_strategy, run_search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import FILE_NAME, Store
 from detkds_gp.store.events import FINISHED, NOISE, REFUSED, STARTED, STOPPED
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class Experiment:
-    """A divide-and-conquer search for a distiller of one pair of detectors.
+    """A search for a distiller of one pair of detectors.
 
     Args:
         config: the checked config.
@@ -115,13 +115,13 @@ class Experiment:
     def _run(self, listener: Listener, began: float) -> Outcome:
         context, dropped = self._context(listener)
         interrupt = Interrupt(self.config.execution.grace_seconds)
-        with interrupt.handling_signals(), context.open(interrupt) as (store, evaluator):
+        with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
             for line in context.data:
                 listener.say(line)
             lead = time.time() - began
             store.record_event(STARTED, dropped=dropped, data=context.data, lead=lead, **provenance(context.config))
             try:
-                return _Run(context, store, evaluator).outcome(interrupt)
+                return _Run(context, store, evaluations, interrupt).outcome()
             except BudgetError:
                 store.record_event(REFUSED)
                 raise
@@ -139,8 +139,8 @@ class Experiment:
         context, _ = self._context(listener or Listener())
         interrupt = Interrupt(self.config.execution.grace_seconds)
         torch.set_num_threads(self.config.threads)  # pictures are of students that are trained here, like a worker's
-        with interrupt.handling_signals(), context.open(interrupt, extra=True) as (store, evaluator):
-            explaining = Explaining(store, evaluator, context.task, self.work_dir, context.listener)
+        with interrupt.handling_signals(), context.open(interrupt, extra=True) as (store, service):
+            explaining = Explaining(store, service, context.task, self.work_dir, context.listener)
             return explaining.explain(evaluations)
 
     def _context(self, listener: Listener) -> tuple[RunContext, list[str]]:
@@ -168,55 +168,57 @@ def _alone(final: FinalRound) -> list[Trial]:
 class _Run:
     """One run of an experiment, with its context open."""
 
-    def __init__(self, context: RunContext, store: Store, evaluator: Evaluator) -> None:
+    def __init__(self, context: RunContext, store: Store, evaluations: EvaluationService, interrupt: Interrupt) -> None:
         self.context = context
         self.config = context.config
         self.work_dir = context.folder
         self.task = context.task
         self.listener = context.listener
         self.store = store
-        self.evaluator = evaluator
+        self.evaluations = evaluations
         self.summary = Summary(store, context.task.primitive_set)
+        self.strategy = make_strategy(self.task.primitive_set, self.config.search, self.config.seed, self._screen())
+        self.controller = Controller(self.config, store, self.strategy, evaluations, self.listener, interrupt)
 
-    def outcome(self, interrupt: Interrupt) -> Outcome:
-        grammar = self.task.primitive_set
-        controller = Controller(self.config, self.store, grammar, self.evaluator, self.listener)
-        wished = plan_final_round(self.config, len(grammar.niches))
-        final = controller.begin(wished, lambda final: self.context.waiting(self.store, _alone(final)))
-        self.context.train_baselines(self.store, self.evaluator, _alone(final), controller.over)
-        self.context.train_anchors(self.evaluator)
-        self._say_noise()
-        settings = entering(self.config.search, grammar, self.evaluator.scales, self.listener.say)
-        search = Search(grammar, settings, self.config.seed, screen=self._screen())
-        scored = climbing(self.config.proxy, controller.watch.scored(interrupt))
-        decide = self._after_generations(controller.decide)
-        controller.first().apply(search)
-        run_generations(search, self.store, self.summary.trial, scored, decide, self.listener)
-        self._say_noise()
+    def outcome(self) -> Outcome:
+        final = self._prepare()
+        self._search()
         ranking = self.summary.ranking()
         if not ranking:
-            raise DetectorError(
-                f"no distiller could be trained ({search.counts}); look at gp_search show {self.work_dir}"
-            )
-        Judging(self.context, self.store, self.evaluator, controller, ranking).hold(final)
+            got = f"no distiller could be trained ({self.strategy.counts})"
+            raise DetectorError(f"{got}; look at gp_search show {self.work_dir}")
+        Judging(self.context, self.store, self.evaluations, self.controller, ranking).hold(final)
         self._note_noise()
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
         self._paint(best)
         self.store.record_event(FINISHED)
-        return Outcome(best.distiller, search.hall_of_fame, search.logbook, self.summary.to_json(), self.work_dir)
+        strategy, summary = self.strategy, self.summary.to_json()
+        return Outcome(best.distiller, strategy.hall_of_fame, strategy.logbook, summary, self.work_dir)
 
-    def _after_generations(self, decide: Decide) -> Decide:
-        """Clean up and take note once a generation is answered, before what comes next is decided; not in a replay."""
+    def _prepare(self) -> FinalRound:
+        """Plan the run; train the teacher, the students alone and the anchors; return the final round."""
+        wished = plan_final_round(self.config, self.strategy.plan())
+        final = self.controller.begin(wished, lambda final: self.context.waiting(self.store, _alone(final)))
+        self.context.train_baselines(self.store, self.evaluations, _alone(final), self.controller.over)
+        self.context.train_anchors(self.evaluations)
+        self._say_noise()
+        return final
 
-        def decided(stage: str, number: int, last: bool) -> Decision:
-            if self.store.generation(stage, number) is None:
-                if self.config.proxy.rungs:
-                    shutil.rmtree(self.task.rungs, ignore_errors=True)
-                self._note_noise()
-            return decide(stage, number, last)
+    def _search(self) -> None:
+        grammar, say = self.task.primitive_set, self.listener.say
+        self.strategy.start_with(starting(self.config.search, grammar, self.evaluations.scales, say))
+        evaluator = Halving(self.controller.watch, self.config.proxy)
+        run_search(self.strategy, candidates_to(evaluator, self.summary.trial), _SteeringRecorder(self))
+        self._say_noise()
 
-        return decided
+    def after_generation(self, stage: str, number: int) -> None:
+        """Clean up once a generation is answered, and decide what comes next; a replay has no need to clean up."""
+        if self.store.generation(stage, number) is None:
+            if self.config.proxy.rungs:
+                shutil.rmtree(self.task.rungs, ignore_errors=True)
+            self._note_noise()
+        self.controller.decide(stage, number)
 
     def _note_noise(self) -> str:
         """Record what a difference of scores is worth; returns it in words, empty while too little is known."""
@@ -233,7 +235,7 @@ class _Run:
     def _screen(self) -> Screen:
         if not self.config.screening.active:
             return pass_all
-        return Screener(self.store, self.task.primitive_set, self.evaluator.screenings, self.listener.say)
+        return Screener(self.store, self.task.primitive_set, self.evaluations.screenings, self.listener.say)
 
     def _paint(self, best: Ranked) -> None:
         """Paint what the watched students of the final round find."""
@@ -250,3 +252,17 @@ class _Run:
                 write_panels(panels, self.work_dir / name, fmt)
             except UserError as error:  # a tree too large to draw, a full disk: the result is safe in the store
                 self.listener.say(f"not written: {name} ({error})")
+
+
+class _SteeringRecorder(Recorder):
+    """Records a run's search, and lets its controller decide between generations."""
+
+    def __init__(self, run: _Run) -> None:
+        super().__init__(run.store, run.listener)
+        self._run = run
+
+    def begins(self, strategy: Strategy) -> None:
+        self._run.controller.begin_search()
+
+    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
+        self._run.after_generation(candidates[0].stage, candidates[0].generation)

@@ -4,55 +4,60 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
-from detkds_gp.experiment.evaluation import Asked, Scored
+from detkds_gp.experiment.evaluation import Evaluator, Question
 from detkds_gp.experiment.rungs import survivors
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial
 
 
-def climbing(settings: ProxySettings, scored: Scored) -> Scored:
-    """Wrap the answering of generations so that their candidates climb the rungs of the settings.
+@dataclass(frozen=True)
+class Halving:
+    """An evaluator whose candidates climb the rungs of the settings.
 
     On every rung the candidates of a niche (its knowledge, or the mixes) are compared by AP, ties by counted
     operations, then by the order asked; `survivors` of them train on, from where they stand. What stops a
     candidate on its way is its score: its failure, or ``rejected:rung`` with what the rung said.
 
-    Args:
+    Attributes:
+        evaluator: asked for a rung at a time.
         settings: rungs and the share that is kept.
-        scored: answers trials; asked for a rung at a time.
     """
 
-    def answer(phase: str, asked: Asked) -> list[Score]:
+    evaluator: Evaluator
+    settings: ProxySettings
+
+    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+        """Return the score of every question, in their order."""
         final: dict[Trial, Score] = {}
-        running = list(asked)
-        for rung in settings.rungs:
-            here = [(replace(trial, iterations=rung), distiller, niche) for trial, distiller, niche in running]
-            scores = scored(f"{phase}, {rung} iterations", here) if here else []
-            better = _better(running, scores, settings.keep)
-            for (trial, _, niche), score in zip(running, scores, strict=True):
+        running = list(questions)
+        for rung in self.settings.rungs:
+            here = [one.shortened(rung) for one in running]
+            scores = self.evaluator.scores(f"{phase}, {rung} iterations", here) if here else []
+            better = _better(running, scores, self.settings.keep)
+            for one, score in zip(running, scores, strict=True):
                 if not score.ok:
-                    final[trial] = score
-                elif trial not in better:
-                    final[trial] = _stopped(score, rung, niche)
-            running = [question for question in running if question[0] not in final]
-        scores = scored(phase, running) if running else []
-        final |= {trial: score for (trial, _, _), score in zip(running, scores, strict=True)}
-        return [final[trial] for trial, _, _ in asked]
-
-    return answer if settings.rungs else scored
+                    final[one.trial] = score
+                elif one not in better:
+                    final[one.trial] = _stopped(score, rung, one.niche)
+            running = better
+        scores = self.evaluator.scores(phase, running) if running else []
+        final |= {one.trial: score for one, score in zip(running, scores, strict=True)}
+        return [final[one.trial] for one in questions]
 
 
-def _better(running: Asked, scores: Sequence[Score], keep: float) -> set[Trial]:
-    """Return the trials of every niche that train on."""
+def _better(running: Sequence[Question], scores: Sequence[Score], keep: float) -> list[Question]:
+    """Return what trains on of every niche, in the order asked."""
     niches: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
-    for place, ((_, distiller, niche), score) in enumerate(zip(running, scores, strict=True)):
+    for place, (one, score) in enumerate(zip(running, scores, strict=True)):
         if score.ap is not None:
-            niches[niche].append((-score.ap, distiller.cost, place))
-    asked = {niche: sum(question[2] == niche for question in running) for niche in niches}
-    chosen = [place for niche, found in niches.items() for *_, place in sorted(found)[: survivors(asked[niche], keep)]]
-    return {running[place][0] for place in chosen}
+            niches[one.niche].append((-score.ap, one.distiller.cost, place))
+    chosen: list[int] = []
+    for niche, found in niches.items():
+        count = sum(one.niche == niche for one in running)
+        chosen += [place for *_, place in sorted(found)[: survivors(count, keep)]]
+    return [running[place] for place in sorted(chosen)]
 
 
 def _stopped(score: Score, rung: int, niche: str) -> Score:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation import Allowance, Evaluator
+from detkds_gp.experiment.evaluation import Allowance, EvaluationService, Question
 from detkds_gp.experiment.final_round import FinalRound, Race, Rival, finalists, kept, plan_race
 from detkds_gp.experiment.steering import Controller
 from detkds_gp.experiment.tuning import RivalTuning
@@ -24,7 +24,7 @@ class Judging:
     Args:
         context: of the run.
         store: of the run.
-        evaluator: asked about finalists.
+        evaluations: asked about finalists.
         controller: keeps the budget.
         ranking: of the search, best first.
     """
@@ -33,7 +33,7 @@ class Judging:
         self,
         context: RunContext,
         store: Store,
-        evaluator: Evaluator,
+        evaluations: EvaluationService,
         controller: Controller,
         ranking: Sequence[Ranked],
     ) -> None:
@@ -42,7 +42,7 @@ class Judging:
         self._set = context.task.primitive_set
         self._say = context.listener.say
         self._store = store
-        self._evaluator = evaluator
+        self._evaluations = evaluations
         self._controller = controller
         self._summary = Summary(store, self._set)
         self._ranking = ranking
@@ -125,14 +125,15 @@ class Judging:
         known: Mapping[str, Distiller] = {ranked.text: ranked.distiller for ranked in self._ranking}
         parsed = {trial.distiller: known.get(trial.distiller) for trial in trials}
         found = {text: distiller or parse_distiller(text, self._set) for text, distiller in parsed.items()}
-        self._evaluator.scores("final round", [(trial, found[trial.distiller], "final") for trial in trials], allowance)
+        questions = [Question(trial, found[trial.distiller], "final") for trial in trials]
+        self._evaluations.scores("final round", questions, allowance)
 
     def _rivals(self) -> list[Rival]:
         """Return the rivals at their best, as far as the budget has room for finding it."""
         tuning = RivalTuning(
             self._set,
             WeightRange(*self._config.search.weight_range),
-            self._evaluator,
+            self._evaluations,
             self._summary.trial,
             self._context.called["rivals"],
             self._say,

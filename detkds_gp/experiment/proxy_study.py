@@ -14,17 +14,16 @@ from typing import Any
 from detkds_gp.errors import ConfigError
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
 from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation import Evaluator, Interrupt, Screener, weighed
+from detkds_gp.experiment.evaluation import EvaluationService, Interrupt, Question, Screener, weighed
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import gather
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, Term, make_distiller, parse_distiller
 from detkds_gp.ranking import Row, Table, Way
-from detkds_gp.score import Trial
+from detkds_gp.score import MIX, Trial
 from detkds_gp.search import WeightRange, random_formulas
 from detkds_gp.search.screening import Screen
 
 ATTEMPTS = 100
-MIX = "mix"
 
 
 @dataclass(frozen=True)
@@ -118,15 +117,15 @@ def _rows(
     seed, longest = config.baseline_seeds[0], config.proxy.iterations
     true = (way, longest) == (study.ways[0], study.iterations[-1])
     repeated = [Trial(NONE, longest, seed + n) for n in range(1, study.repeats + 1) if true]
-    with context.open(interrupt) as (store, evaluator):
-        context.train_baselines(store, evaluator, repeated)
+    with context.open(interrupt) as (store, evaluations):
+        context.train_baselines(store, evaluations, repeated)
         if not chosen:
             published = [*config.search.warm_start, *config.verdict.rivals.values()]
-            known = weighed(published, grammar, evaluator.scales)
-            chosen += Sampling(config, known, grammar, Screener(store, grammar, evaluator.screenings)).drawn(study)
+            known = weighed(published, grammar, evaluations.scales)
+            chosen += Sampling(config, known, grammar, Screener(store, grammar, evaluations.screenings)).drawn(study)
         for plan in (seed, *(trial.seed for trial in repeated)):
             for iterations in (*config.proxy.rungs, longest):
-                yield from _trained(evaluator, way, chosen, iterations, plan)
+                yield from _trained(evaluations, way, chosen, iterations, plan)
         shutil.rmtree(context.task.rungs, ignore_errors=True)
 
 
@@ -137,17 +136,17 @@ def _end_rows(
     count = min(study.end_formulas, len(chosen))
     some = [chosen[round(place * (len(chosen) - 1) / (count - 1))] for place in range(count)]
     seeds = [context.config.baseline_seeds[0] + n for n in range(1, study.repeats + 1)]
-    with context.open(interrupt) as (store, evaluator):
-        context.train_baselines(store, evaluator, [Trial(NONE, study.end, seed) for seed in seeds])
+    with context.open(interrupt) as (store, evaluations):
+        context.train_baselines(store, evaluations, [Trial(NONE, study.end, seed) for seed in seeds])
         for seed in seeds:
-            yield from _trained(evaluator, study.ways[0], some, study.end, seed)
+            yield from _trained(evaluations, study.ways[0], some, study.end, seed)
 
 
 def _trained(
-    evaluator: Evaluator, way: Way, chosen: Sequence[tuple[str, Distiller]], iterations: int, seed: int
+    evaluations: EvaluationService, way: Way, chosen: Sequence[tuple[str, Distiller]], iterations: int, seed: int
 ) -> Iterator[Row]:
-    asked = [(Trial(distiller.text, iterations, seed), distiller, niche) for niche, distiller in chosen]
-    scores = evaluator.scores(f"{way}: {iterations} iterations, seed {seed}", asked)
+    asked = [Question(Trial(distiller.text, iterations, seed), distiller, niche) for niche, distiller in chosen]
+    scores = evaluations.scores(f"{way}: {iterations} iterations, seed {seed}", asked)
     for (niche, distiller), score in zip(chosen, scores, strict=True):
         told = score.ap, score.failure, score.wall_seconds
         yield Row(distiller.text, niche, way.start, iterations, seed, *told, way.decay, way.average)

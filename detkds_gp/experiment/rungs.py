@@ -1,11 +1,13 @@
-"""How many candidates climb to which rung, and the training steps that a search plans."""
+"""Rungs: how many candidates climb to which, and the training steps that a search plans."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.search import SearchSettings
+from detkds_gp.search import Generation
 
 
 def survivors(count: int, keep: float) -> int:
@@ -21,19 +23,13 @@ def climbers(count: int, proxy: ProxySettings) -> list[int]:
     return counts
 
 
-def planned_iterations(search: SearchSettings, proxy: ProxySettings, niches: int) -> int:
-    """Return the training steps that a search plans.
+def planned_iterations(generations: Sequence[Generation], proxy: ProxySettings) -> int:
+    """Return the training steps of some generations.
 
     Args:
-        search: sizes of its generations.
+        generations: that a strategy plans.
         proxy: length of a training, and its rungs.
-        niches: knowledges that are searched.
     """
-    steps = [*proxy.rungs, proxy.iterations]
-    total = 0
-    for sizes, groups in ((search.divide, niches), (search.conquer, 1)):
-        for size in (sizes.population, *[sizes.offspring] * sizes.generations):
-            counts = climbers(size, proxy)
-            lengths = [later - earlier for earlier, later in zip([0, *steps], steps, strict=False)]
-            total += groups * sum(count * length for count, length in zip(counts, lengths, strict=True))
-    return total
+    lengths = [later - earlier for earlier, later in pairwise([0, *proxy.rungs, proxy.iterations])]
+    each = [sum(n * length for n, length in zip(climbers(g.size, proxy), lengths, strict=True)) for g in generations]
+    return sum(len(one.niches) * steps for one, steps in zip(generations, each, strict=True))

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.evaluation import Asked, Screener, UnheardError, entering, unheard
-from detkds_gp.experiment.halving import climbing
+from detkds_gp.experiment.evaluation import Question, Screener, UnheardError, candidates_to, starting, unheard
+from detkds_gp.experiment.halving import Halving
 from detkds_gp.experiment.prepare import installed_versions
 from detkds_gp.experiment.steering import FIRST, recorded_decision
 from detkds_gp.fitness import ProxySettings, ScreeningSettings
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.results import Summary, opened
 from detkds_gp.score import Scale, Score
-from detkds_gp.search import Candidate, Search, SearchSettings
-from detkds_gp.search.screening import pass_all
+from detkds_gp.search import Candidate, Observer, SearchSettings, Strategy, make_strategy, run_search
+from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.store import Birth, Store
 from detkds_gp.store.events import STARTED
 
@@ -61,9 +61,6 @@ class _Replay:
         self._store = store
         self._summary = summary
         self._grammar = summary.primitive_set.without(*_dropped(store, summary.primitive_set))
-        self._births: dict[Place, list[Birth]] = defaultdict(list)
-        for birth in store.births():
-            self._births[birth.stage, birth.generation].append(birth)
         self._done: dict[Place, int] = {}
         self._complete = False
 
@@ -85,18 +82,25 @@ class _Replay:
                 yield f"{name} is {version} here, {known} in the record"
 
     def _generations(self) -> Iterator[str]:
-        try:
-            yield from self._replayed()
-        except UnheardError:  # not even the first generation was screened
-            return
-
-    def _search(self) -> Search:
         config = self._summary.config
-        settings = SearchSettings.model_validate(config["search"])
-        settings = entering(settings, self._grammar, self._scales, say=lambda line: None)
-        screened = ScreeningSettings.model_validate(config["screening"]).active
-        screen = Screener(self._store, self._grammar, unheard) if screened else pass_all
-        return Search(self._grammar, settings, config["seed"], screen=screen)
+        settings, proxy = SearchSettings.model_validate(config["search"]), ProxySettings.recorded(config["proxy"])
+        strategy = make_strategy(self._grammar, settings, config["seed"], self._screen())
+        evaluate = candidates_to(Halving(_Recorded(self._store), proxy), self._summary.trial)
+        comparison = _Comparison(self._store, self._done)
+        try:
+            strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
+            run_search(strategy, evaluate, comparison)
+            self._complete = True
+        except _DifferenceError as difference:
+            yield str(difference)
+        except _EndOfRecordError:
+            return
+        except UnheardError:  # the record ends while the next candidates are made; the last ones are complete
+            yield from comparison.rest(strategy)
+
+    def _screen(self) -> Screen:
+        screened = ScreeningSettings.model_validate(self._summary.config["screening"]).active
+        return Screener(self._store, self._grammar, unheard) if screened else pass_all
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
@@ -104,59 +108,78 @@ class _Replay:
             raise UnheardError("a scale is not recorded")
         return known
 
-    def _replayed(self) -> Iterator[str]:
-        search = self._search()
-        if (first := recorded_decision(self._store, "divide", FIRST)) is not None:
-            first.apply(search)
-        while candidates := search.ask():
-            place = candidates[0].stage, candidates[0].generation
-            if self._births[place] != [_birth(candidate) for candidate in candidates]:
-                if self._births[place] or self._store.generation(*place):
-                    yield f"{_named(place)}: {_first_difference(candidates, self._births[place])}"
-                return
-            try:
-                scores = self._scores(candidates)
-            except _UnansweredError:
-                return
-            decision = recorded_decision(self._store, *place)
-            if decision is None:
-                return
-            decision.apply(search)
-            logged = len(search.logbook)
-            heard = self._told(search, scores)
-            told = {"counts": search.counts, "niches": [dict(record) for record in search.logbook[logged:]]}
-            if (generation := self._store.generation(*place)) is None:
-                return
-            if _plain(told) != {"counts": generation.counts, "niches": generation.statistics["niches"]}:
-                yield f"{_named(place)}: its counts or statistics are not the recorded ones"
-                return
-            self._done[place] = len(candidates)
-            if not heard:
-                return
-        self._complete = True
 
-    def _told(self, search: Search, scores: Sequence[Score]) -> bool:
-        """Tell the search; whether it could make its next generation of what is recorded."""
-        try:
-            search.tell(scores)
-        except UnheardError:
-            return False
-        return True
+class _EndOfRecordError(Exception):
+    """The record ends here."""
 
-    def _scores(self, candidates: Sequence[Candidate]) -> list[Score]:
-        return climbing(ProxySettings.recorded(self._summary.config["proxy"]), self._recorded)(
-            "", [(self._summary.trial(c.distiller.text), c.distiller, c.niche) for c in candidates]
-        )
 
-    def _recorded(self, phase: str, asked: Asked) -> list[Score]:
-        scores = [score for trial, *_ in asked if (score := self._store.score(trial)) is not None]
-        if len(scores) < len(asked):
-            raise _UnansweredError
+class _DifferenceError(Exception):
+    """What the search does is not what is recorded."""
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """An evaluator that knows what is recorded."""
+
+    store: Store
+
+    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+        scores = [score for one in questions if (score := self.store.score(one.trial)) is not None]
+        if len(scores) < len(questions):
+            raise _EndOfRecordError
         return scores
 
 
-class _UnansweredError(Exception):
-    """The record ends within a generation."""
+class _Comparison(Observer):
+    """Compares every generation with the record, and repeats the recorded decisions."""
+
+    def __init__(self, store: Store, done: dict[Place, int]) -> None:
+        self._store = store
+        self._births: dict[Place, list[Birth]] = defaultdict(list)
+        for birth in store.births():
+            self._births[birth.stage, birth.generation].append(birth)
+        self._done = done
+        self._untold: tuple[Sequence[Candidate], int] | None = None
+
+    def begins(self, strategy: Strategy) -> None:
+        if (first := recorded_decision(self._store, strategy.plan()[0].stage, FIRST)) is not None:
+            first.apply(strategy)
+
+    def asked(self, candidates: Sequence[Candidate]) -> None:
+        place = _place(candidates)
+        if self._births[place] == [_birth(candidate) for candidate in candidates]:
+            return
+        if self._births[place] or self._store.generation(*place):
+            raise _DifferenceError(f"{_named(place)}: {_first_difference(candidates, self._births[place])}")
+        raise _EndOfRecordError
+
+    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
+        decision = recorded_decision(self._store, *_place(candidates))
+        if decision is None:
+            raise _EndOfRecordError
+        decision.apply(strategy)
+        self._untold = candidates, len(strategy.logbook)
+
+    def told(self, strategy: Strategy, candidates: Sequence[Candidate], records: Sequence[Mapping[str, Any]]) -> None:
+        self._untold, place = None, _place(candidates)
+        if (generation := self._store.generation(*place)) is None:
+            raise _EndOfRecordError
+        told = {"counts": strategy.counts, "niches": list(records)}
+        if _plain(told) != {"counts": generation.counts, "niches": generation.statistics["niches"]}:
+            raise _DifferenceError(f"{_named(place)}: its counts or statistics are not the recorded ones")
+        self._done[place] = len(candidates)
+
+    def rest(self, strategy: Strategy) -> Iterator[str]:
+        """Compare what was answered when the record ended; yield what differs."""
+        if self._untold is None:
+            return
+        candidates, logged = self._untold
+        try:
+            self.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
+        except _DifferenceError as difference:
+            yield str(difference)
+        except _EndOfRecordError:
+            return
 
 
 def _dropped(store: Store, primitive_set: PrimitiveSet) -> list[str]:
@@ -177,6 +200,10 @@ def _first_difference(candidates: Sequence[Candidate], births: Sequence[Birth]) 
         if _birth(candidate) != birth:
             return f"asks {candidate.distiller.text!r}, recorded is {birth.text!r}"
     return f"asks {len(candidates)} distillers, recorded are {len(births)}"
+
+
+def _place(candidates: Sequence[Candidate]) -> Place:
+    return candidates[0].stage, candidates[0].generation
 
 
 def _plain(values: Mapping[str, Any]) -> Any:

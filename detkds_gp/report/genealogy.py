@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from detkds_gp.report.outline import outline
 from detkds_gp.report.run import RIVAL, Candidate
+from detkds_gp.score import MIX
 
 SHOWN = 48
 """Ancestors drawn at most: the nearest."""
-
-_STAGES = ("divide", "conquer", RIVAL)
 
 
 @dataclass(frozen=True)
@@ -62,18 +61,23 @@ def genealogy(
         given: by tree, how it was given; from `given`.
         shown: how many nodes to keep, the nearest first.
     """
+    stages = sorted(dict.fromkeys(one.birth.stage for one in known.values()), key=lambda stage: stage == RIVAL)
+
+    def place(one: Candidate) -> tuple[int, int]:
+        return stages.index(one.birth.stage), one.birth.generation
+
     found = _nearest_first(candidate, known)
-    kept = sorted(found[:shown], key=lambda one: (*_place(one), one.birth.niche, one.text))
-    places = sorted({_place(one) for one in kept})
+    kept = sorted(found[:shown], key=lambda one: (*place(one), one.birth.niche, one.text))
+    places = sorted({place(one) for one in kept})
     taken: dict[int, int] = defaultdict(int)
     ancestors = []
     for one in kept:
-        column = places.index(_place(one))
+        column = places.index(place(one))
         ancestors.append(Ancestor(one, column, taken[column], how_made(one, given)))
         taken[column] += 1
     number = {ancestor.candidate.text: index for index, ancestor in enumerate(ancestors)}
     edges = [(number[p], number[a.candidate.text]) for a in ancestors for p in a.candidate.birth.parents if p in number]
-    columns = tuple((_STAGES[stage], generation) for stage, generation in places)
+    columns = tuple((stages[stage], generation) for stage, generation in places)
     return Genealogy(tuple(ancestors), tuple(edges), columns, max(taken.values()), max(0, len(found) - shown))
 
 
@@ -81,7 +85,7 @@ def how_made(candidate: Candidate, given: Mapping[str, str]) -> str:
     """Say in words how a candidate came to be; ``given`` says by tree how it was given, of those that were."""
     if candidate.birth.stage == RIVAL:
         return "not bred: given as a rival of the search"
-    parents, mix = len(candidate.birth.parents), candidate.birth.stage == "conquer"
+    parents, mix = len(candidate.birth.parents), candidate.birth.niche == MIX
     if not parents:
         told = (given[term.formula] for term in outline(candidate.text) if term.formula in given)
         return next(told, "grown at random")
@@ -108,7 +112,3 @@ def _nearest_first(candidate: Candidate, known: Mapping[str, Candidate]) -> list
                 found[parent] = known[parent]
                 waiting.append(known[parent])
     return list(found.values())
-
-
-def _place(candidate: Candidate) -> tuple[int, int]:
-    return _STAGES.index(candidate.birth.stage), candidate.birth.generation

@@ -69,7 +69,7 @@ class NicheRow:
 
     Attributes:
         niche: its name.
-        stage: divide or conquer.
+        stage: of that generation.
         asked: candidates so far.
         failed: those without an AP.
         duplicates: formulas made again and dropped.

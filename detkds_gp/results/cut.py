@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from detkds_gp.score import NOT_BEGUN
 from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED, TUNING_PLANNED
+from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED, SEARCH_PLANNED, TUNING_PLANNED
 
 _FIRST = -1
 """The number of the decision before the first generation."""
@@ -20,37 +20,36 @@ def cuts(store: Store) -> list[str]:
     Args:
         store: of a started experiment.
     """
-    search: Mapping[str, Any] = store.bound_to()["config"]["search"]
+    planned = store.events(SEARCH_PLANNED)
+    search: Sequence[Mapping[str, Any]] = planned[0].detail["generations"] if planned else ()
     return [*_sizes(store, search), *_generations(store, search), *_candidates(store), *_final_round(store)]
 
 
-def _sizes(store: Store, search: Mapping[str, Any]) -> Iterator[str]:
+def _sizes(store: Store, search: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Say by stage how much smaller generations were than planned."""
-    most: int | None = (store.steering("divide", _FIRST) or {}).get("most")
-    smaller: dict[str, list[tuple[int, int]]] = {"divide": [], "conquer": []}
-    for generation in store.generations():
-        sizes = search[generation.stage]
-        planned = sizes["offspring" if generation.number else "population"]
-        if most is not None and most < planned:
-            smaller[generation.stage].append((most, planned))
-        told = store.steering(generation.stage, generation.number) or {}
+    planned = {(one["stage"], one["number"]): one for one in search}
+    most: int | None = (store.steering(search[0]["stage"], _FIRST) or {}).get("most") if search else None
+    smaller: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for place in [(generation.stage, generation.number) for generation in store.generations()]:
+        one = planned.get(place, {"size": 0})  # no plan is recorded before the first session is prepared
+        if most is not None and most < one["size"]:
+            smaller[one["stage"], one["what"]].append((most, one["size"]))
+        told = store.steering(*place) or {}
         most = told["most"] if told.get("most") is not None else most
-    for stage, cut in smaller.items():
-        if cut:
-            what = "new formulas of each knowledge" if stage == "divide" else "new mixes"
-            got, wanted = (_spread([pair[side] for pair in cut]) for side in (0, 1))
-            yield f"{stage}: {got} {what} instead of {wanted} in {_counted(len(cut), 'generation')}"
+    for (stage, what), cut in smaller.items():
+        got, wanted = (_spread([pair[side] for pair in cut]) for side in (0, 1))
+        yield f"{stage}: {got} new {what} instead of {wanted} in {_counted(len(cut), 'generation')}"
 
 
-def _generations(store: Store, search: Mapping[str, Any]) -> Iterator[str]:
+def _generations(store: Store, search: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Say which stages ended before their last generation, once the run has gone on."""
-    held = [(generation.stage, generation.number) for generation in store.generations()]
-    over = {"divide": any(stage == "conquer" for stage, _ in held), "conquer": False}
-    if store.events(FINAL_HELD):
-        over = dict.fromkeys(over, True)
-    for stage, ended in over.items():
-        count, planned = sum(name == stage for name, _ in held), search[stage]["generations"] + 1
-        if ended and count < planned:
+    held = [generation.stage for generation in store.generations()]
+    stages = list(dict.fromkeys(one["stage"] for one in search))
+    begun = [place for place, stage in enumerate(stages) if stage in held]
+    over = stages if store.events(FINAL_HELD) else stages[: begun[-1]] if begun else []
+    for stage in over:
+        count, planned = held.count(stage), sum(one["stage"] == stage for one in search)
+        if count < planned:
             yield f"{stage}: {count} of {_counted(planned, 'generation')}"
 
 

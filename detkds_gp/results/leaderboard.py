@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Protocol, TypeVar
 
-from detkds_gp.score import Score
+from detkds_gp.score import MIX, Score
 from detkds_gp.store import Birth
 
 
@@ -46,7 +46,7 @@ def champions(ranking: Iterable[Entry]) -> dict[str, Entry]:
     """
     best: dict[str, Entry] = {}
     for one in ranking:
-        if one.terms == 1 and one.birth.stage == "divide":
+        if one.terms == 1 and one.birth.niche != MIX:
             best.setdefault(one.birth.niche, one)
     return best
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from deap import tools
 
@@ -39,6 +39,15 @@ class Generation:
     def mixes(self) -> bool:
         """Whether its candidates combine knowledges."""
         return self.niches == (MIX,)
+
+    @property
+    def what(self) -> str:
+        """What its size counts, in words."""
+        return "mixes" if self.mixes else "formulas a knowledge"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**vars(self), "niches": list(self.niches), "what": self.what}
 
     def at_most(self, size: int) -> Generation:
         """Return the generation with fewer candidates."""

@@ -19,6 +19,9 @@ REFUSED = "refused"
 PACE = "pace"
 """What a training step and an evaluation cost, measured before anything else."""
 
+SEARCH_PLANNED = "search planned"
+"""The generations of the search as the settings plan them; once."""
+
 PLANNED = "planned"
 """What is still to be done, its sizes, and the seconds at work until its end."""
 

@@ -59,18 +59,18 @@ def weighed(texts: Iterable[str], primitive_set: PrimitiveSet, scales: Scales) -
     return list(found)
 
 
-def entering(
+def starting(
     settings: SearchSettings, primitive_set: PrimitiveSet, scales: Scales, say: Callable[[str], None]
-) -> SearchSettings:
-    """Return a search's settings whose warm start is in calibrated units; says which weights are out of the range.
+) -> list[Distiller]:
+    """Return what a search starts with, in calibrated units; says which weights are out of the range.
 
     Raises:
         FormulaError: as `weighed`.
     """
-    texts = weighed(settings.warm_start, primitive_set, scales)
+    found = [parse_distiller(text, primitive_set) for text in weighed(settings.warm_start, primitive_set, scales)]
     low, high = settings.weight_range
-    for text in texts:
-        (term,) = parse_distiller(text, primitive_set).terms
-        if not low <= term.weight <= high:
-            say(f"{text} is beyond search.weight_range, {low:g} to {high:g}: it joins all the same, and widens it")
-    return settings.model_copy(update={"warm_start": tuple(texts)})
+    for distiller in found:
+        if not low <= distiller.terms[0].weight <= high:
+            said = f"{distiller.text} is beyond search.weight_range, {low:g} to {high:g}"
+            say(f"{said}: it joins all the same, and widens it")
+    return found

@@ -12,7 +12,7 @@ def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: Prim
 
     Args:
         config: of the experiment.
-        worker: builds the evaluator in each worker.
+        worker: answers requests in each worker.
         primitive_set: whose modules travel to a cluster.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 from detkds_gp.errors import StoreError
 from detkds_gp.experiment.config import ExperimentConfig, parse_config
-from detkds_gp.experiment.evaluation import Evaluator
+from detkds_gp.experiment.evaluation import EvaluationService, Question
 from detkds_gp.experiment.explanation.knock_outs import KnockOut, knock_outs
 from detkds_gp.experiment.explanation.pictures import PICTURE_TRAININGS, paint_pictures
 from detkds_gp.experiment.listener import Listener
@@ -56,14 +56,16 @@ class Explaining:
 
     Args:
         store: open for writing; the caller lets it mark what is recorded as extra.
-        evaluator: where trainings come from.
+        evaluations: where trainings come from.
         task: of the workers.
         work_dir: pictures are written to its folder ``explain``.
         listener: hears what happens.
     """
 
-    def __init__(self, store: Store, evaluator: Evaluator, task: ProxyTask, work_dir: Path, listener: Listener) -> None:
-        self._store, self._evaluator, self._task, self._listener = store, evaluator, task, listener
+    def __init__(
+        self, store: Store, evaluations: EvaluationService, task: ProxyTask, work_dir: Path, listener: Listener
+    ) -> None:
+        self._store, self._evaluations, self._task, self._listener = store, evaluations, task, listener
         self._folder = work_dir / "explain"
         self._summary = Summary(store, task.primitive_set)
 
@@ -84,7 +86,7 @@ class Explaining:
         removed = knock_outs(distiller, self._task.primitive_set)
         missing = self._missing([(best.text, distiller), *((k.distiller.text, k.distiller) for k in removed)])
         asked = missing[: max(0, evaluations - spent)]
-        self._evaluator.scores("knock-outs", [(trial, distiller, "knock-out") for trial, distiller in asked])
+        self._evaluations.scores("knock-outs", [Question(*one, "knock-out") for one in asked])
         told = {"winner": best.text, "knock_outs": [_told(one) for one in removed], "pictures": pictures}
         self._store.record_event(EXPLAINED, **told)
         return Explanation(spent + len(asked), len(missing) - len(asked), bool(pictures))

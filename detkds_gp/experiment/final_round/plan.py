@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkds_gp.experiment.rungs import planned_iterations
 from detkds_gp.results import Finalist
-from detkds_gp.search import SearchSettings
+from detkds_gp.search import Generation
 
 if TYPE_CHECKING:
     from detkds_gp.experiment.config import ExperimentConfig, VerdictSettings
@@ -51,7 +51,7 @@ class FinalRound:
         }
 
 
-def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
+def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> FinalRound:
     """Fit the final round into its share of all planned training steps.
 
     First it gets shorter, down to the proxy's length; then it loses seeds, down to three; then places. The leader
@@ -59,14 +59,14 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
 
     Args:
         config: with what is wished for, from `with_rivals`.
-        niches: knowledges that are searched.
+        search: all that the strategy plans.
     """
-    wished = config.verdict
+    wished, niches = config.verdict, max(len(one.niches) for one in search)
     shortest = config.proxy.iterations
     longest = wished.iterations or LENGTHENED * shortest
     mix = int(niches > 1)  # of the champions
     places = wished.finalists + niches + sum(map(_judged, wished.rivals.values())) + mix
-    room = wished.share / (1 - wished.share) * _other_iterations(config, niches)
+    room = wished.share / (1 - wished.share) * _other_iterations(config, search)
 
     def fits(length: int, seeds: int, among: int) -> bool:
         return (among + 1) * seeds * length <= room
@@ -78,16 +78,16 @@ def plan_final_round(config: ExperimentConfig, niches: int) -> FinalRound:
     judged = next((n for n in range(places, 1, -1) if fits(length, seeds, n)), 1)
     steps = (judged + 1) * seeds * length
     asked, got = (longest, len(wished.seeds), places), (length, seeds, judged)
-    share = steps / (steps + _other_iterations(config, niches))
+    share = steps / (steps + _other_iterations(config, search))
     return FinalRound(wished.seeds[:seeds], length, judged, _reduction(asked, got, share))
 
 
-def _other_iterations(config: ExperimentConfig, niches: int) -> int:
+def _other_iterations(config: ExperimentConfig, search: Sequence[Generation]) -> int:
     """Return the training steps of all but the final round; the teacher's count if it is trained."""
     teacher = config.teacher.train.iterations if config.teacher.checkpoint is None else 0
     alone = len(config.baseline_seeds) * config.proxy.iterations
-    tuning = tuning_trainings(config.search, config.verdict) * config.proxy.iterations
-    return teacher + alone + tuning + planned_iterations(config.search, config.proxy, niches)
+    tuning = tuning_trainings(search, config.verdict) * config.proxy.iterations
+    return teacher + alone + tuning + planned_iterations(search, config.proxy)
 
 
 def _judged(rival: str) -> int:
@@ -96,10 +96,9 @@ def _judged(rival: str) -> int:
     return 1 if bare or rival.startswith("1 * calibrated * ") else 2
 
 
-def tuning_trainings(search: SearchSettings, verdict: VerdictSettings) -> int:
+def tuning_trainings(search: Sequence[Generation], verdict: VerdictSettings) -> int:
     """Return the trainings that tune the weights of all rivals: each gets as many as a knowledge, 12 at most."""
-    sizes = search.divide
-    each = min(TUNING, sizes.population + sizes.offspring * sizes.generations)
+    each = min(TUNING, sum(one.size for one in search if not one.mixes))
     return len(verdict.rivals) * (each if verdict.tuning is None else verdict.tuning)
 
 

@@ -7,10 +7,10 @@ from detkds_gp.lazy import import_lazily
 if TYPE_CHECKING:
     from detkds_gp.experiment.steering.budget import Budget
     from detkds_gp.experiment.steering.controller import Controller
-    from detkds_gp.experiment.steering.decisions import FIRST, Decision, is_last, recorded_decision
+    from detkds_gp.experiment.steering.decisions import FIRST, Decision, recorded_decision
     from detkds_gp.experiment.steering.inbox import Inbox
     from detkds_gp.experiment.steering.status import read_status
 
-__all__ = ["FIRST", "Budget", "Decision", "Inbox", "Controller", "is_last", "read_status", "recorded_decision"]
+__all__ = ["FIRST", "Budget", "Decision", "Inbox", "Controller", "read_status", "recorded_decision"]
 
 import_lazily(__name__)

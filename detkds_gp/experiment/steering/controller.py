@@ -1,4 +1,4 @@
-"""What watches over a run: budget, wishes of other processes, the use of the workers."""
+"""The controller of a run: its budget, commands of other processes, decisions between two generations."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.evaluation import Evaluator, in_units
+from detkds_gp.experiment.evaluation import EvaluationService, Interrupt, in_units
 from detkds_gp.experiment.final_round import FinalRound, tuning_trainings
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.steering.budget import Budget, duration
-from detkds_gp.experiment.steering.decisions import FIRST, Decision, End, Steering
+from detkds_gp.experiment.steering.decisions import FIRST, End, Steering
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.experiment.steering.pacing import measured_pace
 from detkds_gp.experiment.steering.plan import Outlook, Plan
@@ -18,21 +18,23 @@ from detkds_gp.experiment.steering.planner import Planner
 from detkds_gp.experiment.steering.prices import Prices
 from detkds_gp.experiment.steering.watch import Watch
 from detkds_gp.fitness import Request
-from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.results import Clock
+from detkds_gp.search import Generation, Strategy
 from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_PLANNED, PLANNED, TUNING_PLANNED
+from detkds_gp.store.events import FINAL_PLANNED, PLANNED, SEARCH_PLANNED, TUNING_PLANNED
 
 
 class Controller:
-    """The outside of a run, as the search loop needs it; call `begin` first.
+    """Keeps a run to its budget and obeys commands of other processes; call `begin` first.
 
     Args:
         config: of the experiment.
         store: open for writing.
-        primitive_set: the grammar of the search.
-        evaluator: asked about generations, and about the scales of formulas from outside.
+        strategy: fresh.
+        evaluations: asked about generations, and about the scales of formulas from outside.
         listener: hears of decisions and of the time left.
+        interrupt: asked for an end by ``gp_search stop``.
 
     Raises:
         ConfigError: the budget cannot be read.
@@ -45,23 +47,25 @@ class Controller:
         self,
         config: ExperimentConfig,
         store: Store,
-        primitive_set: PrimitiveSet,
-        evaluator: Evaluator,
+        strategy: Strategy,
+        evaluations: EvaluationService,
         listener: Listener,
+        interrupt: Interrupt,
     ) -> None:
         self._budget = None if config.budget is None else Budget.parse(config.budget)
         self._config = config
-        self._primitive_set = primitive_set
+        self._strategy = strategy
+        self._interrupt = interrupt
         self._inbox = Inbox(store.path.parent)
         self._steering = Steering(store, self._inbox, self._read, self._outlook, listener.say)
-        self._evaluator = evaluator
+        self._evaluations = evaluations
         self._store = store
         self._listener = listener
         self._inbox.forget_stop()  # a wish to stop that was left for an earlier run
 
     def _read(self, formula: str) -> Distiller:
         """Read a formula from outside; weights are in calibrated units thereafter."""
-        return in_units(parse_distiller(formula, self._primitive_set, bare=None), self._evaluator.scales)
+        return in_units(parse_distiller(formula, self._strategy.primitive_set, bare=None), self._evaluations.scales)
 
     def begin(self, wished: FinalRound, waiting: Callable[[FinalRound], Sequence[Request]]) -> FinalRound:
         """Measure the pace and plan the run; returns the final round that it will have.
@@ -71,21 +75,23 @@ class Controller:
             waiting: what is still to be trained before the search, with a final round.
 
         Raises:
-            BudgetError: the budget does not hold preparation, both stages and a final round.
+            BudgetError: the budget does not hold preparation, all stages and a final round.
         """
         config, store = self._config, self._store
         workers = 1 if config.execution.executor == "serial" else config.execution.workers
-        pace = measured_pace(store, self._evaluator, workers, self._listener.say)
+        pace = measured_pace(store, self._evaluations, workers, self._listener.say)
         kind, share = self._budget.kind if self._budget else "wall", config.execution.gpus_per_worker or 1.0
         prices = Prices(pace, config.proxy, wished.iterations, workers, share, kind)
         for record in store.scores():
             if not record.extra:
                 prices.learn(record.trial, record.score)
-        niches, rivals = len(self._primitive_set.niches), len(config.verdict.rivals)
-        tuning = tuning_trainings(config.search, config.verdict) // max(1, rivals)
-        outlook = Outlook(config.search, niches, wished, rivals, config.verdict.share, tuning)
-        self.planner = Planner(self._budget, outlook, prices, store)
-        self.watch = Watch(self.planner, store, self._evaluator, self._listener, self._inbox)
+        niches, rivals = len(self._strategy.primitive_set.niches), len(config.verdict.rivals)
+        tuning = tuning_trainings(self._strategy.plan(), config.verdict) // max(1, rivals)
+        outlook = Outlook(niches, wished, rivals, config.verdict.share, tuning)
+        self.planner = Planner(self._budget, self._strategy, outlook, prices, store)
+        if not store.events(SEARCH_PLANNED):
+            store.record_event(SEARCH_PLANNED, generations=[one.to_json() for one in self._strategy.plan()])
+        self.watch = Watch(self.planner, store, self._evaluations, self._listener, self._inbox, self._interrupt)
         final = self._final(wished, waiting(wished))
         self.planner.use(final)
         self._announce(waiting(final))
@@ -110,7 +116,7 @@ class Controller:
             return
         planner.check(waiting)
         before = planner.preparation(waiting)
-        self.watch.plan = planner.plan("divide", FIRST, more=before)
+        self.watch.plan = planner.plan(more=before)
         seconds = planner.prices.preparation(waiting)
         if waiting:
             self._listener.say(f"teacher and students alone take about {duration(seconds)}")
@@ -122,20 +128,20 @@ class Controller:
         """Tells whether the budget is over."""
         return self.planner.over
 
-    def first(self) -> Decision:
+    def begin_search(self) -> None:
         """Decide before the first generation."""
         self.watch.search_begins()
-        return self.decide("divide", FIRST, last=False)
+        self.decide(self._strategy.plan()[0].stage, FIRST)
 
-    def decide(self, stage: str, number: int, last: bool) -> Decision:
-        """Decide with a generation, and say how much time is left."""
+    def decide(self, stage: str, number: int) -> None:
+        """Decide with a generation that is answered, and say how much time is left."""
         replayed = self._store.generation(stage, number) is not None or (number == FIRST and self._store.births())
-        decision = self._steering.decide(stage, number, last)
+        decision = self._steering.decide(stage, number, last=not self._strategy.plan())
         if not replayed:
             if decision.end == "search" and self.watch.plan is not None:
                 self.watch.plan = replace(self.watch.plan, generations=())
             self._tell(done=f"{stage} {number} is done; " if number != FIRST else "")
-        return decision
+        decision.apply(self._strategy)
 
     def tuning(self) -> int:
         """Return by how many trainings the weight of each rival is tuned; decided and recorded once."""
@@ -148,11 +154,10 @@ class Controller:
             self._listener.say(f"{each} trainings tune the weight of each rival instead of {planned}")
         return each
 
-    def _outlook(self, stage: str, number: int) -> tuple[End | None, str, int | None]:
-        plan = self.watch.plan = self.planner.plan(stage, number)
-        following = next(iter(plan.generations), None)
-        most = following.most if following is not None and self._budget is not None else None
-        return *self.planner.ends(plan, stage, number), most
+    def _outlook(self) -> tuple[End | None, str, int | None]:
+        plan = self.watch.plan = self.planner.plan()
+        most = plan.generations[0].size if plan.generations and self._budget is not None else None
+        return *self.planner.ends(plan), most
 
     def _tell(self, before: float = 0.0, done: str = "") -> None:
         """Say and record what is to come, and how long it takes.
@@ -176,10 +181,11 @@ class Controller:
 
 def _in_words(plan: Plan) -> str:
     """Say which sizes a plan has."""
-    sizes: dict[str, list[str]] = {}
+    sizes: dict[str, list[Generation]] = {}
     for one in plan.generations:
-        sizes.setdefault(one.stage, []).append(str(one.most))
-    parts = [f"{stage} with {', '.join(each)} new formulas" + " a knowledge" * (stage == "divide")
-             for stage, each in sizes.items()]  # fmt: skip
+        sizes.setdefault(one.stage, []).append(one)
+    parts = [
+        f"{stage} with {', '.join(str(one.size) for one in each)} new {each[0].what}" for stage, each in sizes.items()
+    ]
     parts += [f"{plan.tuning} trainings tune each rival"] * bool(plan.tuning)
     return "; ".join([*parts, f"final round of {plan.places} on {plan.seeds} seeds"])

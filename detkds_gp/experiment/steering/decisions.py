@@ -1,4 +1,4 @@
-"""What is decided from outside between two generations, recorded before it is obeyed."""
+"""Decisions between two generations, recorded before they are obeyed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from detkds_gp.errors import FormulaError
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.language import Distiller, parse_distiller
-from detkds_gp.search import Search
+from detkds_gp.search import Strategy
 from detkds_gp.store import Store
 
 End = Literal["stage", "search"]
@@ -41,18 +41,18 @@ class Decision:
         wishes, most = tuple(values["wishes"]), values.get("most")
         return cls(tuple(values["injected"]), values["end"], values["reason"], wishes, most)
 
-    def apply(self, search: Search) -> None:
-        """Tell the search, before it is told the scores.
+    def apply(self, strategy: Strategy) -> None:
+        """Hand the decision to a strategy, before it is told the scores.
 
         Raises:
-            FormulaError: an injected text does not fit the search's primitive set.
+            FormulaError: an injected text does not fit the strategy's primitive set.
         """
         for text in self.injected:
-            search.inject(parse_distiller(text, search.primitive_set))
+            strategy.inject(parse_distiller(text, strategy.primitive_set))
         if self.most is not None:
-            search.resize(self.most)
+            strategy.resize(self.most)
         if self.end is not None:
-            search.end(self.end)
+            strategy.end(self.end)
 
 
 def recorded_decision(store: Store, stage: str, number: int) -> Decision | None:
@@ -71,7 +71,7 @@ class Steering:
         store: open for writing.
         inbox: wishes of other processes.
         read: reads a formula as the search takes it.
-        outlook: says from (stage, number) what the budget ends, why, and how large the next generation may be.
+        outlook: says what the budget ends with the generation, why, and how large the next one may be.
         say: takes a line of news.
     """
 
@@ -80,7 +80,7 @@ class Steering:
         store: Store,
         inbox: Inbox,
         read: Callable[[str], Distiller],
-        outlook: Callable[[str, int], tuple[End | None, str, int | None]],
+        outlook: Callable[[], tuple[End | None, str, int | None]],
         say: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -112,7 +112,7 @@ class Steering:
         if number != FIRST and self._inbox.stop_wish() == "final":
             self._inbox.forget_stop()
             return Decision(end="search", reason="gp_search stop --final")
-        end, reason, most = self._outlook(stage, number)
+        end, reason, most = self._outlook()
         if last or end == "search" or number == FIRST:
             return Decision(end=end, reason=reason, most=most)
         granted = {name for decision in self._store.steerings() for name in decision["wishes"]}
@@ -128,8 +128,3 @@ class Steering:
             return None
         self._say(f"injected: {text}")
         return text
-
-
-def is_last(search: Search, stage: str, number: int) -> bool:
-    """Tell whether the settings plan no generation after this one."""
-    return stage == "conquer" and number >= search.settings.conquer.generations

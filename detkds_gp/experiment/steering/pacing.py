@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from statistics import fmean
 
-from detkds_gp.experiment.evaluation import Evaluator
+from detkds_gp.experiment.evaluation import EvaluationService
 from detkds_gp.fitness import PaceRequest
 from detkds_gp.score import Pace
 from detkds_gp.store import Store
@@ -19,13 +19,13 @@ def recorded_pace(store: Store) -> Pace | None:
     return Pace(**measured[0].detail) if measured else None
 
 
-def measured_pace(store: Store, evaluator: Evaluator, workers: int, say: Callable[[str], None]) -> Pace:
+def measured_pace(store: Store, evaluations: EvaluationService, workers: int, say: Callable[[str], None]) -> Pace:
     """Return the recorded pace, or let every worker measure it at the same time and record their mean."""
     known = recorded_pace(store)
     if known is not None:
         return known
     say("timing a few steps of student and teacher")
-    paces: list[Pace] = [pace for _, pace in evaluator.prepared([PaceRequest()] * workers)]
+    paces: list[Pace] = [pace for _, pace in evaluations.prepared([PaceRequest()] * workers)]
     pace = Pace(**{name.name: fmean(getattr(one, name.name) for one in paces) for name in fields(Pace)})
     store.record_event(PACE, **vars(pace))
     return pace

@@ -8,12 +8,13 @@ from dataclasses import replace
 from detkds_gp.errors import BudgetError
 from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.steering.budget import Budget, duration, spent
-from detkds_gp.experiment.steering.decisions import FIRST, End
-from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, Planned, fitted
+from detkds_gp.experiment.steering.decisions import End
+from detkds_gp.experiment.steering.plan import LEAST_TUNING, Means, Outlook, Plan, cost, fitted, least
 from detkds_gp.experiment.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.fitness import CurveRequest, Request
 from detkds_gp.results.finalist import LEFT
-from detkds_gp.score import Trial
+from detkds_gp.score import MIX, Trial
+from detkds_gp.search import Generation, Strategy
 from detkds_gp.store import Store
 
 ENDING_SECONDS = 10.0
@@ -28,13 +29,17 @@ class Planner:
 
     Args:
         budget: None holds everything.
-        outlook: what the settings plan.
+        strategy: says what it still plans.
+        outlook: what the settings plan besides.
         prices: what things cost.
         store: of the run.
     """
 
-    def __init__(self, budget: Budget | None, outlook: Outlook, prices: Prices, store: Store) -> None:
+    def __init__(
+        self, budget: Budget | None, strategy: Strategy, outlook: Outlook, prices: Prices, store: Store
+    ) -> None:
         self.budget = budget
+        self._strategy = strategy
         self.outlook = outlook
         self.prices = prices
         self._store = store
@@ -56,7 +61,7 @@ class Planner:
         return self.budget.amount - self.ending - self.spent()
 
     def check(self, waiting: Sequence[Request]) -> None:
-        """Refuse a budget that does not hold preparation, both stages and a final round.
+        """Refuse a budget that does not hold preparation, all stages and a final round.
 
         Args:
             waiting: what is trained before the search.
@@ -67,11 +72,11 @@ class Planner:
         budget = self.budget
         if budget is None:
             return
-        before, search, final = self.preparation(waiting), self._least("divide", FIRST), self._least_final()
+        before, search, final = self.preparation(waiting), self._least_search(), self._least_final()
         needed = self.spent() + before + search + final
         if needed + self.ending <= budget.amount:
             return
-        least = needed if budget.kind != "wall" else min(needed / (1 - ENDING_SHARE), needed + ENDING_SECONDS)
+        wanted = needed if budget.kind != "wall" else min(needed / (1 - ENDING_SHARE), needed + ENDING_SECONDS)
         outlook = self.outlook
         rivals = outlook.least_places - 1
         beside = f" and {rivals} rival{'s' * (rivals > 1)}" if rivals else ""
@@ -80,14 +85,12 @@ class Planner:
         parts += f"{self.said(final)} for {judged}"
         raise BudgetError(
             f"budget is {budget.text!r}, {self._enough(budget.amount - self.spent() - before)}; wanted "
-            f"{self._wanted(least)} ({parts}); use --budget {budget.option(least * self._margin)}{self._remedy()}"
+            f"{self._wanted(wanted)} ({parts}); use --budget {budget.option(wanted * self._margin)}{self._remedy()}"
         )
 
-    def _wanted(self, least: float) -> str:
-        assert self.budget is not None
-        return (
-            f"{least:.0f} evaluations or more" if self.budget.kind == "evaluations" else f"{self.said(least)} or more"
-        )
+    def _wanted(self, amount: float) -> str:
+        evaluations = self.budget is not None and self.budget.kind == "evaluations"
+        return f"{amount:.0f} evaluations or more" if evaluations else f"{self.said(amount)} or more"
 
     @property
     def _margin(self) -> float:
@@ -125,9 +128,9 @@ class Planner:
         if self.budget is None or self.budget.kind == "evaluations":
             return final
         short = min(final.iterations, self.prices.proxy.iterations)
-        least = self.preparation(waiting) + 2 * self._least("divide", FIRST) + self._least_final()
-        cost = self.prices.final(self._leader_and_rivals, len(final.seeds))
-        if least <= self.room() and cost <= self.outlook.share * self.budget.amount:
+        needed = self.preparation(waiting) + 2 * self._least_search() + self._least_final()
+        judging = self.prices.final(self._leader_and_rivals, len(final.seeds))
+        if needed <= self.room() and judging <= self.outlook.share * self.budget.amount:
             return final
         if short == final.iterations:
             return final
@@ -140,70 +143,68 @@ class Planner:
         self.outlook = replace(self.outlook, final=final)
         self.prices.length = final.iterations
 
-    def plan(self, stage: str, number: int, more: float = 0.0) -> Plan:
-        """Return what follows a generation: all that is planned, or as much of it as fits.
+    def plan(self, more: float = 0.0) -> Plan:
+        """Return what follows the last generation: all that is planned, or as much of it as fits.
 
         Args:
-            stage: of the last generation.
-            number: of the last generation.
             more: what is to be done before anything of it.
         """
+        ahead = self._strategy.plan()
         if self.budget is None:
-            return self.outlook.full(stage, number)
+            return self.outlook.full(ahead)
         means = Means(self.budget.amount, self.room() - more, self._trained())
-        plan = fitted(self.outlook, stage, number, means, self.prices)
-        return plan or self._emergency(stage, number, means.room)
+        return fitted(self.outlook, ahead, means, self.prices) or self._emergency(ahead, means.room)
 
     def _trained(self) -> int:
         """Return how many formulas each knowledge has had."""
-        return sum(birth.stage == "divide" for birth in self._store.births()) // self.outlook.niches
+        return sum(birth.niche != MIX for birth in self._store.births()) // self.outlook.niches
 
-    def _emergency(self, stage: str, number: int, room: float) -> Plan:
+    def _emergency(self, ahead: Sequence[Generation], room: float) -> Plan:
         """Return the least of what follows, where not even that fits: the machine became slower."""
-        outlook = self.outlook
-        least = outlook.least(stage, number)
+        outlook, generations = self.outlook, least(ahead)
         judged = self.prices.final(outlook.least_places, 2, careful=False)
-        if number != FIRST and room < outlook.cost(least, self.prices, careful=False) + judged:
-            least = []
-        return Plan(tuple(least), 0, outlook.least_places, outlook.least_seeds)
+        if self._store.births() and room < cost(generations, self.prices, careful=False) + judged:
+            generations = []
+        return Plan(tuple(generations), 0, outlook.least_places, outlook.least_seeds)
 
     def seconds(self, plan: Plan) -> float:
         """Return how long the rest of a run takes."""
         prices = replace(self.prices, kind="wall", recent=list(self.prices.recent))
-        generations = self.outlook.cost(plan.generations, prices, careful=False)
+        generations = cost(plan.generations, prices, careful=False)
         tuning = prices.tuning(self.outlook.rivals, plan.tuning, careful=False)
         return generations + tuning + prices.final(plan.places, plan.seeds, careful=False) + self.ending
 
-    def ends(self, plan: Plan, stage: str, number: int) -> tuple[End | None, str]:
-        """Return what ends with a generation by a plan, and why."""
-        if self.budget is None:
+    def ends(self, plan: Plan) -> tuple[End | None, str]:
+        """Return what ends with the last generation by a plan, and why."""
+        ahead = self._strategy.plan()
+        if self.budget is None or not ahead:
             return None, ""
         reason = f"{self.said(self.spent())} of {self.budget.text} are spent"
-        following: Planned | None = next(iter(plan.generations), None)
-        divide, conquer = self.outlook.rest(stage, number)
-        if following is None:
-            return ("search", reason) if divide + conquer else (None, "")
-        return ("stage", reason) if following.stage != stage and divide else (None, "")
+        if not plan.generations:
+            return "search", reason
+        return ("stage", reason) if plan.generations[0].stage != ahead[0].stage else (None, "")
 
-    def may_begin(self, stage: str, number: int, trials: Sequence[Trial]) -> bool:
+    def may_begin(self, trials: Sequence[Trial]) -> bool:
         """Tell whether candidates that share a worker can be trained before what has to follow needs its time."""
         if self.budget is None:
             return True
-        cost = self.prices.trainings(trials) + self.prices.at_work_cost()
-        return cost <= self.room() - self._reserve(stage, number, careful=True)
+        return self._begun(trials) <= self.room() - self._reserve(careful=True)
 
-    def late(self, stage: str, number: int) -> bool:
-        """Tell whether what has to follow a generation needs the time of what is still at work."""
+    def _begun(self, trials: Sequence[Trial], careful: bool = True) -> float:
+        """Return what is at work will have cost with some trainings that share a worker."""
+        return self.prices.trainings(trials, careful) + self.prices.at_work_cost()
+
+    def late(self) -> bool:
+        """Tell whether what has to follow needs the time of what is still at work."""
         if self.budget is None or self.budget.kind != "wall":
             return False
-        return self.room() < self._reserve(stage, number, careful=False)
+        return self.room() < self._reserve(careful=False)
 
     def may_judge(self, seeds_before: int, places: int) -> bool:
         """Tell whether everyone can be trained on one more seed; on the first two at the mean price."""
         if self.budget is None:
             return True
-        cost = self.prices.final(places, 1, careful=seeds_before >= 2) + self.prices.at_work_cost()
-        return cost <= self.room()
+        return self.prices.final(places, 1, careful=seeds_before >= 2) + self.prices.at_work_cost() <= self.room()
 
     def may_race(self, places: int) -> bool:
         """Tell whether some finalists can be trained on one more seed before those who are left are judged."""
@@ -216,7 +217,7 @@ class Planner:
         """Tell whether trainings that share a worker, begun now, end within the budget at the mean price."""
         if self.budget is None:
             return True
-        return self.prices.trainings(trials, careful=False) + self.prices.at_work_cost() <= self.room()
+        return self._begun(trials, careful=False) <= self.room()
 
     def over(self) -> bool:
         """Tell whether the budget is over: nothing may go on."""
@@ -248,18 +249,18 @@ class Planner:
 
     def judged(self) -> int:
         """Return how many formulas the final round can judge: as many as fit on all seeds, the least in any case."""
-        wished, least = self.outlook.final.places, self.outlook.least_places
+        wished, fewest = self.outlook.final.places, self.outlook.least_places
         if self.budget is None:
             return wished
         seeds, room = len(self.outlook.final.seeds), self.room()
-        return next((n for n in range(wished, least, -1) if self.prices.final(n, seeds) <= room), least)
+        return next((n for n in range(wished, fewest, -1) if self.prices.final(n, seeds) <= room), fewest)
 
-    def _reserve(self, stage: str, number: int, careful: bool) -> float:
-        return self._least(stage, number, careful) + self._least_final(careful)
+    def _reserve(self, careful: bool) -> float:
+        return self._least_search(careful) + self._least_final(careful)
 
-    def _least(self, stage: str, number: int, careful: bool = True) -> float:
-        """Return what the smallest search after a generation costs."""
-        return self.outlook.cost(self.outlook.least(stage, number), self.prices, careful)
+    def _least_search(self, careful: bool = True) -> float:
+        """Return what the smallest search that may still follow costs."""
+        return cost(least(self._strategy.plan()), self.prices, careful)
 
     def _least_final(self, careful: bool = True) -> float:
         return self.prices.final(self.outlook.least_places, self.outlook.least_seeds, careful)

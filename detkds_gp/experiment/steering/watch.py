@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from detkds_gp.experiment.evaluation import Allowance, Asked, Evaluator, Interrupt, Scored
+from detkds_gp.experiment.evaluation import Allowance, EvaluationService, Interrupt, Question
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.steering.inbox import Inbox
 from detkds_gp.experiment.steering.plan import Plan
@@ -20,49 +20,59 @@ _TOLD_SECONDS = 5.0
 
 
 class Watch:
-    """Watches over the trainings of a run.
+    """An evaluator of generations that keeps to the budget and obeys ``gp_search stop``.
 
     Args:
         planner: says what still fits.
         store: open for writing.
-        evaluator: asked about generations.
+        evaluations: asked for scores.
         listener: hears of the time left.
-        inbox: may hold a wish to stop.
+        inbox: may hold the command to stop.
+        interrupt: asked for an end then.
 
     Attributes:
         plan: what is to come, the generation at work first; None where nothing was planned in this session.
     """
 
-    def __init__(self, planner: Planner, store: Store, evaluator: Evaluator, listener: Listener, inbox: Inbox) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        store: Store,
+        evaluations: EvaluationService,
+        listener: Listener,
+        inbox: Inbox,
+        interrupt: Interrupt,
+    ) -> None:
         self.plan: Plan | None = None
         self._planner = planner
         self._store = store
-        self._evaluator = evaluator
+        self._evaluations = evaluations
         self._listener = listener
         self._inbox = inbox
+        self._interrupt = interrupt
         self._since = time.monotonic()
         self._told = 0.0
 
-    def scored(self, interrupt: Interrupt) -> Scored:
-        """Return the answering of generations; it keeps to the budget and obeys ``gp_search stop``.
+    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+        """Return the scores of a generation's candidates, or of those on a rung, in the order asked.
 
         What the budget leaves no time for is recorded as a failure, so that a replay is told the same.
+
+        Raises:
+            Stopped: an end was asked for.
         """
-        evaluator = self._evaluator
-
-        def scored(phase: str, asked: Asked) -> list[Score]:
-            stage, number = phase.partition(",")[0].split()
-            busy, held = evaluator.usage.busy_seconds, evaluator.usage.held_seconds
-            fresh = [trial for trial, _, _ in asked if self._store.score(trial) is None]
-            scores = evaluator.scores(phase, asked, self._allowance(stage, int(number), len(fresh), interrupt))
-            self._record_not_begun(asked, scores)
-            worked = {"busy": evaluator.usage.busy_seconds - busy, "held": evaluator.usage.held_seconds - held}
-            if worked["held"]:
-                self._store.record_event(WORKED, phase=phase, **worked)
-            self._learn_overhead(fresh)
-            return scores
-
-        return scored
+        before = self._evaluations.usage
+        busy, held = before.busy_seconds, before.held_seconds
+        fresh = [one.trial for one in questions if self._store.score(one.trial) is None]
+        scores = self._evaluations.scores(phase, questions, self._allowance(len(fresh)))
+        self._record_not_begun(questions, scores)
+        usage = self._evaluations.usage
+        if usage.held_seconds > held:
+            self._store.record_event(
+                WORKED, phase=phase, busy=usage.busy_seconds - busy, held=usage.held_seconds - held
+            )
+        self._learn_overhead(fresh)
+        return scores
 
     def racing(self, places: int) -> Allowance:
         """Return what one seed of the race may begin: all of it or nothing, unless the machine becomes slower then.
@@ -104,7 +114,7 @@ class Watch:
             planner.prices.begun(trials)
             return True
 
-        return Allowance(begin, lambda: planner.late("conquer", 0), planner.prices.learn), planner.may_tune
+        return Allowance(begin, lambda: planner.late(), planner.prices.learn), planner.may_tune
 
     def _begun_in_time(self, trials: Sequence[Trial]) -> bool:
         """Tell whether trainings of a seed that has begun still end within the budget, and note them as begun."""
@@ -117,25 +127,25 @@ class Watch:
         """Take the time from which candidates cost something."""
         self._since = time.monotonic()
 
-    def _allowance(self, stage: str, number: int, waiting: int, interrupt: Interrupt) -> Allowance:
+    def _allowance(self, waiting: int) -> Allowance:
         left = waiting
 
         def heard(trial: Trial, score: Score) -> None:
             nonlocal left
             left -= 1
             self._planner.prices.learn(trial, score)
-            self._obey(interrupt)
+            self._obey()
             if time.monotonic() - self._told > _TOLD_SECONDS:
                 self._told = time.monotonic()
                 self._listener.outlook(self._left(left))
 
         def begin(trials: Sequence[Trial]) -> bool:
-            allowed = self._planner.may_begin(stage, number, trials)
+            allowed = self._planner.may_begin(trials)
             if allowed:
                 self._planner.prices.begun(trials)
             return allowed
 
-        return Allowance(begin, lambda: self._planner.late(stage, number), heard)
+        return Allowance(begin, self._planner.late, heard)
 
     def _left(self, waiting: int) -> float:
         """Estimate the seconds to the end while a generation is trained, of which some are waiting."""
@@ -145,11 +155,11 @@ class Watch:
             return now
         return now + self._planner.seconds(replace(self.plan, generations=self.plan.generations[1:]))
 
-    def _record_not_begun(self, asked: Asked, scores: Sequence[Score]) -> None:
+    def _record_not_begun(self, questions: Sequence[Question], scores: Sequence[Score]) -> None:
         missing = [
-            (trial, score)
-            for (trial, _, _), score in zip(asked, scores, strict=True)
-            if score.failure == NOT_BEGUN and self._store.score(trial) is None
+            (one.trial, score)
+            for one, score in zip(questions, scores, strict=True)
+            if score.failure == NOT_BEGUN and self._store.score(one.trial) is None
         ]
         with self._store.together():
             for trial, score in missing:
@@ -169,7 +179,7 @@ class Watch:
         if fresh:
             self._since = now
 
-    def _obey(self, interrupt: Interrupt) -> None:
+    def _obey(self) -> None:
         if self._inbox.stop_wish() == "pause":
             self._inbox.forget_stop()
-            interrupt.request()
+            self._interrupt.request()

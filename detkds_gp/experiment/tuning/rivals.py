@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment.evaluation import UNLIMITED, Allowance, Evaluator
+from detkds_gp.experiment.evaluation import UNLIMITED, Allowance, EvaluationService, Question
 from detkds_gp.experiment.final_round import Rival
 from detkds_gp.experiment.naming import is_formula
 from detkds_gp.experiment.tuning.curve import Curve
@@ -25,7 +25,7 @@ class RivalTuning:
     Attributes:
         primitive_set: of their formulas.
         weights: where weights are searched.
-        evaluator: measure and train.
+        evaluations: measure and train.
         trial: the search's question about a distiller: what it was asked already is not trained again.
         called: what the config called each rival; one with a published name has its paper's weight.
         say: hears of those that cannot be tuned.
@@ -35,7 +35,7 @@ class RivalTuning:
 
     primitive_set: PrimitiveSet
     weights: WeightRange
-    evaluator: Evaluator
+    evaluations: EvaluationService
     trial: Callable[[str], Trial]
     called: Mapping[str, str]
     say: Callable[[str], None]
@@ -55,7 +55,7 @@ class RivalTuning:
     def _rival(self, name: str, text: str, trainings: int) -> Rival:
         distiller = parse_distiller(text, self.primitive_set)
         try:
-            proportions = Proportions.of(distiller, self.evaluator.scales)
+            proportions = Proportions.of(distiller, self.evaluations.scales)
         except ConfigError as error:
             self.say(f"{name} is not tuned: {error}")
             return Rival(given=Finalist(text, name, "as given"))
@@ -84,5 +84,5 @@ class RivalTuning:
 
     def _aps(self, name: str, proportions: Proportions, weights: Sequence[float]) -> list[float | None]:
         made = [proportions.at(weight) for weight in weights]
-        asked = [(self.trial(one.text), one, one.terms[0].knowledge) for one in made]
-        return [score.ap for score in self.evaluator.scores(f"tuning {name}", asked, self.allowance)]
+        asked = [Question(self.trial(one.text), one, one.terms[0].knowledge) for one in made]
+        return [score.ap for score in self.evaluations.scores(f"tuning {name}", asked, self.allowance)]

@@ -14,7 +14,7 @@ from detkds_gp.errors import ConfigError, DetectorError
 from detkds_gp.experiment.baselines import Baselines
 from detkds_gp.experiment.config import ExperimentConfig
 from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation import Evaluator, Interrupt
+from detkds_gp.experiment.evaluation import EvaluationService, Interrupt, Question
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.naming import Named, check_applies
 from detkds_gp.experiment.prepare import gather
@@ -113,8 +113,8 @@ def tune(config: ExperimentConfig, named: Named, work_dir: Path, listener: Liste
     task = context.task
     check_applies(named.name, distiller, task.primitive_set, load_zoo(config.zoo), task.pair)
     interrupt = Interrupt(config.execution.grace_seconds)
-    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluator):
-        return _Tuning(context, store, evaluator).tuned(named, budget)
+    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
+        return _Tuning(context, store, evaluations).tuned(named, budget)
 
 
 def _budget(config: ExperimentConfig) -> Budget:
@@ -129,19 +129,19 @@ def _budget(config: ExperimentConfig) -> Budget:
 class _Tuning:
     """One tuning, with its context open."""
 
-    def __init__(self, context: RunContext, store: Store, evaluator: Evaluator) -> None:
+    def __init__(self, context: RunContext, store: Store, evaluations: EvaluationService) -> None:
         self._context = context
         self._store = store
-        self._evaluator = evaluator
+        self._evaluations = evaluations
         self._seed = context.config.baseline_seeds[0]
 
     def tuned(self, named: Named, budget: Budget) -> Tuned:
         config = self._context.config
         alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
-        baselines = Baselines(self._context.task, self._store, self._evaluator, self._context.listener)
+        baselines = Baselines(self._context.task, self._store, self._evaluations, self._context.listener)
         baselines.train(alone, self._seed)
         baselines.check(alone, require_better_teacher=False)
-        proportions = Proportions.of(named.distiller, self._evaluator.scales)
+        proportions = Proportions.of(named.distiller, self._evaluations.scales)
         counted = budget.kind == "evaluations"
         low, high = config.search.weight_range
         tuner = Tuner(WeightRange(low, high), proportions.starts, int(budget.amount) if counted else TRAININGS)
@@ -155,9 +155,9 @@ class _Tuning:
     def _aps(self, name: str, proportions: Proportions, tuner: Tuner, goes_on: Callable[[], bool]) -> Aps:
         def score(weights: Sequence[float]) -> list[float | None]:
             made = [proportions.at(weight) for weight in weights]
-            asked = [(self._trial(one.text), one, one.terms[0].knowledge) for one in made]
+            asked = [Question(self._trial(one.text), one, one.terms[0].knowledge) for one in made]
             at = ", ".join(f"{weight:g}" for weight in weights)
-            return [found.ap for found in self._evaluator.scores(f"{name} at weight {at}", asked)]
+            return [found.ap for found in self._evaluations.scores(f"{name} at weight {at}", asked)]
 
         return tuned_aps(tuner, score, goes_on)
 

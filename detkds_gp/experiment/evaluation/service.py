@@ -1,9 +1,10 @@
-"""Answers to requests: from the store where they are recorded, else from workers, recorded before they are used."""
+"""The evaluation service: answers from the store, else from workers, recorded before they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,17 +14,11 @@ from detkds_gp.experiment.evaluation.allowance import UNLIMITED, Allowance, not_
 from detkds_gp.experiment.evaluation.forecast import Forecast
 from detkds_gp.experiment.evaluation.interrupt import Interrupt
 from detkds_gp.experiment.evaluation.packing import ALONE, Packing
+from detkds_gp.experiment.evaluation.question import Question
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
-from detkds_gp.language import Distiller
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
-
-Asked = Sequence[tuple[Trial, Distiller, str]]
-"""Questions: the trial, its distiller, its niche."""
-
-Scored = Callable[[str, Asked], list[Score]]
-"""Answers the questions of a phase, in the order asked."""
 
 _SHOWN = 16
 """Waiting distillers that a listener is told of."""
@@ -34,10 +29,10 @@ class EvaluatorError(RuntimeError):
 
 
 class LostTrainingError(UserError):
-    """A training that the search cannot do without ended twice without an answer."""
+    """A required training failed twice."""
 
 
-class Evaluator:
+class EvaluationService:
     """Asks the store first and the workers for what is missing.
 
     Args:
@@ -73,20 +68,14 @@ class Evaluator:
             self._executor.close()
             self._executor = None
 
-    def scores(
-        self,
-        name: str,
-        asked: Asked,
-        allowance: Allowance = UNLIMITED,
-    ) -> list[Score]:
-        """Return the score of every trial, in the order asked.
+    def scores(self, phase: str, questions: Sequence[Question], allowance: Allowance = UNLIMITED) -> list[Score]:
+        """Return the score of every question, in the order asked.
 
         A trial that the allowance keeps from being begun or finished gets a failure that is not recorded.
 
         Args:
-            name: of the phase, for the listener.
-            asked: trial, its distiller (scales may be missing: they are measured first), niche. Those of a seed are
-                trained before those of the next one.
+            phase: for the listener.
+            questions: scales that are missing are measured first. Those of a seed are trained before those of the next.
             allowance: says whether a training may still begin.
 
         Raises:
@@ -94,23 +83,22 @@ class Evaluator:
             EvaluatorError: if a worker failed in a way that is no formula's fault.
             Stopped: if the interrupt asked for an end.
         """
-        known = {trial: score for trial, _, _ in asked if (score := self._store.score(trial)) is not None}
-        self._listener.phase(name, len(asked), len(known))
-        self._listener.asked([(niche, trial.distiller) for trial, _, niche in asked])
-        missing = [(trial, distiller) for trial, distiller, _ in asked if trial not in known]
-        for trial, distiller, _ in asked:
-            if trial in known:
-                self._forecast.learn(trial, distiller, known[trial])
-        niches = {trial: niche for trial, _, niche in asked}
-        for trial, score, resolved in self._evaluated(missing, allowance):
-            self._store.record_score(trial, score, resolved)
-            known[trial] = score
-            self._listener.answered(niches[trial], score)
-            allowance.heard(trial, score)
-        for trial, distiller in missing:
-            if trial in known:
-                self._forecast.learn(trial, distiller, known[trial])
-        return [known.get(trial) or not_begun() for trial, _, _ in asked]
+        known = {one.trial: score for one in questions if (score := self._store.score(one.trial)) is not None}
+        self._listener.phase(phase, len(questions), len(known))
+        self._listener.asked([(one.niche, one.trial.distiller) for one in questions])
+        missing = [one for one in questions if one.trial not in known]
+        for one in questions:
+            if one.trial in known:
+                self._forecast.learn(one.trial, one.distiller, known[one.trial])
+        for one, score, resolved in self._evaluated(missing, allowance):
+            self._store.record_score(one.trial, score, resolved)
+            known[one.trial] = score
+            self._listener.answered(one.niche, score)
+            allowance.heard(one.trial, score)
+        for one in missing:
+            if one.trial in known:
+                self._forecast.learn(one.trial, one.distiller, known[one.trial])
+        return [known.get(one.trial) or not_begun() for one in questions]
 
     def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         """Return the scale of every formula, each measured once and recorded.
@@ -160,35 +148,36 @@ class Evaluator:
         for index, answer in self._run(requests, _raise, limited=False, gate=Gate(over=over)):
             yield requests[index], answer
 
-    def _evaluated(
-        self, missing: Sequence[tuple[Trial, Distiller]], allowance: Allowance
-    ) -> Iterator[tuple[Trial, Score, str]]:
+    def _evaluated(self, missing: Sequence[Question], allowance: Allowance) -> Iterator[tuple[Question, Score, str]]:
         """Measure scales, then train seed by seed, the longest first; a tree without a scale fails without training."""
-        seeds = {seed: place for place, seed in enumerate(dict.fromkeys(trial.seed for trial, _ in missing))}
-        missing = sorted(missing, key=lambda pair: (seeds[pair[0].seed], -self._forecast.seconds(*pair)))
-        scales = self.scales([formula for _, distiller in missing for formula in distiller.uncalibrated])
-        trials: list[Trial] = []
+        places = {seed: place for place, seed in enumerate(dict.fromkeys(one.trial.seed for one in missing))}
+        missing = sorted(
+            missing, key=lambda one: (places[one.trial.seed], -self._forecast.seconds(one.trial, one.distiller))
+        )
+        scales = self.scales([formula for one in missing for formula in one.distiller.uncalibrated])
+        asked: list[Question] = []
         requests: list[Trial] = []
-        for trial, distiller in missing:
-            failed = next((scales[f] for f in distiller.uncalibrated if not scales[f].ok), None)
+        for one in missing:
+            uncalibrated = one.distiller.uncalibrated
+            failed = next((scales[formula] for formula in uncalibrated if not scales[formula].ok), None)
             if failed is not None:
-                yield trial, Score.failed(failed.failure or "", failed.detail, failed.wall_seconds), ""
+                yield one, Score.failed(failed.failure or "", failed.detail, failed.wall_seconds), ""
                 continue
-            resolved = distiller.with_scales({f: scales[f].value or 0.0 for f in distiller.uncalibrated}).text
-            trials.append(trial)
-            requests.append(Trial(resolved, trial.iterations, trial.seed, trial.test))
-        waiting = dict.fromkeys(trials)
+            resolved = one.distiller.with_scales({formula: scales[formula].value or 0.0 for formula in uncalibrated})
+            asked.append(one)
+            requests.append(replace(one.trial, distiller=resolved.text))
+        waiting = {one.trial: None for one in asked}
         self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
         packs = self._packing(requests)
-        gate = Gate(lambda number: allowance.begin([trials[i] for i in packs[number]]), allowance.over)
+        gate = Gate(lambda number: allowance.begin([asked[i].trial for i in packs[number]]), allowance.over)
         packed = [_request([requests[i] for i in pack]) for pack in packs]
         for number, answer in self._run(packed, _failed_score, gate=gate):
             scores = answer if isinstance(answer, list) else [answer]
             for index in packs[number]:
-                del waiting[trials[index]]
+                del waiting[asked[index].trial]
             self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
             for index, score in zip(packs[number], scores, strict=True):
-                yield trials[index], score, requests[index].distiller
+                yield asked[index], score, requests[index].distiller
 
     def _run(
         self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True, gate: Gate = OPEN
