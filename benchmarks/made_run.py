@@ -8,22 +8,22 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.evaluation import Asked, Scored
+from detkds_gp.experiment.evaluation import Question, candidates_to
 from detkds_gp.experiment.final_round import FinalRound
 from detkds_gp.experiment.final_round.plan import LENGTHENED
-from detkds_gp.experiment.searching import run_generations
-from detkds_gp.experiment.steering import Decision
-from detkds_gp.language import NONE, PrimitiveSet, load_primitive_set
+from detkds_gp.experiment.recorder import Recorder
+from detkds_gp.language import NONE, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.losses.screening import Fingerprint
 from detkds_gp.results import Finalist
 from detkds_gp.score import Scale, Score, Screening, Trial
-from detkds_gp.search import Finding, Search
+from detkds_gp.search import DivideAndConquer, Finding, run_search
 from detkds_gp.search.screening import Screen
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED
@@ -98,8 +98,9 @@ def make_run(
         final = FinalRound(SEEDS, LENGTHENED * config.proxy.iterations, places=1)
         store.record_event(FINAL_PLANNED, **vars(final))
         _references(store, config, final)
-        search = Search(grammar.without(*dropped), config.search, config.seed, screen=_screened(store))
-        run_generations(search, store, _trial(config), _scored(store), lambda *_: Decision(), Listener())
+        search = DivideAndConquer(grammar.without(*dropped), config.search, config.seed, screen=_screened(store))
+        search.start_with([parse_distiller(text, grammar, bare=None) for text in config.search.warm_start])
+        run_search(search, candidates_to(_Made(store), _trial(config)), Recorder(store, Listener()))
         if judged and search.best is not None:
             leader = Finalist(search.best.distiller.text, "leader")
             store.record_event(FINAL_HELD, **final.to_json([leader]))
@@ -140,15 +141,18 @@ def _screened(store: Store) -> Screen:
     return screened
 
 
-def _scored(store: Store) -> Scored:
-    def scored(phase: str, asked: Asked) -> list[Score]:
-        scores = [made_score(trial.distiller) for trial, _, _ in asked]
-        with store.together():
-            for (trial, distiller, _), score in zip(asked, scores, strict=True):
-                scales = dict.fromkeys(distiller.uncalibrated, 0.5)
-                for formula, scale in scales.items():
-                    store.record_scale(formula, Scale(scale, wall_seconds=0.1))
-                store.record_score(trial, score, distiller.with_scales(scales).text)
-        return scores
+@dataclass(frozen=True)
+class _Made:
+    """An evaluator that records made scores."""
 
-    return scored
+    store: Store
+
+    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+        scores = [made_score(one.trial.distiller) for one in questions]
+        with self.store.together():
+            for one, score in zip(questions, scores, strict=True):
+                scales = dict.fromkeys(one.distiller.uncalibrated, 0.5)
+                for formula, scale in scales.items():
+                    self.store.record_scale(formula, Scale(scale, wall_seconds=0.1))
+                self.store.record_score(one.trial, score, one.distiller.with_scales(scales).text)
+        return scores

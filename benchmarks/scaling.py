@@ -26,13 +26,12 @@ from typing import Any
 from analytic import Analytic, make_experiment, number
 
 from detkds_gp.execution._pool import PoolExecutor
-from detkds_gp.experiment.evaluation import Evaluator
+from detkds_gp.experiment.evaluation import EvaluationService, candidates_to
 from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.searching import run_generations
-from detkds_gp.experiment.steering import Decision
+from detkds_gp.experiment.recorder import Recorder
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Scale, Score, Trial
-from detkds_gp.search import Search, SearchSettings, StageSettings
+from detkds_gp.search import DivideAndConquer, SearchSettings, StageSettings, run_search
 from detkds_gp.store import Store
 
 EVALUATIONS = int(os.environ.get("EVALUATIONS", "100000"))
@@ -125,11 +124,9 @@ def lognormal(mean: float, sigma: float) -> Callable[[Any], float]:
     return seconds
 
 
-def searched(search: Search, store: Store, executor: Any) -> None:
-    evaluator = Evaluator(store, lambda: executor, Listener(), 0)
-    run_generations(
-        search, store, lambda text: Trial(text, 100, 0), evaluator.scores, lambda *_: Decision(), Listener()
-    )
+def searched(search: DivideAndConquer, store: Store, executor: Any) -> None:
+    evaluations = EvaluationService(store, lambda: executor, Listener(), 0)
+    run_search(search, candidates_to(evaluations, lambda text: Trial(text, 100, 0)), Recorder(store, Listener()))
 
 
 def settings(per_niche: int, generations: int, mixes: int = 4) -> SearchSettings:
@@ -158,9 +155,9 @@ def simulated(quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _virtual(workers: int, seconds: Callable[[Any], float], engine: bool) -> tuple[SimulatedExecutor, Search]:
+def _virtual(workers: int, seconds: Callable[[Any], float], engine: bool) -> tuple[SimulatedExecutor, DivideAndConquer]:
     per_niche = max(8, math.ceil(4 * workers / len(OMNI.niches)))
-    search = Search(OMNI, settings(per_niche, 1, 4 * workers), seed=0)
+    search = DivideAndConquer(OMNI, settings(per_niche, 1, 4 * workers), seed=0)
     executor = SimulatedExecutor(workers, seconds, engine)
     with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
         if not engine:
@@ -192,10 +189,14 @@ def replay(quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         with Store.open(folder) as store:
             store._connection.exec_driver_sql("PRAGMA synchronous=OFF")  # only the replay is measured
-            searched(Search(OMNI, settings(per_niche, generations)), store, SimulatedExecutor(64, lognormal(1, 0.5)))
+            searched(
+                DivideAndConquer(OMNI, settings(per_niche, generations)),
+                store,
+                SimulatedExecutor(64, lognormal(1, 0.5)),
+            )
         started, cpu = time.perf_counter(), time.process_time()
         with Store.open(folder) as store:
-            search = Search(OMNI, settings(per_niche, generations))
+            search = DivideAndConquer(OMNI, settings(per_niche, generations))
             searched(search, store, None)
             seconds = time.perf_counter() - started
         cpu = time.process_time() - cpu

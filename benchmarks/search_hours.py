@@ -21,12 +21,14 @@ from detkds_gp.experiment.final_round import plan_final_round
 from detkds_gp.experiment.prepare import narrowed
 from detkds_gp.experiment.rungs import planned_iterations
 from detkds_gp.language import load_primitive_set
+from detkds_gp.search import Generation, make_strategy
+from detkds_gp.search.screening import pass_all
 
 SUSTAINED = 1e13
 
 
-def searched(pair: str) -> tuple[ExperimentConfig, int]:
-    """Return a pair's config, and how many knowledges it searches."""
+def searched(pair: str) -> tuple[ExperimentConfig, list[Generation]]:
+    """Return a pair's config, and what its search plans."""
     config = load_config(ROOT / "configs" / "coco" / f"{pair}.py")
     bare = {"checkpoint": None, "overrides": {"model.backbone.init_cfg": None}}
     student, teacher = (
@@ -35,13 +37,14 @@ def searched(pair: str) -> tuple[ExperimentConfig, int]:
     )
     shared = check_pair(student, teacher, SMALL[0], (CLASSES, CLASSES))
     grammar = load_primitive_set(config.primitive_set)
-    return config, len(narrowed(grammar, config, shared, Listener()).niches)
+    kept = narrowed(grammar, config, shared, Listener())
+    return config, make_strategy(kept, config.search, config.seed, pass_all).plan()
 
 
-def trainings(config: ExperimentConfig, niches: int) -> tuple[float, float]:
+def trainings(config: ExperimentConfig, search: list[Generation]) -> tuple[float, float]:
     """Return the trainings before the final round and in it, in lengths of the proxy's."""
-    length, final = config.proxy.iterations, plan_final_round(config, niches)
-    before = planned_iterations(config.search, config.proxy, niches) / length + len(config.baseline_seeds)
+    length, final = config.proxy.iterations, plan_final_round(config, search)
+    before = planned_iterations(search, config.proxy) / length + len(config.baseline_seeds)
     return before, (final.trainings + len(final.seeds)) * final.iterations / length
 
 
@@ -57,12 +60,12 @@ def main() -> None:
     print("| PAIR | knowledges | trainings before the final round | in it | hours, 1 GPU | hours, 8 GPUs |")
     print("|---|---|---|---|---|---|")
     for pair in PAIRS:
-        config, niches = searched(pair)
-        before, final = trainings(config, niches)
+        config, search = searched(pair)
+        before, final = trainings(config, search)
         step = counted.get(pair, {}).get("distilled_tflop_an_image")
         taken = hours(config, before + final, step) if step else None
         told = " | " if taken is None else f"{taken:.0f} | {taken / 8:.0f}"
-        print(f"| `{pair}` | {niches} | {before:.0f} | {final:.0f} | {told} |", flush=True)
+        print(f"| `{pair}` | {len(search[0].niches)} | {before:.0f} | {final:.0f} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Generation:
     @property
     def what(self) -> str:
         """What its size counts, in words."""
-        return "mixes" if self.mixes else "formulas a knowledge"
+        return "mixes" if self.mixes else "formulas of each knowledge"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

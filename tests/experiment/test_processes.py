@@ -77,14 +77,14 @@ def test_killed_three_times_it_ends_as_one_process_never_killed(
 def test_ctrl_c_ends_everything_and_says_how_to_go_on(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = start(tmp_path / "stopped", {**LOCAL, "execution.workers": 1, "teacher.train.iterations": 100000})
+    # neither the teacher nor the grace period would end within the hour
+    options = {"execution.workers": 1, "execution.grace_seconds": 3600, "teacher.train.iterations": 100000}
+    process = start(tmp_path / "stopped", {**LOCAL, **options})
     wait_for(lambda: len(members(process.pid)) >= 3)  # with the worker and multiprocessing's tracker
     time.sleep(3)
     os.killpg(process.pid, signal.SIGINT)
-    started = time.monotonic()
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
-    assert time.monotonic() - started < 15
     assert f"gp_search run {process.args[2]} --work-dir {tmp_path / 'stopped'}" in said  # type: ignore[index]
     assert "Traceback" not in said
     wait_for(lambda: not members(process.pid), seconds=10)

@@ -4,7 +4,8 @@ import pytest
 
 from detkds_gp.experiment.rungs import climbers, planned_iterations, survivors
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.search import SearchSettings
+from detkds_gp.score import MIX
+from detkds_gp.search import Generation
 
 RUNGS = ProxySettings(iterations=80, rungs=(20, 40), keep=0.5)
 
@@ -15,9 +16,8 @@ def test_survivors(count: int, keep: float, left: int) -> None:
 
 
 def test_planned_iterations_are_those_that_are_asked() -> None:
-    settings = SearchSettings.model_validate(
-        {"divide": {"population": 5, "offspring": 3, "generations": 2}, "conquer": {"population": 4, "generations": 0}}
-    )
+    two = ("global", "class_logits")
+    search = [*(Generation("divide", n, two, size) for n, size in enumerate((5, 3, 3))), Generation("c", 0, (MIX,), 4)]
     assert climbers(5, RUNGS) == [5, 3, 2]
     # 5 to 20, 3 on to 40, 2 on to 80: 100 + 60 + 80; 3, 2, 1: 60 + 40 + 40; 4, 2, 1: 80 + 40 + 40
-    assert planned_iterations(settings, RUNGS, niches=2) == 2 * (240 + 2 * 140) + 160
+    assert planned_iterations(search, RUNGS) == 2 * (240 + 2 * 140) + 160

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from detkds_gp.results.leaderboard import champions, ranked, winner
-from detkds_gp.score import Score
+from detkds_gp.score import MIX, Score
 from detkds_gp.store import Birth
 
 
@@ -19,8 +19,12 @@ class One:
     terms: int = 1
 
 
-def one(name: str, ap: float | None, stage: str = "divide", **values: int) -> One:
-    return One(Birth(name, stage, name[0], 0, ()), ap, **values)
+def one(name: str, ap: float | None, **values: int) -> One:
+    return One(Birth(name, "divide", name[0], 0, ()), ap, **values)
+
+
+def mix(name: str, ap: float) -> One:
+    return One(Birth(name, "conquer", MIX, 0, ()), ap)
 
 
 def names(found: list[One]) -> list[str]:
@@ -33,7 +37,7 @@ def test_the_higher_ap_leads_then_the_cheaper_then_the_older() -> None:
 
 
 def test_a_champion_is_one_tree_of_its_own_knowledge() -> None:
-    mixed, bred, first, second = one("g1", 0.9, terms=2), one("g2", 0.8, "conquer"), one("g3", 0.5), one("g4", 0.4)
+    mixed, bred, first, second = one("g1", 0.9, terms=2), mix("g2", 0.8), one("g3", 0.5), one("g4", 0.4)
     assert champions([mixed, bred, first, second, one("h", 0.1)]) == {"g": first, "h": one("h", 0.1)}
 
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from detkds_gp.experiment.evaluation import entering, in_units, weighed
+from detkds_gp.errors import FormulaError
+from detkds_gp.experiment.evaluation import in_units, starting, weighed
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 from detkds_gp.primitives.zoo import ZOO
 from detkds_gp.score import Scale
-from detkds_gp.search import Search, SearchSettings
+from detkds_gp.search import DivideAndConquer, SearchSettings
 
 PKD = "l2(standardize_channel(global))"
 
@@ -51,11 +52,19 @@ def test_a_papers_weight_enters_there_and_at_1_and_a_bare_formula_at_1() -> None
 def test_a_search_takes_them_so_and_says_what_is_out_of_its_range() -> None:
     said: list[str] = []
     settings = SearchSettings(warm_start=(ZOO["pkd"].formula, "l2(global)"), weight_range=(0.1, 50.0))
-    found = entering(settings, OMNI, Scales(), said.append)
+    found = starting(settings, OMNI, Scales(), said.append)
     assert [line.partition(" is beyond ")[0] for line in said] == [f"79 * calibrated * {PKD}"]
-    asked = [candidate.distiller.text for candidate in Search(OMNI, found).ask()]
+    search = DivideAndConquer(OMNI, settings)
+    search.start_with(found)
+    asked = [candidate.distiller.text for candidate in search.ask()]
     assert asked[:3] == [f"79 * calibrated * {PKD}", f"1 * calibrated * {PKD}", "1 * calibrated * l2(global)"]
-    assert entering(SearchSettings(), OMNI, Scales(), said.append) == SearchSettings()
+    assert starting(SearchSettings(), OMNI, Scales(), said.append) == []
+
+
+@pytest.mark.parametrize(("text", "message"), [("l2(global", "wanted"), ("l2(globel)", "did you mean 'global'")])
+def test_a_warm_start_that_does_not_fit_is_said_at_once(text: str, message: str) -> None:
+    with pytest.raises(FormulaError, match=message):
+        starting(SearchSettings(warm_start=(text,)), OMNI, Scales(), print)
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))

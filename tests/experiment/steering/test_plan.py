@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detkds_gp.experiment.final_round import FinalRound
-from detkds_gp.experiment.steering.decisions import FIRST
-from detkds_gp.experiment.steering.plan import Means, Outlook, Plan, fitted
-from detkds_gp.search import SearchSettings, StageSettings
+from detkds_gp.experiment.steering.plan import Means, Outlook, Plan, fitted, least
+from detkds_gp.score import MIX
+from detkds_gp.search import Generation
 
 FINAL = FinalRound(seeds=(11, 12, 13, 14), iterations=100, places=7)
 
@@ -27,13 +27,23 @@ class Trainings:
         return float(places * seeds)
 
 
-def outlook(divide: tuple[int, int, int] = (8, 6, 4), conquer: tuple[int, int, int] = (8, 6, 2)) -> Outlook:
-    stages = [StageSettings(population=p, offspring=o, generations=g) for p, o, g in (divide, conquer)]
-    return Outlook(SearchSettings(divide=stages[0], conquer=stages[1]), niches=3, final=FINAL, rivals=4, share=0.4)
+OUTLOOK = Outlook(niches=3, final=FINAL, rivals=4, share=0.4)
+
+
+def planned(divide: tuple[int, int, int] = (8, 6, 4), conquer: tuple[int, int, int] = (8, 6, 2)) -> list[Generation]:
+    """Two stages of (population, offspring, generations)."""
+    return [
+        Generation(stage, number, niches, offspring if number else population, needed=number == 0)
+        for stage, niches, (population, offspring, count) in (
+            ("divide", ("a", "b", "c"), divide),
+            ("conquer", (MIX,), conquer),
+        )
+        for number in range(count + 1)
+    ]
 
 
 def cost(plan: Plan) -> int:
-    search = sum((3 if one.stage == "divide" else 1) * one.most for one in plan.generations)
+    search = sum((3 if one.stage == "divide" else 1) * one.size for one in plan.generations)
     return search + 4 * plan.tuning + plan.places * plan.seeds
 
 
@@ -43,7 +53,7 @@ LEAST = 3 * 2 + 2 + 3 * 4
 
 @pytest.mark.parametrize("room", range(LEAST, FULL + 20, 7))
 def test_both_stages_and_a_final_round_fit_into_every_room_that_holds_the_least(room: int) -> None:
-    plan = fitted(outlook(), "divide", FIRST, Means(room, room), Trainings())
+    plan = fitted(OUTLOOK, planned(), Means(room, room), Trainings())
     assert plan is not None
     assert cost(plan) <= room
     assert {one.stage for one in plan.generations} == {"divide", "conquer"}
@@ -52,25 +62,25 @@ def test_both_stages_and_a_final_round_fit_into_every_room_that_holds_the_least(
     )
     assert plan.places >= 3
     assert plan.seeds == 4
-    assert all(one.most >= 2 for one in plan.generations)
+    assert all(one.size >= 2 for one in plan.generations)
 
 
 def test_nothing_is_cut_of_what_fits_and_generations_go_after_sizes() -> None:
-    whole = outlook()
-    assert fitted(whole, "divide", FIRST, Means(FULL, FULL), Trainings()) == whole.full("divide", FIRST)
+    whole = planned()
+    assert fitted(OUTLOOK, whole, Means(FULL, FULL), Trainings()) == OUTLOOK.full(whole)
     numbers = []
     for room in range(FULL, LEAST - 1, -1):
-        plan = fitted(whole, "divide", FIRST, Means(room, room), Trainings())
+        plan = fitted(OUTLOOK, whole, Means(room, room), Trainings())
         assert plan is not None
         numbers.append(len(plan.generations))
         if len(plan.generations) < 8:
-            assert {one.most for one in plan.generations} == {2}
+            assert {one.size for one in plan.generations} == {2}
     assert numbers == sorted(numbers, reverse=True)
     assert (numbers[0], numbers[-1]) == (8, 2)
 
 
 def test_less_than_the_least_is_no_plan() -> None:
-    assert fitted(outlook(), "divide", FIRST, Means(LEAST - 1, LEAST - 1), Trainings()) is None
+    assert fitted(OUTLOOK, planned(), Means(LEAST - 1, LEAST - 1), Trainings()) is None
 
 
 @given(
@@ -79,15 +89,16 @@ def test_less_than_the_least_is_no_plan() -> None:
 def test_a_plan_within_the_search_keeps_its_room(
     population: int, offspring: int, divide: int, conquer: int, number: int, room: int
 ) -> None:
-    sizes = outlook((population, offspring, divide), (population, offspring, conquer))
+    whole = planned((population, offspring, divide), (population, offspring, conquer))
+    places = [(one.stage, one.number) for one in whole]
     for stage, at in (("divide", min(number, divide)), ("conquer", max(0, min(number, conquer)))):
-        plan = fitted(sizes, stage, at, Means(200, room), Trainings())
+        ahead = whole[places.index((stage, at)) + 1 :] if at >= 0 else whole
+        plan = fitted(OUTLOOK, ahead, Means(200, room), Trainings())
         if plan is None:
-            least = sizes.least(stage, at)
-            assert cost(Plan(tuple(least), 0, 3, 4)) > room
+            assert cost(Plan(tuple(least(ahead)), 0, 3, 4)) > room
             continue
         assert cost(plan) <= room
         numbers = [(one.stage, one.number) for one in plan.generations]
         assert len(set(numbers)) == len(numbers)
-        assert all(one.most <= sizes.size(one.stage, one.number) for one in plan.generations)
+        assert all(one.size <= whole[places.index((one.stage, one.number))].size for one in plan.generations)
         assert all(after > at for name, after in numbers if name == stage)
