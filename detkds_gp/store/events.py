@@ -20,7 +20,7 @@ PACE = "pace"
 """What a training step and an evaluation cost, measured before anything else."""
 
 SEARCH_PLANNED = "search planned"
-"""The generations of the search as the settings plan them; once."""
+"""The generations of the search as the settings plan them, and what was spent of a budget before; once."""
 
 PLANNED = "planned"
 """What is still to be done, its sizes, and the seconds at work until its end."""

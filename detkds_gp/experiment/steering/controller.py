@@ -89,8 +89,6 @@ class Controller:
         tuning = tuning_trainings(self._strategy.plan(), config.verdict) // max(1, rivals)
         outlook = Outlook(niches, wished, rivals, config.verdict.share, tuning)
         self.planner = Planner(self._budget, self._strategy, outlook, prices, store)
-        if not store.events(SEARCH_PLANNED):
-            store.record_event(SEARCH_PLANNED, generations=[one.to_json() for one in self._strategy.plan()])
         self.watch = Watch(self.planner, store, self._evaluations, self._listener, self._inbox, self._interrupt)
         final = self._final(wished, waiting(wished))
         self.planner.use(final)
@@ -130,6 +128,11 @@ class Controller:
 
     def begin_search(self) -> None:
         """Decide before the first generation."""
+        store = self._store
+        if not store.events(SEARCH_PLANNED):
+            generations = [one.to_json() for one in self._strategy.plan()]
+            store.record_event(SEARCH_PLANNED, generations=generations, spent=self.planner.spent())
+        self.planner.prepared = store.events(SEARCH_PLANNED)[0].detail["spent"]
         self.watch.search_begins()
         self.decide(self._strategy.plan()[0].stage, FIRST)
 

@@ -87,6 +87,11 @@ class Outlook:
         each = min(self.tuning, trained)
         return each if each >= LEAST_TUNING else 0
 
+    def tuned(self, trained: int, left: float, price: Price) -> int:
+        """Return the fair trainings of each rival, or as many as cost no more than is left of a share."""
+        fair = self.fair_tuning(trained)
+        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if price.tuning(self.rivals, n) <= left), 0)
+
     def full(self, ahead: Sequence[Generation]) -> Plan:
         """Return what the settings plan, with the generations that are still to come."""
         return Plan(tuple(ahead), self.tuning, self.final.places, len(self.final.seeds))
@@ -107,12 +112,12 @@ class Means:
     """What a plan has to keep to.
 
     Attributes:
-        amount: of the whole budget.
-        room: what is left of it.
+        share: what the final round and the tuning of rivals may take, beyond their least.
+        room: what is left of the budget.
         trained: formulas that each knowledge has had so far.
     """
 
-    amount: float
+    share: float
     room: float
     trained: int = 0
 
@@ -120,9 +125,9 @@ class Means:
 def fitted(outlook: Outlook, ahead: Sequence[Generation], means: Means, price: Price) -> Plan | None:
     """Fit what is still to come into what is left of a budget.
 
-    The final round, with what tunes its rivals, keeps its places up to its share of the budget, and its least in any
-    case. Sizes get smaller first, then generations are left out, then the final round loses places, and at last rivals
-    are not tuned.
+    The final round, with what tunes its rivals, keeps to its share of the budget, or to its least where that is more.
+    Within the share rivals are tuned less, then the final round loses places, and at last rivals are not tuned. The
+    search has the rest: its sizes get smaller, then generations are left out, before the final round gives up more.
 
     Args:
         outlook: what the settings plan besides the search.
@@ -138,12 +143,16 @@ def fitted(outlook: Outlook, ahead: Sequence[Generation], means: Means, price: P
     for tuned in (True, False):
         for places, seeds in rounds:
             final = price.final(places, seeds)
+            left = means.share - final
+            if left < 0 and (places, seeds) != rounds[-1]:
+                continue
             for generations in _smaller(ahead):
                 more = sum(one.size for one in generations if not one.mixes)
-                tuning = outlook.fair_tuning(means.trained + more) if tuned else 0
+                tuning = outlook.tuned(means.trained + more, left, price) if tuned else 0
+                if tuned and not tuning and outlook.tuning:
+                    break
                 judging = final + price.tuning(outlook.rivals, tuning)
-                held = judging <= outlook.share * means.amount or (places, seeds) == rounds[-1]
-                if held and cost(generations, price) + judging <= means.room:
+                if cost(generations, price) + judging <= means.room:
                     return Plan(tuple(generations), tuning, places, seeds)
     return None
 

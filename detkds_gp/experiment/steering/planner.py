@@ -33,7 +33,12 @@ class Planner:
         outlook: what the settings plan besides.
         prices: what things cost.
         store: of the run.
+
+    Attributes:
+        prepared: what was spent before the search; None until it begins.
     """
+
+    prepared: float | None = None
 
     def __init__(
         self, budget: Budget | None, strategy: Strategy, outlook: Outlook, prices: Prices, store: Store
@@ -128,9 +133,10 @@ class Planner:
         if self.budget is None or self.budget.kind == "evaluations":
             return final
         short = min(final.iterations, self.prices.proxy.iterations)
-        needed = self.preparation(waiting) + 2 * self._least_search() + self._least_final()
+        preparation = self.preparation(waiting)
+        needed = preparation + 2 * self._least_search() + self._least_final()
         judging = self.prices.final(self._leader_and_rivals, len(final.seeds))
-        if needed <= self.room() and judging <= self.outlook.share * self.budget.amount:
+        if needed <= self.room() and judging <= self._share(self.spent() + preparation):
             return final
         if short == final.iterations:
             return final
@@ -152,8 +158,13 @@ class Planner:
         ahead = self._strategy.plan()
         if self.budget is None:
             return self.outlook.full(ahead)
-        means = Means(self.budget.amount, self.room() - more, self._trained())
+        prepared = self.spent() + more if self.prepared is None else self.prepared
+        means = Means(self._share(prepared), self.room() - more, self._trained())
         return fitted(self.outlook, ahead, means, self.prices) or self._emergency(ahead, means.room)
+
+    def _share(self, prepared: float) -> float:
+        """Return what the final round and the tuning of rivals may take: a share of what preparation leaves."""
+        return self.outlook.share * (self.room() + self.spent() - prepared)
 
     def _trained(self) -> int:
         """Return how many formulas each knowledge has had."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,7 @@ LEAST = 3 * 2 + 2 + 3 * 4
 
 @pytest.mark.parametrize("room", range(LEAST, FULL + 20, 7))
 def test_both_stages_and_a_final_round_fit_into_every_room_that_holds_the_least(room: int) -> None:
-    plan = fitted(OUTLOOK, planned(), Means(room, room), Trainings())
+    plan = fitted(OUTLOOK, planned(), Means(0.4 * room, room), Trainings())
     assert plan is not None
     assert cost(plan) <= room
     assert {one.stage for one in plan.generations} == {"divide", "conquer"}
@@ -67,10 +69,10 @@ def test_both_stages_and_a_final_round_fit_into_every_room_that_holds_the_least(
 
 def test_nothing_is_cut_of_what_fits_and_generations_go_after_sizes() -> None:
     whole = planned()
-    assert fitted(OUTLOOK, whole, Means(FULL, FULL), Trainings()) == OUTLOOK.full(whole)
+    assert fitted(OUTLOOK, whole, Means(0.4 * FULL, FULL), Trainings()) == OUTLOOK.full(whole)
     numbers = []
     for room in range(FULL, LEAST - 1, -1):
-        plan = fitted(OUTLOOK, whole, Means(room, room), Trainings())
+        plan = fitted(OUTLOOK, whole, Means(0.4 * room, room), Trainings())
         assert plan is not None
         numbers.append(len(plan.generations))
         if len(plan.generations) < 8:
@@ -79,8 +81,21 @@ def test_nothing_is_cut_of_what_fits_and_generations_go_after_sizes() -> None:
     assert (numbers[0], numbers[-1]) == (8, 2)
 
 
+@pytest.mark.parametrize("room", range(60, FULL + 12 * 4, 11))
+def test_the_tuning_of_rivals_leaves_the_search_its_part(room: int) -> None:
+    """A larger search means fairer rivals, but these may not crowd it out again."""
+    plan = fitted(replace(OUTLOOK, tuning=12), planned(), Means(0.4 * room, room), Trainings())
+    assert plan is not None
+    judging = 4 * plan.tuning + plan.places * plan.seeds
+    search = sum(len(one.niches) * one.size for one in plan.generations)
+    assert judging <= max(0.4 * room, 3 * 4)
+    assert plan.tuning == 0 or plan.tuning >= 3
+    step = sum(len(one.niches) for one in planned())  # all generations larger by one
+    assert search + judging > room - 2 * step or search == FULL - 7 * 4
+
+
 def test_less_than_the_least_is_no_plan() -> None:
-    assert fitted(OUTLOOK, planned(), Means(LEAST - 1, LEAST - 1), Trainings()) is None
+    assert fitted(OUTLOOK, planned(), Means(0.4 * (LEAST - 1), LEAST - 1), Trainings()) is None
 
 
 @given(
@@ -93,7 +108,7 @@ def test_a_plan_within_the_search_keeps_its_room(
     places = [(one.stage, one.number) for one in whole]
     for stage, at in (("divide", min(number, divide)), ("conquer", max(0, min(number, conquer)))):
         ahead = whole[places.index((stage, at)) + 1 :] if at >= 0 else whole
-        plan = fitted(OUTLOOK, ahead, Means(200, room), Trainings())
+        plan = fitted(OUTLOOK, ahead, Means(80, room), Trainings())
         if plan is None:
             assert cost(Plan(tuple(least(ahead)), 0, 3, 4)) > room
             continue
