@@ -18,6 +18,10 @@ from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_RACED
 
 
+LEAST_JUDGED = 2
+"""Seeds below which a difference has no interval."""
+
+
 class Judging:
     """Holds the final round of a search that is over; what is answered or decided before is not asked again.
 
@@ -107,19 +111,31 @@ class Judging:
         self._store.record_event(FINAL_HELD, **told, race=held, dropped=dropped)
 
     def _judge(self) -> None:
-        """Train everyone who is judged seed by seed; what a budget leaves no time for is recorded once."""
-        verdict = self._summary.verdict
-        texts = [finalist.text for finalist in verdict.finalists]
-        trials = [trial for seed in zip(*map(verdict.trials, [*texts, NONE]), strict=True) for trial in seed]
-        asked = [trial for trial in trials if trial.distiller != NONE or self._store.score(trial) is None]
-        places = len(texts) + (bool(verdict.raced))  # a race wins seeds that the student alone has not seen
-        self._ask(asked, self._controller.watch.judging(places, len(verdict.complete_seeds)))
-        complete = self._summary.verdict.complete_seeds
+        """Train everyone who is judged; what a budget leaves no time for is recorded once.
+
+        Where the machine became so slow that not even two seeds are complete, the leader and the best rivals go on.
+        """
+        verdict, fewest = self._summary.verdict, self._controller.planner.outlook.least_places
+        chosen = verdict.finalists
+        complete = self._judged_on(chosen)
+        if len(complete) < min(LEAST_JUDGED, len(verdict.seeds)) and len(chosen) > fewest:
+            chosen = chosen[:fewest]
+            complete = self._judged_on(chosen)
         if len(complete) < len(verdict.seeds):
-            self._store.record_event(FINAL_CUT, seeds=complete)
+            self._store.record_event(FINAL_CUT, seeds=complete, finalists=[dict(vars(one)) for one in chosen])
             self._say(f"the budget ended after {len(complete)} of {len(verdict.seeds)} seeds of the final round")
         if self._summary.verdict.winner() is None:
             self._say("nobody was judged on every seed: there is no winner, only the leader of the search")
+
+    def _judged_on(self, finalists: Sequence[Finalist]) -> list[int]:
+        """Train finalists and the student alone seed by seed while the budget lasts; return the seeds they all have."""
+        verdict = self._summary.verdict
+        texts = [*(finalist.text for finalist in finalists), NONE]
+        trials = [trial for seed in zip(*map(verdict.trials, texts), strict=True) for trial in seed]
+        asked = [trial for trial in trials if trial.distiller != NONE or self._store.score(trial) is None]
+        places = len(finalists) + bool(verdict.raced)  # a race wins seeds that the student alone has not seen
+        self._ask(asked, self._controller.watch.judging(places, len(verdict.complete_seeds(finalists))))
+        return verdict.complete_seeds(finalists)
 
     def _ask(self, trials: Sequence[Trial], allowance: Allowance) -> None:
         known: Mapping[str, Distiller] = {ranked.text: ranked.distiller for ranked in self._ranking}

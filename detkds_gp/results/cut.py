@@ -76,7 +76,10 @@ def _final_round(store: Store) -> Iterator[str]:
         if len(held["race"]) < len(racing["race"]):
             yield f"final round: the race ended after {len(held['race'])} of {_counted(len(racing['race']), 'seed')}"
     if cut := store.events(FINAL_CUT):
-        yield f"final round: {len(cut[0].detail['seeds'])} of {_counted(len(held['seeds']), 'seed')}"
+        told = cut[0].detail
+        if len(told["finalists"]) < len(held["finalists"]):
+            yield f"final round: {len(told['finalists'])} of {_counted(len(held['finalists']), 'formula')} in time"
+        yield f"final round: {len(told['seeds'])} of {_counted(len(held['seeds']), 'seed')}"
 
 
 def _spread(numbers: list[int]) -> str:

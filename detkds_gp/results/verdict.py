@@ -86,7 +86,7 @@ class Verdict:
         self._racing = next((event.detail for event in store.events(FINAL_RACED)), None)
         self._held = next((event.detail for event in store.events(FINAL_HELD)), None)
         if self._held is not None and (cut := store.events(FINAL_CUT)):
-            self._held = {**self._held, "seeds": cut[0].detail["seeds"]}
+            self._held = {**self._held, **cut[0].detail}
 
     @property
     def seeds(self) -> Sequence[int]:
@@ -152,10 +152,9 @@ class Verdict:
         """Return the questions about a distiller, one for each seed."""
         return [self._trial(text, seed) for seed in self.seeds]
 
-    @property
-    def complete_seeds(self) -> list[int]:
-        """The seeds on which everyone is judged, the student alone too."""
-        texts = [NONE, *(finalist.text for finalist in self.finalists)]
+    def complete_seeds(self, finalists: Sequence[Finalist]) -> list[int]:
+        """Return the seeds on which some finalists are judged, the student alone too."""
+        texts = [NONE, *(finalist.text for finalist in finalists)]
         known = [[self._store.score(trial) is not None for trial in self.trials(text)] for text in texts]
         return [seed for seed, *there in zip(self.seeds, *known, strict=True) if all(there)]
 

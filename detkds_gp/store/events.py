@@ -56,7 +56,7 @@ MEASURED = "measured"
 """What a training tells besides its AP: the ``trial`` and the values of its `Details`."""
 
 FINAL_CUT = "final round cut"
-"""The seeds of the final round that count, because the budget ended before the others were complete."""
+"""The seeds and the finalists of the final round that count, because the budget ended before the others."""
 
 EXPLAINING = "explaining"
 """Extra trainings for an explanation begin."""

@@ -98,7 +98,8 @@ class Story:
         for trial in trials[: self.data.draw(st.integers(0, len(trials)))]:
             self.store.record_score(trial, self.score(), trial.distiller)
         if self.data.draw(st.booleans()):
-            self.tell(FINAL_CUT, seeds=list(SEEDS[:2]))
+            kept = [leader, rival][: self.data.draw(st.integers(1, 2))]
+            self.tell(FINAL_CUT, seeds=list(SEEDS[:2]), finalists=kept)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
