@@ -15,6 +15,7 @@ from detkds_gp.language.contract_checks import cases, check_gradient, check_imag
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Boxes, Probs, RowField, Rows, Units
 from detkds_gp.language.learned_contract import check_learned
+from detkds_gp.language.roles import Distance, Learned, PairTransform, Transform
 from detkds_gp.language.samples import sample, sample_sizes
 
 REPEATS = 4  # rows that share one number of a RowField
@@ -38,18 +39,12 @@ def check_contract(declaration: Declaration) -> None:
     Raises:
         DeclarationError: if a shape, a value or a gradient breaks what the role promises.
     """
-    check = {
-        "transform": _check_transform,
-        "pair_transform": _check_pair,
-        "learned": check_learned,
-        "distance": _check_distance,
-    }
     if declaration.computes:
         first = declaration.arguments[0]
         with one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             for size in sample_sizes(first):
-                _run(check[declaration.role], declaration, size)
+                _run(CHECKS[type(declaration)], declaration, size)
             if RowField in declaration.arguments and issubclass(first, (Rows, Probs, Units)):
                 _run(_check_rows_repeat, declaration, (3 * REPEATS, 5))
 
@@ -63,7 +58,7 @@ def _run(check: Callable[..., None], declaration: Declaration, size: tuple[int, 
         raise DeclarationError(f"{declaration!r} fails on shape {size}: {named_line(error)}") from error
 
 
-def _check_transform(declaration: Declaration, size: tuple[int, ...]) -> None:
+def _check_transform(declaration: Transform, size: tuple[int, ...]) -> None:
     for where, x, _ in cases(declaration, size):
         extra = shared(declaration, size)
         outcome = declaration(x.requires_grad_(), *extra)
@@ -72,7 +67,7 @@ def _check_transform(declaration: Declaration, size: tuple[int, ...]) -> None:
         check_images_apart(declaration, [x, *extra], [outcome])
 
 
-def _check_pair(declaration: Declaration, size: tuple[int, ...]) -> None:
+def _check_pair(declaration: PairTransform, size: tuple[int, ...]) -> None:
     for where, student, teacher in cases(declaration, size):
         extra = shared(declaration, size)
         outcome = declaration(student.requires_grad_(), teacher, *extra)
@@ -87,7 +82,7 @@ def _check_pair(declaration: Declaration, size: tuple[int, ...]) -> None:
             check_images_apart(declaration, [student, teacher, *extra], list(both))
 
 
-def _check_distance(declaration: Declaration, size: tuple[int, ...]) -> None:
+def _check_distance(declaration: Distance, size: tuple[int, ...]) -> None:
     for where, student, teacher in cases(declaration, size):
         extra = shared(declaration, size)
         for x, zero in ((student, size[0] == 0), (teacher, True)):
@@ -100,7 +95,7 @@ def _check_distance(declaration: Declaration, size: tuple[int, ...]) -> None:
         _check_reaches_student(declaration, size)
 
 
-def _check_loss(declaration: Declaration, loss: Any, zero: bool, where: str) -> None:
+def _check_loss(declaration: Distance, loss: Any, zero: bool, where: str) -> None:
     if not isinstance(loss, Tensor) or loss.shape != ():
         got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise DeclarationError(f"{declaration!r} returns {got}, wanted a scalar ()")
@@ -113,7 +108,7 @@ def _check_loss(declaration: Declaration, loss: Any, zero: bool, where: str) -> 
 def _check_rows_repeat(declaration: Declaration, size: tuple[int, ...]) -> None:
     """A field with a number for every four rows must act as one that repeats each number."""
     kinds = declaration.arguments
-    sides = [sample(kinds[0], size) for _ in range(1 if declaration.role == "transform" else 2)]
+    sides = [sample(kinds[0], size) for _ in range(1 if declaration.each_side else 2)]
     few = [sample(kind, (size[0] // REPEATS, 1)) for kind in kinds[1:]]
     each = [
         f.repeat_interleave(REPEATS, 0) if issubclass(k, RowField) else f for k, f in zip(kinds[1:], few, strict=True)
@@ -124,9 +119,17 @@ def _check_rows_repeat(declaration: Declaration, size: tuple[int, ...]) -> None:
         raise DeclarationError(f"{declaration!r} does not repeat a field's number for rows that come {REPEATS} to each")
 
 
-def _check_reaches_student(declaration: Declaration, size: tuple[int, ...]) -> None:
+def _check_reaches_student(declaration: Distance, size: tuple[int, ...]) -> None:
     x = sample(declaration.arguments[0], size).requires_grad_()
     teacher = sample(declaration.arguments[0], size)
     loss = declaration(x, teacher, *shared(declaration, size))
     if not loss.requires_grad or not torch.autograd.grad(loss, x)[0].any():
         raise DeclarationError(f"{declaration!r} gives the student no gradient")
+
+
+CHECKS: dict[type[Declaration], Callable[..., None]] = {
+    Transform: _check_transform,
+    PairTransform: _check_pair,
+    Learned: check_learned,
+    Distance: _check_distance,
+}

@@ -11,8 +11,8 @@ from torch import Tensor
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Boxes, Field, Probs, RowField
+from detkds_gp.language.roles import Shaped
 from detkds_gp.language.samples import sample
-from detkds_gp.language.shapes import result_shape
 
 
 def cases(declaration: Declaration, size: tuple[int, ...]) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -34,9 +34,9 @@ def shared(declaration: Declaration, size: tuple[int, ...]) -> list[Any]:
     return [sample(kind, size) for kind in declaration.arguments[1:]]
 
 
-def check_tensor(declaration: Declaration, value: Any, size: tuple[int, ...], where: str) -> None:
+def check_tensor(declaration: Shaped, value: Any, size: tuple[int, ...], where: str) -> None:
     """Refuse a result of another shape than declared, or out of its kind."""
-    wanted = result_shape(declaration.shape, size)
+    wanted = declaration.shape_of(size)
     if not isinstance(value, Tensor) or tuple(value.shape) != wanted:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         says = f"its shape {declaration.shape!r} says {wanted}"

@@ -7,20 +7,16 @@ from torch import Tensor, nn
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.contract_checks import cases, check_images_apart, check_tensor, shared
-from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.learned import build_part
-from detkds_gp.language.shapes import result_shape
-
-SIDES = ("student", "each")
+from detkds_gp.language.roles import Learned
 
 
-def check_learned(declaration: Declaration, size: tuple[int, ...]) -> None:
+def check_learned(declaration: Learned, size: tuple[int, ...]) -> None:
     """Make the module for values of a size, and run it.
 
     Raises:
         DeclarationError: if it has no weights, is not repeatable, mixes images, or breaks its shape.
     """
-    _check_sides(declaration, size)
     part = _made(declaration, size)
     for where, x, _ in cases(declaration, size):
         extra = shared(declaration, size)
@@ -31,18 +27,7 @@ def check_learned(declaration: Declaration, size: tuple[int, ...]) -> None:
             check_images_apart(declaration, [x, *extra], [outcome], part)
 
 
-def _check_sides(declaration: Declaration, size: tuple[int, ...]) -> None:
-    if declaration.sides not in SIDES:
-        raise DeclarationError(f"{declaration!r}: sides is {declaration.sides!r}, wanted {' or '.join(SIDES)}")
-    if not declaration.result.sided or any(kind.sided for kind in declaration.arguments[1:]):
-        raise DeclarationError(f"{declaration!r}: wanted one value of two sides, the first, and a result that has two")
-    same = result_shape(declaration.shape, size) == size and issubclass(declaration.arguments[0], declaration.result)
-    if declaration.sides == "student" and not same:
-        wanted = "the teacher's side passes by unchanged; keep kind and shape, or give sides='each'"
-        raise DeclarationError(f"{declaration!r} of the student alone changes kind or shape, but {wanted}")
-
-
-def _made(declaration: Declaration, size: tuple[int, ...]) -> nn.Module:
+def _made(declaration: Learned, size: tuple[int, ...]) -> nn.Module:
     """Make the module twice, and refuse one whose first weights do not follow from the seed."""
     first, again = (build_part(declaration, size[1], 0, "contract") for _ in range(2))
     if not any(weight.requires_grad for weight in first.parameters()):
@@ -54,7 +39,7 @@ def _made(declaration: Declaration, size: tuple[int, ...]) -> nn.Module:
     return first
 
 
-def _check_gradients(declaration: Declaration, part: nn.Module, outcome: Tensor, x: Tensor, where: str) -> None:
+def _check_gradients(declaration: Learned, part: nn.Module, outcome: Tensor, x: Tensor, where: str) -> None:
     """Refuse a module that its weights or the student cannot be trained through."""
     if not outcome.requires_grad:
         raise DeclarationError(f"{declaration!r}: its result has no gradient {where}; do not detach it")
