@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from deap import gp
 
 from detkds_gp.export.shapes import Shapes, sample_shapes
-from detkds_gp.language import (
-    CALIBRATED,
-    NONE,
-    Combiner,
-    Constant,
-    Declaration,
-    Distance,
-    Distiller,
-    Input,
-    Learned,
-    Loss,
-    Number,
-    PrimitiveSet,
-    Term,
-    fold,
-)
+from detkds_gp.language import CALIBRATED, NONE, Declaration, Distiller, Loss, Number, PrimitiveSet, Term, fold
+from detkds_gp.language.roles import Combiner, Constant, Distance, Input, Learned
 from detkds_gp.language.tree import Node, call_text, is_constant, node_text, number_text
 
 if TYPE_CHECKING:

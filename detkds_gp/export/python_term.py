@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from detkds_gp.export.python_sources import Sources
 from detkds_gp.export.text import wrapped
-from detkds_gp.language import Declaration, Input, Learned, PrimitiveSet, Term
+from detkds_gp.language import Declaration, Input, Learned, PrimitiveSet, Term, Transform
 from detkds_gp.language.tree import number_text
 from detkds_gp.losses.program import Instruction, compile_tree, inputs_of
 
@@ -80,7 +80,7 @@ class _Body:
         if isinstance(declaration, Learned):
             return self._learned(declaration, function, arguments, base)
         names = sides(base) if declaration.result.sided else (base,)
-        if declaration.each_side:
+        if isinstance(declaration, Transform) and declaration.each_side:
             for index, name in enumerate(names):
                 self._call([name], function, [argument[min(index, len(argument) - 1)] for argument in arguments])
         else:

@@ -14,6 +14,7 @@ from detkds_gp.errors import DeclarationError, named_line
 from detkds_gp.language.contract_checks import cases, check_gradient, check_images_apart, check_tensor, shared
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Boxes, Probs, RowField, Rows, Units
+from detkds_gp.language.learned import build_part
 from detkds_gp.language.learned_contract import check_learned
 from detkds_gp.language.roles import Distance, Learned, PairTransform, Transform
 from detkds_gp.language.samples import sample, sample_sizes
@@ -108,12 +109,13 @@ def _check_loss(declaration: Distance, loss: Any, zero: bool, where: str) -> Non
 def _check_rows_repeat(declaration: Declaration, size: tuple[int, ...]) -> None:
     """A field with a number for every four rows must act as one that repeats each number."""
     kinds = declaration.arguments
-    sides = [sample(kinds[0], size) for _ in range(1 if declaration.each_side else 2)]
+    call = build_part(declaration, size[1], 0, "contract") if isinstance(declaration, Learned) else declaration
+    sides = [sample(kinds[0], size) for _ in range(1 if isinstance(declaration, (Transform, Learned)) else 2)]
     few = [sample(kind, (size[0] // REPEATS, 1)) for kind in kinds[1:]]
     each = [
         f.repeat_interleave(REPEATS, 0) if issubclass(k, RowField) else f for k, f in zip(kinds[1:], few, strict=True)
     ]
-    outcomes = [declaration(*sides, *fields) for fields in (few, each)]
+    outcomes = [call(*sides, *fields) for fields in (few, each)]
     short, full = (o if isinstance(o, tuple) else (o,) for o in outcomes)
     if not all(map(torch.allclose, short, full)):
         raise DeclarationError(f"{declaration!r} does not repeat a field's number for rows that come {REPEATS} to each")

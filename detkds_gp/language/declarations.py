@@ -122,16 +122,6 @@ class Declaration(ABC):
         return _restore, (self.function.__module__, self.function.__qualname__, values)
 
     @property
-    def determined(self) -> bool:
-        """Whether its result follows from its arguments alone; losses that are not are told apart by text only."""
-        return not self.random
-
-    @property
-    def each_side(self) -> bool:
-        """Whether its function takes one side at a time."""
-        return False
-
-    @property
     def doc(self) -> str:
         """First line of the docstring: the effect."""
         return (self.function.__doc__ or "").strip().splitlines()[0]
@@ -208,16 +198,6 @@ def _declared(module: str, qualname: str) -> Declaration:
     return declared
 
 
-EMPTY = {"shape": "", "niches": (), "source": "", "random": False, "sides": "", "algebra": NO_ALGEBRA, "values": ()}
-"""What a row says of the fields that not every role has."""
-
-
-def as_row(declaration: Declaration) -> dict[str, Any]:
-    """Return role and fields by name, with those of every role: empty where the declaration has none."""
-    own = {field.name: getattr(declaration, field.name) for field in fields(declaration)}
-    return {"role": declaration.role, **EMPTY, **own}
-
-
 def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
     """Return name, role, kinds, shape, LaTeX and effect of every primitive, as JSON values."""
     return [
@@ -226,13 +206,13 @@ def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
             "role": d.role,
             "arguments": [kind.__name__ for kind in d.arguments],
             "result": d.result.__name__,
-            "shape": row["shape"],
+            "shape": getattr(d, "shape", ""),
             "latex": d.latex,
             "doc": d.doc,
-            "values": list(row["values"]),
-            "niches": list(row["niches"]),
+            "values": list(getattr(d, "values", ())),
+            "niches": list(getattr(d, "niches", ())),
             "random": d.random,
-            "sides": row["sides"],
+            "sides": getattr(d, "sides", ""),
         }
-        for d, row in ((d, as_row(d)) for d in declarations.values())
+        for d in declarations.values()
     ]

@@ -11,13 +11,13 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from detkds_gp.language import kinds
-from detkds_gp.language.declarations import Absent, Algebra, Declaration, KindType, as_row
+from detkds_gp.language.declarations import Absent, Algebra, Declaration, KindType
 from detkds_gp.language.kinds import Kind, Number
 from detkds_gp.language.primitive_set import PrimitiveSet
 from detkds_gp.language.roles import ROLES
 
 PLAIN = ("name", "role", "latex", "shape", "source", "random", "sides")
-"""The fields of a declaration that are JSON values as they are."""
+"""The fields of a declaration that are JSON values as they are; empty are those that its role does not have."""
 
 BY_NAME = {role.role: role for role in ROLES}
 
@@ -68,14 +68,14 @@ def _kind_from_json(told: Mapping[str, Any], known: Mapping[str, KindType]) -> K
 
 
 def _declaration_to_json(declaration: Declaration, primitive_set: PrimitiveSet) -> dict[str, Any]:
-    row, function = as_row(declaration), declaration.function
+    function = declaration.function
     return {
-        **{name: row[name] for name in PLAIN},
+        **{name: getattr(declaration, name, "") for name in PLAIN},
         "arguments": [_id(kind) for kind in declaration.arguments],
         "result": _id(declaration.result),
-        "niches": list(row["niches"]),
-        "values": list(row["values"]),
-        "algebra": asdict(row["algebra"]),
+        "niches": list(getattr(declaration, "niches", ())),
+        "values": list(getattr(declaration, "values", ())),
+        "algebra": asdict(declaration.algebra),
         "known": declaration.name in primitive_set.known,
         "function": [function.__module__, function.__qualname__, function.__doc__ or ""],
     }

@@ -15,7 +15,7 @@ from detkds_gp.language.kinds import Number
 Sides = Literal["student", "each"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Input(Declaration):
     """What a formula starts from; its function says in its docstring what it is, and computes nothing.
 
@@ -46,7 +46,7 @@ class Input(Declaration):
             raise DeclarationError(f"input {self.name!r}: niche is {self.niches!r}, wanted {wanted}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Constant(Declaration):
     """A grid of numbers that growth draws from; its function returns the grid.
 
@@ -80,7 +80,7 @@ class Constant(Declaration):
         return changed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Combiner(Declaration):
     """A function of losses and numbers that returns a loss."""
 
@@ -88,24 +88,30 @@ class Combiner(Declaration):
     role = "combiner"
 
 
-@dataclass(frozen=True, eq=False)
-class Distance(Declaration):
-    """A function of student, teacher and shared values that returns a loss."""
+class OfPair(Declaration):
+    """A function of both sides of its first argument, and of shared values."""
 
-    role = "distance"
     computes = True
 
     def check(self) -> None:
         """Refuse a first argument without sides."""
         super().check()
-        _check_first(self)
+        if not (self.arguments and self.arguments[0].sided):
+            raise DeclarationError(f"{self!r}: the first argument of a {self.role} has two sides")
 
     def apply(self, arguments: Sequence[Any], part: Any = None) -> Any:
-        """Compare both sides."""
+        """Hand both sides on at once."""
         return self.function(*arguments[0], *arguments[1:])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
+class Distance(OfPair):
+    """A function of student, teacher and shared values that returns a loss."""
+
+    role = "distance"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Shaped(Declaration):
     """What turns one value into another.
 
@@ -117,15 +123,11 @@ class Shaped(Declaration):
     computes = True
 
     def shape_of(self, first: tuple[int, ...]) -> tuple[int, ...]:
-        """Return its result's shape for a first argument of a shape.
-
-        Raises:
-            DeclarationError: if it declares another first argument, or its result has an axis of its own.
-        """
+        """Return its result's shape for a first argument of a shape."""
         return result_shape(self.shape, first)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Transform(Shaped):
     """A function of one tensor and shared values, applied to both sides alike."""
 
@@ -134,14 +136,14 @@ class Transform(Shaped):
 
     @property
     def each_side(self) -> bool:
-        """Whether its function takes one side at a time: not where all that it takes is shared."""
+        """Whether it is called for each side: not where all that it takes is shared."""
         return any(kind.sided for kind in self.arguments)
 
     def check(self) -> None:
         """Refuse a function of nothing."""
         super().check()
         if not self.arguments:
-            raise DeclarationError(f"{self!r}: a transform takes something; an input is what a formula starts from")
+            raise DeclarationError(f"{self!r}: a transform takes at least one argument")
 
     def apply(self, arguments: Sequence[Any], part: Any = None) -> Any:
         """Transform either side with the same shared values."""
@@ -152,25 +154,16 @@ class Transform(Shaped):
         return self.function(*student), self.function(*teacher)
 
 
-@dataclass(frozen=True, eq=False)
-class PairTransform(Shaped):
+@dataclass(frozen=True, eq=False, repr=False)
+class PairTransform(OfPair, Shaped):
     """A function of student, teacher and shared values that returns both, or one field."""
 
     random: bool = False
     role = "pair_transform"
 
-    def check(self) -> None:
-        """Refuse a first argument without sides."""
-        super().check()
-        _check_first(self)
 
-    def apply(self, arguments: Sequence[Any], part: Any = None) -> Any:
-        """Transform both sides at once."""
-        return self.function(*arguments[0], *arguments[1:])
-
-
-@dataclass(frozen=True, eq=False)
-class Learned(Shaped):
+@dataclass(frozen=True, eq=False, repr=False)
+class Learned(OfPair, Shaped):
     """A transform with weights; its function is the `torch.nn.Module` class, made with the channels of what it takes.
 
     Attributes:
@@ -181,20 +174,9 @@ class Learned(Shaped):
     random: bool = False
     role = "learned"
 
-    @property
-    def determined(self) -> bool:
-        """Whether its result follows from its arguments alone: never, it follows from weights too."""
-        return False
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The sides that go through a module."""
-        return ("student",) if self.sides == "student" else ("student", "teacher")
-
     def check(self) -> None:
         """Refuse sides that are unknown, or that it cannot have."""
         super().check()
-        _check_first(self)
         if self.sides not in get_args(Sides):
             raise DeclarationError(f"{self!r}: sides is {self.sides!r}, wanted {' or '.join(get_args(Sides))}")
         if not self.result.sided or any(kind.sided for kind in self.arguments[1:]):
@@ -219,11 +201,6 @@ class Learned(Shaped):
 
 
 ROLES = (Input, Transform, PairTransform, Learned, Distance, Combiner, Constant)
-
-
-def _check_first(declaration: Declaration) -> None:
-    if not (declaration.arguments and declaration.arguments[0].sided):
-        raise DeclarationError(f"{declaration!r}: the first argument of a {declaration.role} has two sides")
 
 
 def result_shape(pattern: str, size: tuple[int, ...]) -> tuple[int, ...]:

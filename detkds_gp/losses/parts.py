@@ -52,7 +52,8 @@ def build_parts(program: Sequence[Instruction], shapes: Shapes, seed: int) -> di
 
 
 def _part(declaration: Learned, channels: int, seed: int, name: str) -> Part:
-    return nn.ModuleDict({side: build_part(declaration, channels, seed, name) for side in declaration.modules})
+    sides = ("student", "teacher") if declaration.sides == "each" else ("student",)
+    return nn.ModuleDict({side: build_part(declaration, channels, seed, name) for side in sides})
 
 
 def _channels(program: Sequence[Instruction], inputs: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from detkds_gp.language import (
     transform,
 )  # fmt: skip
 from detkds_gp.language.contract import check_contract
-from detkds_gp.language.shapes import result_shape
+from detkds_gp.language.roles import result_shape
 
 SAME = "n c h w -> n c h w"
 

@@ -15,7 +15,7 @@ from detkds_gp.search.conquer import MixBreeder
 from detkds_gp.search.divide import divide_stage
 from detkds_gp.search.evolution import Ledger
 
-TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
+TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""
 SMALL = StageSettings(population=4, offspring=4, generations=2)
 

@@ -16,7 +16,7 @@ from detkds_gp.search import Finding, Search, SearchSettings, StageSettings, Wei
 from detkds_gp.search.weights import STEP, cell, rounded
 
 FIVE_DECADES = WeightRange(0.01, 1000.0)
-TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
+TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 
 
 def stratum(weight: float, strata: int) -> int:

@@ -58,7 +58,7 @@ class Evidence:
         self.probes = probes
         (self._program,) = loss.programs
         declarations = [step.declaration for step in self._program if step.declaration]
-        self.determined = all(d.determined for d in declarations)
+        self.determined = not any(d.random or isinstance(d, Learned) for d in declarations)
         self.draws = any(d.random for d in declarations)
         inputs = inputs_of(self._program)
         self.sided = [d.name for d in inputs if d.result.sided]
