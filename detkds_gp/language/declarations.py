@@ -154,11 +154,7 @@ class Declaration(ABC):
         return self.function(*arguments)
 
     def shape_of(self, first: tuple[int, ...]) -> tuple[int, ...]:
-        """Return its result's shape for a first argument of a shape: a loss has none.
-
-        Raises:
-            DeclarationError: if it declares another first argument.
-        """
+        """Return its result's shape for a first argument of a shape: a loss has none."""
         return ()
 
     def belongs_to(self, niche: str) -> bool:

@@ -123,8 +123,17 @@ class Shaped(Declaration):
     computes = True
 
     def shape_of(self, first: tuple[int, ...]) -> tuple[int, ...]:
-        """Return its result's shape for a first argument of a shape."""
-        return result_shape(self.shape, first)
+        """Return its result's shape for a first argument of a shape.
+
+        Raises:
+            DeclarationError: if it declares another first argument, or its result has an axis of its own.
+        """
+        left, arrow, right = self.shape.partition("->")
+        names = left.split()
+        if not arrow or len(names) != len(first):
+            raise DeclarationError(f"shape {self.shape!r} does not describe a first argument of shape {first}")
+        axes = dict(zip(names, first, strict=True))
+        return tuple(_extent(token, axes) for token in re.findall(r"\([^)]*\)|\S+", right))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -201,24 +210,6 @@ class Learned(OfPair, Shaped):
 
 
 ROLES = (Input, Transform, PairTransform, Learned, Distance, Combiner, Constant)
-
-
-def result_shape(pattern: str, size: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the result's shape for a first argument of shape ``size``.
-
-    Raises:
-        DeclarationError: if the pattern describes no such argument, or its result has an axis of its own.
-
-    >>> result_shape("n c h w -> (n c) h/2", (2, 3, 5, 7))
-    (6, 3)
-    """
-    left, arrow, right = pattern.partition("->")
-    names = left.split()
-    if not arrow or len(names) != len(size):
-        got = f"a first argument of shape {size}"
-        raise DeclarationError(f"shape {pattern!r} does not describe {got}")
-    axes = dict(zip(names, size, strict=True))
-    return tuple(_extent(token, axes) for token in re.findall(r"\([^)]*\)|\S+", right))
 
 
 def _extent(token: str, axes: dict[str, int]) -> int:

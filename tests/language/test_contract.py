@@ -18,7 +18,6 @@ from detkds_gp.language import (
     transform,
 )  # fmt: skip
 from detkds_gp.language.contract import check_contract
-from detkds_gp.language.roles import result_shape
 
 SAME = "n c h w -> n c h w"
 
@@ -218,4 +217,4 @@ def test_boxes_with_swapped_corners_are_part_of_the_contract():
     ],
 )
 def test_result_shape(pattern, size, expected):
-    assert result_shape(pattern, size) == expected
+    assert transform(Map, Map, shape=pattern, latex="#1")(torch.relu).shape_of(size) == expected
