@@ -13,6 +13,7 @@ from detkds_gp.language import (
     Probs,
     RowField,
     Rows,
+    Transform,
     distance,
     pair_transform,
     transform,
@@ -217,4 +218,4 @@ def test_boxes_with_swapped_corners_are_part_of_the_contract():
     ],
 )
 def test_result_shape(pattern, size, expected):
-    assert transform(Map, Map, shape=pattern, latex="#1")(torch.relu).shape_of(size) == expected
+    assert Transform("changed", (Map,), Map, torch.relu, "#1", pattern).shape_of(size) == expected
