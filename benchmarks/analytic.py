@@ -167,11 +167,7 @@ class AnalyticExperiment(Experiment):
     worker: Analytic
 
     def _context(self, listener: Listener) -> tuple[RunContext, list[str]]:
-        dropped = [
-            name
-            for name, d in DETKDS.declarations.items()
-            if d.role == "input" and d.result.sided and d.niche not in KNOWLEDGE
-        ]
+        dropped = [d.name for d in DETKDS.inputs if d.result.sided and d.niche not in KNOWLEDGE]
         here = Path(__file__)
         task: Any = Task(DETKDS.without(*dropped), here, here)
         fingerprint = {"config": self.config.identity(), "primitive_set": DETKDS.fingerprint()}

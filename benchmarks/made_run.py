@@ -109,8 +109,7 @@ def make_run(
 
 
 def _other_inputs(grammar: PrimitiveSet) -> list[str]:
-    inputs = [d for d in grammar.declarations.values() if d.role == "input"]
-    return [d.name for d in inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
+    return [d.name for d in grammar.inputs if not any(map(d.belongs_to, KNOWLEDGE)) or d.niche not in ("", *KNOWLEDGE)]
 
 
 def _references(store: Store, config: ExperimentConfig, final: FinalRound) -> None:

@@ -91,7 +91,7 @@ def losses_of(context: RunContext, wanted: list[str] | None) -> dict[str, Term]:
     grammar, pair = context.task.primitive_set, context.task.pair
     zoo = load_zoo(context.config.zoo)
     found = {name: entry.distiller(grammar) for name, entry in zoo.items() if not reason_against(entry, grammar, pair)}
-    shared = {d.name for d in grammar.declarations.values() if d.role == "input"}
+    shared = {d.name for d in grammar.inputs}
     for name, text in OTHERS.items():
         if all(word in shared for word in ("class_logits", "boxes", "box_score") if word in text):
             found[name] = parse_distiller(text, grammar, bare=None)

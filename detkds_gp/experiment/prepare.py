@@ -19,7 +19,7 @@ from detkds_gp.experiment.fingerprints import file_hash, hash_of
 from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.wiring import check_masks, detector_specs, inheritance, wire
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
-from detkds_gp.language import Declaration, PrimitiveSet, load_primitive_set
+from detkds_gp.language import Input, PrimitiveSet, load_primitive_set
 from detkds_gp.operators import active_operators
 
 PATIENCE = 5.0
@@ -159,7 +159,7 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
         DeclarationError: if the config names unknown knowledge, or an input's kind is not what its source gives.
         DetectorError: if the pair does not share knowledge that the config asks for, or nothing is left.
     """
-    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
+    inputs = primitive_set.inputs
     wanted = config.knowledge or primitive_set.niches
     for niche in wanted:
         primitive_set.niche(niche)
@@ -175,7 +175,7 @@ def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, 
     return primitive_set.without(*dropped) if dropped else primitive_set
 
 
-def _reasons(niche: str, inputs: Sequence[Declaration], pair: Pair) -> list[str]:
+def _reasons(niche: str, inputs: Sequence[Input], pair: Pair) -> list[str]:
     """Say why a pair does not share a niche, each reason once."""
     sources = [d.source for d in inputs if d.result.sided and d.niche == niche]
     return list(dict.fromkeys(pair.refused[source] for source in sources))
@@ -226,7 +226,7 @@ def _teacher_outputs(
     config: ExperimentConfig, grammar: PrimitiveSet, pair: Pair, images: int, work_dir: Path, listener: Listener
 ) -> Path | None:
     """Return where the teacher's outputs are kept, or None if they would be too large."""
-    sources = [d.source for d in grammar.declarations.values() if d.role == "input"]
+    sources = [d.source for d in grammar.inputs]
     numbers = sum(pair.said[name] for name in pair.kept(sources))
     size, limit = kept_bytes(numbers, images, config.proxy.teacher_precision), config.proxy.teacher_limit_mb
     if size <= limit * 2**20:

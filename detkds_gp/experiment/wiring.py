@@ -24,7 +24,7 @@ from detkds_gp.detectors import (
 )
 from detkds_gp.errors import ConfigError, DeclarationError, DetectorError, first_line, listed
 from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.language import Declaration, Field, Map, PrimitiveSet
+from detkds_gp.language import Field, Input, Map, PrimitiveSet
 from detkds_gp.training import seed_all
 
 
@@ -72,7 +72,7 @@ def wire(
     student = build_detector(specs["student"], names[0], initialise=initialise)
     teacher = build_detector(specs["teacher"], names[1], initialise=initialise)
     _check_augments(student)
-    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
+    inputs = primitive_set.inputs
     pair = check_pair(student, teacher, config.proxy.image_size, names, [d.source for d in inputs])
     for declaration in inputs:
         if declaration.source in pair.shared:
@@ -95,7 +95,7 @@ def _check_common_class(config: ExperimentConfig, data: tuple[str, ...], teacher
     )
 
 
-def _check_rank(declaration: Declaration, shared: Shared) -> None:
+def _check_rank(declaration: Input, shared: Shared) -> None:
     axes = 4 if issubclass(declaration.result, (Map, Field)) else 2
     got = len(shared.student[0]) + (1 if axes == 4 else 0)
     if declaration.result.sided and got != axes:

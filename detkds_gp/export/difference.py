@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from detkds_gp.errors import UserError
-from detkds_gp.export.graph import arguments_of
+from detkds_gp.export.graph import SUM, arguments_of
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -64,7 +64,7 @@ class _Tree:
         places = {node: place for place, node in enumerate(self.nodes)}
         rows = [graph.nodes[node] for node in self.nodes]
         # The root of a distiller is called after the number of its terms.
-        self.keys = [(row["role"], "" if row["role"] == "sum" else row["label"]) for row in rows]
+        self.keys = [(row["role"], "" if row["role"] == SUM else row["label"]) for row in rows]
         self.first: list[int] = []
         for place, node in enumerate(self.nodes):
             below = arguments_of(graph, node)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from deap import gp
 
 from detkds_gp.export.shapes import Shapes, sample_shapes
-from detkds_gp.language import CALIBRATED, NONE, Distiller, Loss, PrimitiveSet, Term, fold
+from detkds_gp.language import CALIBRATED, NONE, Declaration, Distiller, Loss, Number, PrimitiveSet, Term, fold
+from detkds_gp.language.roles import Combiner, Constant, Distance, Input, Learned
 from detkds_gp.language.tree import Node, call_text, is_constant, node_text, number_text
 
 if TYPE_CHECKING:
@@ -49,10 +50,25 @@ def post_order(tree: gp.PrimitiveTree) -> list[Step]:
 
 def node_role(node: Node, primitive_set: PrimitiveSet) -> str:
     """Return the role that a node's declaration states; ``constant`` for a number."""
-    return "constant" if is_constant(node) else primitive_set.declarations[node.name].role
+    return Constant.role if is_constant(node) else primitive_set.declarations[node.name].role
 
+
+SUM = "sum"
+"""The role of a distiller's root."""
 
 FAMILIES = ("knowledge", "transform", "pair_transform", "learned", "field", "distance", "combiner", "constant")
+
+
+def family_of(declaration: Declaration | None) -> str:
+    """Return the family of a primitive, or of a number: its role, but what gives or takes a field stands apart."""
+    if declaration is None:
+        return Constant.role
+    fields = [
+        kind for kind in (*declaration.arguments, declaration.result) if not (kind.sided or issubclass(kind, Number))
+    ]
+    if fields and not isinstance(declaration, (Learned, Distance, Combiner)):
+        return "field"
+    return "knowledge" if isinstance(declaration, Input) else declaration.role
 
 
 def to_networkx(formula: Formula, primitive_set: PrimitiveSet, shapes: Shapes | None = None) -> nx.DiGraph:
@@ -129,7 +145,7 @@ class _Builder:
             top,
             label="+" if len(roots) > 1 else "loss" if roots else NONE,
             text=distiller.text,
-            role="sum",
+            role=SUM,
             family="combiner",
             kind=Loss.__name__,
             sided=False,
@@ -143,30 +159,21 @@ class _Builder:
             self.graph.edges[root, top].update(weight=term.weight, scale=term.scale)
 
     def _attributes(self, node: Node, below: list[int]) -> dict[str, Any]:
-        role, text = node_role(node, self._set), call_text(node, [self.graph.nodes[b]["text"] for b in below])
-        declaration = None if role == "constant" else self._set.declarations[node.name]
+        text = call_text(node, [self.graph.nodes[b]["text"] for b in below])
+        declaration = None if is_constant(node) else self._set.declarations[node.name]
         shape = self._shapes.get(text) if declaration else None
         return {
             "label": node_text(node),
             "text": text,
-            "role": role,
-            "family": self._family(role, node, below),
+            "role": node_role(node, self._set),
+            "family": family_of(declaration),
             "kind": node.ret.__name__,
             "sided": node.ret.sided,
             "shape": None if shape is None else tuple(shape),
-            "knowledge": str(node.name) if role == "input" else self._knowledge(below),
+            "knowledge": str(node.name) if isinstance(declaration, Input) else self._knowledge(below),
             "latex": declaration.latex if declaration else node_text(node),
             "doc": declaration.doc if declaration else f"A {node.ret.__name__.lower()}.",
         }
-
-    def _family(self, role: str, node: Node, below: list[int]) -> str:
-        """Choose by role; what gives or takes a field stands apart."""
-        if role in ("constant", "learned", "distance", "combiner"):
-            return role
-        shared = [b for b in below if not self.graph.nodes[b]["sided"] and self.graph.nodes[b]["role"] != "constant"]
-        if shared or not node.ret.sided:
-            return "field"
-        return "knowledge" if role == "input" else role
 
     def _knowledge(self, below: list[int]) -> str:
         names = [name for b in below for name in self.graph.nodes[b]["knowledge"].split(", ") if name]

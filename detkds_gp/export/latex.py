@@ -20,7 +20,7 @@ from enum import IntEnum
 from deap import gp
 
 from detkds_gp.export.graph import post_order
-from detkds_gp.language import Declaration, Distiller, PrimitiveSet, Term
+from detkds_gp.language import Distance, Distiller, Input, Learned, PrimitiveSet, Term
 from detkds_gp.language.tree import Node, is_constant, number_text
 
 SLOT = re.compile(r"#(\d)")
@@ -63,13 +63,13 @@ class _Writer:
         if is_constant(node):
             return number_latex(node.value)
         declaration = self.primitive_set.declarations[node.name]
-        if declaration.role == "distance":
+        if isinstance(declaration, Distance):
             below = [self._compared(declaration, below[0]), *below[1:]]
-        if declaration.role == "input":
+        if isinstance(declaration, Input):
             return Written(declaration.latex, form_of(declaration.latex), is_input=True)
         return fill(declaration.latex, below)
 
-    def _compared(self, distance: Declaration, shared: Written) -> Written:
+    def _compared(self, distance: Distance, shared: Written) -> Written:
         """Write the two sides of what a distance compares."""
         symbol = shared.latex
         if not shared.is_input or shared.form != Form.ATOM:
@@ -172,10 +172,11 @@ def _where(distiller: Distiller, primitive_set: PrimitiveSet) -> str:
         return "The student alone, without distillation."
     names = dict.fromkeys(node.name for term in distiller.terms for node in term.tree)
     known = [primitive_set.declarations.get(name) for name in names]
-    inputs = [f"${d.latex}$ {_escaped(d.name)}" for d in known if d and d.role == "input"]
+    inputs = [f"${d.latex}$ {_escaped(d.name)}" for d in known if isinstance(d, Input)]
     unknown = [f"$c_{{{n}}}$" for n, term in enumerate(distiller.terms, 1) if term.scale is None]
     scales = f"; {', '.join(unknown)} to be measured on the pair" if unknown else ""
-    alone = [f"; {_escaped(d.name)} changes the student's side alone" for d in known if d and d.sides == "student"]
+    learned = [d for d in known if isinstance(d, Learned) and d.sides == "student"]
+    alone = [f"; {_escaped(d.name)} changes the student's side alone" for d in learned]
     return f"where $S$ is the student, $T$ the teacher, {', '.join(inputs)}{''.join(alone)}{scales}."
 
 

@@ -15,7 +15,7 @@ from detkds_gp.export.panel import Panel
 from detkds_gp.export.python_sources import Sources
 from detkds_gp.export.python_term import PROSE, WrittenTerm, write_term
 from detkds_gp.export.text import wrapped
-from detkds_gp.language import Boxes, Declaration, Distiller, Field, Map, PrimitiveSet, RowField
+from detkds_gp.language import Boxes, Distiller, Field, Input, Map, PrimitiveSet, RowField
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.losses.lint import sample_knowledge
 from detkds_gp.losses.parts import shapes_of
@@ -175,7 +175,7 @@ def _test(samples: Samples) -> str:
     return TEST_MODULE.format(channels=_channels(samples))
 
 
-def _is_adapted(declaration: Declaration) -> bool:
+def _is_adapted(declaration: Input) -> bool:
     return issubclass(declaration.result, Map) and declaration.niche not in LOGITS
 
 
@@ -195,14 +195,14 @@ def _channels(samples: Samples) -> int | None:
     return next((shape[1] for _, shape in samples.values() if len(shape) == 4), None)
 
 
-def _samples(inputs: Mapping[str, Declaration], primitive_set: PrimitiveSet) -> Samples:
+def _samples(inputs: Mapping[str, Input], primitive_set: PrimitiveSet) -> Samples:
     """Return for every input how to draw it for a test."""
     with torch.random.fork_rng(devices=[]):
         drawn = sample_knowledge(primitive_set)
     return {name: (_kind(d), tuple(drawn[name][0][0].shape)) for name, d in inputs.items()}
 
 
-def _kind(declaration: Declaration) -> str:
+def _kind(declaration: Input) -> str:
     if issubclass(declaration.result, Boxes):
         return "boxes"
     return "field" if issubclass(declaration.result, (Field, RowField)) else "features"
@@ -219,7 +219,7 @@ def _expected(distiller: Distiller, primitive_set: PrimitiveSet, samples: Sample
     return {name: float(levels.mean()) for name, levels in terms.items()}
 
 
-def _docstring(panel: Panel, inputs: Mapping[str, Declaration], learned: bool) -> str:
+def _docstring(panel: Panel, inputs: Mapping[str, Input], learned: bool) -> str:
     """Say formula, LaTeX, score and what the loss needs; raw, since LaTeX is full of backslashes."""
     latex = formula_lines(panel.formula, panel.primitive_set)
     entry = "``DistillationLoss(channels)(knowledge)``" if learned else "``distillation_loss(knowledge)``"
@@ -241,7 +241,7 @@ def _origin(panel: Panel) -> str:
     return "found" if panel.caption else "written"
 
 
-def _input(declaration: Declaration) -> list[str]:
+def _input(declaration: Input) -> list[str]:
     """Say what an input is, its shape, and where detectors have it: its docstring, in lines."""
     first, *rest = inspect.getdoc(declaration.function).splitlines()  # type: ignore[union-attr]
     body = [f"    {line}" if line else "" for line in rest]

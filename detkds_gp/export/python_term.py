@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from detkds_gp.export.python_sources import Sources
 from detkds_gp.export.text import wrapped
-from detkds_gp.language import Declaration, PrimitiveSet, Term
+from detkds_gp.language import Declaration, Input, Learned, PrimitiveSet, Term, Transform
 from detkds_gp.language.tree import number_text
-from detkds_gp.losses.program import Instruction, compile_tree
+from detkds_gp.losses.program import Instruction, compile_tree, inputs_of
 
 PROSE = 100
 """Letters of a line of prose."""
@@ -31,8 +31,8 @@ class WrittenTerm:
 
     term: Term
     code: str
-    sided: tuple[Declaration, ...]
-    shared: tuple[Declaration, ...]
+    sided: tuple[Input, ...]
+    shared: tuple[Input, ...]
     parts: dict[str, tuple[str, str]]
 
     @property
@@ -72,15 +72,15 @@ class _Body:
         declaration = step.declaration
         if declaration is None:
             return (number_text(step.value or 0.0),)
-        if declaration.role == "input":
+        if isinstance(declaration, Input):
             return sides(declaration.name) if declaration.result.sided else (safe(declaration.name),)
         function = self.sources.add(declaration.function)
         arguments = [self.values[slot] for slot in step.arguments]
         base = self._fresh(declaration)
-        if declaration.learned:
+        if isinstance(declaration, Learned):
             return self._learned(declaration, function, arguments, base)
         names = sides(base) if declaration.result.sided else (base,)
-        if declaration.role == "transform" and any(kind.sided for kind in declaration.arguments):
+        if isinstance(declaration, Transform) and declaration.each_side:
             for index, name in enumerate(names):
                 self._call([name], function, [argument[min(index, len(argument) - 1)] for argument in arguments])
         else:
@@ -88,7 +88,7 @@ class _Body:
         return names
 
     def _learned(
-        self, declaration: Declaration, function: str, arguments: list[tuple[str, ...]], base: str
+        self, declaration: Learned, function: str, arguments: list[tuple[str, ...]], base: str
     ) -> tuple[str, ...]:
         """Write the modules of either side; a side without one passes by."""
         (student, teacher), shared = arguments[0], [argument[0] for argument in arguments[1:]]
@@ -96,7 +96,7 @@ class _Body:
         key = f"{base}_student"
         self.parts[key] = (function, "")
         self._call([first], f'part["{key}"]', [student, *shared])
-        if declaration.sides != "each":
+        if declaration.sides == "student":
             return first, teacher
         self.parts[f"{base}_teacher"] = (function, key)
         self._call([second], f'part["{base}_teacher"]', [teacher, *shared])
@@ -124,9 +124,9 @@ def write_term(term: Term, primitive_set: PrimitiveSet, sources: Sources) -> Wri
         UserError: if a primitive's source needs more than torch.
     """
     program = compile_tree(term.tree, primitive_set)
-    inputs = {s.declaration.name: s.declaration for s in program if s.declaration and s.declaration.role == "input"}
-    sided = tuple(d for d in inputs.values() if d.result.sided)
-    shared = tuple(d for d in inputs.values() if not d.result.sided)
+    inputs = inputs_of(program)
+    sided = tuple(d for d in inputs if d.result.sided)
+    shared = tuple(d for d in inputs if not d.result.sided)
     body = _Body(sources)
     for step in program:
         body.add(step)

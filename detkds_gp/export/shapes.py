@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language import PrimitiveSet, fold
-from detkds_gp.language.shapes import result_shape
-from detkds_gp.language.shown_sizes import sample_size
+from detkds_gp.language import Input, PrimitiveSet, fold
+from detkds_gp.language.samples import sample_size
 from detkds_gp.language.tree import Node, call_text, is_constant
 
 Shapes: TypeAlias = Mapping[str, Sequence[int]]
@@ -44,12 +43,10 @@ def sample_shapes(trees: Sequence[Sequence[Node]], primitive_set: PrimitiveSet) 
 
 def _shape(node: Node, below: Sequence[Shape | None], primitive_set: PrimitiveSet) -> Shape | None:
     declaration = primitive_set.declarations[node.name]
-    if declaration.role == "input":
-        return sample_size(declaration, primitive_set)
-    if not declaration.shape:
-        return ()
+    if isinstance(declaration, Input):
+        return sample_size(declaration, primitive_set.inputs)
     try:
-        return result_shape(declaration.shape, below[0]) if below[0] is not None else None
+        return declaration.shape_of(below[0] or ())
     except DeclarationError:
         return None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detkds_gp.export.graph import arguments_of
+from detkds_gp.export.graph import SUM, arguments_of
+from detkds_gp.language import Constant
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -22,14 +23,14 @@ def in_words(graph: nx.DiGraph) -> str:
         weights = [graph.edges[argument, node]["label"].replace("×", "times") for argument in below]
         terms = [f"{w} times {said[b]}" if w else said[b] for w, b in zip(weights, below, strict=True)]
         name = attributes["label"].replace("_", " ").strip()
-        if attributes["role"] == "constant":
+        if attributes["role"] == Constant.role:
             said[node] = f"{attributes['kind'].lower()} {name}"
         elif not below:
-            said[node] = "the student alone, without distillation" if attributes["role"] == "sum" else name
-        elif attributes["role"] == "sum":
+            said[node] = "the student alone, without distillation" if attributes["role"] == SUM else name
+        elif attributes["role"] == SUM:
             said[node] = " plus ".join(terms)
         else:
-            said[node] = _call(name, terms, [graph.nodes[b]["role"] == "constant" for b in below])
+            said[node] = _call(name, terms, [graph.nodes[b]["role"] == Constant.role for b in below])
     return said[node]
 
 

@@ -76,7 +76,7 @@ class _Pool:
     @classmethod
     def of(cls, proxy: ProxyTraining, student: BaseDetector, seed: int) -> _Pool:
         task = proxy.task
-        inputs = [d for d in task.primitive_set.declarations.values() if d.role == "input"]
+        inputs = task.primitive_set.inputs
         generator = torch.Generator().manual_seed(seed)
         pairing = Pairing(task.pair, [d.source for d in inputs], generator).to(task.settings.device)
         pairing.requires_grad_(False)

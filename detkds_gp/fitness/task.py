@@ -70,4 +70,4 @@ class ProxyTask:
     @property
     def sources(self) -> list[str]:
         """The knowledge that the grammar reads."""
-        return [d.source for d in self.primitive_set.declarations.values() if d.role == "input"]
+        return [d.source for d in self.primitive_set.inputs]

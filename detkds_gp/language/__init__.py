@@ -36,23 +36,31 @@ if TYPE_CHECKING:
     from detkds_gp.language.learned import build_part, learned
     from detkds_gp.language.parser import parse_tree
     from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
+    from detkds_gp.language.roles import Combiner, Constant, Distance, Input, Learned, PairTransform, Transform
     from detkds_gp.language.tree import cost, depth, fold, to_text
     from detkds_gp.language.zoo import WHOLE, Published, Zoo, load_zoo
 
 __all__ = [
     "CALIBRATED",
     "NONE",
+    "WHOLE",
     "Algebra",
     "Boxes",
+    "Combiner",
+    "Constant",
     "Declaration",
+    "Distance",
     "Distiller",
     "Factor",
     "Features",
     "Field",
+    "Input",
     "Kind",
+    "Learned",
     "Loss",
     "Map",
     "Number",
+    "PairTransform",
     "PrimitiveSet",
     "Probs",
     "Published",
@@ -61,8 +69,8 @@ __all__ = [
     "Rows",
     "Temperature",
     "Term",
+    "Transform",
     "Units",
-    "WHOLE",
     "Zoo",
     "build_part",
     "canonical",

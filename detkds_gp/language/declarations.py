@@ -1,12 +1,13 @@
-"""Declarations: what the language knows of a primitive."""
+"""Declarations: what the language knows of every primitive; `roles` has a class for each thing that one can be."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.kinds import Kind, Number
@@ -20,6 +21,7 @@ CALIBRATED = "calibrated"
 """What stands in a text for a scale that is to be measured."""
 
 RESERVED = (NONE, CALIBRATED)
+D = TypeVar("D", bound="Declaration")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,21 @@ class Algebra:
     commutative: bool = False
     idempotent: bool = False
     multiplies: bool = False
+
+    def check(self, declaration: Declaration) -> None:
+        """Refuse kinds that it cannot hold for."""
+        kinds = declaration.arguments
+        if self.commutative and not (len(kinds) == 2 and kinds[0] is kinds[1] is declaration.result):
+            raise DeclarationError(f"{declaration!r} cannot be commutative; wanted f(A, A) -> A")
+        if self.idempotent and not (kinds and kinds[0] is declaration.result):
+            raise DeclarationError(f"{declaration!r} cannot be idempotent; wanted f(A, ...) -> A")
+        if self.multiplies:
+            fits = len(kinds) == 2 and kinds[0] is declaration.result
+            if not (fits and issubclass(kinds[1], Number) and 0 < kinds[1].low < 1 < kinds[1].high):
+                raise DeclarationError(f"{declaration!r} cannot multiply; wanted f(A, Number) -> A")
+
+
+NO_ALGEBRA = Algebra()
 
 
 class Absent:
@@ -62,42 +79,34 @@ class Absent:
 
 
 @dataclass(frozen=True, eq=False)
-class Declaration:
+class Declaration(ABC):
     """One primitive of the formula language.
 
     Attributes:
         name: what formulas call it.
-        role: input, transform, pair_transform, learned, distance, combiner or constant.
         arguments: the kinds it takes.
         result: the kind it returns.
-        function: for one tensor (transform), for student and teacher (pair_transform, distance),
-            for losses and numbers (combiner); an input's says what it is in its docstring only; a
-            constant's returns its grid of values; a learned one is the `torch.nn.Module` class, made
-            with the channels of what it takes.
+        function: what was decorated; each role says what it takes.
         latex: LaTeX with ``#1``..``#n`` for the arguments.
-        shape: ``n c h w -> n c h/2 w/2``: first argument's and result's axes (h/2 rounds up).
-        niches: for an input: the knowledge it belongs to; a sided input has exactly one, none means
-            every knowledge.
-        source: for an input: where detectors find it, a known knowledge or a module path.
-        random: whether it draws random numbers.
-        sides: for a learned one: ``student``, which the teacher's side passes by, or ``each``, with
-            weights of its own on either side.
         algebra: what the canonical form may assume.
+        random: whether it draws random numbers.
+        computes: whether it has a contract that can be tried: its function takes tensors.
     """
 
     name: str
-    role: str
     arguments: tuple[KindType, ...]
     result: KindType
     function: Callable[..., Any]
     latex: str
-    shape: str = ""
-    niches: tuple[str, ...] = ()
-    source: str = ""
-    random: bool = False
-    sides: str = ""
-    algebra: Algebra = field(default_factory=Algebra)
-    values: tuple[float, ...] = ()
+
+    algebra = NO_ALGEBRA
+    random = False
+    computes = False
+
+    @property
+    @abstractmethod
+    def role(self) -> str:
+        """What listings, pictures and recorded grammars call its class."""
 
     def __call__(self, *args: Any) -> Any:
         """Call the plain function."""
@@ -109,39 +118,50 @@ class Declaration:
         return f"{self.name}{arrow} {self.result.__name__}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        where = (self.function.__module__, self.function.__qualname__)
-        return _restore, (*where, self.arguments, self.result, self.values)
-
-    @property
-    def computes(self) -> bool:
-        """Whether it has a contract that can be tried: its function takes tensors."""
-        return self.role in ("transform", "pair_transform", "learned", "distance")
-
-    @property
-    def learned(self) -> bool:
-        """Whether it has weights that are trained with the student."""
-        return self.role == "learned"
-
-    @property
-    def niche(self) -> str:
-        """The one knowledge a sided input belongs to; empty for anything else."""
-        return self.niches[0] if self.role == "input" and self.result.sided else ""
-
-    @property
-    def determined(self) -> bool:
-        """Whether its result follows from its arguments alone; losses that are not are told apart by text only."""
-        return not (self.random or self.learned)
-
-    def belongs_to(self, niche: str) -> bool:
-        """Whether formulas of a knowledge may use it."""
-        return not self.niches or niche in self.niches
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "function"}
+        return _restore, (self.function.__module__, self.function.__qualname__, values)
 
     @property
     def doc(self) -> str:
         """First line of the docstring: the effect."""
         return (self.function.__doc__ or "").strip().splitlines()[0]
 
-    def retyped(self, *kinds: KindType) -> Declaration:
+    def check(self) -> None:
+        """Refuse what is wrong without running the function; see `verdicts` for its contract.
+
+        Raises:
+            DeclarationError: says what, and what is wanted.
+        """
+        if not NAME.fullmatch(self.name) or self.name in RESERVED:
+            wanted = f"wanted letters, digits and _, and none of {', '.join(RESERVED)}"
+            raise DeclarationError(f"primitive is called {self.name!r}, {wanted}; rename it")
+        if not (self.function.__doc__ or "").strip():
+            raise DeclarationError(f"primitive {self.name!r} has no docstring; say the effect in one line")
+        slots = {int(digit) for digit in re.findall(r"#(\d)", self.latex)}
+        arity = len(self.arguments)
+        if slots != set(range(1, arity + 1)):
+            got = f"LaTeX of {self.name!r} is {self.latex!r}"
+            raise DeclarationError(f"{got}, wanted #1 to #{arity} in it, its {arity} argument(s)")
+        self.algebra.check(self)
+
+    def apply(self, arguments: Sequence[Any], part: Any = None) -> Any:
+        """Compute its value.
+
+        Args:
+            arguments: a sided one is (student, teacher).
+            part: of a learned one, the modules by side.
+        """
+        return self.function(*arguments)
+
+    def shape_of(self, first: tuple[int, ...]) -> tuple[int, ...]:
+        """Return its result's shape for a first argument of a shape: a loss has none."""
+        return ()
+
+    def belongs_to(self, niche: str) -> bool:
+        """Whether formulas of a knowledge may use it."""
+        return True
+
+    def retyped(self: D, *kinds: KindType) -> D:
         """Return the same primitive with narrower kinds, result last, to fix an order in a set.
 
         Raises:
@@ -153,19 +173,17 @@ class Declaration:
             raise DeclarationError(f"retyped({got}) does not refine {self!r}; give one subclass for each kind")
         return replace(self, arguments=kinds[:-1], result=kinds[-1])
 
-    def with_values(self, *values: float) -> Declaration:
+    def with_values(self: D, *values: float) -> D:
         """Return the same constant with another grid of values.
 
         Raises:
             DeclarationError: if it is no constant, or a value lies outside the kind's range.
         """
-        if self.role != "constant":
-            raise DeclarationError(f"{self!r} is a {self.role}; only constants have values")
-        return replace(self, values=checked_values(self.name, self.result, values))
+        raise DeclarationError(f"{self!r} is a {self.role}; only constants have values")
 
 
-def _restore(module: str, qualname: str, arguments: tuple, result: KindType, values: tuple) -> Declaration:
-    return replace(_declared(module, qualname), arguments=arguments, result=result, values=values)
+def _restore(module: str, qualname: str, values: dict[str, Any]) -> Declaration:
+    return replace(_declared(module, qualname), **values)
 
 
 def _declared(module: str, qualname: str) -> Declaration:
@@ -176,22 +194,6 @@ def _declared(module: str, qualname: str) -> Declaration:
     return declared
 
 
-def checked_values(name: str, kind: type[Any], values: Sequence[float]) -> tuple[float, ...]:
-    """Return a constant's grid of values.
-
-    Raises:
-        DeclarationError: if it is empty, or a value lies outside the kind's range.
-    """
-    if not values or not issubclass(kind, Number):
-        wanted = "wanted a Number kind and at least one value"
-        raise DeclarationError(f"constant {name!r}: got {kind.__name__}, {values}, {wanted}")
-    outside = [value for value in values if not kind.low <= value <= kind.high]
-    if outside:
-        wanted = f"{kind.__name__} is {kind.low} to {kind.high}"
-        raise DeclarationError(f"constant {name!r}: got {outside[0]}, {wanted}")
-    return tuple(float(value) for value in values)
-
-
 def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
     """Return name, role, kinds, shape, LaTeX and effect of every primitive, as JSON values."""
     return [
@@ -200,13 +202,13 @@ def describe(declarations: Mapping[str, Declaration]) -> list[dict[str, Any]]:
             "role": d.role,
             "arguments": [kind.__name__ for kind in d.arguments],
             "result": d.result.__name__,
-            "shape": d.shape,
+            "shape": getattr(d, "shape", ""),
             "latex": d.latex,
             "doc": d.doc,
-            "values": list(d.values),
-            "niches": list(d.niches),
+            "values": list(getattr(d, "values", ())),
+            "niches": list(getattr(d, "niches", ())),
             "random": d.random,
-            "sides": d.sides,
+            "sides": getattr(d, "sides", ""),
         }
         for d in declarations.values()
     ]

@@ -20,10 +20,11 @@ from deap import gp
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.language.canonical import canonical
-from detkds_gp.language.declarations import CALIBRATED, NONE, Declaration
+from detkds_gp.language.declarations import CALIBRATED, NONE
 from detkds_gp.language.kinds import Loss
 from detkds_gp.language.parser import Tokens, TreeParser
 from detkds_gp.language.primitive_set import PrimitiveSet
+from detkds_gp.language.roles import Input
 from detkds_gp.language.tree import cost, is_constant, number_text, to_text
 
 
@@ -112,8 +113,7 @@ def make_term(
 
 def _knowledge(tree: gp.PrimitiveTree, primitive_set: PrimitiveSet) -> str:
     """Return the one niche of a tree's sided inputs, which its fields must belong to."""
-    known = primitive_set.declarations
-    inputs = [known[node.name] for node in tree if node.name in known and known[node.name].role == "input"]
+    inputs = primitive_set.inputs_of(tree)
     niches = list(dict.fromkeys(d.niche for d in inputs if d.result.sided))
     if len(niches) != 1:
         got = " and ".join(niches) or "none"
@@ -126,10 +126,9 @@ def _knowledge(tree: gp.PrimitiveTree, primitive_set: PrimitiveSet) -> str:
     return niche
 
 
-def _fields_for(niche: str, misfit: Declaration, primitive_set: PrimitiveSet) -> str:
+def _fields_for(niche: str, misfit: Input, primitive_set: PrimitiveSet) -> str:
     """Say which inputs of the misfit's kind a niche has."""
-    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
-    fitting = [d.name for d in inputs if d.result is misfit.result and d.belongs_to(niche)]
+    fitting = [d.name for d in primitive_set.inputs if d.result is misfit.result and d.belongs_to(niche)]
     return f"take {' or '.join(fitting)}" if fitting else "leave it out"
 
 

@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language.declarations import Declaration
-from detkds_gp.language.decorators import Kinds, declares
+from detkds_gp.language.decorators import Kinds, declare
+from detkds_gp.language.roles import Learned, Sides
 
 if TYPE_CHECKING:
     from torch import nn
 
-Sides = Literal["student", "each"]
-
 
 def learned(
     arguments: Kinds, result: type[Any], *, shape: str, latex: str, sides: Sides, random: bool = False
-) -> Callable[[type[nn.Module]], Declaration]:
+) -> Callable[[type[nn.Module]], Learned]:
     """Declare a module of (x, *shared), made with the channels of ``x`` (axis 1).
 
     Args:
@@ -41,28 +39,26 @@ def learned(
             of its own; both start with the same weights.
         random: whether it draws random numbers.
     """
-    declaring = declares("learned", arguments, result, shape=shape, latex=latex, sides=sides, random=random)
-
     from torch import nn
 
-    def decorate(module: type[nn.Module]) -> Declaration:
+    def decorate(module: type[nn.Module]) -> Learned:
         if not (isinstance(module, type) and issubclass(module, nn.Module)):
             raise DeclarationError(f"learned primitive {module!r} is no class derived from torch.nn.Module")
         if not module.__dict__.get("__doc__"):
             module.__doc__ = None  # else torch's own would stand for it
-        return declaring(module)
+        return declare(Learned, module, arguments, result, shape=shape, latex=latex, sides=sides, random=random)
 
     return decorate
 
 
-def build_part(declaration: Declaration, channels: int, seed: int, name: str) -> nn.Module:
+def build_part(declaration: Learned, channels: int, seed: int, name: str) -> nn.Module:
     """Make a module of a learned primitive.
 
     Its weights depend on the arguments alone, not on what else is made; torch's generators stay as
     they are.
 
     Args:
-        declaration: of a learned primitive.
+        declaration: of the primitive.
         channels: of what it takes.
         seed: of the training.
         name: tells it from the others of the same training.

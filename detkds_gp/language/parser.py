@@ -12,6 +12,7 @@ from detkds_gp.errors import FormulaError, nearest
 from detkds_gp.language.declarations import Declaration, KindType
 from detkds_gp.language.kinds import Loss, Number, typical
 from detkds_gp.language.primitive_set import PrimitiveSet
+from detkds_gp.language.roles import Constant
 from detkds_gp.language.tree import Node, number_text
 
 TOKEN = re.compile(
@@ -146,8 +147,8 @@ class TreeParser:
     def _named(self, token: Token, kind: KindType) -> None:
         declarations = self.primitive_set.declarations
         declaration = declarations.get(token.text)
-        if declaration is None or declaration.role == "constant":
-            names = [name for name, d in declarations.items() if d.role != "constant"]
+        if declaration is None or isinstance(declaration, Constant):
+            names = [name for name, d in declarations.items() if not isinstance(d, Constant)]
             raise self.tokens.error(f"unknown primitive {token.text!r}{nearest(token.text, names)}", token)
         if not issubclass(declaration.result, kind):
             raise self._misfit(token, declaration, kind)

@@ -14,6 +14,8 @@ from detkds_gp.errors import DeclarationError, nearest
 from detkds_gp.language.declarations import Declaration, KindType, describe
 from detkds_gp.language.kinds import Loss
 from detkds_gp.language.loading import load_named
+from detkds_gp.language.roles import Constant, Input
+from detkds_gp.language.tree import Node
 from detkds_gp.language.verdicts import ensure_contract
 
 NEVER = 10**9
@@ -33,6 +35,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
     Attributes:
         declarations: by name, those grown from first.
         known: the names that are never drawn.
+        inputs: what formulas start from, in the order listed.
         niches: the knowledge the inputs belong to, in the order listed.
 
     Raises:
@@ -45,10 +48,10 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         self.declarations: dict[str, Declaration] = {}
         for declaration in declarations:
             self._declare(declaration)
-        inputs = [d for d in self.declarations.values() if d.role == "input"]
-        self.niches: tuple[str, ...] = tuple(dict.fromkeys(d.niche for d in inputs if d.result.sided))
         self._heights = self._minimum_heights()
         self.known = tuple(self._introduce(declaration) for declaration in known)
+        self.inputs = tuple(d for d in self.declarations.values() if isinstance(d, Input))
+        self.niches: tuple[str, ...] = tuple(dict.fromkeys(d.niche for d in self.inputs if d.result.sided))
         if not self.niches:
             raise DeclarationError(f"set {name!r} has no input that student and teacher share; add one")
         self._by_niche = {niche: self._narrowed(niche) for niche in self.niches}
@@ -68,9 +71,10 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         """Let formulas name a primitive, and never draw it."""
         self._enter(declaration)
         name, result = declaration.name, declaration.result
-        if declaration.role == "constant" or (result.sided and declaration.role == "input"):
+        given = isinstance(declaration, Input)
+        if isinstance(declaration, Constant) or (given and result.sided):
             raise DeclarationError(f"set {self.name!r}: {declaration!r} cannot be known without being grown from")
-        if declaration.role == "input":
+        if given:
             self.mapping[name] = gp.Terminal(name, True, result)
         else:
             self.mapping[name] = gp.Primitive(name, list(declaration.arguments), result)
@@ -78,10 +82,10 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
 
     def _declare(self, declaration: Declaration) -> None:
         self._enter(declaration)
-        if declaration.role == "constant":
+        if isinstance(declaration, Constant):
             for value in declaration.values:
                 self.addTerminal(value, declaration.result)
-        elif declaration.role == "input":
+        elif isinstance(declaration, Input):
             self.addTerminal(declaration, declaration.result, name=declaration.name)
         else:
             self.addPrimitive(declaration, list(declaration.arguments), declaration.result, name=declaration.name)
@@ -106,6 +110,11 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         kept = [self.declarations[name] for name in names]
         known = tuple(d for d in kept if d.name in self.known)
         return tuple(d for d in kept if d.name not in self.known), known
+
+    def inputs_of(self, *trees: Iterable[Node]) -> list[Input]:
+        """Return the inputs that trees name, each once, in the order read."""
+        named = dict.fromkeys(node.name for tree in trees for node in tree)
+        return [d for d in map(self.declarations.get, named) if isinstance(d, Input)]
 
     def min_height(self, kind: KindType) -> int:
         """Return the height of the lowest tree that has this kind; NEVER if there is none."""

@@ -7,16 +7,19 @@ the same canonical text under both. Its functions are imported only if one of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from detkds_gp.language import kinds
 from detkds_gp.language.declarations import Absent, Algebra, Declaration, KindType
 from detkds_gp.language.kinds import Kind, Number
 from detkds_gp.language.primitive_set import PrimitiveSet
+from detkds_gp.language.roles import ROLES
 
 PLAIN = ("name", "role", "latex", "shape", "source", "random", "sides")
-"""The fields of a declaration that are JSON values as they are."""
+"""The fields of a declaration that are JSON values as they are; empty are those that its role does not have."""
+
+BY_NAME = {role.role: role for role in ROLES}
 
 
 def grammar_to_json(primitive_set: PrimitiveSet) -> dict[str, Any]:
@@ -67,11 +70,11 @@ def _kind_from_json(told: Mapping[str, Any], known: Mapping[str, KindType]) -> K
 def _declaration_to_json(declaration: Declaration, primitive_set: PrimitiveSet) -> dict[str, Any]:
     function = declaration.function
     return {
-        **{name: getattr(declaration, name) for name in PLAIN},
+        **{name: getattr(declaration, name, "") for name in PLAIN},
         "arguments": [_id(kind) for kind in declaration.arguments],
         "result": _id(declaration.result),
-        "niches": list(declaration.niches),
-        "values": list(declaration.values),
+        "niches": list(getattr(declaration, "niches", ())),
+        "values": list(getattr(declaration, "values", ())),
         "algebra": asdict(declaration.algebra),
         "known": declaration.name in primitive_set.known,
         "function": [function.__module__, function.__qualname__, function.__doc__ or ""],
@@ -79,12 +82,14 @@ def _declaration_to_json(declaration: Declaration, primitive_set: PrimitiveSet) 
 
 
 def _declaration_from_json(told: Mapping[str, Any], known: Mapping[str, KindType]) -> Declaration:
-    return Declaration(
-        **{name: told[name] for name in PLAIN},
-        arguments=tuple(known[kind] for kind in told["arguments"]),
-        result=known[told["result"]],
-        niches=tuple(told["niches"]),
-        values=tuple(told["values"]),
-        algebra=Algebra(**told["algebra"]),
-        function=Absent(*told["function"]),
-    )
+    row = {
+        **told,
+        "arguments": tuple(known[kind] for kind in told["arguments"]),
+        "result": known[told["result"]],
+        "niches": tuple(told["niches"]),
+        "values": tuple(told["values"]),
+        "algebra": Algebra(**told["algebra"]),
+        "function": Absent(*told["function"]),
+    }
+    role = BY_NAME[told["role"]]
+    return role(**{field.name: row[field.name] for field in fields(role)})

@@ -97,8 +97,7 @@ def _lies_in(folder: Path, module: ModuleType) -> bool:
 def _checks() -> str:
     """Return the source of what tries a primitive."""
     return "".join(
-        Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-        for name in ("contract", "contract_checks", "learned_contract", "samples", "shapes")
+        Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in ("contract", "roles", "samples")
     )
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.language import Declaration, Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.language import Distiller, Input, PrimitiveSet, parse_distiller
 from detkds_gp.losses.parts import DOTLESS, Shapes, build_parts, learned_texts
-from detkds_gp.losses.program import Instruction, Pair, Part, compile_tree, run
+from detkds_gp.losses.program import Instruction, Pair, Part, compile_tree, inputs_of, run
 
 Knowledge = Mapping[str, Sequence[Pair]]
 """By input name, (student, teacher) of every level; a shared field stands on both sides."""
@@ -81,7 +81,7 @@ class DistillationLoss(nn.Module):
             KnowledgeError: if an input is missing.
         """
         for program in filter(learned_texts, self.programs):
-            missing = [name for name in _inputs(program) if not shapes.get(name)]
+            missing = [d.name for d in inputs_of(program) if not shapes.get(d.name)]
             if missing:
                 raise KnowledgeError(_missing(missing[0], shapes))
             for text, levels in build_parts(program, shapes, seed).items():
@@ -95,13 +95,12 @@ class DistillationLoss(nn.Module):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the knowledge inputs that `forward` needs."""
-        return tuple({name: None for program in self.programs for name in _inputs(program)})
+        return tuple(self.sources)
 
     @property
     def sources(self) -> dict[str, str]:
         """By input name, the detectors' knowledge it stands for."""
-        inputs = [d for program in self.programs for d in _inputs(program).values()]
-        return {declaration.name: declaration.source for declaration in inputs}
+        return {d.name: d.source for program in self.programs for d in inputs_of(program)}
 
     def forward(self, knowledge: Knowledge) -> LossTerms:
         """Compute the loss.
@@ -137,31 +136,24 @@ def _missing(name: str, given: Iterable[str]) -> str:
     return f"the formula needs {name!r}, the pair gives {', '.join(given) or 'nothing'}"
 
 
-def _inputs(program: Sequence[Instruction]) -> dict[str, Declaration]:
-    declarations = [step.declaration for step in program if step.declaration]
-    return {d.name: d for d in declarations if d.role == "input"}
-
-
 def _device(knowledge: Knowledge) -> str:
     return next((pair[0].device.type for levels in knowledge.values() for pair in levels), "cpu")
 
 
 def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict[str, Pair | Tensor]]:
     """Bring the inputs of one program through the door, one dict a level."""
-    inputs = _inputs(program)
-    missing = [name for name in inputs if not knowledge.get(name)]
+    inputs = inputs_of(program)
+    missing = [d.name for d in inputs if not knowledge.get(d.name)]
     if missing:
         raise KnowledgeError(_missing(missing[0], knowledge))
-    levels = len(knowledge[next(name for name, d in inputs.items() if d.result.sided)])
-    for name in inputs:
-        if len(knowledge[name]) != levels:
-            raise KnowledgeError(f"{name!r} has {len(knowledge[name])} levels, wanted {levels}")
-    return [
-        {name: _through_the_door(d, knowledge[name][level]) for name, d in inputs.items()} for level in range(levels)
-    ]
+    levels = len(knowledge[next(d.name for d in inputs if d.result.sided)])
+    for d in inputs:
+        if len(knowledge[d.name]) != levels:
+            raise KnowledgeError(f"{d.name!r} has {len(knowledge[d.name])} levels, wanted {levels}")
+    return [{d.name: _through_the_door(d, knowledge[d.name][level]) for d in inputs} for level in range(levels)]
 
 
-def _through_the_door(declaration: Declaration, pair: Pair) -> Pair | Tensor:
+def _through_the_door(declaration: Input, pair: Pair) -> Pair | Tensor:
     """Check the shapes, cast to float32 what is less, detach the teacher; a shared field has one side."""
     student, teacher = pair
     if student.shape != teacher.shape:

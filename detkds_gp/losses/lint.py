@@ -11,12 +11,11 @@ from torch import Tensor
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.language.contract import check_contract, one_thread
-from detkds_gp.language.samples import sample
-from detkds_gp.language.shown_sizes import IMAGES, sample_size
+from detkds_gp.language.samples import IMAGES, sample, sample_size
 from detkds_gp.language.tree import Node
 from detkds_gp.language.verdicts import is_own
 from detkds_gp.losses.parts import build_parts, shapes_of
-from detkds_gp.losses.program import Pair, Value, apply_primitive, compile_tree
+from detkds_gp.losses.program import Pair, Value, compile_tree, inputs_of
 from detkds_gp.losses.screening import POOL, Probe, Probes, Screen
 
 
@@ -129,11 +128,10 @@ def _of_images(pair: Pair, images: Sequence[int]) -> Pair:
 def sample_knowledge(primitive_set: PrimitiveSet, images: int = IMAGES) -> dict[str, list[Pair]]:
     """Draw one level of every input of a set; the student's side wants a gradient."""
     knowledge: dict[str, list[Pair]] = {}
-    for name, declaration in primitive_set.declarations.items():
-        if declaration.role == "input":
-            size = sample_size(declaration, primitive_set, images)
-            student, teacher = sample(declaration.result, size), sample(declaration.result, size)
-            knowledge[name] = [(student.requires_grad_(), teacher)]
+    for declaration in primitive_set.inputs:
+        size = sample_size(declaration, primitive_set.inputs, images)
+        student, teacher = sample(declaration.result, size), sample(declaration.result, size)
+        knowledge[declaration.name] = [(student.requires_grad_(), teacher)]
     return knowledge
 
 
@@ -143,17 +141,10 @@ def computed_steps(
     """Compute a tree on knowledge, one level, and yield every operation with its kind and shape, arguments first."""
     values: list[Value] = []
     program = compile_tree(tree, primitive_set)
-    parts = build_parts(program, shapes_of(knowledge), seed=0)
+    parts = {text: levels[0] for text, levels in build_parts(program, shapes_of(knowledge), seed=0).items()}
+    inputs = {d.name: knowledge[d.name][0] if d.result.sided else knowledge[d.name][0][1] for d in inputs_of(program)}
     for step in program:
-        if step.declaration is None:
-            values.append(step.value)
-            continue
-        if step.declaration.role == "input":
-            pair = knowledge[step.declaration.name][0]
-            value = pair if step.declaration.result.sided else pair[1]
-        else:
-            part = parts[step.text][0] if step.text in parts else None
-            value = apply_primitive(step.declaration, [values[slot] for slot in step.arguments], part)
-        values.append(value)
-        tensor: Tensor = value[0] if isinstance(value, tuple) else value
-        yield Step(step.text, step.declaration.result.__name__, tuple(tensor.shape))
+        values.append(value := step.compute(values, inputs, parts))
+        if step.declaration is not None:
+            tensor: Tensor = value[0] if isinstance(value, tuple) else value
+            yield Step(step.text, step.declaration.result.__name__, tuple(tensor.shape))

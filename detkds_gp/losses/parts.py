@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import nn
 
-from detkds_gp.language import build_part
-from detkds_gp.language.shapes import result_shape
-from detkds_gp.losses.program import Instruction, Pair, Part
+from detkds_gp.language import Input, Learned, build_part
+from detkds_gp.losses.program import Instruction, Pair, Part, inputs_of
 
 Shapes = Mapping[str, Sequence[tuple[int, ...]]]
 """By input name, for each level the shape of one side's tensor: (N, C, H, W) or (M, D)."""
@@ -24,7 +23,7 @@ def shapes_of(knowledge: Mapping[str, Sequence[Pair]]) -> Shapes:
 
 def learned_texts(program: Iterable[Instruction]) -> list[str]:
     """Return the texts of a program's learned steps, in the order they run."""
-    return [step.text for step in program if step.declaration is not None and step.declaration.learned]
+    return [step.text for step in program if isinstance(step.declaration, Learned)]
 
 
 def build_parts(program: Sequence[Instruction], shapes: Shapes, seed: int) -> dict[str, list[Part]]:
@@ -41,22 +40,20 @@ def build_parts(program: Sequence[Instruction], shapes: Shapes, seed: int) -> di
     Returns:
         by a step's text, its modules level by level.
     """
-    inputs = [step.text for step in program if step.declaration is not None and step.declaration.role == "input"]
+    inputs = [declaration.name for declaration in inputs_of(program)]
     levels = min(len(shapes[name]) for name in inputs)
     parts: dict[str, list[Part]] = {text: [] for text in learned_texts(program)}
     for level in range(levels if parts else 0):
         channels = _channels(program, {name: shapes[name][level] for name in inputs})
         for step in program:
-            if step.declaration is not None and step.declaration.learned:
-                parts[step.text].append(_part(step, channels[step.text], seed, level))
+            if isinstance(step.declaration, Learned):
+                parts[step.text].append(_part(step.declaration, channels[step.text], seed, f"{step.text} {level}"))
     return parts
 
 
-def _part(step: Instruction, channels: int, seed: int, level: int) -> Part:
-    assert step.declaration is not None
-    sides = ("student", "teacher") if step.declaration.sides == "each" else ("student",)
-    name = f"{step.text} {level}"
-    return nn.ModuleDict({side: build_part(step.declaration, channels, seed, name) for side in sides})
+def _part(declaration: Learned, channels: int, seed: int, name: str) -> Part:
+    sides = ("student", "teacher") if declaration.sides == "each" else ("student",)
+    return nn.ModuleDict({side: build_part(declaration, channels, seed, name) for side in sides})
 
 
 def _channels(program: Sequence[Instruction], inputs: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
@@ -67,10 +64,10 @@ def _channels(program: Sequence[Instruction], inputs: Mapping[str, tuple[int, ..
         first = shapes[step.arguments[0]] if step.arguments else ()
         if step.declaration is None:
             shapes.append(())
-        elif step.declaration.role == "input":
+        elif isinstance(step.declaration, Input):
             shapes.append(inputs[step.text])
         else:
-            shapes.append(result_shape(step.declaration.shape, first) if step.declaration.shape else ())
-        if step.declaration is not None and step.declaration.learned:
+            shapes.append(step.declaration.shape_of(first))
+        if isinstance(step.declaration, Learned):
             channels[step.text] = first[1]
     return channels

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
 
-from detkds_gp.language import Declaration, PrimitiveSet
+from detkds_gp.language import Declaration, Input, PrimitiveSet
 from detkds_gp.language.tree import Node, fold, is_constant, node_text
 
 Pair = tuple[Tensor, Tensor]
@@ -37,6 +37,14 @@ class Instruction:
     value: float | None = None
     frees: tuple[int, ...] = ()
 
+    def compute(self, values: Sequence[Value], inputs: Mapping[str, Value], parts: Mapping[str, Part]) -> Value:
+        """Return its value from those of the instructions before it; inputs and parts as `run` takes them."""
+        if self.declaration is None:
+            return self.value
+        if isinstance(self.declaration, Input):
+            return inputs[self.declaration.name]
+        return self.declaration.apply([values[slot] for slot in self.arguments], parts.get(self.text))
+
 
 def compile_tree(tree: Sequence[Node], primitive_set: PrimitiveSet) -> tuple[Instruction, ...]:
     """Translate a tree; equal subtrees become one instruction."""
@@ -56,6 +64,11 @@ def compile_tree(tree: Sequence[Node], primitive_set: PrimitiveSet) -> tuple[Ins
 
     fold(tree, visit)
     return _with_frees(program)
+
+
+def inputs_of(program: Iterable[Instruction]) -> list[Input]:
+    """Return the inputs that a program reads, in the order read."""
+    return [step.declaration for step in program if isinstance(step.declaration, Input)]
 
 
 def _with_frees(program: list[Instruction]) -> tuple[Instruction, ...]:
@@ -79,46 +92,7 @@ def run(program: Sequence[Instruction], inputs: Mapping[str, Value], parts: Mapp
     """
     values: list[Value] = []
     for step in program:
-        values.append(_apply(step, values, inputs, parts))
+        values.append(step.compute(values, inputs, parts))
         for slot in step.frees:
             values[slot] = None
     return values[-1]
-
-
-def _apply(step: Instruction, values: list[Value], inputs: Mapping[str, Value], parts: Mapping[str, Part]) -> Value:
-    if step.declaration is None:
-        return step.value
-    if step.declaration.role == "input":
-        return inputs[step.declaration.name]
-    return apply_primitive(step.declaration, [values[slot] for slot in step.arguments], parts.get(step.text))
-
-
-def apply_primitive(declaration: Declaration, arguments: Sequence[Value], part: Part | None = None) -> Value:
-    """Call a primitive as its role says: a transform on both sides, the others on the pair.
-
-    Args:
-        declaration: of the primitive.
-        arguments: its values.
-        part: the modules of a learned one by side; a side without one passes by unchanged.
-
-    Raises:
-        ValueError: if a learned primitive comes without its modules.
-    """
-    if declaration.learned:
-        return _through(declaration, arguments, part)
-    sided = [kind.sided for kind in declaration.arguments]
-    if declaration.role == "transform" and any(sided):
-        student = [a[0] if two else a for a, two in zip(arguments, sided, strict=True)]
-        teacher = [a[1] if two else a for a, two in zip(arguments, sided, strict=True)]
-        return declaration.function(*student), declaration.function(*teacher)
-    if declaration.role in ("pair_transform", "distance"):
-        return declaration.function(*arguments[0], *arguments[1:])
-    return declaration.function(*arguments)
-
-
-def _through(declaration: Declaration, arguments: Sequence[Value], part: Part | None) -> Pair:
-    if part is None:
-        raise ValueError(f"{declaration.name!r} has weights that are not made; build the loss first")
-    (student, teacher), shared = arguments[0], arguments[1:]
-    seen = part["teacher"](teacher, *shared) if "teacher" in part else teacher
-    return part["student"](student, *shared), seen

@@ -9,7 +9,7 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-from detkds_gp.language import Declaration
+from detkds_gp.language import Combiner, Declaration, Distance, Input
 from detkds_gp.report.outline import outline
 from detkds_gp.report.run import Candidate
 
@@ -19,7 +19,8 @@ LEAST = 5
 GROUPS = ("knowledge", "input", "distance", "transform", "combiner", "shape", "weight")
 """What features are of, in the order of a table; of two columns that say the same the earlier stays."""
 
-_GROUPS = {"distance": "distance", "input": "input", "combiner": "combiner"}
+APART = (Distance, Input, Combiner)
+"""Roles that are a group of their own; all others count as transforms."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ def _row(text: str, declarations: Mapping[str, Declaration]) -> dict[Feature, fl
     row: dict[Feature, float] = {}
     for term in terms:
         known = [declarations[name] for name in term.names if name in declarations]
-        niche = next((d.niche for d in known if d.niche), "")
+        niche = next((d.niche for d in known if isinstance(d, Input) and d.niche), "")
         row[Feature(niche.replace("_", " "), "knowledge")] = 1.0
-        row |= {Feature(d.name, _GROUPS.get(d.role, "transform")): 1.0 for d in known}
+        row |= {Feature(d.name, d.role if isinstance(d, APART) else "transform"): 1.0 for d in known}
         if term.weight > 0:
             row[Feature(f"weight of {niche.replace('_', ' ')}", "weight", "twice the weight")] = log2(term.weight)
     row[Feature("depth", "shape", "a level deeper")] = float(max((term.depth for term in terms), default=0))

@@ -41,7 +41,7 @@ def test_it_says_that_nothing_is_trained_yet(gp_search: GpSearch, tiny_config: P
 
 
 BROKEN = '''
-from detkds_gp.language import Declaration, Loss, Map, PrimitiveSet, verdicts
+from detkds_gp.language import Distance, Loss, Map, PrimitiveSet, verdicts
 from detkds_gp.primitives.distances import l2
 from detkds_gp.primitives.inputs import global_
 
@@ -50,7 +50,7 @@ def product(student, teacher):
     return (student * teacher).mean()
 
 FORCE
-SET = PrimitiveSet("SET", [global_, l2, Declaration("product", "distance", (Map,), Loss, product, latex="#1")])
+SET = PrimitiveSet("SET", [global_, l2, Distance("product", (Map,), Loss, product, latex="#1")])
 '''
 
 

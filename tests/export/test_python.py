@@ -17,7 +17,7 @@ from torch import Tensor
 
 from detkds_gp.errors import UserError
 from detkds_gp.export import Panel, export, export_panels
-from detkds_gp.language import Map, PrimitiveSet, distance, parse_distiller, transform
+from detkds_gp.language import Constant, Input, Learned, Map, PrimitiveSet, distance, parse_distiller, transform
 from detkds_gp.language.distiller import make_term
 from detkds_gp.language.growth import grow
 from detkds_gp.losses import DistillationLoss
@@ -113,7 +113,7 @@ def test_learned_primitives_become_modules_with_the_same_result() -> None:
 
 def test_every_primitive_that_grows_is_tried() -> None:
     used = {name for text in FORMULAS for name in OMNI.declarations if f"{name}(" in text}
-    functions = {name for name, d in OMNI.declarations.items() if d.role not in ("input", "constant", "learned")}
+    functions = {name for name, d in OMNI.declarations.items() if not isinstance(d, (Input, Constant, Learned))}
     assert len(used) > len(functions) / 2
 
 
@@ -148,7 +148,7 @@ def test_inputs_stand_in_it_with_their_shapes_and_places_in_both_libraries() -> 
     assert "written by detkds_gp" in head
     for line in ("(N, C, H, W): the neck's output", "In mmdet: ``detector.extract_feat(images)``", "(N H W A, K)"):
         assert line in head
-    sided = [d for d in OMNI.declarations.values() if d.role == "input"]
+    sided = OMNI.inputs
     assert all("In mmdet" in (d.function.__doc__ or "") and "torchvision: " in d.function.__doc__ for d in sided)
 
 

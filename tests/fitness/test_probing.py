@@ -13,7 +13,7 @@ import torch
 from detkds_gp.fitness import ProxyTask, ProxyTraining, ScreeningSettings, probes_of
 from detkds_gp.fitness.probing import LARGEST_SIDE
 from detkds_gp.fitness.worker import ProxyWorker, ScreenRequest
-from detkds_gp.language import Declaration, Loss, PrimitiveSet, verdicts
+from detkds_gp.language import Declaration, Distance, Loss, PrimitiveSet, Transform, verdicts
 from detkds_gp.losses.screening import Probes, Screen
 from detkds_gp.primitives import distances, inputs
 from detkds_gp.training import train
@@ -37,10 +37,11 @@ def with_set(task: ProxyTask, *primitives: Declaration) -> tuple[ProxyTraining, 
 def test_what_is_forced_in_is_rejected_on_real_features(case: str, task: ProxyTask) -> None:
     formula, name, function, more, check = declared(case)
     values: dict[str, Any] = {"result": inputs.global_.result, **more}
-    role = values.pop("role", "distance" if values["result"] is Loss else "transform")
+    role = values.pop("role", Distance if values["result"] is Loss else Transform)
+    values |= {} if role is Distance else {"shape": ""}
     function.__doc__ = "Break the contract."  # type: ignore[attr-defined]
     verdicts._passed.add(function)
-    primitive = Declaration(name=name, role=role, function=function, latex="#1", **values)  # type: ignore[arg-type]
+    primitive = role(name=name, function=function, latex="#1", **values)
     proxy, own = with_set(task, primitive)
     assert Screen(probes_of(proxy, 0), own)(formula).failure == f"rejected:{check}"
 

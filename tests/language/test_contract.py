@@ -13,12 +13,12 @@ from detkds_gp.language import (
     Probs,
     RowField,
     Rows,
+    Transform,
     distance,
     pair_transform,
     transform,
 )  # fmt: skip
 from detkds_gp.language.contract import check_contract
-from detkds_gp.language.shapes import result_shape
 
 SAME = "n c h w -> n c h w"
 
@@ -218,4 +218,4 @@ def test_boxes_with_swapped_corners_are_part_of_the_contract():
     ],
 )
 def test_result_shape(pattern, size, expected):
-    assert result_shape(pattern, size) == expected
+    assert Transform("changed", (Map,), Map, torch.relu, "#1", pattern).shape_of(size) == expected

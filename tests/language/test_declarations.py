@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from detkds_gp.errors import DeclarationError
@@ -20,7 +22,19 @@ from detkds_gp.language import (
     input,
     transform,
 )  # fmt: skip
-from detkds_gp.primitives import OMNI, norms
+from detkds_gp.language.declarations import Declaration
+from detkds_gp.language.roles import (
+    ROLES,
+    Combiner,
+    Constant,
+    Distance,
+    Input,
+    Learned,
+    PairTransform,
+    Shaped,
+    Transform,
+)
+from detkds_gp.primitives import DETKDS, OMNI, norms
 
 SAME = "n c h w -> n c h w"
 
@@ -112,6 +126,77 @@ def test_constants_outside_their_kind(kind, values):
 
     with pytest.raises(DeclarationError, match="constant 'grid'"):
         constant(kind)(grid)
+
+
+MADE = {
+    Input: {"niches": ("global",), "source": "global"},
+    Transform: {"shape": SAME},
+    PairTransform: {"shape": SAME},
+    Learned: {"shape": SAME, "sides": "each"},
+    Distance: {"result": Loss},
+    Combiner: {"arguments": (Loss, Factor), "result": Loss, "latex": "#1 #2"},
+    Constant: {"result": Factor, "values": (1.0,)},
+}
+
+
+def made(role, **changed):
+    leaf = {"arguments": (), "latex": ""} if role in (Input, Constant) else {"arguments": (Map,), "latex": "#1"}
+    return role(**{"name": "sound", "result": Map, "function": sound, **leaf, **MADE[role], **changed})
+
+
+@pytest.mark.parametrize(
+    ("role", "changed", "message"),
+    [
+        *((role, {"name": "none"}, "primitive is called 'none'") for role in ROLES),
+        *((role, {"function": lambda x: x}, "has no docstring") for role in ROLES),
+        *((role, {"latex": "#3"}, "LaTeX of 'sound' is '#3'") for role in ROLES),
+        *((role, {"arguments": (Field,)}, "has two sides") for role in (PairTransform, Learned, Distance)),
+        *((role, {"arguments": (), "latex": ""}, "has two sides") for role in (PairTransform, Learned, Distance)),
+        (Transform, {"arguments": (), "latex": ""}, "takes at least one argument"),
+        (Transform, {"result": Field, "algebra": Algebra(idempotent=True)}, "cannot be idempotent"),
+        (Combiner, {"algebra": Algebra(commutative=True)}, "cannot be commutative"),
+        (Input, {"niches": ()}, "wanted the one knowledge it belongs to"),
+        (Input, {"result": Field, "niches": ("a", "")}, "wanted names of knowledge"),
+        (Constant, {"values": ()}, "at least one value"),
+        (Constant, {"values": (1.0, 1e9)}, "Factor is 0.001 to 1000"),
+        (Learned, {"sides": "teacher"}, "wanted student or each"),
+        (Learned, {"sides": "student", "shape": "n c h w -> n c h/2 w/2"}, "keep kind and shape"),
+        (Learned, {"arguments": (Map, Map), "latex": "#1 #2"}, "one value of two sides"),
+        (Learned, {"result": Field}, "a result that has two"),
+    ],
+    ids=lambda value: getattr(value, "role", None),
+)
+def test_every_role_refuses_what_it_cannot_be(role, changed, message):
+    made(role).check()
+    with pytest.raises(DeclarationError, match=message):
+        made(role, **changed).check()
+
+
+def test_a_role_has_the_fields_that_mean_something_for_it_and_no_others():
+    assert {role: set(MADE[role]) >= {"shape"} for role in ROLES} == {role: issubclass(role, Shaped) for role in ROLES}
+    for role, field in ((Distance, "shape"), (Transform, "niches"), (Input, "algebra"), (Combiner, "values")):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{field}'"):
+            made(role, **{field: ()})
+    with pytest.raises(TypeError, match="abstract"):
+        Declaration("sound", (Map,), Map, sound, "#1")
+
+
+def test_the_decorators_return_the_class_of_their_role():
+    kinds = {name: type(declaration) for name, declaration in OMNI.declarations.items()}
+    named = ("global", "relu", "shared_mask", "global_context", "l2", "add", "ratio")
+    assert tuple(kinds[name] for name in named) == ROLES
+    assert [role.role for role in ROLES] == [
+        "input", "transform", "pair_transform", "learned", "distance", "combiner", "constant",
+    ]  # fmt: skip
+
+
+def test_declarations_travel_with_narrower_kinds_and_other_values():
+    temperature = OMNI.declarations["temperature"].with_values(3)
+    again = pickle.loads(pickle.dumps([*DETKDS.declarations.values(), temperature]))
+    for old, new in zip([*DETKDS.declarations.values(), temperature], again, strict=True):
+        assert type(new) is type(old)
+        assert new.function is old.function
+        assert describe({"": new}) == describe({"": old})
 
 
 def test_other_values_and_narrower_kinds_are_checked():

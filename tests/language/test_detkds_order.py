@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.language import RowField, parse_tree
+from detkds_gp.language import Input, RowField, parse_tree
 from detkds_gp.primitives import DETKDS
 
 ATTENTION = {
@@ -87,7 +87,7 @@ def enumerate_from_kinds() -> set[str]:
     for niche in DETKDS.niches:
         declarations = [d for d in DETKDS.niche(niche).declarations.values() if d.name not in DETKDS.known]
         fields = [d.name for d in declarations if d.result is RowField]
-        found = [(d.name, d.result) for d in declarations if d.role == "input"]
+        found = [(d.name, d.result) for d in declarations if isinstance(d, Input)]
         for text, kind in found:
             for d in declarations:
                 if d.arguments and issubclass(kind, d.arguments[0]):

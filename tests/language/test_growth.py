@@ -10,7 +10,7 @@ import torch
 from deap import gp
 
 from detkds_gp.errors import DeclarationError
-from detkds_gp.language import Boxes, Loss, grow, make_term, parse_tree, ramped_half_and_half, to_text
+from detkds_gp.language import Boxes, Constant, Loss, grow, make_term, parse_tree, ramped_half_and_half, to_text
 from detkds_gp.language.contract import sample
 from detkds_gp.losses.program import compile_tree, run
 from detkds_gp.primitives import DETKDS, OMNI
@@ -62,10 +62,9 @@ def test_a_sample_of_the_trees_computes_a_scalar_with_finite_gradient(grown):
     assert {niche for _, primitive_set in of_one_niche[::41] for niche in primitive_set.niches} == set(OMNI.niches)
     for tree, primitive_set in of_one_niche[::41]:
         inputs = {}
-        for name, declaration in primitive_set.declarations.items():
-            if declaration.role == "input":
-                sides = [sample(declaration.result, SIZES.get(kind_name(declaration), (8, 3))) for _ in range(2)]
-                inputs[name] = (sides[0].requires_grad_(), sides[1]) if declaration.result.sided else sides[0]
+        for declaration in primitive_set.inputs:
+            sides = [sample(declaration.result, SIZES.get(kind_name(declaration), (8, 3))) for _ in range(2)]
+            inputs[declaration.name] = (sides[0].requires_grad_(), sides[1]) if declaration.result.sided else sides[0]
         loss = run(compile_tree(tree, primitive_set), inputs)
         assert loss.shape == (), to_text(tree)
         if loss.isfinite():
@@ -80,7 +79,7 @@ def test_every_primitive_and_every_constant_is_drawn(grown):
         drawn = {node.name for tree in mine for node in tree}
         expected = {
             name for d in whole.declarations.values() if d.name not in whole.known
-            for name in ([str(v) for v in d.values] if d.values else [d.name])
+            for name in (map(str, d.values) if isinstance(d, Constant) else [d.name])
         }  # fmt: skip
         assert drawn == expected
 

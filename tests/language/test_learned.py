@@ -13,8 +13,10 @@ from torch import nn
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language import (
     Field,
+    Learned,
     Map,
     PrimitiveSet,
+    RowField,
     Rows,
     build_part,
     describe,
@@ -60,8 +62,7 @@ def test_a_module_is_declared_once_and_described():
     assert (row["role"], row["sides"], row["random"], row["shape"]) == ("learned", "student", True, SAME)
     assert row["doc"].startswith("Mask positions")
     assert repr(global_context) == "global_context(Map) -> Map"
-    assert global_context.learned
-    assert not l2.learned
+    assert isinstance(global_context, Learned)
     assert pickle.loads(pickle.dumps(global_context)).function is global_context.function
 
 
@@ -114,7 +115,7 @@ def test_formulas_name_them_and_growth_never_draws_them(primitive_set):
     text = "l2_sum(masked_generation(global, 0.35))"
     assert to_text(parse_tree(text, primitive_set)) == text
     assert parse_distiller(f"0.5 * 2 * {text}", primitive_set).text == f"0.5 * 2 * {text}"
-    learned_names = {name for name, d in primitive_set.declarations.items() if d.learned}
+    learned_names = {name for name, d in primitive_set.declarations.items() if isinstance(d, Learned)}
     assert learned_names == {"masked_generation", "global_context"} <= set(primitive_set.known)
     rng, narrowed = random.Random(0), primitive_set.niche("global")
     assert learned_names <= set(narrowed.known)
@@ -161,6 +162,27 @@ class narrowed(nn.Module):  # noqa: N801
 def test_rows_can_be_learned_too():
     declared = learned(Rows, Rows, shape="m d -> m 1", latex="#1", sides="each")(narrowed)
     assert build_part(declared, 5, 0, "")(torch.ones(3, 5)).shape == (3, 1)
+
+
+class weighed(narrowed):  # noqa: N801
+    """Map rows to one number each, times the field's."""
+
+    def forward(self, x, field):
+        return self.narrow(x) * field.repeat_interleave(len(x) // max(1, len(field)), 0)
+
+
+class tiled(narrowed):  # noqa: N801
+    """Map rows to one number each, times the field's in another order."""
+
+    def forward(self, x, field):
+        return self.narrow(x) * field.repeat(len(x) // max(1, len(field)), 1)
+
+
+def test_a_field_may_stand_beside_the_rows():
+    fields = {"shape": "m d -> m 1", "latex": "#1 #2", "sides": "each"}
+    declare(weighed, (Rows, RowField), Rows, **fields)
+    with pytest.raises(DeclarationError, match="does not repeat a field's number"):
+        declare(tiled, (Rows, RowField), Rows, **fields)
 
 
 def test_a_learned_tree_is_a_term_of_its_knowledge():

@@ -100,7 +100,7 @@ def test_a_niche_keeps_its_own_inputs_and_shared_fields():
 
     parts = [*OMNI.declarations.values(), boxes_mask]
     narrowed = PrimitiveSet("WITH_FIELD", parts).niche("class_logits")
-    names = [d.name for d in narrowed.declarations.values() if d.role == "input"]
+    names = [d.name for d in narrowed.inputs]
     masks = ["teacher_score", "foreground_mask", "background_mask", "valuable_region"]
     assert names == ["class_logits", "class_map", *masks, "boxes_mask"]
     assert narrowed.niches == ("class_logits",)
@@ -142,7 +142,7 @@ def test_a_niche_has_the_fields_that_fit_its_positions_or_rows(niche):
 
 
 def test_the_last_niche_loses_the_fields_of_others_too():
-    others = [d.name for d in OMNI.declarations.values() if d.niche and d.niche != "instance"]
+    others = [d.name for d in OMNI.inputs if d.niche and d.niche != "instance"]
     alone = OMNI.without(*others)
     assert alone.niches == ("instance",)
     assert "foreground_mask" in alone.declarations

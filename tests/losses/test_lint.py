@@ -8,11 +8,12 @@ from torch.autograd import Function
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.language import (
-    Declaration,
+    Distance,
     Features,
     Loss,
     Map,
     PrimitiveSet,
+    Transform,
     make_term,
     ramped_half_and_half,
     verdicts,
@@ -34,10 +35,10 @@ class _NanSlope(Function):
 def forced(name, function, arguments=(Map,), result=Map):
     """Declare without the contract, as no user can."""
     function.__doc__ = "Break the contract."
-    role = "distance" if result is Loss else "transform"
-    shape = "n c h w -> n c h w"
     verdicts._passed.add(function)
-    return Declaration(name, role, arguments, result, function, latex="#1", shape=shape)
+    if result is Loss:
+        return Distance(name, arguments, result, function, latex="#1")
+    return Transform(name, arguments, result, function, latex="#1", shape="n c h w -> n c h w")
 
 
 BROKEN = PrimitiveSet(

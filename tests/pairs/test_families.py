@@ -42,7 +42,7 @@ STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3}
 def sided_inputs(proxy: ProxyTraining) -> dict[str, str]:
     """Return the simplest formula of every sided input that the pair shares."""
     grammar = proxy.task.primitive_set
-    sided = [d for d in grammar.declarations.values() if d.role == "input" and d.result.sided]
+    sided = [d for d in grammar.inputs if d.result.sided]
     return {d.name: simplest_formula(d, grammar) for d in sided}
 
 

@@ -19,7 +19,7 @@ def test_the_simplest_formula_of_every_knowledge_passes(name: str, proxy_of: Cal
     proxy = proxy_of(name)
     grammar = proxy.task.primitive_set
     screen = Screen(probes_of(proxy, 0), grammar)
-    sided = [d for d in grammar.declarations.values() if d.role == "input" and d.result.sided]
+    sided = [d for d in grammar.inputs if d.result.sided]
     found = {d.name: screen(simplest_formula(d, grammar)) for d in sided}
     assert {input_: s.detail for input_, s in found.items() if s.failure} == {}
     assert all(screening.fingerprint for screening in found.values())

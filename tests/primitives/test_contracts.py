@@ -8,18 +8,17 @@ import torch
 
 from detkds_gp.language import Boxes, Features, Field, Map, Number, Probs, RowField
 from detkds_gp.language.contract import sample
+from detkds_gp.language.roles import Constant, Distance, Input, Learned, PairTransform, Transform
 from detkds_gp.primitives import DETKDS, OMNI
 
 MAPS = [(2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (1, 2, 2, 2), (1, 1, 17, 4)]
 ROWS = [(5, 3), (1, 1), (7, 20), (1, 9)]
 BOXES = [(5, 4), (1, 4), (9, 4)]
 SCALES = {"small": 1e-3, "unit": 1.0, "large": 1e3}
-COMPUTED = [
-    name for name, d in OMNI.declarations.items()
-    if d.role in ("transform", "pair_transform", "distance") and not d.random
-]  # fmt: skip
-DISTANCES = [n for n, d in OMNI.declarations.items() if d.role == "distance"]
-TRANSFORMS = [n for n, d in OMNI.declarations.items() if d.role == "transform"]
+ROLES = (Transform, PairTransform, Distance)
+COMPUTED = [name for name, d in OMNI.declarations.items() if isinstance(d, ROLES) and not d.random]
+DISTANCES = [n for n, d in OMNI.declarations.items() if isinstance(d, Distance)]
+TRANSFORMS = [n for n, d in OMNI.declarations.items() if isinstance(d, Transform)]
 
 
 def sizes(kind):
@@ -59,7 +58,7 @@ def assert_close(ours, expected):
 
 def test_every_primitive_has_an_oracle(oracles):
     everything = {**DETKDS.declarations, **OMNI.declarations}
-    called = {name: d for name, d in everything.items() if d.role not in ("input", "constant", "learned")}
+    called = {name: d for name, d in everything.items() if not isinstance(d, (Input, Constant, Learned))}
     assert set(called) == set(oracles)
     assert {n for n, d in called.items() if d.random} == {n for n, o in oracles.items() if not o}
 
@@ -70,7 +69,7 @@ def test_it_agrees_with_its_oracle(oracles, name, scale):
     torch.manual_seed(len(name))
     declaration = OMNI.declarations[name]
     for size in sizes(declaration.arguments[0]):
-        sides = 1 if declaration.role == "transform" else 2
+        sides = 1 if isinstance(declaration, Transform) else 2
         x = [draw(declaration.arguments[0], size, SCALES[scale]) for _ in range(sides)]
         arguments = [*x, *shared(declaration, size)]
         assert_close(declaration(*arguments), oracles[name](*map(as_numpy, arguments)))
@@ -80,7 +79,7 @@ def test_it_agrees_with_its_oracle(oracles, name, scale):
 def test_zeros_agree_with_the_oracle(oracles, name):
     declaration = OMNI.declarations[name]
     for size in sizes(declaration.arguments[0]):
-        sides = 1 if declaration.role == "transform" else 2
+        sides = 1 if isinstance(declaration, Transform) else 2
         arguments = [*[torch.zeros(size)] * sides, *shared(declaration, size)]
         assert_close(declaration(*arguments), oracles[name](*map(as_numpy, arguments)))
 
@@ -178,10 +177,10 @@ def test_a_batch_without_objects_gives_no_maps_and_no_loss(name):
     declaration = OMNI.declarations[name]
     size = (0, 4, 7, 7)
     x = torch.zeros(size, requires_grad=True)
-    sides = [x] if declaration.role == "transform" else [x, torch.zeros(size)]
+    sides = [x] if isinstance(declaration, Transform) else [x, torch.zeros(size)]
     outcome = declaration(*sides, *shared(declaration, size))
     outcome = outcome[0] if isinstance(outcome, tuple) else outcome
-    assert outcome.shape[:1] == (() if declaration.role == "distance" else (0,))
+    assert outcome.shape[:1] == (() if isinstance(declaration, Distance) else (0,))
     assert outcome.sum().item() == 0
     if outcome.requires_grad:
         outcome.sum().backward()

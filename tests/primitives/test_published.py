@@ -15,7 +15,7 @@ from scipy.special import rel_entr, softmax
 from scipy.stats import pearsonr
 
 from detkds_gp.errors import DeclarationError, FormulaError
-from detkds_gp.language import Field, Map, RowField, parse_tree, transform
+from detkds_gp.language import Field, Map, RowField, Transform, parse_tree, transform
 from detkds_gp.language.contract import check_contract
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.primitives import DETKDS, OMNI
@@ -178,7 +178,7 @@ def test_fault_masks_are_never_drawn_twice(mask):
 
 
 FIELDS = {Field: torch.linspace(0, 1, 105).view(3, 1, 5, 7), RowField: torch.tensor([[0.2], [1.0], [0.0]])}
-TRANSFORMS = [d for d in OMNI.declarations.values() if d.role == "transform"]
+TRANSFORMS = [d for d in OMNI.declarations.values() if isinstance(d, Transform)]
 
 
 @pytest.mark.parametrize("declaration", TRANSFORMS, ids=lambda d: d.name)

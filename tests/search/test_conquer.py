@@ -13,7 +13,7 @@ from detkds_gp.score import Score
 from detkds_gp.search import DivideAndConquer, Formula, Gene, Mix, SearchSettings, SeededToolbox, StageSettings
 from detkds_gp.search.conquer import MixBreeder
 
-TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
+TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""
 SMALL = StageSettings(population=4, offspring=4, generations=2)
 

@@ -11,7 +11,7 @@ from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
 from detkds_gp.search import DivideAndConquer, RandomSearch, SearchSettings, StageSettings, run_search
 
-TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
+TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""
 SMALL = StageSettings(population=4, offspring=4, generations=2)
 SETTINGS = SearchSettings(divide=SMALL, conquer=SMALL, champions=2)

@@ -12,11 +12,7 @@ from detkds_gp.search import SearchSettings, StageSettings, make_strategy, run_s
 from detkds_gp.search.screening import pass_all
 
 SEEDS = range(20)
-OTHERS = [
-    name
-    for name, d in DETKDS.declarations.items()
-    if d.role == "input" and not {"global", "class_logits"} & set(d.niches)
-]
+OTHERS = [d.name for d in DETKDS.inputs if not {"global", "class_logits"} & set(d.niches)]
 TWO = DETKDS.without(*OTHERS)
 """Two kinds of knowledge, so that the sum of what they are worth stays an AP."""
 BLOCKS = ("kl(softmax_", "max_pool_2(", "spatial_attention(", "unit_", "standardize_")

@@ -9,7 +9,7 @@ from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
 from detkds_gp.search import DivideAndConquer, Finding, SearchSettings, StageSettings, make_strategy
 
-TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
+TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 SIZES = StageSettings(population=5, offspring=5, generations=3)
 SETTINGS = SearchSettings(divide=SIZES, conquer=SIZES)
 

@@ -17,9 +17,7 @@ SETTINGS = SearchSettings(
     champions=2,
     max_depth=4,
 )
-SET = OMNI.without(
-    *(name for name, d in OMNI.declarations.items() if d.role == "input" and d.niche not in ("global", "class_logits"))
-)
+SET = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("global", "class_logits")))
 GUEST = parse_distiller("3 * l2(unit_channel(global)) + 7 * l1(class_logits)", SET)
 
 

@@ -24,7 +24,7 @@ from detkds_gp.search import (
 from detkds_gp.search.weights import STEP, cell, rounded
 
 FIVE_DECADES = WeightRange(0.01, 1000.0)
-TWO = OMNI.without(*(d.name for d in OMNI.declarations.values() if d.niche not in ("", "global", "class_logits")))
+TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 
 
 def stratum(weight: float, strata: int) -> int:

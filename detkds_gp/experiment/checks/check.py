@@ -14,7 +14,7 @@ from detkds_gp.experiment.listener import Listener
 from detkds_gp.experiment.prepare import Materials, gather
 from detkds_gp.experiment.wiring import Wired, check_masks, inheritance, wire, without_weights
 from detkds_gp.fitness import Evaluation, SplitImages
-from detkds_gp.language import NONE, Declaration, Distiller, PrimitiveSet, parse_distiller
+from detkds_gp.language import NONE, Distance, Distiller, Input, PrimitiveSet, parse_distiller
 from detkds_gp.training import DistilledDetector
 
 
@@ -113,18 +113,18 @@ def knowledge_not_shared(config: ExperimentConfig, report: PairReport) -> dict[s
     return {niche: reasons[niche] for niche in config.knowledge or () if niche not in have}
 
 
-def simplest_formula(declaration: Declaration, primitive_set: PrimitiveSet) -> str:
+def simplest_formula(declaration: Input, primitive_set: PrimitiveSet) -> str:
     """Return the text of the first distance of a set that takes an input as it is; empty if there is none."""
     for candidate in primitive_set.declarations.values():
         kinds = candidate.arguments
-        if candidate.role == "distance" and len(kinds) == 1 and issubclass(declaration.result, kinds[0]):
+        if isinstance(candidate, Distance) and len(kinds) == 1 and issubclass(declaration.result, kinds[0]):
             return f"{candidate.name}({declaration.name})"
     return ""
 
 
 def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) -> tuple[list[Offer], Distiller]:
     """Return one row an input, and the mix of the first formula of every knowledge at its scale."""
-    inputs = [d for d in primitive_set.declarations.values() if d.role == "input"]
+    inputs = primitive_set.inputs
     formulas = {d.name: simplest_formula(d, primitive_set) for d in inputs if d.result.sided}
     shared = {d.name: formulas[d.name] for d in inputs if d.source in wired.pair.shared and formulas.get(d.name)}
     scales, faults = batch_scales(wired, shared, primitive_set, batch)
@@ -138,7 +138,7 @@ def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) ->
     return offers, parse_distiller(" + ".join(terms.values()) or NONE, primitive_set)
 
 
-def _offer(d: Declaration, reason: str, known: Shared | None, formula: str, scale: float | None) -> Offer:
+def _offer(d: Input, reason: str, known: Shared | None, formula: str, scale: float | None) -> Offer:
     if known is None:
         return Offer(d.niche, d.name, reason)
     strides = tuple(level.stride for level in known.levels)

@@ -23,12 +23,11 @@ def reason_against(entry: Published, primitive_set: PrimitiveSet, pair: Pair) ->
 
 def missing_knowledge(distiller: Distiller, primitive_set: PrimitiveSet, pair: Pair) -> str:
     """Say which knowledge of a distiller the pair does not share, and why; empty if it shares all."""
-    declared = (primitive_set.declarations.get(node.name) for term in distiller.terms for node in term.tree)
-    inputs = {d.name: d.source for d in declared if d is not None and d.role == "input"}
+    inputs = primitive_set.inputs_of(*(term.tree for term in distiller.terms))
     reasons = [
-        f"the pair does not share {name!r}: {pair.refused.get(source, 'it was not looked for')}"
-        for name, source in inputs.items()
-        if source not in pair.shared
+        f"the pair does not share {d.name!r}: {pair.refused.get(d.source, 'it was not looked for')}"
+        for d in inputs
+        if d.source not in pair.shared
     ]
     return "; ".join(reasons)
 

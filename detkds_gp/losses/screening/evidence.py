@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from detkds_gp.language import Declaration
+from detkds_gp.language import Declaration, Learned
 from detkds_gp.losses.distillation_loss import DistillationLoss
-from detkds_gp.losses.program import Pair, Value, apply_primitive
+from detkds_gp.losses.program import Pair, Value, inputs_of
 from detkds_gp.losses.screening.probes import Probe, Probes
 
 SEED = 0
@@ -58,10 +58,11 @@ class Evidence:
         self.probes = probes
         (self._program,) = loss.programs
         declarations = [step.declaration for step in self._program if step.declaration]
-        self.determined = all(d.determined for d in declarations)
+        self.determined = not any(d.random or isinstance(d, Learned) for d in declarations)
         self.draws = any(d.random for d in declarations)
-        self.sided = [d.name for d in declarations if d.role == "input" and d.result.sided]
-        self._fields = [d.name for d in declarations if d.role == "input" and not d.result.sided]
+        inputs = inputs_of(self._program)
+        self.sided = [d.name for d in inputs if d.result.sided]
+        self._fields = [d.name for d in inputs if not d.result.sided]
         self._passes: dict[int, Pass] = {}
 
     def at(self, probe: Probe) -> Pass:
@@ -111,17 +112,14 @@ class Evidence:
         for level in range(len(knowledge[self.sided[0]])):
             parts = self.loss.parts_of(self._program, level)
             values: list[Value] = []
+            taught = {name: knowledge[name][level][1].detach() for name in (*self.sided, *self._fields)}
+            inputs = {name: (x, x) if name in self.sided else x for name, x in taught.items()}
             for step in self._program:
-                if step.declaration is None:
-                    values.append(step.value)
-                elif step.declaration.role == "input":
-                    teacher = knowledge[step.declaration.name][level][1].detach()
-                    values.append((teacher, teacher) if step.declaration.result.sided else teacher)
-                else:
-                    equal = [_evened(values[slot]) for slot in step.arguments]
-                    values.append(apply_primitive(step.declaration, equal, parts.get(step.text)))
-                    if step.declaration.random and not step.declaration.learned and _unequal(values[-1]):
-                        return step.declaration
+                value = step.compute(values, inputs, parts)
+                draws = step.declaration and step.declaration.random and not isinstance(step.declaration, Learned)
+                if draws and _unequal(value):
+                    return step.declaration
+                values.append(_evened(value))
         return None
 
     def _run(self, probe: Probe) -> Pass:

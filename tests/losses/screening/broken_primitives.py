@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from detkds_gp.language import Loss, Map, Probs
+from detkds_gp.language import Loss, Map, PairTransform, Probs, Transform
 
 
 def features_kl(s, t):
@@ -57,8 +57,13 @@ def lopsided(x):
     return torch.cat([1e5 * x[:1], x[1:]])
 
 
+class RandomTransform(Transform):
+    """A transform that says that it draws, as no decorator lets one say."""
+
+    random = True
+
+
 DISTANCE = {"result": Loss}
-MASK = {"random": True}
 REJECTED = {
     "unnormalised KL": ("features_kl(global)", features_kl, DISTANCE, "negative"),
     "KL of what is no distribution": ("plain_kl(global)", features_kl_of_plain_target, DISTANCE, "finite"),
@@ -66,8 +71,8 @@ REJECTED = {
     "product as distance": ("product(global)", product, DISTANCE, "zero"),
     "similarity less one": ("shifted(global)", shifted_similarity, DISTANCE, "negative"),
     "unshared masks": ("l2(mask(global))", mask_of_each_side, {}, "zero"),
-    "unshared masks, called random": ("l2(mask(global))", mask_of_each_side, MASK, "shared"),
-    "two masks of a pair": ("l2(mask(global))", two_masks, {"role": "pair_transform", **MASK}, "shared"),
+    "unshared masks, called random": ("l2(mask(global))", mask_of_each_side, {"role": RandomTransform}, "shared"),
+    "two masks of a pair": ("l2(mask(global))", two_masks, {"role": PairTransform, "random": True}, "shared"),
     "norm over the batch, squared": ("l2(norm(global))", norm_over_images, {}, "doubled"),
     "norm over the batch, absolute": ("l1(norm(global))", norm_over_images, {}, "doubled"),
     "softmax over the batch": ("kl(softmax(global))", softmax_over_images, {"result": Probs}, "doubled"),

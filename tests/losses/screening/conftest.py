@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from detkds_gp.language import Declaration, Loss, Map, PrimitiveSet, verdicts
+from detkds_gp.language import Declaration, Distance, Loss, Map, PrimitiveSet, Transform, verdicts
 from detkds_gp.losses.lint import sampled_probes
 from detkds_gp.losses.screening import Screen
 from detkds_gp.primitives import OMNI, distances, inputs
@@ -19,10 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # for broken_primitives
 def forced(name: str, function: Any, arguments: Any = (Map,), result: Any = Map, **more: Any) -> Declaration:
     """Declare past the contract, as no decorator lets one do."""
     function.__doc__ = "Break the contract."
-    role = more.pop("role", "distance" if result is Loss else "transform")
-    shape = "n c h w -> n c h w" if result is Map else "n c h w -> (n c) (h w)"
     verdicts._passed.add(function)
-    return Declaration(name, role, arguments, result, function, latex="#1", shape=shape, **more)
+    if result is Loss:
+        return Distance(name, arguments, result, function, latex="#1")
+    shape = "n c h w -> n c h w" if result is Map else "n c h w -> (n c) (h w)"
+    role = more.pop("role", Transform)
+    return role(name, arguments, result, function, latex="#1", shape=shape, **more)
 
 
 def _declare(name: str, function: Any, **more: Any) -> PrimitiveSet:
