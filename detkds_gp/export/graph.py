@@ -53,6 +53,7 @@ def node_role(node: Node, primitive_set: PrimitiveSet) -> str:
 
 
 FAMILIES = ("knowledge", "transform", "pair_transform", "learned", "field", "distance", "combiner", "constant")
+"""Families of nodes; each has a colour of its own."""
 
 
 def to_networkx(formula: Formula, primitive_set: PrimitiveSet, shapes: Shapes | None = None) -> nx.DiGraph:

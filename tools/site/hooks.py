@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import logging
 import posixpath
 import re
 import shutil
@@ -28,6 +30,10 @@ PAGES = {
 }
 """Files outside docs/ and the pages they become."""
 
+FOREIGN = {"detkds_gp.detectors.BaseDetector"}
+"""Public names that other packages define and document."""
+
+log = logging.getLogger("mkdocs.hooks")
 REPOSITORY_PATH = {page: path for path, page in PAGES.items()}
 
 
@@ -68,6 +74,25 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _heading(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("# ")
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Warn of every public name that no API page shows; a strict build then fails."""
+    pages = [page.read_text(encoding="utf-8") for page in Path(config.site_dir, "api").glob("*.html")]
+    shown = {name for page in pages for name in re.findall(r'id="(detkds_gp\.[\w.]+)"', page)}
+    for package in sorted(shown):
+        source = SOURCES.joinpath(*package.split(".")[1:], "__init__.py")
+        for name in _public(source) if source.is_file() else []:
+            pattern = re.compile(rf"{package}\.(\w+\.)?{name}")  # a function may be hidden by the module of its name
+            if not any(map(pattern.fullmatch, shown | FOREIGN)):
+                log.warning("%s.%s has no docstring or is on no API page", package, name)
+
+
+def _public(source: Path) -> list[str]:
+    for statement in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            return ast.literal_eval(statement.value)
+    return []
 
 
 def options() -> str:
