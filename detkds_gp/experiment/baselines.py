@@ -35,7 +35,7 @@ _WHO = {
 
 
 class Baselines:
-    """Trains what a run stands on; what is recorded or written already is not done again.
+    """Trains the teacher and the baseline students; skips what is recorded already.
 
     Args:
         task: of the workers.

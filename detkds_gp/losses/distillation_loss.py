@@ -147,7 +147,7 @@ def _device(knowledge: Knowledge) -> str:
 
 
 def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict[str, Pair | Tensor]]:
-    """Bring the inputs of one program through the door, one dict a level."""
+    """Validate the inputs of one program and return them by level."""
     inputs = _inputs(program)
     missing = [name for name in inputs if not knowledge.get(name)]
     if missing:
