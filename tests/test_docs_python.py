@@ -19,7 +19,14 @@ ELSEWHERE = {
     "primitives/README.md": "tests/primitives/test_readme.py runs it",
     "docs/guides/own_data.md": "a detector's config, and a trained student: tried by two tests below",
 }
-RUN = [page for page in PAGES if blocks(page, "python") and named(page) not in ELSEWHERE]
+SLOW = {"README.md"}
+"""Pages that run a whole search with detectors."""
+
+RUN = [
+    pytest.param(page, id=named(page), marks=[pytest.mark.slow] if named(page) in SLOW else [])
+    for page in PAGES
+    if blocks(page, "python") and named(page) not in ELSEWHERE
+]
 OWN_DATA = blocks(ROOT / "docs/guides/own_data.md", "python")
 
 
@@ -35,7 +42,7 @@ def folder(tmp_path: Path, finished: Outcome, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-@pytest.mark.parametrize("page", RUN, ids=named)
+@pytest.mark.parametrize("page", RUN)
 def test_python_runs(page: Path, folder: Path, tiny_config: Path) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page, "python"):
