@@ -36,13 +36,15 @@ FOREIGN = {
 """Beginnings of commands that are neither run nor parsed, and why."""
 
 PROGRAMS = {"gp_search", "install.sh", "make", "pip", "pytest", "python", "tensorboard", "torchrun", "uv"}
-CHEAP = {"export", "primitives", "report", "compare", "show", "status", "store check", "verify", "zoo"}
-"""Commands that are run as they stand, on a finished search, where they name no config.
+CHEAP = {"primitives", "report", "show", "status", "store check", "verify", "zoo"}
+CHEAP_IN_FULL = CHEAP | {"compare", "export", "lint"}
+"""Commands that are run on a finished search where they name no config; the last three need all their arguments.
 
-`lint` is run too. The others train, wait, serve or need a data set: tests/cli runs each on a tiny config.
+The others train, wait, serve or need a data set: tests/cli runs each on a tiny config.
 """
 STANDING_FOR = {
-    "N": "3", "COMMAND": "show", "FORMULA": "l2(global)", "NAME": "pkd", "FORMAT": "text", "module:NAME": "detkds_gp.primitives:OMNI",
+    "N": "3", "COMMAND": "show", "FORMULA": "l2(global)", "NAME": "pkd", "FORMAT": "text",
+    "module:NAME": "detkds_gp.primitives:OMNI",
     "DIR": "work_dirs/quickstart", "WORK_DIR": "work_dirs/quickstart", "$seed": "0", "$distiller": "pkd",
     "configs/NAME.py": "configs/quickstart.py", "configs/coco/PAIR.py": "configs/coco/gfl_r101_to_r50.py",
 }  # fmt: skip
@@ -97,6 +99,8 @@ def parsed(words: list[str], whole: bool) -> tuple[str, dict[str, Any]]:
         Exception: typer's usage error, for an unknown command or option, a wrong value or, if whole, a missing one.
     """
     command, name = GP_SEARCH, ""
+    if words == ["--help"]:
+        return name, {}
     while words and hasattr(command, "commands"):
         assert words[0] in command.commands, f"no command {words[0]!r}"
         command, name, words = command.commands[words[0]], f"{name} {words[0]}".strip(), words[1:]
@@ -213,7 +217,7 @@ def runnable() -> list[list[str]]:
             continue
         name, values = parsed(command[1:], whole)
         own = str(values.get("primitive_set") or values.get("zoo") or "detkds_gp").split(".")[0] != "detkds_gp"
-        if values and not values.get("config") and not own and (name in CHEAP or (name == "lint" and whole)):
+        if values and not values.get("config") and not own and name in (CHEAP_IN_FULL if whole else CHEAP):
             found[tuple(command[1:])] = None
     return [list(command) for command in found]
 

@@ -19,14 +19,7 @@ ELSEWHERE = {
     "primitives/README.md": "tests/primitives/test_readme.py runs it",
     "docs/guides/own_data.md": "a detector's config, and a trained student: tried by two tests below",
 }
-SLOW = {"README.md"}
-"""Pages that run a whole search with detectors."""
-
-RUN = [
-    pytest.param(page, id=named(page), marks=[pytest.mark.slow] if named(page) in SLOW else [])
-    for page in PAGES
-    if blocks(page, "python") and named(page) not in ELSEWHERE
-]
+RUN = [page for page in PAGES if blocks(page, "python") and named(page) not in ELSEWHERE]
 OWN_DATA = blocks(ROOT / "docs/guides/own_data.md", "python")
 
 
@@ -42,11 +35,19 @@ def folder(tmp_path: Path, finished: Outcome, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-@pytest.mark.parametrize("page", RUN)
-def test_python_runs(page: Path, folder: Path, tiny_config: Path) -> None:
-    names: dict[str, object] = {"__name__": "__main__"}
+@pytest.mark.parametrize("page", RUN, ids=named)
+def test_python_runs(page: Path, folder: Path) -> None:
+    """What stands under the main guard of a script is left to the test below."""
+    names: dict[str, object] = {"__name__": "imported"}
     for block in blocks(page, "python"):
-        exec(block.replace("configs/quickstart.py", str(tiny_config)), names)
+        exec(block, names)
+
+
+@pytest.mark.slow
+def test_the_search_of_the_readme_runs(folder: Path, tiny_config: Path) -> None:
+    block = blocks(ROOT / "README.md", "python")[0].replace("configs/quickstart.py", str(tiny_config))
+    exec(block, {"__name__": "__main__"})
+    assert (folder / "work_dirs/mine/store.sqlite").exists()
 
 
 def test_what_is_run_elsewhere_exists() -> None:
