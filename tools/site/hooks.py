@@ -77,7 +77,11 @@ def _heading(path: str) -> str:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Warn of every public name that no API page shows; a strict build then fails."""
+    """Warn of what another host is asked for, and of public names that no API page shows; a strict build then fails."""
+    fetched = re.compile(r'<(?:script|link|img)\b[^>]+(?:src|href)="https?:[^>]*>')
+    for page in Path(config.site_dir).rglob("*.html"):
+        for tag in fetched.findall(page.read_text(encoding="utf-8")):
+            log.warning("%s asks another host: %s", page, tag)
     pages = [page.read_text(encoding="utf-8") for page in Path(config.site_dir, "api").glob("*.html")]
     shown = {name for page in pages for name in re.findall(r'id="(detkds_gp\.[\w.]+)"', page)}
     for package in sorted(shown):
