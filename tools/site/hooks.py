@@ -54,7 +54,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Turn links between files of the repository into links between pages, and list the options of commands.
 
-    A link that shows a file's name shows the heading of that page.
+    A link that shows a file's name shows the beginning of that page's heading.
     """
     here = page.file.src_uri
     if here == "index.md":
@@ -73,7 +73,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _heading(path: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("# ")
+    first = (ROOT / path).read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("# ")
+    return re.split("[,:]", first)[0]
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -120,5 +121,5 @@ def _row(parameter) -> str:  # type: ignore[no-untyped-def]
     names = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(flags)
     shown = parameter.show_default and parameter.default not in (None, False, ())
     default = f"`{parameter.default}`" if shown else ""
-    meaning = (parameter.help or "").replace("|", r"\|")
+    meaning = (parameter.help or "").replace("|", r"\|").replace("<", "&lt;")
     return f"| `{names}` | {default} | {meaning} |"
