@@ -215,7 +215,10 @@ def runnable() -> list[list[str]]:
     for _, command, whole in COMMANDS:
         if Path(command[0]).name != "gp_search" or "--help" in command:
             continue
-        name, values = parsed(command[1:], whole)
+        try:
+            name, values = parsed(command[1:], whole)
+        except Exception:  # the test above names it
+            continue
         own = str(values.get("primitive_set") or values.get("zoo") or "detkds_gp").split(".")[0] != "detkds_gp"
         if values and not values.get("config") and not own and name in (CHEAP_IN_FULL if whole else CHEAP):
             found[tuple(command[1:])] = None
