@@ -26,7 +26,7 @@ lint: setup ## Check style and types
 	.venv/bin/mypy
 
 docs: .venv/.docs ## Build the documentation
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 	@echo "open $(CURDIR)/build/docs/index.html"
 
 # The tools of the extra `docs` alone: what .venv holds besides, such as compiled operators, stays as it is.

@@ -206,7 +206,10 @@ def every_option() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_options_in_the_prose_exist(page: Path) -> None:
-    _knows([word for span in spans(page) if span.startswith("--") for word in span.split()], every_option())
+    words = [word for span in spans(page) if span.startswith("--") for word in shlex.split(span)]
+    _knows(words, every_option())
+    pairs = [word for word in words if "=" in word and word != "k=v"]
+    load_config(str(ROOT / "configs/bccd.py"), parse_options(pairs))
 
 
 def runnable() -> list[list[str]]:
