@@ -1,4 +1,4 @@
-.PHONY: help setup quickstart test test-slow test-all lint
+.PHONY: help setup quickstart test test-slow test-all lint docs
 # Two processes of one thread each; a file's tests stay together, so that what they share is made once.
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
 
@@ -24,3 +24,13 @@ lint: setup ## Check style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+docs: .venv/.docs ## Build the documentation
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+	@echo "open $(CURDIR)/build/docs/index.html"
+
+# The tools of the extra `docs` alone: what .venv holds besides, such as compiled operators, stays as it is.
+.venv/.docs: setup.cfg constraints.txt | setup
+	sed -n '/^docs =/,/^[a-z]* =$$/s/^    //p' setup.cfg >$@.txt
+	.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -r $@.txt
+	mv $@.txt $@

@@ -157,6 +157,7 @@ proposal network. ``rois``: (R, 5) of every stage, image index and box; ``roi_lo
 (R, 1 or K, 4), decoded. ``mask_rois``: (P, 5); ``mask_logits``: (P, K, h, w)."""
 
 SAID = tuple(name for reader in READERS for name in reader.names)
+"""Names of all that a detector can be read for."""
 
 
 def reader_of(name: str) -> Reader:

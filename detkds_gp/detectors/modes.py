@@ -1,4 +1,4 @@
-"""Looking at a detector without leaving traces."""
+"""Modes of a detector that is evaluated: they are restored afterwards."""
 
 from __future__ import annotations
 

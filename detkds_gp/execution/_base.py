@@ -15,6 +15,7 @@ ResultT = TypeVar("ResultT")
 
 Evaluator = Callable[[Any], Any]
 Factory = Callable[[], Evaluator]
+"""Makes the evaluator of one worker."""
 
 _ALLOCATION_FAILED = re.compile(r"out of memory|can't allocate memory|not enough memory|_STATUS_ALLOC_FAILED")
 

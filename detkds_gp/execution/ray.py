@@ -43,9 +43,9 @@ class RayExecutor(PoolExecutor):
     """Runs tasks in Ray actors, each of which builds its evaluator once.
 
     Actors and not bare tasks, because models and data are loaded once per worker, and because Ray ends
-    a GPU task's process after every call. A worker that dies costs one task; the tasks of a machine that
-    is lost are handed out again. Workers that the cluster has no room for are waited for in vain without
-    harm: the others do the work. Every machine needs detkds_gp; the user's modules travel.
+    a GPU task's process after every call. A worker that dies costs one task; the tasks of a lost machine go
+    to other workers. Where the cluster has room for fewer workers than asked, these do the work. Every machine
+    needs detkds_gp; the user's modules are sent.
 
     Args:
         factory: builds the evaluator; picklable.

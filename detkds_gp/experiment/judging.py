@@ -17,7 +17,6 @@ from detkds_gp.search import WeightRange
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_RACED
 
-
 LEAST_JUDGED = 2
 """Seeds below which a difference has no interval."""
 

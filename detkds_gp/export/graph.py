@@ -57,6 +57,7 @@ SUM = "sum"
 """The role of a distiller's root."""
 
 FAMILIES = ("knowledge", "transform", "pair_transform", "learned", "field", "distance", "combiner", "constant")
+"""Families of nodes; each has a colour of its own."""
 
 
 def family_of(declaration: Declaration | None) -> str:

@@ -79,6 +79,8 @@ FORMATS: dict[str, Callable[[Panels, Look], str | bytes]] = {
     "png": _png,
     "python": _python,
 }
+"""How each format is written."""
+
 DRAWN = ("dot", "svg", "png")
 """The formats that show trees; a look says nothing to the others."""
 

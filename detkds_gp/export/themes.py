@@ -66,7 +66,9 @@ DARK: Theme = {
 }
 AUTO = "auto"
 THEMES: Mapping[str, Theme] = {"light": LIGHT, "dark": DARK, AUTO: LIGHT}
+"""Colours by the name of a theme."""
 LAYOUTS = ("layered", "graphviz")
+"""Names of the layouts; ``graphviz`` needs an installed Graphviz."""
 
 
 @dataclass(frozen=True)

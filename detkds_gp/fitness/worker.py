@@ -83,6 +83,8 @@ Request = (
     | TeacherRequest
     | PaceRequest
 )
+"""What a worker can be asked."""
+
 Answer = Score | tuple[Score, list[tuple[int, float]]] | list[Score] | Scale | Screening | Pace | UserError | None
 
 

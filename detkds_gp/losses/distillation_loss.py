@@ -141,7 +141,7 @@ def _device(knowledge: Knowledge) -> str:
 
 
 def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict[str, Pair | Tensor]]:
-    """Bring the inputs of one program through the door, one dict a level."""
+    """Validate the inputs of one program and return them by level."""
     inputs = inputs_of(program)
     missing = [d.name for d in inputs if not knowledge.get(d.name)]
     if missing:
@@ -150,10 +150,10 @@ def _by_level(program: Sequence[Instruction], knowledge: Knowledge) -> list[dict
     for d in inputs:
         if len(knowledge[d.name]) != levels:
             raise KnowledgeError(f"{d.name!r} has {len(knowledge[d.name])} levels, wanted {levels}")
-    return [{d.name: _through_the_door(d, knowledge[d.name][level]) for d in inputs} for level in range(levels)]
+    return [{d.name: _validated(d, knowledge[d.name][level]) for d in inputs} for level in range(levels)]
 
 
-def _through_the_door(declaration: Input, pair: Pair) -> Pair | Tensor:
+def _validated(declaration: Input, pair: Pair) -> Pair | Tensor:
     """Check the shapes, cast to float32 what is less, detach the teacher; a shared field has one side."""
     student, teacher = pair
     if student.shape != teacher.shape:

@@ -68,6 +68,7 @@ class Mix(list[Gene]):
 
 
 Individual: TypeAlias = Formula | Mix
+"""What a population holds."""
 AnIndividual = TypeVar("AnIndividual", Formula, Mix)
 
 

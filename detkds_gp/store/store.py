@@ -24,6 +24,7 @@ from detkds_gp.store.events import MEASURED
 from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
 
 FILE_NAME = "store.sqlite"
+"""Name of the store in a work directory."""
 _UNCOMPARED = ("finished_at", "extra")
 """When and for what an answer was asked changes nothing of it."""
 

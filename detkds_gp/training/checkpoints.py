@@ -23,6 +23,7 @@ DISTILLATION = "distillation"
 AVERAGE, AVERAGED = "ema_state_dict", "module."
 """Key of mmengine's ``EMAHook`` in a training checkpoint, and how it begins the names of weights."""
 STUDENT_FILE = "student.pth"
+"""Name of the file that holds the trained student alone."""
 SECONDS = "seconds"
 """Key of what a training took so far, of all sessions, in mmengine's message hub."""
 
