@@ -33,7 +33,7 @@ from detkds_gp.detectors import (
     build_detector,
     check_pair,
     make_batch,
-    teacher_knowledge,
+    outputs_of,
 )
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.operators import active_operators
@@ -114,7 +114,7 @@ def distilled(student: Any, teacher: Any, pair: Pair, text: str, batch: dict[str
     model = DistilledDetector(student, DistillationLoss(text, OMNI), pair, teacher).train()
     assert model.pairing is not None
     inputs = teacher.data_preprocessor(batch, False)["inputs"]
-    return model, batch, teacher_knowledge(teacher, inputs, model.pairing.kept)
+    return model, batch, outputs_of(teacher, inputs, model.pairing.teacher_outputs)
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -15,16 +15,17 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from detkds_gp.detectors import (
-    SAID,
     DetectorSpec,
     Pairing,
     Taps,
     build_detector,
+    output_names,
+    outputs_of,
     save_student,
     scene_of,
-    teacher_knowledge,
 )
-from detkds_gp.detectors.roi import ask_masks, ask_regions
+from detkds_gp.detectors.sources.mask_head import run_mask_stages
+from detkds_gp.detectors.sources.roi_head import run_box_stages
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.language import parse_distiller
 
@@ -34,16 +35,16 @@ ProxyOf = Callable[..., ProxyTraining]
 def paired(
     proxy: ProxyTraining, *names: str
 ) -> tuple[dict[str, Any], dict[str, list[Tensor]], dict[str, list[Tensor]]]:
-    """Return the pairs of the first batch, and what both said."""
+    """Return the pairs of the first batch, and the outputs of both."""
     model = proxy.model(parse_distiller("none", proxy.task.primitive_set), seed=0)
     pairing = Pairing(proxy.task.pair, names, torch.Generator().manual_seed(0))
     ((batch, _),) = islice(proxy.batches(0, model), 1)
     data = model.student.train().data_preprocessor(batch, True)
-    with Taps(model.student, [*SAID, *pairing.heard]) as taps:
+    with Taps(model.student, [*output_names(), *pairing.student_outputs]) as taps:
         model.student.loss(data["inputs"], data["data_samples"])
-    ours = taps.knowledge()
+    ours = taps.outputs()
     inputs = proxy.teacher.data_preprocessor(batch, False)["inputs"]
-    theirs = teacher_knowledge(proxy.teacher, inputs, [*SAID, *pairing.kept])
+    theirs = outputs_of(proxy.teacher, inputs, [*output_names(), *pairing.teacher_outputs])
     return pairing(ours, theirs, scene_of(data), proxy.teacher), ours, theirs
 
 
@@ -85,7 +86,7 @@ def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Pat
     names = ["class_logits", "box_score", *(["mask_logits"] if name == "mask_rcnn" else [])]
     pairs, ours, theirs = paired(proxy, *names)
     if regional:
-        answers = ask_regions(proxy.teacher, theirs["global"], ours["rois"], [(64, 64)] * 4)
+        answers = run_box_stages(proxy.teacher, theirs["global"], ours["rois"], [(64, 64)] * 4)
         assert torch.equal(pairs["class_logits"][0][1], answers[0].logits[:, [*columns, 6]])
         known = answers[0].logits.softmax(dim=1)[:, columns].amax(dim=1)  # among all that the teacher knows
         assert torch.allclose(pairs["box_score"][0][0][:, 0], known)
@@ -94,7 +95,7 @@ def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Pat
             split = said.unflatten(1, (-1, 6))[:, :, columns]
             assert torch.equal(rows, split.permute(0, 3, 4, 1, 2).reshape(-1, 4))
     if "mask_logits" in names:
-        (masks,) = ask_masks(proxy.teacher, theirs["global"], ours["mask_rois"])
+        (masks,) = run_mask_stages(proxy.teacher, theirs["global"], ours["mask_rois"])
         assert torch.equal(pairs["mask_logits"][0][1], masks[:, columns])
 
 
@@ -150,7 +151,7 @@ def test_a_cascade_asked_once_answers_as_it_predicts(proxy_of: ProxyOf) -> None:
         _, scores, _ = head._refine_roi(
             x=maps, rois=bbox2roi([boxes]), batch_img_metas=metas, num_proposals_per_img=(3,)
         )
-        (answer,) = ask_regions(teacher, maps, [bbox2roi([boxes])], [(40, 56)])
+        (answer,) = run_box_stages(teacher, maps, [bbox2roi([boxes])], [(40, 56)])
     assert torch.allclose(answer.logits, scores[0], atol=1e-5)
     assert answer.boxes.shape[1] == 1  # the cascade's boxes are the same for all classes
 
