@@ -14,7 +14,7 @@ from torch import Tensor
 from detkds_gp.errors import DetectorError
 
 from .parts import num_classes
-from .sources import Outputs, Reader, Side, output_names, readers_of
+from .sources import Outputs, Side, output_names, readers_of
 from .taps import Taps
 
 
@@ -51,9 +51,7 @@ def look(
             first = (str(error).splitlines() or [""])[0]
             size = f"{image_size[0]}x{image_size[1]}"
             raise DetectorError(f"{who} cannot take an image of {size} pixels: {first}") from error
-    heads = {
-        name: head for reader in readers_of(outputs) for name in reader.outputs if (head := _head(detector, reader))
-    }
+    heads = _heads(detector, outputs)
     return Side(
         who=who,
         outputs=outputs,
@@ -74,10 +72,10 @@ def _of_regions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int])
     return found
 
 
-def _head(detector: BaseDetector, reader: Reader) -> Any | None:
-    """Return the head whose priors name the strides and anchors of a reader's outputs, if any."""
-    head = reader.head_of(detector)
-    return head if hasattr(head, "prior_generator") else None
+def _heads(detector: BaseDetector, outputs: Outputs) -> dict[str, Any]:
+    """Return by output the head whose priors name its strides and anchors, where there is one."""
+    heads = ((reader, reader.head_of(detector)) for reader in readers_of(outputs))
+    return {name: head for reader, head in heads if hasattr(head, "prior_generator") for name in reader.outputs}
 
 
 def _strides(head: Any | None, levels: Sequence[Tensor], padded: tuple[int, int]) -> tuple[int, ...]:

@@ -55,9 +55,8 @@ class Batches:
         """
         drawn = self._drawn(seed, any(finds_masks(model.student) for model in models), begin)
         pairings = [model.pairing for model in models if model.pairing is not None]
-        names = (
-            list(dict.fromkeys(name for pairing in pairings for name in pairing.teacher_outputs)) if pairings else None
-        )
+        needed = dict.fromkeys(name for pairing in pairings for name in pairing.teacher_outputs)
+        names = list(needed) if pairings else None
         complete = partial(self._complete, names)
         if self._prefetch and self._task.teacher_outputs is None:
             return map(complete, ahead(drawn))  # a step may run the very same teacher: never two threads at once

@@ -5,8 +5,7 @@ A further source is a `Source` in a file of its own, and a line of `registry.SHI
 """
 
 from ._base import Call, Reader, Side, Source, by_region, equal_parts
-from ._maps import SharedMaps, share_maps
-from ._matching import class_columns, matched
+from ._matching import SharedMaps, class_columns, matched, share_maps
 from ._shared import Level, Outputs, Pairs, Shared, Step
 from .registry import (
     cut_outputs,

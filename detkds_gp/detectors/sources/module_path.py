@@ -9,7 +9,7 @@ from mmdet.models.detectors.base import BaseDetector
 
 from ..parts import AbsentError, module_at
 from ._base import Call, Reader, Source, tensors_in
-from ._maps import share_maps
+from ._matching import share_maps
 from ._shared import Outputs
 
 

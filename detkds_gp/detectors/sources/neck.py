@@ -19,7 +19,7 @@ from ..scene import (
     valuable_regions,
 )
 from ._base import Call, Reader, Side, Source, tensors_in
-from ._maps import SharedMaps, share_maps
+from ._matching import SharedMaps, share_maps
 from ._shared import Level, Outputs, Pairs, Shape, Shared, Step
 
 
