@@ -75,14 +75,14 @@ def images(side: int) -> list[ImageInput]:
     return made
 
 
-def stepper(model: DistilledDetector, batch: dict[str, Any], said: Any) -> Callable[[], float]:
+def stepper(model: DistilledDetector, batch: dict[str, Any], outputs: Any) -> Callable[[], float]:
     """Return what makes one training step, forward to update, and returns its seconds."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-6)
 
     def step() -> float:
         started = time.perf_counter()
         optimizer.zero_grad()
-        total, _ = model.parse_losses(model.losses(batch, said))
+        total, _ = model.parse_losses(model.losses(batch, outputs))
         total.backward()
         optimizer.step()
         return time.perf_counter() - started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -125,6 +126,19 @@ def test_other_heads_say_that_they_do_not_have_it(own: None, built: Any) -> None
     pair = check_pair(built("student"), built("fcos"), (128, 96))
     assert pair.refused["tower"] == "the teacher's FCOSHead has no classification tower"
     assert "class_logits" in pair.shared
+
+
+def test_the_example_of_the_documents_is_shared(
+    none: None, built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "knowledge.md").read_text(encoding="utf-8")
+    (example,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "register_source" in code]
+    (tmp_path / "my_source.py").write_text(example, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("my_source")
+    del sys.modules["my_source"]
+    pair = check_pair(built("student"), built("teacher"), (128, 96), names=["tower_energy"])
+    assert pair.shared["tower_energy"].student[:2] == ((16 * 12, 1), (8 * 6, 1))
 
 
 def source(name: str, output: str, module: str = "json", **knowledge: Any) -> Source:
