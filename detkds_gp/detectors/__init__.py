@@ -21,28 +21,8 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .masks import finds_masks
     from .modes import evaluating
     from .pair import Pair, Pairing, check_pair
-    from .parts import AbsentError, dense_head
     from .scene import Scene, scene_of
-    from .sources import (
-        Call,
-        Level,
-        Outputs,
-        Pairs,
-        Reader,
-        Shared,
-        Side,
-        Source,
-        Step,
-        by_region,
-        cut_outputs,
-        equal_parts,
-        fixed_outputs,
-        knowledge_names,
-        matched,
-        output_names,
-        register_source,
-        share_maps,
-    )
+    from .sources import Outputs, Shared, cut_outputs, fixed_outputs, knowledge_names, output_names
     from .taps import Taps, outputs_of
 
 __all__ = [
@@ -69,24 +49,10 @@ __all__ = [
     "Scene",
     "scene_of",
     "evaluating",
-    "AbsentError",
-    "Call",
-    "Level",
     "Outputs",
-    "Pairs",
-    "Reader",
     "Shared",
-    "Side",
-    "Source",
-    "Step",
-    "by_region",
-    "dense_head",
     "cut_outputs",
-    "equal_parts",
     "fixed_outputs",
     "knowledge_names",
-    "matched",
     "output_names",
-    "register_source",
-    "share_maps",
 ]

@@ -11,7 +11,8 @@ from mmdet.models.dense_heads import RetinaHead
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor, nn
 
-from detkds_gp.detectors import (
+from detkds_gp.detectors.parts import dense_head
+from detkds_gp.detectors.sources import (
     AbsentError,
     Call,
     Outputs,
@@ -21,7 +22,6 @@ from detkds_gp.detectors import (
     Side,
     Source,
     Step,
-    dense_head,
     matched,
     register_source,
     share_maps,

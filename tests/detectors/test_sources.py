@@ -15,18 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from detkds_gp.detectors import (
-    Reader,
-    Side,
-    Source,
-    check_pair,
-    cut_outputs,
-    output_names,
-    outputs_of,
-    register_source,
-)
-from detkds_gp.detectors.parts import AbsentError
-from detkds_gp.detectors.sources import registry, share
+from detkds_gp.detectors import check_pair, cut_outputs, output_names, outputs_of
+from detkds_gp.detectors.sources import AbsentError, Reader, Side, Source, register_source, registry, share
 from detkds_gp.errors import DeclarationError
 from detkds_gp.execution import LocalExecutor
 from detkds_gp.experiment import Listener

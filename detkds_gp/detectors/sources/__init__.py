@@ -4,6 +4,7 @@ A further source is a `Source` in a file of its own, and a line of `registry.SHI
 `register_source(...)`.
 """
 
+from ..parts import AbsentError
 from ._base import Call, Reader, Side, Source, by_region, equal_parts
 from ._matching import SharedMaps, class_columns, matched, share_maps
 from ._shared import Level, Outputs, Pairs, Shared, Step
@@ -18,6 +19,7 @@ from .registry import (
 )
 
 __all__ = [
+    "AbsentError",
     "Call",
     "Level",
     "Outputs",
