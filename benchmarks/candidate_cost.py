@@ -39,7 +39,7 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
 from detkds_gp.detectors import BaseDetector, build_detector, make_batch, scene_of
-from detkds_gp.detectors.taps import Taps, teacher_knowledge
+from detkds_gp.detectors.taps import Taps, outputs_of
 from detkds_gp.experiment import Listener, load_config
 from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import Evaluation, ProxyTask, ProxyTraining, SplitImages
@@ -108,12 +108,12 @@ class Ways:
         data = model.student.data_preprocessor(batch, True)
         total, _ = model.student.parse_losses(model.student.loss(data["inputs"], data["data_samples"]))
         names = ["global", "class_map"]
-        said = teacher_knowledge(teacher, data["inputs"], names) if "teacher" in habits else None
+        outputs = outputs_of(teacher, data["inputs"], names) if "teacher" in habits else None
         if "twice" in habits:
             with Taps(model.student, names) as taps:
                 model.student.bbox_head(model.student.extract_feat(data["inputs"]))
-            if model.pairing is not None and said is not None:
-                terms = model.distill(taps.knowledge(), said, scene_of(data))
+            if model.pairing is not None and outputs is not None:
+                terms = model.distill(taps.outputs(), outputs, scene_of(data))
                 total = total + torch.stack([levels.mean() for levels in terms.values()]).sum()
         return total
 

@@ -33,7 +33,7 @@ from detkds_gp.detectors import (
     build_detector,
     check_pair,
     make_batch,
-    teacher_knowledge,
+    outputs_of,
 )
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.operators import active_operators
@@ -75,14 +75,14 @@ def images(side: int) -> list[ImageInput]:
     return made
 
 
-def stepper(model: DistilledDetector, batch: dict[str, Any], said: Any) -> Callable[[], float]:
+def stepper(model: DistilledDetector, batch: dict[str, Any], outputs: Any) -> Callable[[], float]:
     """Return what makes one training step, forward to update, and returns its seconds."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-6)
 
     def step() -> float:
         started = time.perf_counter()
         optimizer.zero_grad()
-        total, _ = model.parse_losses(model.losses(batch, said))
+        total, _ = model.parse_losses(model.losses(batch, outputs))
         total.backward()
         optimizer.step()
         return time.perf_counter() - started
@@ -114,7 +114,7 @@ def distilled(student: Any, teacher: Any, pair: Pair, text: str, batch: dict[str
     model = DistilledDetector(student, DistillationLoss(text, OMNI), pair, teacher).train()
     assert model.pairing is not None
     inputs = teacher.data_preprocessor(batch, False)["inputs"]
-    return model, batch, teacher_knowledge(teacher, inputs, model.pairing.kept)
+    return model, batch, outputs_of(teacher, inputs, model.pairing.teacher_outputs)
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -104,19 +104,19 @@ def map_scale(proxy: ProxyTraining, formula: str, seed: int) -> float:
     model = probe_model(proxy, formula, seed)
     assert model.pairing is not None
     task, distilled = [], []
-    for iteration, (batch, said) in enumerate(
+    for iteration, (batch, teacher) in enumerate(
         islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
     ):
         seed_all(seed, iteration)
         data = model.student.data_preprocessor(batch, True)
-        with Taps(model.student, [*model.pairing.heard, "global"]) as taps:
+        with Taps(model.student, [*model.pairing.student_outputs, "global"]) as taps:
             losses = model.student.loss(data["inputs"], data["data_samples"])
-        told = taps.knowledge()
-        assert said is not None
-        terms = model.distill(told, said, scene_of(data))
+        student = taps.outputs()
+        assert teacher is not None
+        terms = model.distill(student, teacher, scene_of(data))
         extra = torch.stack([levels.mean() for levels in terms.values()]).sum()
         for norms, loss in ((task, model.student.parse_losses(losses)[0]), (distilled, extra)):
-            found = torch.autograd.grad(loss, told["global"], retain_graph=True, allow_unused=True)
+            found = torch.autograd.grad(loss, student["global"], retain_graph=True, allow_unused=True)
             norms.append(sum(float(g.square().sum()) for g in found if g is not None) ** 0.5)
     return median(task) / median(distilled)
 

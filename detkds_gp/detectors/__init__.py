@@ -1,4 +1,4 @@
-"""Wires unmodified mmdet detectors: builds them, feeds them, and takes their knowledge.
+"""Wires unmodified mmdet detectors: builds them, feeds them, and takes their outputs.
 
 Only this room and ``training`` know mmdet. Values that leave it are tensors, arrays and frozen
 dataclasses.
@@ -18,13 +18,12 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .build import DetectorSpec, build_detector, detector_config
     from .checkpoint import checkpoint_classes, load_weights, rewrite_weights, save_student, save_weights
     from .inherit import inherit, inheritable
-    from .knowledge import SAID, Knowledge
     from .masks import finds_masks
     from .modes import evaluating
     from .pair import Pair, Pairing, check_pair
     from .scene import Scene, scene_of
-    from .shared import OFFERS, Level, Shared
-    from .taps import Taps, teacher_knowledge
+    from .sources import Outputs, Shared, cut_outputs, fixed_outputs, knowledge_names, output_names
+    from .taps import Taps, outputs_of
 
 __all__ = [
     "BaseDetector",
@@ -40,19 +39,20 @@ __all__ = [
     "make_batch",
     "predict",
     "finds_masks",
-    "Knowledge",
-    "SAID",
     "inherit",
     "inheritable",
     "Taps",
-    "teacher_knowledge",
-    "OFFERS",
-    "Level",
+    "outputs_of",
     "Pair",
     "Pairing",
-    "Scene",
-    "Shared",
     "check_pair",
-    "evaluating",
+    "Scene",
     "scene_of",
+    "evaluating",
+    "Outputs",
+    "Shared",
+    "cut_outputs",
+    "fixed_outputs",
+    "knowledge_names",
+    "output_names",
 ]

@@ -1,10 +1,10 @@
-"""Checks a student and a teacher against each other before anything is trained, and pairs what they say in training."""
+"""Checks a student and a teacher against each other before anything is trained, and pairs their outputs in training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
@@ -12,11 +12,11 @@ from torch import nn
 
 from detkds_gp.errors import DetectorError, nearest
 
-from .knowledge import Knowledge
 from .parts import AbsentError
 from .scene import Scene
-from .shared import OFFERS, Pairs, Shared, SharedMaps, Step, share_maps
 from .sides import look
+from .sources import Outputs, Pairs, Shared, Step, knowledge_names, share
+from .sources.registry import import_sources, registering_modules
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,26 @@ class Pair:
 
     Attributes:
         classes: the names of the student's and of the teacher's classes; None where they were not given.
-        shared: the knowledge both offer.
+        shared: the knowledge both have.
         refused: for every other knowledge, why not.
-        said: for each statement of the teacher, how many numbers it has an image.
+        teacher_numbers: for each output of the teacher, how many numbers it has an image.
     """
 
     classes: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
     shared: Mapping[str, Shared]
     refused: Mapping[str, str]
-    said: Mapping[str, int]
+    teacher_numbers: Mapping[str, int]
 
-    def heard(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the student's statements that some knowledge needs; what is not shared needs none."""
-        return _united(self.shared[name].heard for name in names if name in self.shared)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (registering_modules(), *(getattr(self, field.name) for field in fields(self)))
 
-    def kept(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the teacher's statements that some knowledge needs."""
-        return _united(self.shared[name].kept for name in names if name in self.shared)
+    def student_outputs(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the student's outputs that some knowledge needs; what is not shared needs none."""
+        return _united(self.shared[name].student_outputs for name in names if name in self.shared)
+
+    def teacher_outputs(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the teacher's outputs that some knowledge needs."""
+        return _united(self.shared[name].teacher_outputs for name in names if name in self.shared)
 
     def sizes(self, name: str) -> list[tuple[int, ...]]:
         """Return the shape of one side's tensor at every level of a shared knowledge, for one image.
@@ -50,9 +53,15 @@ class Pair:
         """
         return [shape if len(shape) == 2 else (1, *shape) for shape in self.shared[name].teacher]
 
-    def live(self, names: Iterable[str]) -> bool:
-        """Return whether some knowledge asks the teacher itself at every step."""
-        return any(self.shared[name].live for name in names if name in self.shared)
+    def runs_teacher(self, names: Iterable[str]) -> bool:
+        """Return whether some knowledge runs a part of the teacher at every step."""
+        return any(self.shared[name].runs_teacher for name in names if name in self.shared)
+
+
+def _unpickled(modules: Sequence[str], *values: Any) -> Pair:
+    """Make the pair in another process, where its sources are registered first."""
+    import_sources(modules)
+    return Pair(*values)
 
 
 def _united(parts: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -64,7 +73,7 @@ def check_pair(
     teacher: BaseDetector,
     image_size: tuple[int, int],
     classes: tuple[Sequence[str], Sequence[str]] | None = None,
-    names: Sequence[str] = tuple(OFFERS),
+    names: Sequence[str] | None = None,
 ) -> Pair:
     """Run both detectors once on an empty image and say what they share.
 
@@ -75,14 +84,17 @@ def check_pair(
         teacher: the detector that knows.
         image_size: (height, width) of the padded images, in pixels.
         classes: the class names of both, by which their columns are matched.
-        names: the knowledge to look for: of `OFFERS`, or the path of a module of both.
+        names: the knowledge to look for: of `knowledge_names()`, or the path of a module of both; None: all that
+            has a name.
 
     Raises:
         DetectorError: they cannot take such an image, a name is neither a knowledge nor a module, or they share
             nothing.
     """
     ours, theirs = classes or (None, None)
-    paths = [name for name in names if name not in OFFERS]
+    known = knowledge_names()
+    names = known if names is None else names
+    paths = [name for name in names if name not in known]
     sides = (
         look(student, "the student", image_size, paths, ours),
         look(teacher, "the teacher", image_size, paths, theirs),
@@ -91,7 +103,7 @@ def check_pair(
     refused: dict[str, str] = {}
     for name in dict.fromkeys(["global", *names]):
         try:
-            shared[name] = OFFERS.get(name, partial(share_maps, name=name))(*sides)
+            shared[name] = share(name, *sides)
         except AbsentError as reason:
             refused[name] = str(reason)
     _check_paths(paths, student, refused)
@@ -100,8 +112,8 @@ def check_pair(
             f"student and teacher share no knowledge: {'; '.join(dict.fromkeys(refused.values()))}; "
             "choose a teacher with the student's pyramid or head"
         )
-    said = {name: sum(level[0].numel() for level in levels) for name, levels in sides[1].knowledge.items() if levels}
-    return Pair((sides[0].classes, sides[1].classes), shared, refused, said)
+    numbers = {name: sum(level[0].numel() for level in levels) for name, levels in sides[1].outputs.items() if levels}
+    return Pair((sides[0].classes, sides[1].classes), shared, refused, numbers)
 
 
 def _check_paths(paths: Sequence[str], student: BaseDetector, refused: Mapping[str, str]) -> None:
@@ -109,12 +121,12 @@ def _check_paths(paths: Sequence[str], student: BaseDetector, refused: Mapping[s
     modules = dict(student.named_modules())
     for path in paths:
         if path in refused and path not in modules:
-            known = [*OFFERS, *(m for m in modules if m)]
+            known = [*knowledge_names(), *(m for m in modules if m)]
             raise DetectorError(f"{path!r} is neither a knowledge nor a module of the student{nearest(path, known)}")
 
 
 class Pairing(nn.Module):
-    """Pairs what student and teacher say of a batch; holds the adapters, which are trained with the student.
+    """Pairs the outputs of student and teacher on a batch; holds the adapters, which are trained with the student.
 
     Args:
         pair: from `check_pair`.
@@ -124,38 +136,39 @@ class Pairing(nn.Module):
 
     Attributes:
         adapters: by knowledge name, one module a level; knowledge whose channels agree has no entry.
-        heard: statements of the student that are needed.
-        kept: statements of the teacher that are needed.
-        live: whether the teacher itself is asked at every step.
+        student_outputs: names of the student's outputs that are needed.
+        teacher_outputs: names of the teacher's outputs that are needed.
+        runs_teacher: whether a part of the teacher runs at every step.
     """
 
     def __init__(self, pair: Pair, names: Sequence[str], generator: torch.Generator) -> None:
         super().__init__()
         self.pair = pair
         self.names = [name for name in names if name in pair.shared]
-        self.heard, self.kept, self.live = pair.heard(self.names), pair.kept(self.names), pair.live(self.names)
+        self.student_outputs, self.teacher_outputs = pair.student_outputs(self.names), pair.teacher_outputs(self.names)
+        self.runs_teacher = pair.runs_teacher(self.names)
         self.adapters = nn.ModuleDict()
         adapted = {name for wanted in self.names for name in pair.shared[wanted].adapts}
         for name, shared in pair.shared.items():
-            channels = shared.channels() if isinstance(shared, SharedMaps) and name in adapted else None
+            channels = shared.channels() if name in adapted else None
             if channels:
                 self.adapters[name.replace(".", "/")] = nn.ModuleList([_pointwise(*c, generator) for c in channels])
 
     def forward(
-        self, student: Knowledge, teacher: Knowledge, scene: Scene, live: BaseDetector | None = None
+        self, student: Outputs, teacher: Outputs, scene: Scene, detector: BaseDetector | None = None
     ) -> dict[str, Pairs]:
         """Return (student, teacher) of every level by knowledge name.
 
         Args:
-            student: its statements, `heard`.
-            teacher: its statements, `kept`.
+            student: its outputs, `student_outputs`.
+            teacher: its outputs, `teacher_outputs`.
             scene: the objects of the batch.
-            live: the teacher, where `live` says that it is asked.
+            detector: the teacher, where `runs_teacher`.
 
         Raises:
-            ValueError: the teacher is asked and not given.
+            ValueError: the teacher runs at every step and is not given.
         """
-        step = Step(student, teacher, scene, self.pair.shared, self.adapters, live)
+        step = Step(student, teacher, scene, self.pair.shared, self.adapters, detector)
         return {name: self.pair.shared[name].pairs(step) for name in self.names}
 
 

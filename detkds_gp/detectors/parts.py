@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.detectors.base import BaseDetector
-from mmdet.models.roi_heads import CascadeRoIHead, SABLHead, StandardRoIHead
 from torch import nn
 
 from detkds_gp.errors import nearest
 
 
 class AbsentError(Exception):
-    """A detector, or a pair of them, does not offer a knowledge; the message says why."""
-
-
-@dataclass(frozen=True, eq=False)
-class RoiStage:
-    """One stage of a second stage: what turns regions of the maps into predictions.
-
-    Attributes:
-        extractor: takes (maps, rois (R, 5)) to features.
-        head: takes these to its predictions.
-    """
-
-    extractor: nn.Module
-    head: Any
+    """A detector does not have an output, or a pair does not share a knowledge; the message says why."""
 
 
 def pyramid(detector: BaseDetector) -> nn.Module:
@@ -63,49 +48,6 @@ def first_head(detector: BaseDetector) -> Any | None:
         except AbsentError:
             continue
     return None
-
-
-def roi_head(detector: BaseDetector) -> Any:
-    """Return the second stage of a two-stage detector."""
-    head = getattr(detector, "roi_head", None)
-    if not isinstance(head, (StandardRoIHead, CascadeRoIHead)):
-        raise AbsentError(f"{type(detector).__name__} has no RoI head")
-    return head
-
-
-def box_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
-    """Return the box stages of a two-stage detector, one or those of a cascade."""
-    head = roi_head(detector)
-    _check_plain(head)
-    return _stages(head.bbox_roi_extractor, head.bbox_head)
-
-
-def mask_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
-    """Return the mask stages of a two-stage detector, one or those of a cascade."""
-    head = roi_head(detector)
-    if not head.with_mask:
-        raise AbsentError(f"{type(detector).__name__} has no mask head")
-    if type(head)._mask_forward not in (StandardRoIHead._mask_forward, CascadeRoIHead._mask_forward):
-        raise AbsentError(f"{type(head).__name__} asks its mask head in a way that is not known here")
-    if getattr(head, "share_roi_extractor", False):
-        raise AbsentError(f"{type(detector).__name__}'s mask head shares the box head's features")
-    return _stages(head.mask_roi_extractor, head.mask_head)
-
-
-def _check_plain(head: Any) -> None:
-    """Refuse second stages that ask or read their box head in a way of their own."""
-    if type(head)._bbox_forward not in (StandardRoIHead._bbox_forward, CascadeRoIHead._bbox_forward):
-        raise AbsentError(f"{type(head).__name__} asks its box head in a way that is not known here")
-    stages = head.bbox_head if isinstance(head.bbox_head, nn.ModuleList) else [head.bbox_head]
-    for box in stages:
-        if isinstance(box, SABLHead) or not (box.with_cls and box.with_reg):
-            raise AbsentError(f"{type(box).__name__} says its boxes in a way that is not known here")
-
-
-def _stages(extractor: Any, head: Any) -> tuple[RoiStage, ...]:
-    if isinstance(head, nn.ModuleList):
-        return tuple(RoiStage(e, h) for e, h in zip(extractor, head, strict=True))
-    return (RoiStage(extractor, head),)
 
 
 def num_classes(detector: BaseDetector) -> int | None:

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou, roi_align
 
-from .box_maps import location_centres
-
 INSTANCE_SIDE = 7
 """Cells of an instance's features along each side."""
 
@@ -54,6 +52,13 @@ def scene_of(data: dict[str, Any]) -> Scene:
     height, width = data["inputs"].shape[-2:]
     sizes = tuple((int(h), int(w)) for h, w in (sample.img_shape[:2] for sample in data["data_samples"]))
     return Scene(tensors, (height, width), sizes)
+
+
+def location_centres(height: int, width: int, stride: int, like: Tensor) -> Tensor:
+    """Return the centre of every location, (H, W, 2) as x, y in input pixels."""
+    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) * stride
+    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) * stride
+    return torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
 
 
 def foreground_masks(scene: Scene, grid: tuple[int, int], stride: int) -> Tensor:

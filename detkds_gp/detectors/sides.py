@@ -1,11 +1,11 @@
-"""Looks at one detector of a pair: what it says of an empty image, on which levels, for which anchors and classes."""
+"""Looks at one detector of a pair: its outputs on an empty image, on which levels, for which anchors and classes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
@@ -13,58 +13,9 @@ from torch import Tensor
 
 from detkds_gp.errors import DetectorError
 
-from .knowledge import SAID, Knowledge
-from .parts import AbsentError, box_stages, dense_head, first_head, mask_stages, num_classes, rpn_head
-from .roi import ask_masks, ask_regions
-from .taps import Taps, listen
-
-HEADS = {
-    "class_map": dense_head,
-    "box_map": dense_head,
-    "bin_map": dense_head,
-    "objectness_map": rpn_head,
-    "proposal_map": rpn_head,
-}
-"""Whose levels and anchors the dense statements have."""
-
-REGIONAL = ("rois", "roi_logits", "roi_boxes")
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One detector of a pair.
-
-    Attributes:
-        who: ``the student`` or ``the teacher``.
-        knowledge: what it says of an empty image, and of one region: the whole of it.
-        absent: what it does not say, and why.
-        strides: by statement, the input pixels between two locations of each level.
-        anchors: by dense statement, for each level the anchors of a location, (A, 4), or (A, 2) for points.
-        classes: the names of its classes; None if not given.
-        num_classes: how many it tells apart; None if its heads do not say.
-        columns: of its dense class logits.
-        stages: of its box head, 0 without a second stage.
-    """
-
-    who: str
-    knowledge: Knowledge
-    absent: Mapping[str, str]
-    strides: Mapping[str, tuple[int, ...]]
-    anchors: Mapping[str, tuple[Tensor, ...]]
-    classes: tuple[str, ...] | None
-    num_classes: int | None
-    columns: int
-    stages: int
-
-    def said(self, name: str) -> list[Tensor]:
-        """Return a statement.
-
-        Raises:
-            AbsentError: it is not said; says why.
-        """
-        if name not in self.knowledge:
-            raise AbsentError(f"{self.who}'s {self.absent.get(name, f'detector does not say {name}')}")
-        return self.knowledge[name]
+from .parts import num_classes
+from .sources import Outputs, Side, output_names, readers_of
+from .taps import Taps
 
 
 def look(
@@ -80,72 +31,63 @@ def look(
         detector: in any mode.
         who: how messages call it.
         image_size: (height, width) of the padded images, in pixels.
-        modules: paths of modules to listen to as well.
+        modules: paths of modules whose outputs are wanted too.
         classes: its class names.
 
     Raises:
         DetectorError: it cannot take such an image.
     """
     device = next(detector.parameters()).device
-    taps = Taps(detector, [*SAID, *modules])
+    taps = Taps(detector, [*output_names(), *modules])
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         batch = {"inputs": [torch.zeros(3, *image_size, dtype=torch.uint8)]}
         inputs = detector.data_preprocessor(batch, False)["inputs"]
+        padded = (int(inputs.shape[2]), int(inputs.shape[3]))
         try:
-            listen(taps, inputs)
-            knowledge = taps.knowledge()
-            absent = dict(taps.absent)
-            _look_at_regions(detector, knowledge, absent, tuple(inputs.shape[2:]))
+            taps.run(inputs)
+            outputs = taps.outputs()
+            outputs.update(_of_regions(detector, outputs, padded))
         except (RuntimeError, ValueError) as error:
             first = (str(error).splitlines() or [""])[0]
             size = f"{image_size[0]}x{image_size[1]}"
             raise DetectorError(f"{who} cannot take an image of {size} pixels: {first}") from error
-    padded = (int(inputs.shape[2]), int(inputs.shape[3]))
-    head = first_head(detector)
+    heads = _heads(detector, outputs)
     return Side(
         who=who,
-        knowledge=knowledge,
-        absent=absent,
-        strides={name: _strides(detector, name, levels, padded) for name, levels in knowledge.items()},
-        anchors={name: _anchors(HEADS[name](detector)) for name in HEADS if name in knowledge},
+        outputs=outputs,
+        absent=dict(taps.absent),
+        strides={name: _strides(heads.get(name), levels, padded) for name, levels in outputs.items()},
+        anchors={name: _anchors(head) for name, head in heads.items()},
         classes=tuple(classes) if classes is not None else None,
         num_classes=num_classes(detector),
-        columns=int(getattr(head, "cls_out_channels", 0)),
-        stages=len(box_stages(detector)) if "rois" in knowledge else 0,
     )
 
 
-def _look_at_regions(
-    detector: BaseDetector, knowledge: Knowledge, absent: dict[str, str], shape: tuple[int, int]
-) -> None:
-    """Ask the second stage about the whole image, so that its shapes are known."""
-    if "global" not in knowledge or "rois" in absent:
-        return
-    maps = knowledge["global"]
-    whole = maps[0].new_tensor([[0.0, 0.0, 0.0, shape[1], shape[0]]])
-    for name in REGIONAL:
-        knowledge.pop(name)
-    said = ask_regions(detector, maps, [whole] * len(box_stages(detector)), [shape])
-    knowledge["rois"] = [whole] * len(said)
-    knowledge["roi_logits"] = [answer.logits for answer in said]
-    knowledge["roi_boxes"] = [answer.boxes for answer in said]
-    if "mask_rois" in knowledge:
-        masks = ask_masks(detector, maps, [whole] * len(mask_stages(detector)))
-        knowledge.update(mask_rois=[whole] * len(masks), mask_logits=masks)
+def _of_regions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int]) -> Outputs:
+    """Return the outputs that need regions, on the whole image, so that their shapes are known."""
+    found: Outputs = {}
+    for reader in readers_of(outputs):
+        if reader.example is not None and "global" in outputs:
+            found.update(reader.example(detector, outputs["global"], size))
+    return found
 
 
-def _strides(detector: BaseDetector, name: str, levels: Sequence[Tensor], padded: tuple[int, int]) -> tuple[int, ...]:
-    """Return the strides that the head's priors name where the maps' sizes allow them, else those that the sizes give.
+def _heads(detector: BaseDetector, outputs: Outputs) -> dict[str, Any]:
+    """Return by output the head whose priors name its strides and anchors, where there is one."""
+    heads = ((reader, reader.head_of(detector)) for reader in readers_of(outputs))
+    return {name: head for reader, head in heads if hasattr(head, "prior_generator") for name in reader.outputs}
+
+
+def _strides(head: Any | None, levels: Sequence[Tensor], padded: tuple[int, int]) -> tuple[int, ...]:
+    """Return the strides that a head's priors name where the maps' sizes allow them, else those that the sizes give.
 
     The sizes alone do not tell the coarsest levels of a small image apart.
     """
     if levels[:1] and levels[0].ndim != 4:
         return ()
     grids = [(level.shape[2], level.shape[3]) for level in levels]
-    head = first_head(detector)
-    named = [int(stride[0]) for stride in getattr(getattr(head, "prior_generator", None), "strides", ())]
-    fits = len(named) == len(levels) and all(map(partial(_makes, padded), named, grids))
-    if fits and (name in HEADS or name == "global"):
+    named = [int(stride[0]) for stride in head.prior_generator.strides] if head is not None else []
+    if len(named) == len(levels) and all(map(partial(_makes, padded), named, grids)):
         return tuple(named)
     return tuple(_stride(padded, grid) for grid in grids)
 
@@ -160,8 +102,8 @@ def _stride(padded: tuple[int, int], grid: tuple[int, int]) -> int:
     return 2 ** math.ceil(math.log2(ratio))
 
 
-def _anchors(head: object) -> tuple[Tensor, ...]:
-    generator = head.prior_generator  # type: ignore[attr-defined]
+def _anchors(head: Any) -> tuple[Tensor, ...]:
+    generator = head.prior_generator
     base = getattr(generator, "base_anchors", None)
     if base is not None:
         return tuple(anchors.float().cpu() for anchors in base)

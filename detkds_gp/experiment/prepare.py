@@ -227,7 +227,7 @@ def _teacher_outputs(
 ) -> Path | None:
     """Return where the teacher's outputs are kept, or None if they would be too large."""
     sources = [d.source for d in grammar.inputs]
-    numbers = sum(pair.said[name] for name in pair.kept(sources))
+    numbers = sum(pair.teacher_numbers[name] for name in pair.teacher_outputs(sources))
     size, limit = kept_bytes(numbers, images, config.proxy.teacher_precision), config.proxy.teacher_limit_mb
     if size <= limit * 2**20:
         return work_dir / "teacher-outputs.pt"

@@ -1,4 +1,4 @@
-"""The batches of a seed's plan, with what the teacher says of them."""
+"""The batches of a seed's plan, with the teacher's outputs on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.prefetch import ahead, uploaded
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.fitness.taught import Taught
+from detkds_gp.fitness.teacher_outputs import TeacherOutputs
 from detkds_gp.training import DistilledDetector
 from detkds_gp.training.loop import Batch
 
@@ -28,7 +28,7 @@ class Batches:
     Args:
         task: whose plan they follow.
         images: to train on.
-        teacher: gives the teacher, when it has to be asked.
+        teacher: gives the teacher, when it has to run.
         prefetch: make each batch in a thread while the one before is trained on; worth it where a GPU trains.
     """
 
@@ -37,12 +37,12 @@ class Batches:
     ) -> None:
         self._task = task
         self._images = images
-        self._taught = Taught(task, teacher)
+        self._teacher_outputs = TeacherOutputs(task, teacher)
         self._prefetch = prefetch
         self._on_gpu = torch.device(task.settings.device).type == "cuda"
 
     def __call__(self, seed: int, *models: DistilledDetector, begin: int = 0) -> Iterator[Batch]:
-        """Return the batches without end, with what the models need of the teacher.
+        """Return the batches without end, with the teacher's outputs that the models need.
 
         Args:
             seed: of the plan.
@@ -55,15 +55,16 @@ class Batches:
         """
         drawn = self._drawn(seed, any(finds_masks(model.student) for model in models), begin)
         pairings = [model.pairing for model in models if model.pairing is not None]
-        names = list(dict.fromkeys(name for pairing in pairings for name in pairing.kept)) if pairings else None
-        told = partial(self._told, names)
+        needed = dict.fromkeys(name for pairing in pairings for name in pairing.teacher_outputs)
+        names = list(needed) if pairings else None
+        complete = partial(self._complete, names)
         if self._prefetch and self._task.teacher_outputs is None:
-            return map(told, ahead(drawn))  # a step may ask the very same teacher: never two threads at once
-        return ahead(map(told, drawn)) if self._prefetch else map(told, drawn)
+            return map(complete, ahead(drawn))  # a step may run the very same teacher: never two threads at once
+        return ahead(map(complete, drawn)) if self._prefetch else map(complete, drawn)
 
-    def _told(self, names: Sequence[str] | None, drawn: Drawn) -> Batch:
+    def _complete(self, names: Sequence[str] | None, drawn: Drawn) -> Batch:
         indices, flips, batch = drawn
-        return batch, self._taught(indices, flips, batch, names) if names is not None else None
+        return batch, self._teacher_outputs(indices, flips, batch, names) if names is not None else None
 
     def _drawn(self, seed: int, masks: bool, begin: int) -> Iterator[Drawn]:
         images, settings = self._images, self._task.settings

@@ -16,14 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import BaseDetector, Scene, Taps, scene_of
+from detkds_gp.detectors import BaseDetector, Outputs, Scene, Taps, scene_of
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.fitness.weights import read_weights, write_weights
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Scale
 from detkds_gp.training import DistilledDetector, seed_all
-from detkds_gp.training.distilled_detector import Said
 
 SMALLEST = 1e-12
 """A gradient norm that counts as none."""
@@ -63,7 +62,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     """Measure the scale of one tree on the probe student.
 
     Args:
-        proxy: gives student, batches and the teacher's knowledge.
+        proxy: gives student, batches and the teacher's outputs.
         formula: the tree's text.
         seed: whose plan gives the batches.
 
@@ -124,8 +123,8 @@ def _distilled_gradients(proxy: ProxyTraining, model: DistilledDetector, seed: i
     for iteration, (batch, teacher) in enumerate(islice(proxy.batches(seed, model), batches)):
         assert teacher is not None
         seed_all(seed, iteration)
-        _, said, scene = _forward(model, batch, model.pairing.heard)
-        terms = model.distill(said, teacher, scene)
+        _, student, scene = _forward(model, batch, model.pairing.student_outputs)
+        terms = model.distill(student, teacher, scene)
         loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
         found.append(squared_gradients(loss, body(model.student)))
     return found
@@ -145,13 +144,13 @@ def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetec
 
 
 def _forward(
-    model: DistilledDetector, batch: dict[str, Any], heard: Sequence[str]
-) -> tuple[dict[str, Any], Said, Scene]:
-    """Run the student's own loss once and return it, what the student says, and the objects of the batch."""
+    model: DistilledDetector, batch: dict[str, Any], names: Sequence[str]
+) -> tuple[dict[str, Any], Outputs, Scene]:
+    """Run the student's own loss once and return it, the student's outputs, and the objects of the batch."""
     data = model.student.data_preprocessor(batch, True)
-    with Taps(model.student, heard) as taps:
+    with Taps(model.student, names) as taps:
         losses = model.student.loss(data["inputs"], data["data_samples"])
-    return losses, taps.knowledge(), scene_of(data)
+    return losses, taps.outputs(), scene_of(data)
 
 
 def body(student: BaseDetector) -> list[Tensor]:

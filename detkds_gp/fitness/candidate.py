@@ -8,11 +8,10 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from detkds_gp.detectors import BaseDetector
+from detkds_gp.detectors import BaseDetector, Outputs
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Details, Score
 from detkds_gp.training import Training, TrainingFault
-from detkds_gp.training.distilled_detector import Said
 
 Evaluated = tuple[float, float | None, Details | None]
 """AP on selection and, if asked for, on test, with what else it tells."""
@@ -43,11 +42,11 @@ class Candidate:
         """Whether it has gone wrong."""
         return self._failure is not None
 
-    def step(self, iteration: int, batch: dict[str, Any], said: Said | None) -> None:
+    def step(self, iteration: int, batch: dict[str, Any], teacher: Outputs | None) -> None:
         """Take a step, unless it was taken before or the training has failed."""
         if not self.failed and self.training.iteration == iteration:
             with self._naming_failures():
-                self.training.step(batch, said if self.training.model.pairing is not None else None)
+                self.training.step(batch, teacher if self.training.model.pairing is not None else None)
 
     def look(self, evaluate: Callable[[BaseDetector], float]) -> None:
         """Score the student on its way; one that predicts no numbers there is judged at its end."""

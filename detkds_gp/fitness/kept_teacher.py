@@ -1,4 +1,4 @@
-"""What the teacher says of every training image and its mirror image, computed once and shared by all processes."""
+"""The teacher's outputs on every training image and its mirror image, computed once and shared by all processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from detkds_gp.atomic import atomic_tensors
-from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, teacher_knowledge
+from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, outputs_of
 from detkds_gp.errors import StoreError, first_line
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -22,7 +22,7 @@ REMEDY = (
 
 
 class KeptTeacher:
-    """The teacher's knowledge by image and flip.
+    """The teacher's outputs by image and flip.
 
     Args:
         path: a file that `keep_teacher` wrote.
@@ -44,18 +44,18 @@ class KeptTeacher:
             ) from error
 
     def __call__(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> dict[str, list[Tensor]]:
-        """Return what the teacher says of a batch, as `teacher_knowledge` gives it.
+        """Return the teacher's outputs on a batch, as `outputs_of` gives them.
 
         Args:
             indices: of the images, in the batch's order.
             flips: whether each is mirrored.
-            names: the statements wanted.
+            names: the outputs wanted.
 
         Returns:
             by name and level, float32: (N, C, H, W) of maps, (N * M, K) of rows.
 
         Raises:
-            StoreError: if a statement was not kept.
+            StoreError: if an output was not kept.
         """
         missing = [name for name in names if name not in self._kept]
         if missing:
@@ -66,19 +66,19 @@ class KeptTeacher:
 
 
 def kept_bytes(numbers: int, images: int, precision: str) -> int:
-    """Return how large the file of a teacher that says so many numbers an image becomes."""
+    """Return how large the file of a teacher with so many numbers an image becomes."""
     return 2 * images * numbers * PRECISIONS[precision].itemsize
 
 
 def keep_teacher(
     teacher: BaseDetector, images: Sequence[ImageInput], names: Sequence[str], precision: str, path: Path
 ) -> None:
-    """Run the teacher once over every image and its mirror image, and write what it says.
+    """Run the teacher once over every image and its mirror image, and write its outputs.
 
     Args:
         teacher: in any mode; it runs in eval mode without gradient.
         images: all of one size.
-        names: the teacher's statements to keep.
+        names: the teacher's outputs to keep.
         precision: a key of PRECISIONS.
         path: written whole or not at all.
 
@@ -90,10 +90,10 @@ def keep_teacher(
     for index in range(len(images)):
         batch = make_batch([images[index]] * 2, [False, True])
         inputs = teacher.data_preprocessor(batch, False)["inputs"].to(device)
-        said = teacher_knowledge(teacher, inputs, names)
+        outputs = outputs_of(teacher, inputs, names)
         for name in names:
-            slots = kept.setdefault(name, [[] for _ in said[name]])
-            for slot, level in zip(slots, said[name], strict=True):
+            slots = kept.setdefault(name, [[] for _ in outputs[name]])
+            for slot, level in zip(slots, outputs[name], strict=True):
                 slot.append(rounded(level.unflatten(0, (2, -1)), precision, name).cpu())
         if index == 0:
             _check_room(path, len(images) * _bytes(kept))
@@ -115,7 +115,7 @@ def _check_room(path: Path, size: int) -> None:
 
 
 def rounded(level: Tensor, precision: str, name: str) -> Tensor:
-    """Bring a statement to a precision.
+    """Bring an output to a precision.
 
     Raises:
         StoreError: if a number is too large for it.

@@ -1,4 +1,4 @@
-"""Probes of a pair: what both detectors say of a few training images, frozen."""
+"""Probes of a pair: the outputs of both detectors on a few training images, frozen."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from detkds_gp.detectors import (
     BaseDetector,
+    Outputs,
     Pairing,
     Scene,
     Taps,
+    cut_outputs,
     finds_masks,
+    fixed_outputs,
     make_batch,
+    outputs_of,
     scene_of,
-    teacher_knowledge,
 )
 from detkds_gp.fitness.calibration import probe_model
 from detkds_gp.fitness.images import SplitImages
@@ -28,16 +30,11 @@ from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE
 from detkds_gp.losses.screening import POOL, Probe, Probes
 from detkds_gp.training import seed_all
-from detkds_gp.training.distilled_detector import Said
 
 LARGEST_SIDE = 160
 """Pixels; larger images are shrunk for the probes, so that a formula is screened in milliseconds."""
 
 STRIDE = 32
-REGIONS = {
-    "rois": "rois", "roi_logits": "rois", "roi_boxes": "rois", "mask_rois": "mask_rois", "mask_logits": "mask_rois",
-}  # fmt: skip
-"""By statement whose rows are regions, the one that says which image each is of."""
 
 
 def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
@@ -64,14 +61,14 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """What both detectors say of `POOL` images, and how it becomes knowledge."""
+    """The outputs of both detectors on `POOL` images, and how they become knowledge."""
 
-    student: Said
-    teacher: Said
+    student: Outputs
+    teacher: Outputs
     scene: Scene
     pairing: Pairing
     sources: dict[str, str]
-    live: BaseDetector
+    detector: BaseDetector
 
     @classmethod
     def of(cls, proxy: ProxyTraining, student: BaseDetector, seed: int) -> _Pool:
@@ -83,29 +80,34 @@ class _Pool:
         batch = _batch(proxy, seed, masks=finds_masks(student))
         data = student.data_preprocessor(batch, True)
         seed_all(seed)
-        with torch.no_grad(), Taps(student, pairing.heard) as taps:
+        with torch.no_grad(), Taps(student, pairing.student_outputs) as taps:
             student.loss(data["inputs"], data["data_samples"])
-        said = taps.knowledge()
+        ours = _detached(taps.outputs())
         seen = proxy.teacher.data_preprocessor(batch, False)["inputs"]
-        taught = teacher_knowledge(proxy.teacher, seen, pairing.kept)
-        pairing.names = [n for n in pairing.names if all(h in said for h in task.pair.shared[n].heard)]
-        return cls(said, taught, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher)
+        theirs = _detached(outputs_of(proxy.teacher, seen, pairing.teacher_outputs))
+        pairing.names = [n for n in pairing.names if all(name in ours for name in task.pair.student_outputs([n]))]
+        return cls(ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher)
 
     def probe(self, images: Sequence[int]) -> Probe:
-        """Return the knowledge of some images, in that order; gradients lead back to the student's statements."""
-        leaves = {
-            name: [x.requires_grad_() if name not in REGIONS.values() else x for x in levels]
-            for name, levels in _said_of(self.student, images).items()
+        """Return the knowledge of some images, in that order; gradients lead back to the student's outputs."""
+        fixed = fixed_outputs(self.student)
+        ours = {
+            name: [x if name in fixed else x.requires_grad_() for x in levels]
+            for name, levels in cut_outputs(self.student, images, POOL).items()
         }
-        scene = _scene_of(self.scene, images)
-        pairs = self.pairing(leaves, _said_of(self.teacher, images), scene, self.live)
+        theirs = cut_outputs(self.teacher, images, POOL)
+        pairs = self.pairing(ours, theirs, _scene_of(self.scene, images), self.detector)
         knowledge = {
             name: [(s, s if s is t else t.detach().requires_grad_()) for s, t in pairs[source]]
             for name, source in self.sources.items()
             if source in pairs
         }
-        wanted = {name: levels for name, levels in leaves.items() if name not in REGIONS.values()}
-        return Probe(knowledge, wanted, len(images))
+        leaves = {name: levels for name, levels in ours.items() if name not in fixed}
+        return Probe(knowledge, leaves, len(images))
+
+
+def _detached(outputs: Outputs) -> Outputs:
+    return {name: [x.detach() for x in levels] for name, levels in outputs.items()}
 
 
 def _batch(proxy: ProxyTraining, seed: int, *, masks: bool) -> dict[str, Any]:
@@ -119,25 +121,6 @@ def _batch(proxy: ProxyTraining, seed: int, *, masks: bool) -> dict[str, Any]:
     shown = [index for index in order if len(split.images[index].boxes)] or order
     chosen = [shown[number % len(shown)] for number in range(POOL)]
     return make_batch([images[index] for index in chosen], masks=masks)
-
-
-def _said_of(said: Said, images: Sequence[int]) -> Said:
-    """Return what was said of some of the pool's images, as if they were the batch."""
-    return {
-        name: [_rows_of(x, said, name, level, images) for level, x in enumerate(levels)]
-        for name, levels in said.items()
-    }
-
-
-def _rows_of(x: Tensor, said: Said, name: str, level: int, images: Sequence[int]) -> Tensor:
-    if name not in REGIONS:
-        per_image = x.detach().tensor_split(POOL) if len(x) % POOL == 0 else [x.detach()] * POOL
-        return torch.cat([per_image[image] for image in images])
-    owner = said[REGIONS[name]][level][:, 0]
-    parts = [x.detach()[owner == image] for image in images]
-    if name in REGIONS.values():
-        parts = [torch.cat([torch.full_like(p[:, :1], n), p[:, 1:]], dim=1) for n, p in enumerate(parts)]
-    return torch.cat(parts)
 
 
 def _scene_of(scene: Scene, images: Sequence[int]) -> Scene:

@@ -147,9 +147,9 @@ class ProxyTraining:
         for iteration in range(begin, iterations):
             if all(candidate.failed for candidate in candidates):
                 break
-            batch, said = next(batches)
+            batch, teacher = next(batches)
             for candidate in candidates:
-                candidate.step(iteration, batch, said)
+                candidate.step(iteration, batch, teacher)
 
     def _evaluated(self, detector: BaseDetector, test: bool, kept: bool) -> Evaluated:
         ap = self.evaluate(detector, "selection")
@@ -159,7 +159,7 @@ class ProxyTraining:
         return ap, test_ap, details if kept else replace(details, found=())
 
     def prepare_teacher(self) -> Score:
-        """Train the teacher if its checkpoint does not exist, score it, and keep what it says of the training images.
+        """Train the teacher if its checkpoint does not exist, score it, and keep its outputs on the training images.
 
         Returns:
             its AP on selection and test, or how its training failed.
@@ -181,7 +181,7 @@ class ProxyTraining:
         if task.teacher.checkpoint is None or not Path(task.teacher.checkpoint).exists():
             train_teacher(task.teacher, self.images, task.teacher_training, task.settings.device)
         if task.teacher_outputs is not None:
-            names, precision = task.pair.kept(task.sources), task.settings.teacher_precision
+            names, precision = task.pair.teacher_outputs(task.sources), task.settings.teacher_precision
             keep_teacher(self.teacher, self.images["train"], names, precision, task.teacher_outputs)
         return self.teacher
 
@@ -224,7 +224,7 @@ class ProxyTraining:
         student = copy.deepcopy(self.student(seed))
         loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
         generator = torch.Generator().manual_seed(seed)
-        model = DistilledDetector(student, loss, self.task.pair, self._asked(loss), generator)
+        model = DistilledDetector(student, loss, self.task.pair, self._running(loss), generator)
         return model.to(self.task.settings.device)
 
     def student(self, seed: int) -> BaseDetector:
@@ -247,9 +247,9 @@ class ProxyTraining:
             inherit(student, self.teacher, self.task.pair)
         return student
 
-    def _asked(self, loss: DistillationLoss | None) -> BaseDetector | None:
-        """Return the teacher if a loss asks it at every step about what the student says."""
-        return self.teacher if loss is not None and self.task.pair.live(loss.sources.values()) else None
+    def _running(self, loss: DistillationLoss | None) -> BaseDetector | None:
+        """Return the teacher if a loss runs a part of it at every step."""
+        return self.teacher if loss is not None and self.task.pair.runs_teacher(loss.sources.values()) else None
 
     def evaluate(self, detector: BaseDetector, split: str) -> float:
         """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1], of the settings' metric.
@@ -275,8 +275,8 @@ def _advance(training: Training, batches: Iterable[Batch], how: str) -> None:
         DetectorError: if that goes wrong.
     """
     try:
-        for batch, said in batches:
-            training.step(batch, said)
+        for batch, teacher in batches:
+            training.step(batch, teacher)
         training.finish()
     except (TrainingFault, KnowledgeError) as fault:
         raise DetectorError(f"the student {how} fails to train: {fault}; lower its optimizer.lr") from None

@@ -28,7 +28,7 @@ class ProxySettings(OptimizerSettings):
         metric: the AP that scores: of boxes (``bbox``) or of masks (``segm``); selection, verdict and test use the
             same.
         memory_limit_mb: for decoded images in each process, in MiB; beyond it they are read from disk.
-        teacher_precision: what the teacher says is rounded to it, kept or not.
+        teacher_precision: the teacher's outputs are rounded to it, kept or not.
         teacher_memory_mb: for the kept teacher outputs in the memory of a GPU, in MiB; beyond it, and on a CPU, they
             are mapped from the disk: processes share the pages that are in memory.
         teacher_limit_mb: for the kept teacher outputs, in MiB on disk; beyond it the teacher runs at every step.

@@ -8,31 +8,28 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from detkds_gp.detectors import BaseDetector, Pair, Pairing, Scene, Taps, scene_of, teacher_knowledge
+from detkds_gp.detectors import BaseDetector, Outputs, Pair, Pairing, Scene, Taps, outputs_of, scene_of
 from detkds_gp.errors import first_line
 from detkds_gp.losses import MACHINE_FAULTS, DistillationLoss, KnowledgeError
-
-Said = dict[str, list[Tensor]]
-"""What one detector says of a batch, by name and pyramid level, as `teacher_knowledge` gives it."""
 
 
 class DistilledDetector(BaseModel):
     """A student detector whose loss has the distiller's terms added.
 
     The student runs forward once a step. The teacher runs in eval mode without gradient, and not at all where
-    what it says comes with the batch, save for its RoI head on the student's regions and its head on the student's
+    its outputs come with the batch, save for its RoI head on the student's regions and its head on the student's
     maps. Adapters and learned primitives are trained with the student and are no part of it: save ``model.student``.
 
     Args:
         student: an mmdet detector; it stays as it is.
         loss: the compiled distiller, whose weights are made here; None trains the student alone.
         pair: what the two share, from `check_pair`; needed with a loss.
-        teacher: needed where batches come without what the teacher says, or where it is asked at every step; its
-            parameters are frozen.
+        teacher: needed where batches come without the teacher's outputs, or where a part of it runs at every step;
+            its parameters are frozen.
         generator: draws the adapters' weights; its seed fixes those of learned primitives.
 
     Attributes:
-        pairing: pairs what both say; holds the adapters. None without a loss.
+        pairing: pairs the outputs of both; holds the adapters. None without a loss.
     """
 
     def __init__(
@@ -83,12 +80,12 @@ class DistilledDetector(BaseModel):
         data = self.student.data_preprocessor(batch, False)
         return self.student(data["inputs"], data["data_samples"], mode=mode)
 
-    def losses(self, batch: dict[str, Any], teacher: Said | None = None) -> dict[str, Any]:
+    def losses(self, batch: dict[str, Any], teacher: Outputs | None = None) -> dict[str, Any]:
         """Compute the student's own losses and the distiller's terms.
 
         Args:
             batch: ``inputs`` and ``data_samples`` before any data preprocessor.
-            teacher: what the teacher says of the batch, if it is kept.
+            teacher: the teacher's outputs on the batch, if they are kept.
 
         Returns:
             mmdet's loss dictionary with one ``loss_distill_<knowledge>`` (L,) for each term, scaled so that
@@ -96,27 +93,27 @@ class DistilledDetector(BaseModel):
 
         Raises:
             KnowledgeError: if the two sides do not fit, or the formula cannot be computed on them.
-            ValueError: if what the teacher says neither comes with the batch nor can be had.
+            ValueError: if the teacher's outputs neither come with the batch nor can be had.
         """
         data = self.student.data_preprocessor(batch, True)
         if self.pairing is None:
             return dict(self.student.loss(data["inputs"], data["data_samples"]))
-        with Taps(self.student, self.pairing.heard) as taps:
+        with Taps(self.student, self.pairing.student_outputs) as taps:
             losses = dict(self.student.loss(data["inputs"], data["data_samples"]))
-        heard = taps.knowledge()
+        student = taps.outputs()
         if taps.absent:
             name, reason = next(iter(taps.absent.items()))
-            raise KnowledgeError(f"the student does not say {name!r}: its {reason}")
-        said = self.teach(batch) if teacher is None else teacher
-        losses.update(self.distill(heard, said, scene_of(data)))
+            raise KnowledgeError(f"the student has no output {name!r}: its {reason}")
+        teacher = self.teacher_outputs(batch) if teacher is None else teacher
+        losses.update(self.distill(student, teacher, scene_of(data)))
         return losses
 
-    def distill(self, student: Said, teacher: Said, scene: Scene) -> dict[str, Tensor]:
+    def distill(self, student: Outputs, teacher: Outputs, scene: Scene) -> dict[str, Tensor]:
         """Compute the distiller's terms; the teacher never gets a gradient.
 
         Args:
-            student: what the student says of a batch, ``pairing.heard``.
-            teacher: what the teacher says of it, ``pairing.kept``.
+            student: the student's outputs on a batch, ``pairing.student_outputs``.
+            teacher: the teacher's outputs on it, ``pairing.teacher_outputs``.
             scene: the objects of the batch.
 
         Returns:
@@ -124,15 +121,15 @@ class DistilledDetector(BaseModel):
 
         Raises:
             KnowledgeError: if the two sides do not fit, or the formula cannot be computed on them.
-            ValueError: if the teacher is asked and there is none.
+            ValueError: if a part of the teacher runs at every step, and there is no teacher.
         """
         if self.pairing is None or self.distillation is None:
             return {}
-        missing = [name for name in self.pairing.kept if name not in teacher]
+        missing = [name for name in self.pairing.teacher_outputs if name not in teacher]
         if missing:
             raise KnowledgeError(f"the teacher's {missing[0]!r} is not kept; make its outputs anew")
-        if self.pairing.live and self.teacher is None:
-            raise ValueError(f"got no teacher, but {self.distillation.distiller.text} asks it at every step")
+        if self.pairing.runs_teacher and self.teacher is None:
+            raise ValueError(f"got no teacher, but {self.distillation.distiller.text} runs it at every step")
         try:
             with torch.autocast(scene.boxes[0].device.type, enabled=False):
                 pairs = self.pairing(student, teacher, scene, self.teacher)
@@ -144,13 +141,13 @@ class DistilledDetector(BaseModel):
             raise KnowledgeError(first_line(error)) from error
         return {f"loss_distill_{name}": levels for name, levels in terms.levels.items()}
 
-    def teach(self, batch: dict[str, Any]) -> Said:
-        """Run the teacher on a batch and return what the loss needs of it.
+    def teacher_outputs(self, batch: dict[str, Any]) -> Outputs:
+        """Run the teacher on a batch and return the outputs that the loss needs.
 
         Raises:
             ValueError: if there is no teacher, or no loss.
         """
         if self.teacher is None or self.pairing is None:
-            raise ValueError("got a batch without what the teacher says, wanted it or a teacher")
+            raise ValueError("got a batch without the teacher's outputs, wanted them or a teacher")
         inputs = self.teacher.data_preprocessor(batch, False)["inputs"]
-        return teacher_knowledge(self.teacher, inputs, self.pairing.kept)
+        return outputs_of(self.teacher, inputs, self.pairing.teacher_outputs)

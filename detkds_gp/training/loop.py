@@ -13,16 +13,16 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor
 
-from detkds_gp.detectors import BaseDetector
+from detkds_gp.detectors import BaseDetector, Outputs
 from detkds_gp.training.averaging import AveragedStudent
-from detkds_gp.training.distilled_detector import DistilledDetector, Said
+from detkds_gp.training.distilled_detector import DistilledDetector
 from detkds_gp.training.settings import OptimizerSettings
 
 DIVERGED = 10.0
 """A student's own loss this many times its first one (or 1, if that was lower) has diverged."""
 
-Batch = tuple[dict[str, Any], Said | None]
-"""What `make_batch` gives, and what the teacher says of it if that is kept."""
+Batch = tuple[dict[str, Any], Outputs | None]
+"""What `make_batch` gives, and the teacher's outputs on it if they are kept."""
 
 
 class TrainingFault(Exception):
@@ -89,12 +89,12 @@ class Training:
         """What the training is scored by: the averaged student; the trained one where nothing is averaged."""
         return self.model.student if self._average is None else self._average.module
 
-    def step(self, batch: dict[str, Any], teacher: Said | None = None) -> None:
+    def step(self, batch: dict[str, Any], teacher: Outputs | None = None) -> None:
         """Take one step.
 
         Args:
             batch: as for `DistilledDetector.losses`; not changed.
-            teacher: what the teacher says of it, if that is known.
+            teacher: the teacher's outputs on it, if they are known.
 
         Raises:
             TrainingFault: the loss is not finite, or the student's own has exploded.

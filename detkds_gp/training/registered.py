@@ -76,13 +76,13 @@ def distilled_detector(
     if not parsed.terms:
         return DistilledDetector(built)
     loss = DistillationLoss(parsed, grammar)
-    taught = _teacher(teacher, settings)
+    built_teacher = _teacher(teacher, settings)
     ours, theirs = settings.classes, settings.teacher_classes or settings.classes
     names = (ours, theirs) if ours is not None and theirs is not None else None
-    pair = check_pair(built, taught, settings.image_size, names, list(loss.sources.values()))
+    pair = check_pair(built, built_teacher, settings.image_size, names, list(loss.sources.values()))
     _check_shared(loss, pair.refused)
     generator = torch.Generator().manual_seed(settings.seed)
-    return DistilledDetector(built, loss, pair, taught, generator)
+    return DistilledDetector(built, loss, pair, built_teacher, generator)
 
 
 def _settings(wiring: dict[str, Any]) -> Wiring:

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from detkds_gp.detectors import (
-    OFFERS,
     DetectorSpec,
     Pair,
     Pairing,
     Scene,
     build_detector,
     check_pair,
-    teacher_knowledge,
+    knowledge_names,
+    outputs_of,
 )
 from detkds_gp.errors import DetectorError
 
@@ -37,7 +37,7 @@ def strides(shared) -> tuple[int, ...]:
 
 
 def test_two_retinanets_share_all_that_one_stage_offers(pair):
-    offered = set(OFFERS) - set(pair.refused)
+    offered = set(knowledge_names()) - set(pair.refused)
     assert set(pair.shared) == offered
     assert set(pair.refused) == {
         "box_bins", "objectness", "objectness_map", "proposals", "proposal_score", "mask_logits",
@@ -152,8 +152,8 @@ def test_a_misspelt_module_names_the_nearest(student, teacher):
 def _paired(pairing, student, teacher, names):
     inputs = torch.randn(2, 3, *SIZE)
     scene = Scene((torch.tensor([[10.0, 20.0, 60.0, 70.0]]), torch.zeros(0, 4)), SIZE)
-    ours = teacher_knowledge(student, inputs, pairing.heard)
-    return ours, pairing(ours, teacher_knowledge(teacher, inputs, pairing.kept), scene, teacher)
+    ours = outputs_of(student, inputs, pairing.student_outputs)
+    return ours, pairing(ours, outputs_of(teacher, inputs, pairing.teacher_outputs), scene, teacher)
 
 
 def test_adapters_bring_the_channels_together_and_are_drawn_from_their_generator(pair, student, teacher):
@@ -181,17 +181,18 @@ def test_equal_channels_need_no_adapter(student):
     assert list(Pairing(pair, list(pair.shared), torch.Generator()).adapters) == []
 
 
-def test_only_what_is_wanted_is_listened_for(pair):
+def test_only_what_is_wanted_is_recorded(pair):
     pairing = Pairing(pair, ["class_logits"], torch.Generator())
-    assert (pairing.heard, pairing.kept, pairing.live) == (("class_map",), ("class_map",), False)
+    assert (pairing.student_outputs, pairing.teacher_outputs) == (("class_map",), ("class_map",))
+    assert not pairing.runs_teacher
     assert list(pairing.adapters) == []
-    assert Pairing(pair, ["cross_map"], torch.Generator()).live
+    assert Pairing(pair, ["cross_map"], torch.Generator()).runs_teacher
 
 
 def test_adapters_are_made_for_nothing_that_is_not_compared(pair):
     """A field needs the grid of the maps only; an adapter without a gradient would stop distributed training."""
     pairing = Pairing(pair, ["class_map", "foreground_mask", "valuable_region"], torch.Generator())
-    assert "global" in pairing.heard
+    assert "global" in pairing.student_outputs
     assert list(pairing.adapters) == []
 
 
@@ -204,9 +205,9 @@ def test_boxes_need_no_classes(student, built):
 
 
 SECOND_STAGES = {
-    "mmdet::double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py": "DoubleHeadRoIHead asks its box head in a way",
-    "mmdet::sabl/sabl-faster-rcnn_r50_fpn_1x_coco.py": "SABLHead says its boxes in a way that is not known here",
-    "mmdet::grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco.py": "says its boxes in a way that is not known here",
+    "mmdet::double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py": "DoubleHeadRoIHead runs its box head in a way",
+    "mmdet::sabl/sabl-faster-rcnn_r50_fpn_1x_coco.py": "SABLHead predicts its boxes in a form that is not known here",
+    "mmdet::grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco.py": "predicts its boxes in a form that is not known here",
 }
 
 

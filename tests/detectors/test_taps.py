@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from detkds_gp.detectors import Taps, teacher_knowledge
-from detkds_gp.detectors.shared.heads import class_rows
+from detkds_gp.detectors import Taps, outputs_of
+from detkds_gp.detectors.sources._heads import class_rows
 from detkds_gp.errors import DetectorError
 
 
@@ -53,8 +53,8 @@ def test_a_tapped_loss_is_the_loss_and_runs_the_student_once(built, name, batch)
     for key, losses in plain.items():
         assert _equal(losses, tapped[key])
     assert _hooks(detector) == 0
-    knowledge = taps.knowledge()
-    assert list(knowledge) == ["global", "class_map", "box_map"] + ["bin_map"] * (name == "gfl")
+    outputs = taps.outputs()
+    assert list(outputs) == ["global", "class_map", "box_map"] + ["bin_map"] * (name == "gfl")
     detector.load_state_dict(state)
 
 
@@ -65,20 +65,20 @@ def _equal(ours, theirs) -> bool:
 
 
 @pytest.mark.parametrize(("name", "anchors"), [("student", 9), ("fcos", 1), ("gfl", 1), ("atss", 1)])
-def test_knowledge_is_what_neck_and_head_say(built, name, anchors, batch):
+def test_outputs_are_those_of_neck_and_head(built, name, anchors, batch):
     detector = built(name)
     inputs, _ = _preprocessed(detector, batch)
-    knowledge = teacher_knowledge(detector, inputs)
+    outputs = outputs_of(detector, inputs)
     training = detector.training
     detector.eval()
     with torch.no_grad():
         features = detector.extract_feat(inputs)
         scores = detector.bbox_head.forward(features)[0]
     detector.train(training)
-    assert len(knowledge["global"]) == len(features) == 5
-    assert all(map(torch.equal, knowledge["global"], features))
-    assert all(map(torch.equal, knowledge["class_map"], scores))
-    assert [tuple(x.shape) for x in knowledge["class_map"]] == [(2, anchors * 3, s, s) for s in (16, 8, 4, 2, 1)]
+    assert len(outputs["global"]) == len(features) == 5
+    assert all(map(torch.equal, outputs["global"], features))
+    assert all(map(torch.equal, outputs["class_map"], scores))
+    assert [tuple(x.shape) for x in outputs["class_map"]] == [(2, anchors * 3, s, s) for s in (16, 8, 4, 2, 1)]
 
 
 def test_the_rows_of_class_logits_are_in_the_documented_order():
@@ -98,8 +98,8 @@ def test_the_rows_of_class_logits_are_in_the_documented_order():
 def test_the_rows_are_those_that_mmdet_matches_to_its_anchors(student, batch):
     """The head's own loss flattens scores so; anchor row r is then logits row r."""
     inputs, _ = _preprocessed(student, batch)
-    knowledge = teacher_knowledge(student, inputs)
-    maps = knowledge["class_map"]
+    outputs = outputs_of(student, inputs)
+    maps = outputs["class_map"]
     flat = [m.permute(0, 2, 3, 1).reshape(2, -1, student.bbox_head.cls_out_channels) for m in maps]
     rows = [class_rows(m.unflatten(1, (-1, student.bbox_head.cls_out_channels))) for m in maps]
     for level, expected in zip(rows, flat, strict=True):
@@ -109,23 +109,23 @@ def test_the_rows_are_those_that_mmdet_matches_to_its_anchors(student, batch):
     assert [len(p) * 2 for p in priors] == [len(r) for r in rows]
 
 
-def test_the_students_knowledge_reaches_its_weights(student, batch):
+def test_the_students_outputs_reach_its_weights(student, batch):
     inputs, samples = _preprocessed(student, batch)
     state = {key: value.clone() for key, value in student.state_dict().items()}
     with Taps(student) as taps:
         student.loss(inputs, samples)
-    knowledge = taps.knowledge()
+    outputs = taps.outputs()
     student.zero_grad()
-    knowledge["global"][0].square().mean().backward(retain_graph=True)
+    outputs["global"][0].square().mean().backward(retain_graph=True)
     assert student.backbone.conv1.weight.grad.abs().sum() > 0
     assert student.bbox_head.retina_cls.weight.grad is None
-    knowledge["class_map"][0].square().mean().backward()
+    outputs["class_map"][0].square().mean().backward()
     assert student.bbox_head.retina_cls.weight.grad.abs().sum() > 0
     student.zero_grad()
     student.load_state_dict(state)
 
 
-def test_the_teacher_is_asked_in_eval_mode_and_not_changed(teacher, batch):
+def test_the_teacher_runs_in_eval_mode_and_not_changed(teacher, batch):
     teacher.train()
     teacher.neck.eval()
     flags = [module.training for module in teacher.modules()]
@@ -135,38 +135,38 @@ def test_the_teacher_is_asked_in_eval_mode_and_not_changed(teacher, batch):
     handle = teacher.backbone.register_forward_hook(
         lambda module, *_: seen.append((module.training, torch.is_grad_enabled()))
     )
-    knowledge = teacher_knowledge(teacher, inputs)
+    outputs = outputs_of(teacher, inputs)
     handle.remove()
     assert seen == [(False, False)]
-    assert not any(x.requires_grad for levels in knowledge.values() for x in levels)
+    assert not any(x.requires_grad for levels in outputs.values() for x in levels)
     assert [module.training for module in teacher.modules()] == flags
     assert all(torch.equal(value, state[key]) for key, value in teacher.state_dict().items())
     assert _hooks(teacher) == 0
     teacher.train()
 
 
-def test_knowledge_is_float32_under_autocast(teacher, batch):
+def test_outputs_are_float32_under_autocast(teacher, batch):
     inputs, _ = _preprocessed(teacher, batch)
     with torch.autocast("cpu", torch.bfloat16):
-        knowledge = teacher_knowledge(teacher, inputs)
-    assert {x.dtype for levels in knowledge.values() for x in levels} == {torch.float32}
+        outputs = outputs_of(teacher, inputs)
+    assert {x.dtype for levels in outputs.values() for x in levels} == {torch.float32}
 
 
 def test_taps_refuse_what_ran_not_exactly_once(student, batch):
     inputs, _ = _preprocessed(student, batch)
     with torch.no_grad():
         with Taps(student) as taps, pytest.raises(DetectorError, match="ran 0 times"):
-            taps.knowledge()
+            taps.outputs()
         with Taps(student) as taps:
             student(inputs, mode="tensor")
         with pytest.raises(DetectorError, match=r"RetinaHead ran 0 times.*past its hooks"):
-            taps.knowledge()
+            taps.outputs()
         with Taps(student) as taps:
             features = student.extract_feat(inputs)
             student.bbox_head(features)
             student.bbox_head(features)
         with pytest.raises(DetectorError, match="RetinaHead ran 2 times"):
-            taps.knowledge()
+            taps.outputs()
         with Taps(student) as taps, pytest.raises(DetectorError, match="attached already"):
             taps.attach()
     assert _hooks(student) == 0
@@ -178,10 +178,10 @@ def test_taps_can_stay_attached_over_steps(student, batch):
     with torch.no_grad():
         for _ in range(2):
             student.bbox_head(student.extract_feat(inputs))
-            assert len(taps.knowledge()["global"]) == 5
+            assert len(taps.outputs()["global"]) == 5
         student.extract_feat(inputs)
         taps.clear()
         student.bbox_head(student.extract_feat(inputs))
-    assert len(taps.knowledge()["global"]) == 5
+    assert len(taps.outputs()["global"]) == 5
     taps.detach()
     assert _hooks(student) == 0

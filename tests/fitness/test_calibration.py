@@ -155,12 +155,12 @@ def test_a_gradient_that_is_no_number_and_missing_knowledge_are_named(task: Prox
     batches = proxy.batches
 
     def spoilt(seed: int, model: Any) -> Iterator[Any]:
-        for batch, said in batches(seed, model):
-            yield batch, said and {**said, "global": [level * float("inf") for level in said["global"]]}
+        for batch, outputs in batches(seed, model):
+            yield batch, outputs and {**outputs, "global": [level * float("inf") for level in outputs["global"]]}
 
     def silent(seed: int, model: Any) -> Iterator[Any]:
-        for batch, said in batches(seed, model):
-            yield batch, said and {name: levels for name, levels in said.items() if name != "global"}
+        for batch, outputs in batches(seed, model):
+            yield batch, outputs and {name: levels for name, levels in outputs.items() if name != "global"}
 
     proxy.batches = spoilt  # type: ignore[method-assign]
     assert measure_scale(proxy, "l2(global)", seed=0).failure == "nonfinite"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import ImageInput, build_detector, make_batch, teacher_knowledge
+from detkds_gp.detectors import ImageInput, build_detector, make_batch, outputs_of
 from detkds_gp.errors import StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
@@ -23,15 +23,15 @@ NAMES = ["class_map", "global"]
 
 @pytest.fixture(scope="module")
 def live(task: ProxyTask) -> dict[str, list[Tensor]]:
-    """What the teacher says of the batch itself."""
+    """The teacher's outputs on the batch itself."""
     teacher = build_detector(task.teacher, task.splits["train"].classes)
     images = ProxyTraining(task).images["train"]
     batch = make_batch([images[index] for index in INDICES], FLIPS)
-    return teacher_knowledge(teacher, teacher.data_preprocessor(batch, False)["inputs"], NAMES)
+    return outputs_of(teacher, teacher.data_preprocessor(batch, False)["inputs"], NAMES)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-6), ("float16", 1e-2), ("bfloat16", 1e-1)])
-def test_what_is_kept_is_what_the_teacher_says(
+def test_what_is_kept_is_what_the_teacher_gives(
     precision: str, tolerance: float, task: ProxyTask, live: dict[str, list[Tensor]], tmp_path: Path
 ) -> None:
     teacher = build_detector(task.teacher, task.splits["train"].classes).train()
@@ -53,7 +53,7 @@ def test_mirror_images_are_kept_apart(task: ProxyTask) -> None:
     assert not torch.allclose(plain, mirrored, atol=1e-3)
 
 
-def test_kept_knowledge_gives_the_losses_of_the_live_teacher(
+def test_kept_outputs_give_the_losses_of_the_live_teacher(
     proxy: ProxyTraining, task: ProxyTask, live: dict[str, list[Tensor]]
 ) -> None:
     distiller = parse_distiller("l2(global) + kl(softmax_row(class_logits, 2))", task.primitive_set)

@@ -1,4 +1,4 @@
-"""Probes of a real pair: what is said of some images, as if they alone were the batch."""
+"""Probes of a real pair: the outputs on some images, as if they alone were the batch."""
 
 from __future__ import annotations
 

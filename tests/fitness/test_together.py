@@ -52,9 +52,9 @@ def test_a_coarse_precision_holds_for_a_teacher_that_is_asked(task: ProxyTask) -
     coarse = with_settings(replace(task, teacher_outputs=None), teacher_precision="float16")
     proxy = ProxyTraining(coarse)
     model = proxy.model(parse(FORMULAS[1], task), seed=0)
-    _, said = next(proxy.batches(0, model))
-    assert said is not None
-    assert all(torch.equal(level, level.half().float()) for level in said["global"])
+    _, outputs = next(proxy.batches(0, model))
+    assert outputs is not None
+    assert all(torch.equal(level, level.half().float()) for level in outputs["global"])
 
 
 def test_one_failure_leaves_the_others_alone(task: ProxyTask) -> None:

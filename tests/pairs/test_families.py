@@ -53,8 +53,8 @@ def model_of(proxy: ProxyTraining, text: str) -> DistilledDetector:
 
 
 def step(proxy: ProxyTraining, model: DistilledDetector) -> dict[str, Any]:
-    ((batch, said),) = islice(proxy.batches(0, model), 1)
-    return model.losses(batch, said)
+    ((batch, outputs),) = islice(proxy.batches(0, model), 1)
+    return model.losses(batch, outputs)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -15,16 +15,17 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from detkds_gp.detectors import (
-    SAID,
     DetectorSpec,
     Pairing,
     Taps,
     build_detector,
+    output_names,
+    outputs_of,
     save_student,
     scene_of,
-    teacher_knowledge,
 )
-from detkds_gp.detectors.roi import ask_masks, ask_regions
+from detkds_gp.detectors.sources.mask_head import run_mask_stages
+from detkds_gp.detectors.sources.roi_head import run_box_stages
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.language import parse_distiller
 
@@ -34,16 +35,16 @@ ProxyOf = Callable[..., ProxyTraining]
 def paired(
     proxy: ProxyTraining, *names: str
 ) -> tuple[dict[str, Any], dict[str, list[Tensor]], dict[str, list[Tensor]]]:
-    """Return the pairs of the first batch, and what both said."""
+    """Return the pairs of the first batch, and the outputs of both."""
     model = proxy.model(parse_distiller("none", proxy.task.primitive_set), seed=0)
     pairing = Pairing(proxy.task.pair, names, torch.Generator().manual_seed(0))
     ((batch, _),) = islice(proxy.batches(0, model), 1)
     data = model.student.train().data_preprocessor(batch, True)
-    with Taps(model.student, [*SAID, *pairing.heard]) as taps:
+    with Taps(model.student, [*output_names(), *pairing.student_outputs]) as taps:
         model.student.loss(data["inputs"], data["data_samples"])
-    ours = taps.knowledge()
+    ours = taps.outputs()
     inputs = proxy.teacher.data_preprocessor(batch, False)["inputs"]
-    theirs = teacher_knowledge(proxy.teacher, inputs, [*SAID, *pairing.kept])
+    theirs = outputs_of(proxy.teacher, inputs, [*output_names(), *pairing.teacher_outputs])
     return pairing(ours, theirs, scene_of(data), proxy.teacher), ours, theirs
 
 
@@ -85,16 +86,16 @@ def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Pat
     names = ["class_logits", "box_score", *(["mask_logits"] if name == "mask_rcnn" else [])]
     pairs, ours, theirs = paired(proxy, *names)
     if regional:
-        answers = ask_regions(proxy.teacher, theirs["global"], ours["rois"], [(64, 64)] * 4)
-        assert torch.equal(pairs["class_logits"][0][1], answers[0].logits[:, [*columns, 6]])
-        known = answers[0].logits.softmax(dim=1)[:, columns].amax(dim=1)  # among all that the teacher knows
+        found = run_box_stages(proxy.teacher, theirs["global"], ours["rois"], [(64, 64)] * 4)
+        assert torch.equal(pairs["class_logits"][0][1], found[0].logits[:, [*columns, 6]])
+        known = found[0].logits.softmax(dim=1)[:, columns].amax(dim=1)  # among all that the teacher knows
         assert torch.allclose(pairs["box_score"][0][0][:, 0], known)
     else:
-        for (_, rows), said in zip(pairs["class_logits"], theirs["class_map"], strict=True):
-            split = said.unflatten(1, (-1, 6))[:, :, columns]
+        for (_, rows), level in zip(pairs["class_logits"], theirs["class_map"], strict=True):
+            split = level.unflatten(1, (-1, 6))[:, :, columns]
             assert torch.equal(rows, split.permute(0, 3, 4, 1, 2).reshape(-1, 4))
     if "mask_logits" in names:
-        (masks,) = ask_masks(proxy.teacher, theirs["global"], ours["mask_rois"])
+        (masks,) = run_mask_stages(proxy.teacher, theirs["global"], ours["mask_rois"])
         assert torch.equal(pairs["mask_logits"][0][1], masks[:, columns])
 
 
@@ -116,7 +117,7 @@ def test_a_teachers_detections_are_scored_under_the_datas_labels(proxy_of: Proxy
     assert proxy.evaluate(proxy.teacher, "selection") == pytest.approx(wanted, abs=1e-6)
 
 
-def test_a_two_stage_teacher_answers_the_students_regions_as_its_own_head_does(proxy_of: ProxyOf) -> None:
+def test_a_two_stage_teacher_predicts_on_the_students_regions_as_its_own_head_does(proxy_of: ProxyOf) -> None:
     pairs, ours, theirs = paired(proxy_of("faster_rcnn"), "class_logits", "boxes", "box_score")
     proxy = proxy_of("faster_rcnn")
     head = proxy.teacher.roi_head
@@ -137,7 +138,7 @@ def test_a_two_stage_teacher_answers_the_students_regions_as_its_own_head_does(p
         assert pairs["boxes"][0][1][row].tolist() == pytest.approx(expected, abs=1e-2)
 
 
-def test_a_cascade_asked_once_answers_as_it_predicts(proxy_of: ProxyOf) -> None:
+def test_a_cascade_on_regions_of_one_stage_predicts_as_ever(proxy_of: ProxyOf) -> None:
     """mmdet's own prediction on the same regions, without NMS, is the oracle."""
     proxy = proxy_of("cascade_mask_to_faster")
     teacher = proxy.teacher
@@ -150,9 +151,9 @@ def test_a_cascade_asked_once_answers_as_it_predicts(proxy_of: ProxyOf) -> None:
         _, scores, _ = head._refine_roi(
             x=maps, rois=bbox2roi([boxes]), batch_img_metas=metas, num_proposals_per_img=(3,)
         )
-        (answer,) = ask_regions(teacher, maps, [bbox2roi([boxes])], [(40, 56)])
-    assert torch.allclose(answer.logits, scores[0], atol=1e-5)
-    assert answer.boxes.shape[1] == 1  # the cascade's boxes are the same for all classes
+        (found,) = run_box_stages(teacher, maps, [bbox2roi([boxes])], [(40, 56)])
+    assert torch.allclose(found.logits, scores[0], atol=1e-5)
+    assert found.boxes.shape[1] == 1  # the cascade's boxes are the same for all classes
 
 
 def test_cross_head_logits_are_the_teachers_head_on_the_students_maps(proxy_of: ProxyOf) -> None:
@@ -161,9 +162,9 @@ def test_cross_head_logits_are_the_teachers_head_on_the_students_maps(proxy_of: 
     adapted = [s for s, _ in pairs["global"]]
     assert [x.shape for x in adapted] == [x.shape for x in theirs["global"]]
     expected = proxy.teacher.bbox_head(tuple(adapted))[0]
-    for (crossed, own), wanted, said in zip(pairs["cross_map"], expected, theirs["class_map"], strict=True):
+    for (crossed, own), wanted, level in zip(pairs["cross_map"], expected, theirs["class_map"], strict=True):
         assert torch.allclose(crossed, wanted, atol=1e-6)
-        assert torch.equal(own, said)
+        assert torch.equal(own, level)
     assert ours["global"][0].shape != adapted[0].shape
 
 
@@ -173,7 +174,7 @@ def test_an_input_of_ones_own_is_a_module_by_its_path(proxy_of: ProxyOf) -> None
     ((student, teacher),) = pairs["backbone.layer3"]
     assert student.shape == teacher.shape == (4, 64, 4, 4)
     model = proxy.model(parse_distiller("l2(layer3)", proxy.task.primitive_set), seed=0).train()
-    ((batch, said),) = islice(proxy.batches(0, model), 1)
-    model.losses(batch, said)["loss_distill_layer3"].mean().backward()
+    ((batch, outputs),) = islice(proxy.batches(0, model), 1)
+    model.losses(batch, outputs)["loss_distill_layer3"].mean().backward()
     assert model.student.backbone.conv1.weight.grad.any()
     assert model.student.backbone.layer4[0].conv1.weight.grad is None

@@ -35,8 +35,8 @@ APPLY = {
 def trained(proxy: ProxyTraining, name: str, iterations: int) -> None:
     """Train a student under a published distiller and check that it and the distiller's weights move."""
     model = proxy.model(ZOO[name].distiller(proxy.task.primitive_set), seed=0).train()
-    ((batch, said),) = islice(proxy.batches(0, model), 1)
-    losses = {key: value for key, value in model.losses(batch, said).items() if "distill" in key}
+    ((batch, outputs),) = islice(proxy.batches(0, model), 1)
+    losses = {key: value for key, value in model.losses(batch, outputs).items() if "distill" in key}
     total = sum(value.mean() for value in losses.values())
     assert math.isfinite(float(total.detach()))
     assert float(total.detach()) > 0

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from detkds_gp.detectors import Pair, make_batch, predict, teacher_knowledge
+from detkds_gp.detectors import Pair, make_batch, outputs_of, predict
 from detkds_gp.fitness import SplitImages
 from detkds_gp.language import Map, PrimitiveSet, distance, input
 from detkds_gp.losses import DistillationLoss, KnowledgeError
@@ -165,11 +165,11 @@ def test_adapters_depend_on_their_generator_alone(student: Builder, pair: Pair) 
 
 
 @pytest.mark.parametrize("text", DISTILLERS)
-def test_kept_knowledge_gives_the_live_teachers_losses(
+def test_kept_outputs_give_the_live_teachers_losses(
     text: str, distilled: Callable[[str], DistilledDetector], teacher: Builder, batch: Batch
 ) -> None:
     model, theirs = distilled(text), teacher()
-    kept = teacher_knowledge(theirs, theirs.data_preprocessor(batch, False)["inputs"], model.pairing.kept)
+    kept = outputs_of(theirs, theirs.data_preprocessor(batch, False)["inputs"], model.pairing.teacher_outputs)
     mute = copy.deepcopy(model)
     mute.teacher = None
     seed_all(0)
@@ -188,9 +188,9 @@ def test_other_modes_are_the_students_own(distilled: Callable[[str], DistilledDe
         assert torch.equal(sample.pred_instances.scores, torch.from_numpy(found.scores))
 
 
-def test_without_knowledge_and_teacher_it_says_so(student: Builder, pair: Pair, batch: Batch) -> None:
+def test_without_outputs_and_teacher_it_says_so(student: Builder, pair: Pair, batch: Batch) -> None:
     model = DistilledDetector(student(), DistillationLoss(MAPS, DETKDS), pair)
-    with pytest.raises(ValueError, match="without what the teacher says"):
+    with pytest.raises(ValueError, match="without the teacher's outputs"):
         model.losses(batch)
     with pytest.raises(KnowledgeError, match="teacher's 'global' is not kept"):
         model.losses(batch, {})

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from detkds_gp.detectors import Pair, teacher_knowledge
+from detkds_gp.detectors import Pair, outputs_of
 from detkds_gp.language import Map, PrimitiveSet, distance
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.primitives import DETKDS
@@ -150,7 +150,7 @@ def test_a_loss_that_is_no_number_is_named_where_it_shows(
     student: Builder, teacher: Builder, pair: Pair, batch: dict[str, Any]
 ) -> None:
     theirs = teacher()
-    known = teacher_knowledge(theirs, theirs.data_preprocessor(batch, False)["inputs"])
+    known = outputs_of(theirs, theirs.data_preprocessor(batch, False)["inputs"])
     spoilt = {**known, "global": [level * math.nan for level in known["global"]]}
     model = DistilledDetector(student(), DistillationLoss("l2(global)", DETKDS), pair)
     with pytest.raises(TrainingFault, match="nan at iteration 2") as caught:

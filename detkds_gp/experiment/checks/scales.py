@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from detkds_gp.detectors import Taps, make_batch, scene_of, teacher_knowledge
+from detkds_gp.detectors import Taps, make_batch, outputs_of, scene_of
 from detkds_gp.experiment.wiring import Wired
 from detkds_gp.fitness import SplitImages, body, scale_of, squared_gradients
 from detkds_gp.language import Distiller, PrimitiveSet
@@ -48,11 +48,11 @@ def batch_scales(
     models = {name: distilled(wired, text, primitive_set) for name, text in formulas.items()}
     sources = [source for model in models.values() if model.pairing is not None for source in model.pairing.names]
     data = wired.student.train().data_preprocessor(batch, True)
-    with Taps(wired.student, pair.heard(sources)) as taps:
+    with Taps(wired.student, pair.student_outputs(sources)) as taps:
         losses = wired.student.loss(data["inputs"], data["data_samples"])
-    said = taps.knowledge()
+    student = taps.outputs()
     seen = wired.teacher.data_preprocessor(batch, False)["inputs"]
-    taught = teacher_knowledge(wired.teacher, seen, pair.kept(sources))
+    teacher = outputs_of(wired.teacher, seen, pair.teacher_outputs(sources))
     task, _ = wired.student.parse_losses(losses)
     parameters = body(wired.student)
     own = squared_gradients(task, parameters)
@@ -61,7 +61,7 @@ def batch_scales(
     for name, model in models.items():
         assert model.pairing is not None
         try:
-            terms = model.distill(said, taught, scene_of(data))
+            terms = model.distill(student, teacher, scene_of(data))
         except KnowledgeError as error:
             faults[name] = str(error)
             continue

@@ -1,22 +1,21 @@
-"""What the teacher says of a training batch: looked up where it is kept, else asked."""
+"""The teacher's outputs on a training batch: looked up where they are kept, else computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from detkds_gp.detectors import BaseDetector, teacher_knowledge
+from detkds_gp.detectors import BaseDetector, Outputs, outputs_of
 from detkds_gp.fitness.kept_teacher import KeptTeacher, rounded
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.training.distilled_detector import Said
 
 
-class Taught:
-    """Gives what the teacher says of batches, at one precision whether it is kept or not.
+class TeacherOutputs:
+    """Gives the teacher's outputs on batches, at one precision whether they are kept or not.
 
     Args:
-        task: says where it is kept, if anywhere.
-        teacher: gives the teacher, when it has to be asked.
+        task: says where they are kept, if anywhere.
+        teacher: gives the teacher, when it has to run.
     """
 
     def __init__(self, task: ProxyTask, teacher: Callable[[], BaseDetector]) -> None:
@@ -27,28 +26,28 @@ class Taught:
 
     def __call__(
         self, indices: Sequence[int], flips: Sequence[bool], batch: dict[str, Any], names: Sequence[str]
-    ) -> Said:
-        """Return what the teacher says of a batch, on the settings' device, float32.
+    ) -> Outputs:
+        """Return the teacher's outputs on a batch, on the settings' device, float32.
 
         Args:
             indices: of its images.
             flips: whether each is mirrored.
-            batch: of `make_batch`, for a teacher that is asked.
-            names: the statements wanted.
+            batch: of `make_batch`, for a teacher that has to run.
+            names: the outputs wanted.
 
         Raises:
             StoreError: if the kept outputs cannot be read, or a number is too large for the precision.
         """
         device = self._settings.device
         if self._path is not None:
-            kept = self._outputs(device)(indices, flips, names)
+            kept = self._open(device)(indices, flips, names)
             return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
         teacher, precision = self._teacher(), self._settings.teacher_precision
         inputs = teacher.data_preprocessor(batch, False)["inputs"]
-        said = teacher_knowledge(teacher, inputs, names)
-        return {name: [rounded(level, precision, name).float() for level in levels] for name, levels in said.items()}
+        outputs = outputs_of(teacher, inputs, names)
+        return {name: [rounded(level, precision, name).float() for level in levels] for name, levels in outputs.items()}
 
-    def _outputs(self, device: str) -> KeptTeacher:
+    def _open(self, device: str) -> KeptTeacher:
         if self._kept is None:
             assert self._path is not None
             fits = self._path.exists() and self._path.stat().st_size <= self._settings.teacher_memory_mb * 2**20

@@ -1,4 +1,4 @@
-"""Reads the boxes that a dense head predicts, whatever its coder, as one canonical map.
+"""What a head on the neck's maps predicts: class logits as it gives them, boxes in one canonical form, their bins.
 
 A box map is (N, 4 A, H, W): the distances left, top, right, bottom of every location and anchor from the
 location's centre, ((x + 1/2) stride, (y + 1/2) stride), in strides. It does not depend on the head's kind, nor on
@@ -23,10 +23,39 @@ from mmdet.models.dense_heads import (
 )
 from torch import Tensor
 
-from .parts import AbsentError
+from ..parts import AbsentError
+from ..scene import location_centres
+
+PROBABILITY_HEADS = ("TOODHead",)
+"""Heads whose first output went through a sigmoid already: their logits cannot be had from it."""
 
 UNREADABLE = (VFNetHead, SABLRetinaHead, TOODHead, DDODHead)
-"""Heads that say their boxes in another way than the heads they derive from."""
+"""Heads that predict their boxes in another form than the heads they derive from."""
+
+
+def read_class_maps(head: Any, outputs: Any) -> list[Tensor]:
+    """Return the class logits (N, A K, H, W) of every level, before sigmoid or softmax; channel ``a K + k``.
+
+    Dense heads give them first, in train and in eval mode. A softmax head has one class more, the background, last.
+
+    Raises:
+        AbsentError: the head gives probabilities, or no maps of classes.
+    """
+    if type(head).__name__ in PROBABILITY_HEADS:
+        raise AbsentError(f"{type(head).__name__} gives probabilities, not logits")
+    wanted = [anchors * head.cls_out_channels for anchors in _anchors_per_location(head)]
+    maps = outputs[0] if isinstance(outputs, (tuple, list)) and outputs else None
+    maps = maps if isinstance(maps, (tuple, list)) else []
+    if [level.shape[1] if isinstance(level, Tensor) and level.ndim == 4 else None for level in maps] != wanted:
+        raise AbsentError(f"{type(head).__name__} offers no class map")
+    return [level.float() for level in maps]
+
+
+def _anchors_per_location(head: Any) -> list[int]:
+    generator = getattr(head, "prior_generator", None)
+    if generator is None or not hasattr(head, "cls_out_channels"):
+        raise AbsentError(f"{type(head).__name__} offers no class map")
+    return list(generator.num_base_priors)
 
 
 def read_box_maps(head: Any, outputs: Sequence[Any], training: bool) -> list[Tensor]:
@@ -35,13 +64,13 @@ def read_box_maps(head: Any, outputs: Sequence[Any], training: bool) -> list[Ten
     Args:
         head: the dense head or region proposal network.
         outputs: what its forward returned: by kind of output, a list with one tensor a level.
-        training: whether the head was in train mode, in which some heads answer in other units.
+        training: whether the head was in train mode, in which some heads predict in other units.
 
     Raises:
-        AbsentError: the head says its boxes in a way that is not known here.
+        AbsentError: the head predicts its boxes in a form that is not known here.
     """
     if isinstance(head, UNREADABLE) or not isinstance(head, (AnchorHead, FCOSHead, RepPointsHead)):
-        raise AbsentError(f"{type(head).__name__} says its boxes in a way that is not known here")
+        raise AbsentError(f"{type(head).__name__} predicts its boxes in a form that is not known here")
     if isinstance(head, RepPointsHead):
         offsets = outputs[2] if training else outputs[1]
         levels = [head.points2bbox(level) if training else level for level in offsets]
@@ -75,13 +104,6 @@ def box_rows(box_map: Tensor, stride: int) -> Tensor:
     distances = box_map.permute(0, 2, 3, 1).reshape(n, h * w, -1, 4) * stride
     centres = centres[None, :, None, :]
     return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1).reshape(-1, 4)
-
-
-def location_centres(height: int, width: int, stride: int, like: Tensor) -> Tensor:
-    """Return the centre of every location, (H, W, 2) as x, y in input pixels."""
-    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) * stride
-    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) * stride
-    return torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
 
 
 def _decoded(head: Any, level: int, prediction: Tensor, training: bool) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from mmengine.config import ConfigDict
 
 from detkds_gp.detectors import DetectorSpec, build_detector
-from detkds_gp.detectors.box_maps import box_rows, read_bin_maps, read_box_maps
 from detkds_gp.detectors.parts import AbsentError, first_head
+from detkds_gp.detectors.sources.head_maps import box_rows, read_bin_maps, read_box_maps
 
 from .conftest import FCOS, GFL, SPECS, STUDENT, _tiny
 
@@ -54,7 +54,7 @@ def detector(request):
     return detector
 
 
-def said(detector, training: bool):
+def run(detector, training: bool):
     head = first_head(detector)
     features = detector.extract_feat(torch.randn(2, 3, 96, 128, generator=torch.Generator().manual_seed(1)))
     head.train(training)
@@ -74,7 +74,7 @@ def predicted(head, outputs, image: int):
 def test_they_are_those_that_mmdet_predicts(detector):
     detector.eval()
     with torch.no_grad():
-        head, outputs = said(detector, training=False)
+        head, outputs = run(detector, training=False)
         maps = read_box_maps(head, outputs, training=False)
         ours = [box_rows(level, head.prior_generator.strides[i][0]) for i, level in enumerate(maps)]
         boxes, scores = predicted_by_level(head, outputs)
@@ -102,14 +102,14 @@ def predicted_by_level(head, outputs):
 def test_train_and_eval_mode_give_the_same(detector):
     detector.eval()
     with torch.no_grad():
-        quiet = read_box_maps(*said(detector, training=False), training=False)
-        loud = read_box_maps(*said(detector, training=True), training=True)
+        quiet = read_box_maps(*run(detector, training=False), training=False)
+        loud = read_box_maps(*run(detector, training=True), training=True)
     for a, b in zip(quiet, loud, strict=True):
         assert torch.allclose(a, b, atol=1e-4)
 
 
 def test_the_gradient_reaches_the_head(detector):
-    head, outputs = said(detector, training=True)
+    head, outputs = run(detector, training=True)
     maps = read_box_maps(head, outputs, training=True)
     total = sum(box_rows(level, 8).square().mean() for level in maps)
     total.backward()
@@ -121,7 +121,7 @@ def test_bins_are_the_logits_whose_mean_is_the_distance():
     torch.manual_seed(0)
     detector = build_detector(GFL, ("thing",)).eval()
     with torch.no_grad():
-        head, outputs = said(detector, training=False)
+        head, outputs = run(detector, training=False)
         bins, maps = read_bin_maps(head, outputs), read_box_maps(head, outputs, training=False)
     for level, boxes in zip(bins, maps, strict=True):
         n, _, h, w = level.shape
@@ -131,10 +131,10 @@ def test_bins_are_the_logits_whose_mean_is_the_distance():
         assert torch.allclose(boxes, mean + shift, atol=1e-4)
 
 
-def test_heads_that_say_boxes_otherwise_are_refused_in_words():
+def test_heads_that_predict_boxes_otherwise_are_refused_in_words():
     overrides = {**_tiny(16, 64), "model.bbox_head.norm_cfg": {"type": "GN", "num_groups": 8}}
     tood = build_detector(DetectorSpec("mmdet::tood/tood_r50_fpn_1x_coco.py", overrides), ("thing",))
-    with pytest.raises(AbsentError, match="TOODHead says its boxes in a way that is not known"):
+    with pytest.raises(AbsentError, match="TOODHead predicts its boxes in a form that is not known"):
         read_box_maps(tood.bbox_head, (), training=False)
     retina = build_detector(STUDENT, ("thing",))
     with pytest.raises(AbsentError, match="RetinaHead predicts boxes as numbers"):

@@ -1,0 +1,260 @@
+"""The RoI head of a two-stage detector: class logits, boxes and scores of regions.
+
+Outputs, for every stage that ran: ``rois`` (R, 5), image index and box; ``roi_logits`` (R, K + 1), the background's
+last; ``roi_boxes`` (R, 1 or K, 4), decoded. The student's regions are the ones that both are compared on, so the
+teacher's RoI head runs at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from mmdet.models.detectors.base import BaseDetector
+from mmdet.models.roi_heads import CascadeRoIHead, SABLHead, StandardRoIHead
+from torch import Tensor, nn
+
+from ..modes import evaluating
+from ..parts import AbsentError
+from ._base import Call, Reader, Side, Source, by_region
+from ._matching import class_columns, class_notes, selected
+from ._shared import Outputs, Pairs, Shape, Shared, Step
+
+What = Literal["logits", "boxes", "score"]
+
+
+@dataclass(frozen=True, eq=False)
+class RoiStage:
+    """One stage of a second stage: what turns regions of the maps into predictions.
+
+    Attributes:
+        extractor: takes (maps, rois (R, 5)) to features.
+        head: takes these to its predictions.
+    """
+
+    extractor: nn.Module
+    head: Any
+
+
+@dataclass(frozen=True, eq=False)
+class RegionOutputs:
+    """The predictions of a box stage on regions.
+
+    Attributes:
+        logits: (R, K + 1), the background's last.
+        boxes: (R, 1 or K, 4), decoded without clipping.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+
+
+def roi_head(detector: BaseDetector) -> Any:
+    """Return the second stage of a two-stage detector."""
+    head = getattr(detector, "roi_head", None)
+    if not isinstance(head, (StandardRoIHead, CascadeRoIHead)):
+        raise AbsentError(f"{type(detector).__name__} has no RoI head")
+    return head
+
+
+def box_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
+    """Return the box stages of a two-stage detector, one or those of a cascade."""
+    head = roi_head(detector)
+    _check_plain(head)
+    return stages_of(head.bbox_roi_extractor, head.bbox_head)
+
+
+def _check_plain(head: Any) -> None:
+    """Refuse second stages that run or read their box head in a way of their own."""
+    if type(head)._bbox_forward not in (StandardRoIHead._bbox_forward, CascadeRoIHead._bbox_forward):
+        raise AbsentError(f"{type(head).__name__} runs its box head in a way that is not known here")
+    stages = head.bbox_head if isinstance(head.bbox_head, nn.ModuleList) else [head.bbox_head]
+    for box in stages:
+        if isinstance(box, SABLHead) or not (box.with_cls and box.with_reg):
+            raise AbsentError(f"{type(box).__name__} predicts its boxes in a form that is not known here")
+
+
+def stages_of(extractor: Any, head: Any) -> tuple[RoiStage, ...]:
+    """Return the stages of a box or mask head and of its extractor: lists in a cascade."""
+    if isinstance(head, nn.ModuleList):
+        return tuple(RoiStage(e, h) for e, h in zip(extractor, head, strict=True))
+    return (RoiStage(extractor, head),)
+
+
+def modules_of(stages: Sequence[RoiStage]) -> list[nn.Module]:
+    """Return extractor and head of every stage in turn."""
+    return [module for stage in stages for module in (stage.extractor, stage.head)]
+
+
+def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
+    outputs: Outputs = {"rois": [], "roi_logits": [], "roi_boxes": []}
+    for stage, extracted, predicted in zip(box_stages(detector), calls[::2], calls[1::2], strict=True):
+        if len(extracted) != len(predicted) or len(extracted) > 1:
+            raise AbsentError(f"{type(stage.head).__name__} ran {len(predicted)} times, wanted at most once")
+        for extraction, prediction in zip(extracted, predicted, strict=True):
+            rois = extraction.arguments[1]
+            logits, deltas = prediction.output
+            outputs["rois"].append(rois)
+            outputs["roi_logits"].append(logits.float())
+            outputs["roi_boxes"].append(_decoded(stage.head, rois, deltas))
+    return outputs
+
+
+def _decoded(head: Any, rois: Tensor, deltas: Tensor) -> Tensor:
+    """Decode a box head's predictions without clipping: (R, 1 or K, 4), one box for all classes or one each."""
+    boxes = head.bbox_coder.decode(rois[:, 1:], deltas.float())
+    return boxes.reshape(len(rois), -1, 4) if len(rois) else boxes.reshape(0, max(deltas.shape[1] // 4, 1), 4)
+
+
+def _example(detector: BaseDetector, maps: Sequence[Tensor], size: tuple[int, int]) -> Outputs:
+    regions = [whole_image(maps, size)] * len(box_stages(detector))
+    found = run_box_stages(detector, maps, regions, [size])
+    return {"rois": regions, "roi_logits": [x.logits for x in found], "roi_boxes": [x.boxes for x in found]}
+
+
+def whole_image(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """Return one region (1, 5): all of the first image of some maps."""
+    return maps[0].new_tensor([[0.0, 0.0, 0.0, size[1], size[0]]])
+
+
+def run_box_stages(
+    detector: BaseDetector, maps: Sequence[Tensor], rois: Sequence[Tensor], sizes: Sequence[tuple[int, int]]
+) -> list[RegionOutputs]:
+    """Run a detector's box stages on regions, in eval mode without gradient.
+
+    A stage takes the regions of the stage of the same number. Where regions of one stage are given, a cascade predicts
+    as ever: each stage refines the boxes of the one before, the logits of all are averaged, the last one's boxes count.
+
+    Args:
+        detector: two-stage.
+        maps: its neck's levels.
+        rois: (R, 5) for each stage of the detector that they come from.
+        sizes: (height, width) of each image without its padding, to which refined regions are clipped.
+    """
+    head = roi_head(detector)
+    stages = len(box_stages(detector))
+    with evaluating(head):
+        if stages == 1:
+            return [_run(head, maps, regions, None) for regions in rois]
+        if len(rois) == 1:
+            return [_cascaded(head, maps, rois[0], stages, sizes)]
+        return [_run(head, maps, regions, min(stage, stages - 1)) for stage, regions in enumerate(rois)]
+
+
+def _run(head: Any, maps: Sequence[Tensor], rois: Tensor, stage: int | None) -> RegionOutputs:
+    """Run one box stage through the detector's own forward of it."""
+    found = head._bbox_forward(maps, rois) if stage is None else head._bbox_forward(stage, maps, rois)
+    box_head = head.bbox_head if stage is None else head.bbox_head[stage]
+    return RegionOutputs(found["cls_score"].float(), _decoded(box_head, rois, found["bbox_pred"]))
+
+
+def _cascaded(
+    head: Any, maps: Sequence[Tensor], rois: Tensor, stages: int, sizes: Sequence[tuple[int, int]]
+) -> RegionOutputs:
+    limits = rois.new_tensor([(width, height, width, height) for height, width in sizes])
+    found: list[RegionOutputs] = []
+    for stage in range(stages):
+        found.append(_run(head, maps, rois, stage))
+        labels = found[-1].logits[:, :-1].argmax(dim=1)  # the best class other than the background
+        refined = boxes_of(found[-1].boxes, labels)
+        refined = torch.minimum(refined.clamp_min(0), limits[rois[:, 0].long()])
+        rois = torch.cat([rois[:, :1], refined], dim=1)
+    logits = torch.stack([one.logits for one in found]).mean(dim=0)
+    return RegionOutputs(logits, found[-1].boxes)
+
+
+def boxes_of(boxes: Tensor, labels: Tensor) -> Tensor:
+    """Return for each region its box (R, 4) of a class.
+
+    Args:
+        boxes: (R, 1 or K, 4).
+        labels: (R,).
+    """
+    column = labels if boxes.shape[1] > 1 else torch.zeros_like(labels)
+    return boxes.gather(1, column[:, None, None].expand(-1, 1, 4)).squeeze(1)
+
+
+@dataclass(frozen=True)
+class SharedRegions(Shared):
+    """The predictions of both second stages on the student's regions; a stage of the student is a level.
+
+    Attributes:
+        what: class logits (R, K + 1), boxes (R, 4) of the teacher's best class, or its probability (R, 1).
+        columns: for each column of the student's logits the teacher's.
+    """
+
+    student_outputs: ClassVar[tuple[str, ...]] = ("rois", "roi_logits", "roi_boxes")
+    teacher_outputs: ClassVar[tuple[str, ...]] = ("global",)
+    runs_teacher: ClassVar[bool] = True
+    what: What = "logits"
+    columns: tuple[int, ...] = ()
+
+    def pairs(self, step: Step) -> Pairs:
+        """Return what is wanted, stage by stage."""
+        found = step.once("regions", lambda: self._run(step))
+        stages = zip(step.student["roi_logits"], step.student["roi_boxes"], found, strict=True)
+        return [self._pair(logits, boxes, theirs) for logits, boxes, theirs in stages]
+
+    def _run(self, step: Step) -> list[RegionOutputs]:
+        sizes = step.scene.sizes or (step.scene.shape,) * len(step.scene.boxes)
+        return run_box_stages(step.running_teacher(), step.teacher["global"], step.student["rois"], sizes)
+
+    def _pair(self, logits: Tensor, boxes: Tensor, found: RegionOutputs) -> tuple[Tensor, Tensor]:
+        theirs = selected(found.logits, self.columns, axis=1)
+        if self.what == "logits":
+            return logits, theirs
+        if self.what == "score":
+            score = selected(found.logits.softmax(dim=1), self.columns[:-1], axis=1).amax(dim=1, keepdim=True)
+            return score, score
+        labels = theirs[:, :-1].argmax(dim=1)
+        column = labels.new_tensor(self.columns)[labels]
+        return boxes_of(boxes, labels), boxes_of(found.boxes, column)
+
+
+def share_regions(student: Side, teacher: Side, what: What) -> SharedRegions:
+    """Share the predictions of two second stages.
+
+    Raises:
+        AbsentError: a detector has no second stage, or the teacher does not know the student's classes.
+    """
+    ours, theirs = student.output("roi_logits"), teacher.output("roi_logits")
+    columns = (*class_columns(student, teacher), theirs[0].shape[1] - 1)
+    if ours[0].shape[1] != len(columns):
+        raise AbsentError(f"the student's RoI head has {ours[0].shape[1]} columns, wanted {len(columns)}")
+    width = {"logits": len(columns), "boxes": 4, "score": 1}[what]
+    shapes: tuple[Shape, ...] = ((1, width),) * len(ours)
+    notes = [*class_notes(columns[:-1]), *cascade_notes(len(ours), len(theirs))]
+    if what == "boxes":
+        notes.append("boxes of the teacher's best class")
+    return SharedRegions(shapes, shapes, (), ("on the student's regions", *notes), what, columns)
+
+
+def cascade_notes(ours: int, theirs: int) -> tuple[str, ...]:
+    """Say that two second stages differ in their number of stages, where they do."""
+    return () if ours == theirs else (f"the student has {ours} stage{'s' * (ours > 1)}, the teacher {theirs}",)
+
+
+NAMES = ("rois", "roi_logits", "roi_boxes")
+SOURCE = Source(
+    "RoI head",
+    (
+        Reader(
+            NAMES,
+            lambda detector: modules_of(box_stages(detector)),
+            _read,
+            once=False,
+            cut=by_region("rois"),
+            fixed=("rois",),
+            example=_example,
+        ),
+    ),
+    {
+        "class_logits": partial(share_regions, what="logits"),
+        "boxes": partial(share_regions, what="boxes"),
+        "box_score": partial(share_regions, what="score"),
+    },
+    called="two stages",
+)
