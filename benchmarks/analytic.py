@@ -23,16 +23,18 @@ from typing import Any
 
 import numpy as np
 
+from detkds_gp.config import ExperimentConfig
 from detkds_gp.detectors import DetectorSpec
-from detkds_gp.experiment import Experiment, ExperimentConfig, Listener
-from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation.packing import ALONE
-from detkds_gp.experiment.naming import names
+from detkds_gp.evaluation.packing import ALONE
 from detkds_gp.fitness import CurveRequest, PaceRequest, ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
+from detkds_gp.listener import Listener
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
+from detkds_gp.naming import names
 from detkds_gp.primitives import DETKDS
+from detkds_gp.run import Experiment
 from detkds_gp.score import Pace, Scale, Score, Screening, Trial
+from detkds_gp.setup.context import RunContext
 from detkds_gp.store import Store
 
 _SLICE_SECONDS = 0.02

@@ -21,7 +21,7 @@ from analytic import Analytic, history, make_experiment
 from faults import MILLISECONDS, answers, ended, start
 
 from detkds_gp.errors import StoreError
-from detkds_gp.experiment import Listener
+from detkds_gp.listener import Listener
 from detkds_gp.score import Score
 from detkds_gp.store import check_store
 

@@ -24,15 +24,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.config import ExperimentConfig
-from detkds_gp.experiment.prepare import gather, prepare
-from detkds_gp.experiment.proxy_study import Study, run_study
-from detkds_gp.experiment.rungs import survivors
+from detkds_gp.config import ExperimentConfig, load_config
+from detkds_gp.evaluation.rungs import survivors
 from detkds_gp.fitness import ProxyTraining
+from detkds_gp.listener import Listener
 from detkds_gp.operators import active_operators
 from detkds_gp.ranking import Table, Way
+from detkds_gp.run.proxy_study import Study, run_study
 from detkds_gp.score import Trial
+from detkds_gp.setup.prepare import gather, prepare
 from detkds_gp.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.experiment.steering.budget import Budget
+from detkds_gp.steering.budget import Budget
 from detkds_gp.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]

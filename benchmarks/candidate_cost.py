@@ -38,16 +38,17 @@ from mmdet.datasets import CocoDataset
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import BaseDetector, build_detector, make_batch, scene_of
 from detkds_gp.detectors.taps import Taps, outputs_of
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import Evaluation, ProxyTask, ProxyTraining, SplitImages
 from detkds_gp.fitness.calibration import measure_scale, write_probe
 from detkds_gp.fitness.plan import plan
+from detkds_gp.listener import Listener
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
+from detkds_gp.setup.prepare import gather, prepare
 from detkds_gp.training import DistilledDetector, seed_all
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,7 +29,7 @@ from typing import Any
 from analytic import FAULTS, history
 
 from detkds_gp.errors import StoreError
-from detkds_gp.experiment.verify import verify
+from detkds_gp.run.verify import verify
 from detkds_gp.score import Trial
 from detkds_gp.store import Store, check_store
 

@@ -1,7 +1,7 @@
 """What a race saves in the final round, and whether its intervals hold, by simulation.
 
 Finalists have a true worth; a training adds luck, which selection and test share in part. Both rounds take the same
-number of trainings: everyone on every seed, and the race of `detkds_gp.experiment.final_round.race`.
+number of trainings: everyone on every seed, and the race of `detkds_gp.final_round.race`.
 
     python benchmarks/final_round.py [--rounds 4000] [--luck .006] [--shared .7] [--save]
 
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detkds_gp.experiment.final_round import Race, kept, plan_race
+from detkds_gp.final_round import Race, kept, plan_race
 from detkds_gp.gain import paired_gain
 from detkds_gp.results import Finalist
 from detkds_gp.results.finalist import LEFT

@@ -26,16 +26,16 @@ from weight_sweep import Aloud
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.cli.app import parse_options
-from detkds_gp.experiment.config import load_config
-from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation import Interrupt
-from detkds_gp.experiment.final_round.plan import LENGTHENED
-from detkds_gp.experiment.prepare import gather
+from detkds_gp.config import load_config
+from detkds_gp.evaluation import Interrupt
+from detkds_gp.final_round.plan import LENGTHENED
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.operators import active_operators
 from detkds_gp.results import opened
 from detkds_gp.score import Trial
+from detkds_gp.setup.context import RunContext
+from detkds_gp.setup.prepare import gather
 
 RESULTS = Path(__file__).parent / "results" / "fresh_seeds.json"
 FIRST_SEED = 5001

@@ -31,8 +31,8 @@ import torch
 from mmdet.datasets import CocoDataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import ImageInput, build_detector, check_pair, finds_masks, make_batch
-from detkds_gp.experiment import load_config
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.operators import active_operators
 from detkds_gp.primitives import OMNI

@@ -36,13 +36,15 @@ from typing import Any
 from narrow_bccd import FAMILIES, search_config
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.experiment import Experiment, ExperimentConfig, Listener, load_config
-from detkds_gp.experiment.full_training import first_difference, share_of_gap
-from detkds_gp.experiment.naming import reason_against
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.config import ExperimentConfig, load_config
+from detkds_gp.full_training import first_difference, share_of_gap
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE, load_primitive_set, load_zoo
+from detkds_gp.listener import Listener
+from detkds_gp.naming import reason_against
 from detkds_gp.operators import active_operators
+from detkds_gp.run import Experiment
+from detkds_gp.setup.prepare import gather, prepare
 
 RESULTS = Path(__file__).parent / "results" / "full_training.json"
 FOUND = "searched"

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.cli.app import parse_options
-from detkds_gp.experiment import Experiment
 from detkds_gp.operators import active_operators
+from detkds_gp.run import Experiment
 
 QUICK: dict[str, Any] = {
     "proxy.iterations": 3,

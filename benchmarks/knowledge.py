@@ -24,14 +24,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from detkds_gp.config import load_config
 from detkds_gp.execution import LocalExecutor
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE, parse_distiller
+from detkds_gp.listener import Listener
 from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
+from detkds_gp.setup.prepare import gather, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "knowledge.json"

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.evaluation import Question, candidates_to
-from detkds_gp.experiment.final_round import FinalRound
-from detkds_gp.experiment.final_round.plan import LENGTHENED
-from detkds_gp.experiment.recorder import Recorder
+from detkds_gp.config import ExperimentConfig
+from detkds_gp.evaluation import Question, candidates_to
+from detkds_gp.final_round import FinalRound
+from detkds_gp.final_round.plan import LENGTHENED
 from detkds_gp.language import NONE, PrimitiveSet, load_primitive_set, parse_distiller
+from detkds_gp.listener import Listener
 from detkds_gp.losses.screening import Fingerprint
 from detkds_gp.results import Finalist
+from detkds_gp.run.recorder import Recorder
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.search import DivideAndConquer, Finding, run_search
 from detkds_gp.search.screening import Screen

@@ -31,16 +31,16 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from detkds_gp.atomic import atomic_file
+from detkds_gp.config import ExperimentConfig, load_config, parse_config
 from detkds_gp.data.formats import data_in
-from detkds_gp.experiment import ExperimentConfig, Listener, load_config
-from detkds_gp.experiment.config import parse_config
-from detkds_gp.experiment.fingerprints import hash_of
-from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.language import parse_distiller
+from detkds_gp.listener import Listener
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.noise import noise_of
 from detkds_gp.operators import active_operators
+from detkds_gp.setup.fingerprints import hash_of
+from detkds_gp.setup.prepare import gather, prepare
 from detkds_gp.training import Training, TrainingFault
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,8 +29,8 @@ from typing import Any
 
 from made_run import make_run
 
-from detkds_gp.experiment.provenance import device_name
 from detkds_gp.report import collect
+from detkds_gp.setup.provenance import device_name
 from detkds_gp.store.check import check_store
 
 BOUNDS = {10: 5.0, 1_000: 10.0, 100_000: 60.0}

@@ -23,11 +23,12 @@ from typing import Any
 
 import torch
 
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.config import load_config
 from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, write_probe
+from detkds_gp.listener import Listener
 from detkds_gp.operators import active_operators
+from detkds_gp.setup.prepare import gather, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "scale_noise.json"

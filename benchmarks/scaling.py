@@ -25,11 +25,11 @@ from typing import Any
 
 from analytic import Analytic, make_experiment, number
 
+from detkds_gp.evaluation import EvaluationService, candidates_to
 from detkds_gp.execution._pool import PoolExecutor
-from detkds_gp.experiment.evaluation import EvaluationService, candidates_to
-from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.recorder import Recorder
+from detkds_gp.listener import Listener
 from detkds_gp.primitives import OMNI
+from detkds_gp.run.recorder import Recorder
 from detkds_gp.score import Scale, Score, Trial
 from detkds_gp.search import DivideAndConquer, SearchSettings, StageSettings, run_search
 from detkds_gp.store import Store

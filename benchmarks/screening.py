@@ -35,16 +35,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.config import load_config
 from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
 from detkds_gp.fitness.calibration import measure_scale, write_probe
 from detkds_gp.language import NONE, PrimitiveSet, Term, make_distiller, make_term, ramped_half_and_half
+from detkds_gp.listener import Listener
 from detkds_gp.losses.screening import Fingerprint, Probe, Probes, Screen
 from detkds_gp.noise import SURE, noise_of
 from detkds_gp.score import Screening, Trial
 from detkds_gp.search import SearchSettings
 from detkds_gp.search.divide import MUTATIONS
+from detkds_gp.setup.prepare import gather, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "screening.json"

@@ -15,14 +15,15 @@ import json
 
 from full_step import CLASSES, FULL, PAIRS, RESULTS, ROOT, SMALL
 
+from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.detectors import build_detector, check_pair
-from detkds_gp.experiment import ExperimentConfig, Listener, load_config
-from detkds_gp.experiment.final_round import plan_final_round
-from detkds_gp.experiment.prepare import narrowed
-from detkds_gp.experiment.rungs import planned_iterations
+from detkds_gp.evaluation.rungs import planned_iterations
+from detkds_gp.final_round import plan_final_round
 from detkds_gp.language import load_primitive_set
+from detkds_gp.listener import Listener
 from detkds_gp.search import Generation, make_strategy
 from detkds_gp.search.screening import pass_all
+from detkds_gp.setup.prepare import narrowed
 
 SUSTAINED = 1e13
 

@@ -30,7 +30,7 @@ COMMANDS = (
     "stop", "inject", "verify", "report", "dash", "compare", "explain", "data digits", "data voc", "store check",
 )  # fmt: skip
 PRELUDE = "import sys; from detkds_gp.cli.app import main; sys.argv = ['gp_search', *sys.argv[1:]]; "
-UNTIL_DATA = PRELUDE + "import os, detkds_gp.experiment.prepare as p; p.gather = lambda *_, **__: os._exit(0); main()"
+UNTIL_DATA = PRELUDE + "import os, detkds_gp.setup.prepare as p; p.gather = lambda *_, **__: os._exit(0); main()"
 """Ends the process where the command would begin to work: what it imports by then is imported."""
 
 

@@ -28,10 +28,10 @@ from weight_sweep import OTHERS, Aloud, pair_config
 from weight_sweep import RESULTS as SWEEP
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.experiment import ExperimentConfig
-from detkds_gp.experiment.naming import read_distiller
-from detkds_gp.experiment.tuning import tune
+from detkds_gp.config import ExperimentConfig
 from detkds_gp.gain import paired_gain
+from detkds_gp.naming import read_distiller
+from detkds_gp.tuning import tune
 
 RESULTS = Path(__file__).parent / "results" / "tune.json"
 

@@ -34,19 +34,19 @@ import torch
 from narrow_bccd import FAMILIES, search_config
 
 from detkds_gp.atomic import atomic_file
+from detkds_gp.config import ExperimentConfig, parse_config
 from detkds_gp.detectors import Taps, scene_of
-from detkds_gp.experiment import ExperimentConfig, Listener
-from detkds_gp.experiment.config import parse_config
-from detkds_gp.experiment.context import RunContext
-from detkds_gp.experiment.evaluation import Evaluator, Interrupt
-from detkds_gp.experiment.naming import reason_against
-from detkds_gp.experiment.prepare import gather
+from detkds_gp.evaluation import Evaluator, Interrupt
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, probe_model
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE, Term, load_zoo, parse_distiller
+from detkds_gp.listener import Listener
+from detkds_gp.naming import reason_against
 from detkds_gp.operators import active_operators
 from detkds_gp.score import Trial
+from detkds_gp.setup.context import RunContext
+from detkds_gp.setup.prepare import gather
 from detkds_gp.training import seed_all
 
 RESULTS = Path(__file__).parent / "results" / "weight_sweep.json"

@@ -56,11 +56,12 @@ class Answering:
 
 def measure(way: str, config: str, workers: int) -> dict[str, float]:
     """Start workers one way, kill one, and return the seconds."""
+    from detkds_gp.config import load_config
+    from detkds_gp.evaluation.workers import preloaded
     from detkds_gp.execution import LocalExecutor
-    from detkds_gp.experiment import Listener, load_config
-    from detkds_gp.experiment.evaluation.workers import preloaded
-    from detkds_gp.experiment.prepare import gather, prepare
     from detkds_gp.fitness import ProxyWorker
+    from detkds_gp.listener import Listener
+    from detkds_gp.setup.prepare import gather, prepare
 
     with tempfile.TemporaryDirectory() as folder:
         checked = load_config(config)

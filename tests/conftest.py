@@ -9,7 +9,7 @@ import pytest
 from detkds_gp.data.digits import make_digits
 
 if TYPE_CHECKING:
-    from detkds_gp.experiment import Outcome
+    from detkds_gp.run import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -140,6 +140,6 @@ def mask_config(tiny_config: Path) -> Path:
 @pytest.fixture(scope="session")
 def finished(tiny_config: Path) -> Outcome:
     """What the tiny experiment found, run once in this process."""
-    from detkds_gp.experiment import Experiment
+    from detkds_gp.run import Experiment
 
     return Experiment.from_config(tiny_config, tiny_config.with_name("finished")).run()

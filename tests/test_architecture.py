@@ -13,12 +13,48 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"detkds_gp": ROOT / "detkds_gp", "detkds_gp.primitives": ROOT / "primitives"}
 
 ENGINE = {
-    "curves", "data", "detections", "detectors", "environment", "errors", "execution", "experiment", "export",
-    "fitness", "gain", "language", "lazy", "losses", "noise", "operators", "ranking", "report", "results", "score",
-    "search", "settings", "store", "training", "atomic",
+    "config", "curves", "data", "detections", "detectors", "environment", "errors", "evaluation", "execution",
+    "explanation", "export", "final_round", "fitness", "full_training", "gain", "language", "lazy", "listener",
+    "losses", "naming", "noise", "operators", "preflight", "ranking", "report", "results", "run", "score",
+    "search", "settings", "setup", "steering", "store", "training", "tuning", "atomic",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
+    "config": {"data", "detectors", "errors", "fitness", "search", "settings", "training"},
+    "setup": {
+        "config", "curves", "data", "detectors", "errors", "evaluation", "execution", "fitness", "language",
+        "listener", "naming", "operators", "results", "score", "store", "training",
+    },
+    "naming": {"config", "detectors", "errors", "fitness", "language", "listener", "results", "store"},
+    "evaluation": {
+        "config", "errors", "execution", "fitness", "language", "listener", "losses", "score", "search", "store",
+    },
+    "steering": {
+        "atomic", "config", "errors", "evaluation", "final_round", "fitness", "language", "listener", "results",
+        "score", "search", "store",
+    },
+    "final_round": {"config", "data", "evaluation", "fitness", "language", "results", "score", "search", "store"},
+    "run": {
+        "config", "environment", "errors", "evaluation", "explanation", "export", "final_round", "fitness",
+        "language", "listener", "ranking", "results", "score", "search", "setup", "steering", "store", "tuning",
+    },
+    "preflight": {
+        "config", "curves", "data", "detectors", "errors", "fitness", "language", "listener", "losses", "naming",
+        "score", "setup", "training",
+    },
+    "explanation": {
+        "config", "detections", "detectors", "errors", "evaluation", "fitness", "language", "listener", "losses",
+        "results", "score", "search", "store", "training",
+    },
+    "tuning": {
+        "config", "errors", "evaluation", "final_round", "language", "listener", "naming", "results", "score",
+        "search", "setup", "steering", "store",
+    },
+    "full_training": {
+        "atomic", "config", "data", "detectors", "errors", "fitness", "language", "listener", "naming", "report",
+        "score", "setup", "store", "training",
+    },
+    "listener": {"score"},
     "curves": {"gain"},
     "data": {"detections", "errors", "atomic"},
     "detections": set(),
@@ -26,7 +62,6 @@ ALLOWED: dict[str, set[str]] = {
     "environment": {"errors", "operators"},
     "errors": set(),
     "execution": {"errors"},
-    "experiment": ENGINE - {"experiment"},
     "export": {"language", "losses", "errors"},
     "fitness": {
         "training", "detectors", "data", "detections", "losses", "language", "operators", "score", "settings", "errors",
@@ -52,45 +87,13 @@ ALLOWED: dict[str, set[str]] = {
     "atomic": {"errors"},
 }  # fmt: skip
 
-EXPERIMENT: dict[str, set[str]] = {
-    "evaluation": {"config", "listener"},
-    "checks": {"config", "listener", "naming", "prepare", "wiring"},
-    "config": set(),
-    "experiment": {
-        "evaluation", "config", "explanation", "final_round", "halving", "judging", "listener", "prepare", "provenance",
-        "searching", "steering", "context",
-    },
-    "explanation": {"evaluation", "config", "listener"},
-    "final_round": {"config", "rungs"},
-    "fingerprints": set(),
-    "full_training": {"config", "fingerprints", "listener", "naming", "prepare"},
-    "baselines": {"evaluation", "listener"},
-    "halving": {"evaluation", "rungs"},
-    "judging": {"evaluation", "final_round", "steering", "tuning", "context"},
-    "listener": set(),
-    "naming": {"config", "listener"},
-    "prepare": {"config", "fingerprints", "listener", "wiring"},
-    "provenance": {"config"},
-    "proxy_study": {"evaluation", "config", "listener", "prepare", "context"},
-    "rungs": set(),
-    "searching": {"evaluation", "listener", "steering"},
-    "siblings": set(),
-    "steering": {"evaluation", "config", "final_round", "listener", "rungs"},
-    "tuning": {
-        "evaluation", "config", "final_round", "baselines", "listener", "naming", "prepare", "steering", "context",
-    },
-    "verify": {"evaluation", "halving", "prepare", "steering"},
-    "wiring": {"config"},
-    "context": {"evaluation", "config", "baselines", "listener", "naming", "prepare"},
-}  # fmt: skip
-"""The rooms within `experiment`, and the files that stand beside them: each file counts as a room."""
-
 OPENMMLAB = ("mmdet", "mmcv", "mmengine")
 # environment, the check that comes before all of them, asks mmcv what it was compiled for; operators stand under mmcv.
 OPENMMLAB_ALLOWED = {
     "detectors": OPENMMLAB,
     "training": OPENMMLAB,
-    "experiment": ("mmengine.config",),
+    "config": ("mmengine.config",),
+    "full_training": ("mmengine.config",),
     "environment": ("mmcv.ops",),
     "operators": ("mmcv.ops",),
 }
@@ -121,19 +124,13 @@ def room(name: str) -> str:
     return [*name.split("."), ""][1]
 
 
-def inner(name: str) -> str:
-    """Return the room or file within the experiment of a dotted name of ours; empty elsewhere."""
-    parts = name.split(".")
-    return parts[2] if parts[:2] == ["detkds_gp", "experiment"] and len(parts) > 2 else ""
-
-
 IMPORTS = [(name, target) for name, path in modules() for target in imported(name, path)]
 
 
 def test_the_walk_sees_the_house():
     rooms = {room(name) for name, _ in modules()}
     assert {"language", "search", "detectors", "cli", "primitives", "score"} <= rooms
-    assert ("detkds_gp.search.engine", "detkds_gp.score.Score") in IMPORTS
+    assert ("detkds_gp.search.loop", "detkds_gp.score.Score") in IMPORTS
     assert any(room(name) == "primitives" and "language" in target for name, target in IMPORTS)
 
 
@@ -148,21 +145,6 @@ def test_a_room_imports_only_what_the_table_allows(name):
         for source, target in IMPORTS
         if room(source) == name and target.split(".")[0] == "detkds_gp"
         if room(target) not in ALLOWED[name] | {name, "lazy"}  # every package may give its names lazily
-    ]
-    assert not broken
-
-
-def test_every_room_of_the_experiment_is_in_its_table():
-    assert {inner(name) for name, _ in modules()} - {""} == set(EXPERIMENT)
-
-
-@pytest.mark.parametrize("name", sorted(EXPERIMENT))
-def test_a_room_of_the_experiment_imports_only_what_its_table_allows(name):
-    broken = [
-        f"{source} imports {target}"
-        for source, target in IMPORTS
-        if inner(source) == name and room(target) == "experiment"
-        if inner(target) not in EXPERIMENT[name] | {name}
     ]
     assert not broken
 
@@ -222,12 +204,11 @@ def test_only_two_rooms_know_mmdet():
     assert not broken
 
 
-@pytest.mark.parametrize("table", [ALLOWED, EXPERIMENT], ids=["house", "experiment"])
-def test_the_table_has_no_cycle(table):
+def test_the_table_has_no_cycle():
     order: list[str] = []
-    while len(order) < len(table):
-        free = [name for name in table if name not in order and table[name] <= set(order)]
-        assert free, f"a cycle among {sorted(set(table) - set(order))}"
+    while len(order) < len(ALLOWED):
+        free = [name for name in ALLOWED if name not in order and ALLOWED[name] <= set(order)]
+        assert free, f"a cycle among {sorted(set(ALLOWED) - set(order))}"
         order += free
 
 

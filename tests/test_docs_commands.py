@@ -18,9 +18,10 @@ from typer.main import get_command
 
 from detkds_gp.cli.app import app
 from detkds_gp.cli.options import parse_options, spread_options
-from detkds_gp.experiment import Outcome, load_config
+from detkds_gp.config import load_config
 from detkds_gp.language import load_zoo, parse_distiller
 from detkds_gp.primitives import OMNI
+from detkds_gp.run import Outcome
 
 from . import documents
 from .documents import ROOT, blocks, named, spans

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from detkds_gp.cli.app import app
-from detkds_gp.experiment import Outcome
+from detkds_gp.run import Outcome
 
 from .documents import PAGES, ROOT, blocks, named
 

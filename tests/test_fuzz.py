@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.data.coco import load_split
 from detkds_gp.errors import UserError
-from detkds_gp.experiment import ExperimentConfig, load_config
-from detkds_gp.experiment.steering import Inbox
-from detkds_gp.experiment.steering.budget import Budget
 from detkds_gp.language import distiller_from_json, parse_distiller
 from detkds_gp.primitives import OMNI
+from detkds_gp.steering import Inbox
+from detkds_gp.steering.budget import Budget
 
 BOUNDED = settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 

@@ -32,7 +32,7 @@ def test_every_name_of_a_package_can_be_imported(package):
 
 
 def test_the_packages_are_found():
-    assert {"detkds_gp.language", "detkds_gp.experiment", "detkds_gp.experiment.config"} <= set(PACKAGES)
+    assert {"detkds_gp.language", "detkds_gp.run", "detkds_gp.config"} <= set(PACKAGES)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,9 @@ def run(
     check_environment()
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.tables import print_result
-    from detkds_gp.experiment import Experiment, load_config
-    from detkds_gp.experiment.naming import with_warm_start
+    from detkds_gp.config import load_config
+    from detkds_gp.naming import with_warm_start
+    from detkds_gp.run import Experiment
 
     given = {"execution.executor": executor, "execution.workers": workers, "budget": budget}
     options = parse_options(cfg_options or []) | {key: value for key, value in given.items() if value is not None}
@@ -102,7 +103,7 @@ def quickstart(
 
 def _anew(work_dir: Path) -> Path:
     """Make a numbered sibling, and let the command that continues name it."""
-    from detkds_gp.experiment.siblings import new_sibling
+    from detkds_gp.setup.siblings import new_sibling
 
     sibling = new_sibling(work_dir)
     sys.argv = [argument for argument in sys.argv if argument != "--new"] + ["--work-dir", str(sibling)]
@@ -159,8 +160,8 @@ def check(
     from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.pair_tables import print_pair
     from detkds_gp.cli.tables import print_json
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.checks import check_experiment, knowledge_not_shared
+    from detkds_gp.config import load_config
+    from detkds_gp.preflight import check_experiment, knowledge_not_shared
 
     settings = load_config(config, parse_options(cfg_options or []))
     if curves:
@@ -185,7 +186,7 @@ def _print_curves(config, iterations: int | None, json: bool) -> None:  # type: 
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.pair_tables import print_curves
     from detkds_gp.cli.tables import print_json
-    from detkds_gp.experiment.checks import learning_curves
+    from detkds_gp.preflight import learning_curves
 
     with watching(Console(stderr=True), quiet=json) as listener:
         found = learning_curves(config, iterations, listener)

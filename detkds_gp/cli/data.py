@@ -142,7 +142,7 @@ def _splits(source: Path, converted: Path, choice: Choice) -> tuple[dict[str, Co
             return read_splits(found.sources, None, headers), found.notes
         if choice != OPEN:
             raise ConfigError(f"{source} is a config, which says itself how its data are read; give a folder")
-        from detkds_gp.experiment import load_config
-        from detkds_gp.experiment.prepare import read_data
+        from detkds_gp.config import load_config
+        from detkds_gp.setup.prepare import read_data
 
         return read_data(load_config(source).data, headers), ()

@@ -108,9 +108,9 @@ def write_mmdet_config(
         raise ConfigError(MMDET_TAKES)
     check_environment()
     from detkds_gp.cli.live import PlainListener
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.full_training import FullTraining, prepared_configs
-    from detkds_gp.experiment.naming import read_distiller
+    from detkds_gp.config import load_config
+    from detkds_gp.full_training import FullTraining, prepared_configs
+    from detkds_gp.naming import read_distiller
 
     settings = load_config(config, options)
     named = read_distiller(_one(sources[0], ranks, settings.zoo), settings)
@@ -133,8 +133,8 @@ def _one(source: str, ranks: Sequence[int], zoo: str) -> str:
 def _check_ranks(sources: Sequence[str], zoo: str) -> None:
     """Refuse ranks where no source is a work directory."""
     from detkds_gp.errors import ConfigError
-    from detkds_gp.experiment.naming import sort_of
     from detkds_gp.language import load_zoo
+    from detkds_gp.naming import sort_of
 
     published = load_zoo(zoo)
     if all(sort_of(source, published) != "run" for source in sources):
@@ -143,9 +143,9 @@ def _check_ranks(sources: Sequence[str], zoo: str) -> None:
 
 def _panels(source: str, ranks: Sequence[int], names: Grammar) -> Iterator[Panel]:
     """Yield the ranked distillers of a work directory, or those that a name of the zoo, a file or a formula says."""
-    from detkds_gp.experiment.naming import named_distillers, read_captions, sort_of
     from detkds_gp.export import Panel
     from detkds_gp.language import load_primitive_set, load_zoo
+    from detkds_gp.naming import named_distillers, read_captions, sort_of
 
     zoo = load_zoo(names.zoo)
     sort = sort_of(source, zoo)

@@ -59,10 +59,10 @@ def init(
         )
     check_writable(output)
     check_environment()
+    from detkds_gp.config.starter import Pair, check_configs, starter_config, this_machine
     from detkds_gp.data.formats import data_in
     from detkds_gp.data.summary import summarize
-    from detkds_gp.experiment.config.starter import Pair, check_configs, starter_config, this_machine
-    from detkds_gp.experiment.prepare import read_checked
+    from detkds_gp.setup.prepare import read_checked
 
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
     files = {"train": train_json, "val": val_json, "test": test_json}

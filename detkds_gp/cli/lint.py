@@ -45,8 +45,8 @@ def _on_a_pair(
     from detkds_gp.environment import check_environment
 
     check_environment()
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.checks import lint_experiment
+    from detkds_gp.config import load_config
+    from detkds_gp.preflight import lint_experiment
 
     named = {} if primitive_set is None else {"primitive_set": primitive_set}
     settings = load_config(config, parse_options(cfg_options) | named)

@@ -16,7 +16,7 @@ from rich.text import Text
 from detkds_gp.cli.countdown import Countdown, TimedBar
 from detkds_gp.cli.niche_board import NicheBoard
 from detkds_gp.cli.resources import resources
-from detkds_gp.experiment import Listener
+from detkds_gp.listener import Listener
 from detkds_gp.score import Score
 
 _RESOURCE_SECONDS = 5.0

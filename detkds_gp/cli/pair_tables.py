@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from detkds_gp.experiment.checks import Curves, Offer, PairReport
+from detkds_gp.preflight import Curves, Offer, PairReport
 
 _CAPTION = (
     "stride: shape on one image, student > teacher where they differ\n"

@@ -45,10 +45,10 @@ def proxy(
 
     check_environment()
     from detkds_gp.cli.live import watching
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.proxy_study import Study, options, run_study
+    from detkds_gp.config import load_config
     from detkds_gp.ranking import Way, recommended
     from detkds_gp.report.agreement import draw_agreement
+    from detkds_gp.run.proxy_study import Study, options, run_study
 
     checked = load_config(config, parse_options(cfg_options or []))
     folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-proxy"

@@ -76,8 +76,8 @@ def explain(
 
     check_environment()
     from detkds_gp.cli.live import watching
-    from detkds_gp.experiment import Experiment
-    from detkds_gp.experiment.explanation import recorded_config
+    from detkds_gp.explanation import recorded_config
+    from detkds_gp.run import Experiment
 
     console = Console()
     config = recorded_config(work_dir)

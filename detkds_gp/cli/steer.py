@@ -24,7 +24,7 @@ def status(
 ) -> None:
     """Show how a run stands, while it goes on."""
     from detkds_gp.cli.tables import print_json
-    from detkds_gp.experiment.steering import read_status
+    from detkds_gp.steering import read_status
 
     while True:
         told = read_status(work_dir)
@@ -72,7 +72,7 @@ def stop(
 ) -> None:
     """Stop a run in order: what is at work is finished, and the same command continues."""
     from detkds_gp.errors import StoreError
-    from detkds_gp.experiment.steering import Inbox
+    from detkds_gp.steering import Inbox
     from detkds_gp.store import writer_of
 
     writer = writer_of(work_dir)
@@ -89,7 +89,7 @@ def inject(
     primitive_set: SetName = None,
 ) -> None:
     """Let a formula join the next generation of a run."""
-    from detkds_gp.experiment.steering import Inbox
+    from detkds_gp.steering import Inbox
     from detkds_gp.store import writer_of
 
     text = _canonical(formula, work_dir, primitive_set)
@@ -114,7 +114,7 @@ def _canonical(formula: str, work_dir: Path, primitive_set: str | None) -> str:
 
 def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:
     """Replay a search from its store and compare every generation with the record."""
-    from detkds_gp.experiment.verify import verify as replay
+    from detkds_gp.run.verify import verify as replay
 
     found = replay(work_dir, primitive_set)
     what = f"{found.generations} generations, {found.distillers} distillers"

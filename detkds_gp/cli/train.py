@@ -34,10 +34,10 @@ def train(
     check_environment()
     from detkds_gp.cli.live import PlainListener
     from detkds_gp.cli.training_table import print_training
+    from detkds_gp.config import load_config
     from detkds_gp.errors import StoreError
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.full_training import FullTraining, compared_with, run_full_training, write_trainings_page
-    from detkds_gp.experiment.naming import read_distiller
+    from detkds_gp.full_training import FullTraining, compared_with, run_full_training, write_trainings_page
+    from detkds_gp.naming import read_distiller
     from detkds_gp.training import processes
 
     options = parse_options(cfg_options or [])

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from detkds_gp.experiment.full_training import share_of_gap
+from detkds_gp.full_training import share_of_gap
 from detkds_gp.language import NONE
 from detkds_gp.training import STUDENT_FILE
 

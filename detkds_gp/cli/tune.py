@@ -33,9 +33,9 @@ def tune(
     check_environment()
     from detkds_gp.cli.live import watching
     from detkds_gp.cli.tables import print_json
-    from detkds_gp.experiment import load_config
-    from detkds_gp.experiment.naming import read_distiller
-    from detkds_gp.experiment.tuning import tune as tuned
+    from detkds_gp.config import load_config
+    from detkds_gp.naming import read_distiller
+    from detkds_gp.tuning import tune as tuned
 
     options = parse_options(cfg_options or []) | ({} if budget is None else {"budget": budget})
     settings = load_config(config, options)

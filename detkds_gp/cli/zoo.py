@@ -13,7 +13,7 @@ from rich.table import Table
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 
 if TYPE_CHECKING:
-    from detkds_gp.experiment.checks import Entry
+    from detkds_gp.preflight import Entry
 
 
 def zoo(
@@ -27,7 +27,7 @@ def zoo(
     """List published distillers; with a config, which apply to its pair and what their weights come to."""
     from detkds_gp.cli.tables import print_json
     from detkds_gp.errors import ConfigError
-    from detkds_gp.experiment.checks import list_zoo
+    from detkds_gp.preflight import list_zoo
 
     if config is None and (cfg_options or random_weights):
         raise ConfigError(f"{OPTIONS_FLAG} and --random-weights are for a config's pair; name the config before them")
@@ -36,8 +36,8 @@ def zoo(
         from detkds_gp.environment import check_environment
 
         check_environment()
-        from detkds_gp.experiment import load_config
-        from detkds_gp.experiment.checks import check_zoo
+        from detkds_gp.config import load_config
+        from detkds_gp.preflight import check_zoo
 
         entries = check_zoo(load_config(config, parse_options(cfg_options or [])), random_weights=random_weights)
     if json:

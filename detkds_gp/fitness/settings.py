@@ -17,7 +17,7 @@ class ProxySettings(OptimizerSettings):
     Attributes:
         iterations: training steps of a candidate.
         rungs: fewer steps, rising, after which a generation's candidates are compared: the better ones of every
-            knowledge train on, see `detkds_gp.experiment.halving`. A rung is the beginning of the whole training.
+            knowledge train on, see `detkds_gp.evaluation.halving`. A rung is the beginning of the whole training.
         keep: the share of them that trains on.
         start: what students start from: what the student's config gives (``config``: its pretrained backbone or
             checkpoint, random where it names none), ``random`` weights, or the ``half_trained`` student: the one

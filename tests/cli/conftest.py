@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from detkds_gp.cli.app import main
-from detkds_gp.experiment import Outcome
+from detkds_gp.run import Outcome
 
 
 class Ended(NamedTuple):

@@ -10,8 +10,8 @@ import pytest
 
 from detkds_gp.cli.app import parse_options, spread_options
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment import Outcome
 from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.run import Outcome
 
 from .conftest import FORMULA, GpSearch, mistake
 

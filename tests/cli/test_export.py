@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.experiment import Outcome
 from detkds_gp.export import FORMATS
+from detkds_gp.run import Outcome
 
 from .conftest import FORMULA, GpSearch, mistake
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from detkds_gp.experiment import Outcome
+from detkds_gp.run import Outcome
 
 from .conftest import GpSearch
 

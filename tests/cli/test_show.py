@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detkds_gp.experiment import Outcome
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
+from detkds_gp.run import Outcome
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD
 

@@ -95,7 +95,7 @@ def test_who_computes_a_formula_imports_no_detectors():
 @pytest.mark.parametrize(
     ("statement", "without"),
     [
-        ("from detkds_gp.experiment import ExperimentConfig as C; C(student={'config': 's'}, teacher={'config': 't'}, "
+        ("from detkds_gp.config import ExperimentConfig as C; C(student={'config': 's'}, teacher={'config': 't'}, "
          "data={'digits': {'root': 'r'}}, search={'max_depth': 4}, proxy={'iterations': 3})",
          DETECTORS | DRAWING | STATISTICS | NUMBERS),
         ("from detkds_gp.language import parse_distiller, PrimitiveSet, learned, transform; "

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.cli.steer import status_lines
-from detkds_gp.experiment import Outcome
-from detkds_gp.experiment.steering import Inbox
+from detkds_gp.run import Outcome
+from detkds_gp.steering import Inbox
 from detkds_gp.store import Store
 
 GpSearch = Callable[..., Any]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.experiment import Outcome
 from detkds_gp.primitives import DETKDS
 from detkds_gp.primitives.zoo import ZOO
+from detkds_gp.run import Outcome
 from detkds_gp.store import Store
 
 from .conftest import GpSearch

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from mmdet.datasets import CocoDataset
 
+from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.detectors import build_detector, detector_config
-from detkds_gp.experiment import ExperimentConfig, load_config
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "coco"
 CLASSES = CocoDataset.METAINFO["classes"]

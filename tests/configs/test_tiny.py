@@ -9,11 +9,11 @@ import pytest
 import torch
 from mmdet.models.detectors.base import BaseDetector
 
+from detkds_gp.config import load_config
 from detkds_gp.data.coco import CocoSplit
 from detkds_gp.detectors import build_detector, make_batch
-from detkds_gp.experiment import load_config
-from detkds_gp.experiment.prepare import load_data
 from detkds_gp.fitness import SplitImages
+from detkds_gp.setup.prepare import load_data
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 KINDS = {

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 import torch
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import check_pair, cut_outputs, output_names, outputs_of
 from detkds_gp.detectors.sources import AbsentError, Reader, Side, Source, register_source, registry, share
 from detkds_gp.errors import DeclarationError
 from detkds_gp.execution import LocalExecutor
-from detkds_gp.experiment import Listener
-from detkds_gp.experiment.config import load_config
-from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, ScreenRequest
 from detkds_gp.language import parse_distiller
+from detkds_gp.listener import Listener
 from detkds_gp.score import Trial
+from detkds_gp.setup.prepare import gather, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = "tests.detectors.own_source"

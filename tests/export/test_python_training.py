@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.config import load_config
 from detkds_gp.export import export
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.language import parse_distiller
+from detkds_gp.listener import Listener
+from detkds_gp.setup.prepare import gather, prepare
 
 STEPS = 20
 TEXT = (

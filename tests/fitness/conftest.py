@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.config import load_config
 from detkds_gp.fitness import ProxyTask, ProxyTraining
 from detkds_gp.fitness.calibration import write_probe
+from detkds_gp.listener import Listener
+from detkds_gp.setup.prepare import gather, prepare
 
 Tasks = Callable[..., ProxyTask]
 

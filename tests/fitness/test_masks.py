@@ -12,15 +12,16 @@ import pytest
 import torch
 from mmdet.evaluation import CocoMetric
 
+from detkds_gp.config import load_config
 from detkds_gp.detections import Detections
 from detkds_gp.detectors import BaseDetector, build_detector, make_batch, predict
 from detkds_gp.detectors.masks import resized_masks, run_lengths
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.language import parse_distiller
+from detkds_gp.listener import Listener
 from detkds_gp.score import Score, Trial
+from detkds_gp.setup.prepare import gather, prepare
 from detkds_gp.training import train
 
 Metric = Literal["bbox", "segm"]

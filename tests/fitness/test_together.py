@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from detkds_gp.config import load_config
 from detkds_gp.errors import ConfigError, DetectorError, StoreError
-from detkds_gp.experiment import load_config
 from detkds_gp.fitness import PackRequest, ProxyTask, ProxyTraining, ProxyWorker, StartRequest
 from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.score import Score, Trial

@@ -10,8 +10,8 @@ import torch
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import ImageInput, build_detector, make_batch, predict
-from detkds_gp.experiment import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 FAMILIES = (

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.prepare import gather, prepare
+from detkds_gp.config import load_config
 from detkds_gp.fitness import ProxyTraining
+from detkds_gp.listener import Listener
+from detkds_gp.setup.prepare import gather, prepare
 
 TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 FAMILIES = (

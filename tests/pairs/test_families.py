@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detkds_gp.experiment.checks.check import simplest_formula
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.language import make_distiller, make_term, parse_distiller, ramped_half_and_half
+from detkds_gp.preflight.check import simplest_formula
 from detkds_gp.training import DistilledDetector, train
 
 from .conftest import FAMILIES, UNLIKE

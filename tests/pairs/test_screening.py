@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from detkds_gp.experiment.checks.check import simplest_formula
 from detkds_gp.fitness import ProxyTraining, probes_of
 from detkds_gp.losses.screening import Screen
+from detkds_gp.preflight.check import simplest_formula
 
 from .conftest import FAMILIES, UNLIKE
 

@@ -9,8 +9,8 @@ from itertools import islice
 import pytest
 import torch
 
-from detkds_gp.experiment.naming import reason_against
 from detkds_gp.fitness import ProxyTraining
+from detkds_gp.naming import reason_against
 from detkds_gp.primitives.zoo import ZOO
 from detkds_gp.training import train
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from detkds_gp.experiment import Outcome
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import collect, render_report, write_page
 from detkds_gp.report.dashboard import Fresh, make_server
 from detkds_gp.report.students import Student
 from detkds_gp.report.trainings import render_trainings
+from detkds_gp.run import Outcome
 from detkds_gp.store import Store
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "work_dirs" / "test-artifacts"

@@ -14,9 +14,8 @@ from typer.main import get_command
 
 from detkds_gp.cli.app import app
 from detkds_gp.errors import StoreError
-from detkds_gp.experiment import Outcome
-from detkds_gp.experiment.naming.named import named_distillers
 from detkds_gp.language import parse_distiller
+from detkds_gp.naming.named import named_distillers
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.figures import pareto_front, progress
@@ -26,6 +25,7 @@ from detkds_gp.report.outline import diversity, outline
 from detkds_gp.report.search_tables import losses, niches, rungs
 from detkds_gp.report.verdict import verdict
 from detkds_gp.results import opened
+from detkds_gp.run import Outcome
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, FINAL_HELD, FINAL_PLANNED

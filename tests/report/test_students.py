@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.experiment import Outcome
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.judged import judged_students
 from detkds_gp.report.students import Student, curve_figures
 from detkds_gp.report.trainings import render_trainings
+from detkds_gp.run import Outcome
 from detkds_gp.store import Store
 from detkds_gp.store.events import details
 

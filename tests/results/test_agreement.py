@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detkds_gp.experiment.steering import read_status
 from detkds_gp.language import NONE
 from detkds_gp.report.collect import collect
 from detkds_gp.results import opened
 from detkds_gp.score import TEACHER, Score, Trial
+from detkds_gp.steering import read_status
 from detkds_gp.store import Store
 from detkds_gp.store.events import (
     EXPLAINED,

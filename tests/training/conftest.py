@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import Pair, build_detector, check_pair, make_batch
-from detkds_gp.experiment import load_config
-from detkds_gp.experiment.prepare import load_data
 from detkds_gp.fitness import SplitImages
+from detkds_gp.setup.prepare import load_data
 from detkds_gp.training import seed_all
 
 Builder = Callable[[], Any]

@@ -13,10 +13,10 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
-from detkds_gp.experiment import load_config
-from detkds_gp.experiment.full_training import FullTraining, run_full_training
-from detkds_gp.experiment.listener import Listener
-from detkds_gp.experiment.naming import read_distiller
+from detkds_gp.config import load_config
+from detkds_gp.full_training import FullTraining, run_full_training
+from detkds_gp.listener import Listener
+from detkds_gp.naming import read_distiller
 from detkds_gp.training import trained
 
 FORMULA = "2 * 0.0001 * l2_sum(masked_generation(global, 0.35)) + 1 * 3 * kl(softmax_row(class_logits, 2))"

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 import torch
 
+from detkds_gp.config import load_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.full_training import FullTraining, run_full_training
-from detkds_gp.experiment.naming import read_distiller
+from detkds_gp.full_training import FullTraining, run_full_training
+from detkds_gp.listener import Listener
+from detkds_gp.naming import read_distiller
 from detkds_gp.primitives.zoo import ZOO
 
 SCRIPT = Path(__file__).with_name("two_processes.py")

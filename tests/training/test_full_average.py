@@ -16,11 +16,12 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from detkds_gp.config import load_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.full_training import FullTraining, run_full_training
-from detkds_gp.experiment.full_training.training import protocol
-from detkds_gp.experiment.naming import read_distiller
+from detkds_gp.full_training import FullTraining, run_full_training
+from detkds_gp.full_training.training import protocol
+from detkds_gp.listener import Listener
+from detkds_gp.naming import read_distiller
 from detkds_gp.training import score_student, trained
 from detkds_gp.training.checkpoints import detector_of
 

@@ -54,8 +54,8 @@ def test_the_same_arguments_give_the_same_weights(
 SCRIPT = """
 import hashlib, sys
 from pathlib import Path
-from detkds_gp.experiment import load_config
-from detkds_gp.experiment.prepare import load_data
+from detkds_gp.config import load_config
+from detkds_gp.setup.prepare import load_data
 from detkds_gp.detectors import build_detector, make_batch
 from detkds_gp.fitness import SplitImages
 from detkds_gp.training import DistilledDetector, OptimizerSettings, seed_all, train

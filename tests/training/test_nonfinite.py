@@ -11,10 +11,11 @@ import pytest
 import torch
 from mmengine.optim import AmpOptimWrapper
 
+from detkds_gp.config import load_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.experiment import Listener, load_config
-from detkds_gp.experiment.full_training import FullTraining, run_full_training
-from detkds_gp.experiment.naming import read_distiller
+from detkds_gp.full_training import FullTraining, run_full_training
+from detkds_gp.listener import Listener
+from detkds_gp.naming import read_distiller
 from detkds_gp.training import StopNonfinite
 from detkds_gp.training.nonfinite import SCALER_PATIENCE
 

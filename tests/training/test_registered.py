@@ -9,9 +9,9 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import build_detector, detector_config, save_student
 from detkds_gp.errors import ConfigError, DetectorError, FormulaError
-from detkds_gp.experiment import load_config
 from detkds_gp.training import DistilledDetector
 from detkds_gp.training import registered as registered
 

@@ -15,13 +15,13 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor, nn
 
+from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.detectors import build_detector, check_pair, make_batch
-from detkds_gp.experiment import ExperimentConfig, load_config
-from detkds_gp.experiment.naming import named_distiller
-from detkds_gp.experiment.prepare import load_data
 from detkds_gp.fitness import SplitImages
 from detkds_gp.language import load_primitive_set, load_zoo
 from detkds_gp.losses import DistillationLoss
+from detkds_gp.naming import named_distiller
+from detkds_gp.setup.prepare import load_data
 from detkds_gp.training import AverageLosses, DistilledDetector, processes, seed_all
 
 OPTIMIZER = {"optimizer": {"type": "SGD", "lr": 0.1}}

@@ -1,0 +1,38 @@
+"""Evaluation: scores, scales and screenings from the store where they are recorded, else from workers."""
+
+from typing import TYPE_CHECKING
+
+from detkds_gp.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from detkds_gp.evaluation.allowance import UNLIMITED, Allowance
+    from detkds_gp.evaluation.interrupt import Interrupt, Stopped
+    from detkds_gp.evaluation.packing import Packing, pack_size
+    from detkds_gp.evaluation.question import Evaluator, Question, candidates_to
+    from detkds_gp.evaluation.screening import Screener, UnheardError, unheard
+    from detkds_gp.evaluation.service import EvaluationService
+    from detkds_gp.evaluation.units import Scales, in_units, starting, weighed
+    from detkds_gp.evaluation.workers import make_executor
+
+__all__ = [
+    "UNLIMITED",
+    "Allowance",
+    "EvaluationService",
+    "Evaluator",
+    "Interrupt",
+    "Packing",
+    "Question",
+    "Scales",
+    "Screener",
+    "Stopped",
+    "UnheardError",
+    "candidates_to",
+    "in_units",
+    "make_executor",
+    "pack_size",
+    "starting",
+    "unheard",
+    "weighed",
+]
+
+import_lazily(__name__)

@@ -1,0 +1,65 @@
+"""Successive halving within a generation: the better part of every rung trains on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from detkds_gp.evaluation import Evaluator, Question
+from detkds_gp.evaluation.rungs import survivors
+from detkds_gp.fitness import ProxySettings
+from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial
+
+
+@dataclass(frozen=True)
+class Halving:
+    """An evaluator whose candidates climb the rungs of the settings.
+
+    On every rung the candidates of a niche (its knowledge, or the mixes) are compared by AP, ties by counted
+    operations, then by the order asked; `survivors` of them train on, from where they stand. What stops a
+    candidate on its way is its score: its failure, or ``rejected:rung`` with what the rung said.
+
+    Attributes:
+        evaluator: asked for a rung at a time.
+        settings: rungs and the share that is kept.
+    """
+
+    evaluator: Evaluator
+    settings: ProxySettings
+
+    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+        """Return the score of every question, in their order."""
+        final: dict[Trial, Score] = {}
+        running = list(questions)
+        for rung in self.settings.rungs:
+            here = [one.shortened(rung) for one in running]
+            scores = self.evaluator.scores(f"{phase}, {rung} iterations", here) if here else []
+            better = _better(running, scores, self.settings.keep)
+            for one, score in zip(running, scores, strict=True):
+                if not score.ok:
+                    final[one.trial] = score
+                elif one not in better:
+                    final[one.trial] = _stopped(score, rung, one.niche)
+            running = better
+        scores = self.evaluator.scores(phase, running) if running else []
+        final |= {one.trial: score for one, score in zip(running, scores, strict=True)}
+        return [final[one.trial] for one in questions]
+
+
+def _better(running: Sequence[Question], scores: Sequence[Score], keep: float) -> list[Question]:
+    """Return what trains on of every niche, in the order asked."""
+    niches: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
+    for place, (one, score) in enumerate(zip(running, scores, strict=True)):
+        if score.ap is not None:
+            niches[one.niche].append((-score.ap, one.distiller.cost, place))
+    chosen: list[int] = []
+    for niche, found in niches.items():
+        count = sum(one.niche == niche for one in running)
+        chosen += [place for *_, place in sorted(found)[: survivors(count, keep)]]
+    return [running[place] for place in sorted(chosen)]
+
+
+def _stopped(score: Score, rung: int, niche: str) -> Score:
+    detail = f"AP {score.ap:.4f} after {rung} iterations is not among the best of {niche}"
+    return Score.failed(STOPPED_ON_RUNG, detail, score.wall_seconds)

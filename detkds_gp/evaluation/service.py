@@ -1,0 +1,256 @@
+"""The evaluation service: answers from the store, else from workers, recorded before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from detkds_gp.errors import UserError
+from detkds_gp.evaluation.allowance import UNLIMITED, Allowance, not_begun
+from detkds_gp.evaluation.forecast import Forecast
+from detkds_gp.evaluation.interrupt import Interrupt
+from detkds_gp.evaluation.packing import ALONE, Packing
+from detkds_gp.evaluation.question import Question
+from detkds_gp.execution import OPEN, Executor, Fault, Gate, Usage
+from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
+from detkds_gp.listener import Listener
+from detkds_gp.score import Scale, Score, Screening, Trial
+from detkds_gp.store import Store
+
+_SHOWN = 16
+"""Waiting distillers that a listener is told of."""
+
+
+class EvaluatorError(RuntimeError):
+    """A worker raised what neither a formula nor the user should cause: a fault of ours."""
+
+
+class LostTrainingError(UserError):
+    """A required training failed twice."""
+
+
+class EvaluationService:
+    """Asks the store first and the workers for what is missing.
+
+    Args:
+        store: open for writing.
+        executor: makes workers when the first answer is missing.
+        listener: hears every score.
+        seed: of the search's trainings; scales are measured, and formulas screened, with it.
+        interrupt: when it asks for an end, no further task is begun.
+        packing: which candidates a worker trains side by side.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Callable[[], Executor],
+        listener: Listener,
+        seed: int,
+        interrupt: Interrupt | None = None,
+        packing: Packing = ALONE,
+    ) -> None:
+        self._store = store
+        self._make = executor
+        self._executor: Executor | None = None
+        self._listener = listener
+        self._seed = seed
+        self._interrupt = interrupt or Interrupt(0.0)
+        self._packing = packing
+        self._forecast = Forecast()
+
+    def close(self) -> None:
+        """Stop the workers."""
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+
+    def scores(self, phase: str, questions: Sequence[Question], allowance: Allowance = UNLIMITED) -> list[Score]:
+        """Return the score of every question, in the order asked.
+
+        A trial that the allowance keeps from being begun or finished gets a failure that is not recorded.
+
+        Args:
+            phase: for the listener.
+            questions: scales that are missing are measured first. Those of a seed are trained before those of the next.
+            allowance: says whether a training may still begin.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        known = {one.trial: score for one in questions if (score := self._store.score(one.trial)) is not None}
+        self._listener.phase(phase, len(questions), len(known))
+        self._listener.asked([(one.niche, one.trial.distiller) for one in questions])
+        missing = [one for one in questions if one.trial not in known]
+        for one in questions:
+            if one.trial in known:
+                self._forecast.learn(one.trial, one.distiller, known[one.trial])
+        for one, score, resolved in self._evaluated(missing, allowance):
+            self._store.record_score(one.trial, score, resolved)
+            known[one.trial] = score
+            self._listener.answered(one.niche, score)
+            allowance.heard(one.trial, score)
+        for one in missing:
+            if one.trial in known:
+                self._forecast.learn(one.trial, one.distiller, known[one.trial])
+        return [known.get(one.trial) or not_begun() for one in questions]
+
+    def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
+        """Return the scale of every formula, each measured once and recorded.
+
+        Raises:
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        known: dict[str, Scale] = {}
+        missing: list[str] = []
+        for formula in dict.fromkeys(formulas):
+            scale = self._store.scale(formula)
+            if scale is None:
+                missing.append(formula)
+            else:
+                known[formula] = scale
+        for index, scale in self._run([ScaleRequest(formula, self._seed) for formula in missing], _failed_scale):
+            self._store.record_scale(missing[index], scale)
+            known[missing[index]] = scale
+        return known
+
+    def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
+        """Return what workers say of formulas before they are trained; the caller records it.
+
+        Raises:
+            UserError: if a worker met what the user can mend, such as a broken image.
+            EvaluatorError: if a worker failed in a way that is no formula's fault.
+            Stopped: if the interrupt asked for an end.
+        """
+        asked = [ScreenRequest(formula, self._seed) for formula in formulas]
+        return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
+
+    def prepared(
+        self, requests: Sequence[Request], over: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[Request, Any]]:
+        """Yield (request, answer) of preparations as they come; no time limit holds for them.
+
+        Args:
+            requests: what is asked.
+            over: True: what is at work is abandoned, and not answered.
+
+        Raises:
+            LostTrainingError: if memory ran out or the worker was killed, twice.
+            UserError: if a worker met what the user can mend.
+            EvaluatorError: if a worker raised anything else.
+        """
+        for index, answer in self._run(requests, _raise, limited=False, gate=Gate(over=over)):
+            yield requests[index], answer
+
+    def _evaluated(self, missing: Sequence[Question], allowance: Allowance) -> Iterator[tuple[Question, Score, str]]:
+        """Measure scales, then train seed by seed, the longest first; a tree without a scale fails without training."""
+        places = {seed: place for place, seed in enumerate(dict.fromkeys(one.trial.seed for one in missing))}
+        missing = sorted(
+            missing, key=lambda one: (places[one.trial.seed], -self._forecast.seconds(one.trial, one.distiller))
+        )
+        scales = self.scales([formula for one in missing for formula in one.distiller.uncalibrated])
+        asked: list[Question] = []
+        requests: list[Trial] = []
+        for one in missing:
+            uncalibrated = one.distiller.uncalibrated
+            failed = next((scales[formula] for formula in uncalibrated if not scales[formula].ok), None)
+            if failed is not None:
+                yield one, Score.failed(failed.failure or "", failed.detail, failed.wall_seconds), ""
+                continue
+            resolved = one.distiller.with_scales({formula: scales[formula].value or 0.0 for formula in uncalibrated})
+            asked.append(one)
+            requests.append(replace(one.trial, distiller=resolved.text))
+        waiting = {one.trial: None for one in asked}
+        self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+        packs = self._packing(requests)
+        gate = Gate(lambda number: allowance.begin([asked[i].trial for i in packs[number]]), allowance.over)
+        packed = [_request([requests[i] for i in pack]) for pack in packs]
+        for number, answer in self._run(packed, _failed_score, gate=gate):
+            scores = answer if isinstance(answer, list) else [answer]
+            for index in packs[number]:
+                del waiting[asked[index].trial]
+            self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+            for index, score in zip(packs[number], scores, strict=True):
+                yield asked[index], score, requests[index].distiller
+
+    def _run(
+        self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True, gate: Gate = OPEN
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left."""
+        if not requests:
+            return
+        self._interrupt.check()
+        if self._executor is None:
+            self._executor = self._make()
+        executor, again, answered = self._executor, [], 0
+        # Preparations may take hours: a request to stop abandons them at once.
+        with self._interrupt.graceful(executor.drain) if limited else nullcontext():
+            patience = max(map(_size, requests))
+            for index, answer in executor.run(requests, limited=limited, patience=patience, gate=gate):
+                answered += 1
+                if isinstance(_sound(answer), Fault):
+                    again.append(index)
+                else:
+                    yield index, answer
+            if answered < len(requests):
+                self._interrupt.check()
+            for index in sorted(again):
+                if gate.over() or not gate.begin(index):
+                    break
+                yield index, self._alone(executor, requests[index], fail, limited)
+            self._interrupt.check()
+
+    def _alone(self, executor: Executor, request: Request, fail: Callable[[Fault], Any], limited: bool) -> Any:
+        """Try once more what hit a limit; the candidates of a pack one by one."""
+        if isinstance(request, PackRequest):
+            return [self._alone(executor, trial, fail, limited) for trial in request.trials]
+        self._interrupt.check()
+        for _, answer in executor.run([request], limited=limited):
+            return fail(answer) if isinstance(_sound(answer), Fault) else answer
+        self._interrupt.check()
+        raise EvaluatorError(f"no answer to {request}")
+
+    @property
+    def usage(self) -> Usage:
+        """Return how well the workers were used so far."""
+        return self._executor.usage if self._executor is not None else Usage()
+
+
+def _request(trials: Sequence[Trial]) -> Request:
+    return trials[0] if len(trials) == 1 else PackRequest(tuple(trials))
+
+
+def _size(request: Request) -> int:
+    return len(request.trials) if isinstance(request, PackRequest) else 1
+
+
+def _sound(answer: Any) -> Any:
+    """Pass an answer or the fault of a limit through; raise what stops the run."""
+    if isinstance(answer, UserError):
+        raise answer
+    if isinstance(answer, Fault) and answer.kind == "error":
+        raise EvaluatorError(answer.detail)
+    return answer
+
+
+def _raise(fault: Fault) -> None:
+    remedy = "free some memory or use fewer workers, then start again: what is finished is kept"
+    raise LostTrainingError(f"a preparing training was lost twice: {fault.kind} ({fault.detail}); {remedy}")
+
+
+def _failed_score(fault: Fault) -> Score:
+    return Score.failed(fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_scale(fault: Fault) -> Scale:
+    return Scale(None, fault.kind, fault.detail, fault.wall_seconds)
+
+
+def _failed_screening(fault: Fault) -> Screening:
+    return Screening(fault.kind, fault.detail, wall_seconds=fault.wall_seconds)

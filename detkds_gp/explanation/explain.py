@@ -1,0 +1,121 @@
+"""Extra, budgeted evaluations that say why a winner wins: parts knocked out, gradients and detections on pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.config import ExperimentConfig, parse_config
+from detkds_gp.errors import StoreError
+from detkds_gp.evaluation import EvaluationService, Question
+from detkds_gp.explanation.knock_outs import KnockOut, knock_outs
+from detkds_gp.explanation.pictures import PICTURE_TRAININGS, paint_pictures
+from detkds_gp.fitness import ProxyTask
+from detkds_gp.language import Distiller, parse_distiller
+from detkds_gp.listener import Listener
+from detkds_gp.results import Ranked, Summary
+from detkds_gp.score import Trial
+from detkds_gp.store import Store
+from detkds_gp.store.events import EXPLAINED, EXPLAINING, STARTED
+
+_PAIRS = 2
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` did.
+
+    Attributes:
+        spent: trainings.
+        left: trainings of knock-outs that the budget did not hold.
+        pictures: whether pictures were painted, now or before.
+    """
+
+    spent: int
+    left: int
+    pictures: bool
+
+
+def recorded_config(work_dir: Path) -> ExperimentConfig:
+    """Return the config with which a run was last started.
+
+    Raises:
+        StoreError: nothing was started there, or by a version that did not record it.
+    """
+    with Store.open(work_dir, readonly=True) as store:
+        starts = store.events(STARTED)
+        if not starts or "config" not in starts[-1].detail:
+            raise StoreError(f"{store.path} does not say its config; start it once more with gp_search run CONFIG")
+        return parse_config(starts[-1].detail["config"], str(store.path))
+
+
+class Explaining:
+    """Explains the winner of a run.
+
+    Args:
+        store: open for writing; the caller lets it mark what is recorded as extra.
+        evaluations: where trainings come from.
+        task: of the workers.
+        work_dir: pictures are written to its folder ``explain``.
+        listener: hears what happens.
+    """
+
+    def __init__(
+        self, store: Store, evaluations: EvaluationService, task: ProxyTask, work_dir: Path, listener: Listener
+    ) -> None:
+        self._store, self._evaluations, self._task, self._listener = store, evaluations, task, listener
+        self._folder = work_dir / "explain"
+        self._summary = Summary(store, task.primitive_set)
+
+    def explain(self, evaluations: int) -> Explanation:
+        """Spend at most so many trainings; what was answered before costs nothing.
+
+        Raises:
+            StoreError: nothing was found that could be explained.
+        """
+        ranking = self._summary.ranking()
+        if not ranking:
+            raise StoreError(f"{self._store.path} has no scored distiller to explain; let gp_search run go on first")
+        best = self._summary.winner(ranking) or ranking[0]
+        self._store.record_event(EXPLAINING, winner=best.text)
+        pictures = self._pictures(best, evaluations)
+        spent = PICTURE_TRAININGS if pictures and not self._painted(best.text) else 0
+        distiller = parse_distiller(best.text, self._task.primitive_set)
+        removed = knock_outs(distiller, self._task.primitive_set)
+        missing = self._missing([(best.text, distiller), *((k.distiller.text, k.distiller) for k in removed)])
+        asked = missing[: max(0, evaluations - spent)]
+        self._evaluations.scores("knock-outs", [Question(*one, "knock-out") for one in asked])
+        told = {"winner": best.text, "knock_outs": [_told(one) for one in removed], "pictures": pictures}
+        self._store.record_event(EXPLAINED, **told)
+        return Explanation(spent + len(asked), len(missing) - len(asked), bool(pictures))
+
+    def _missing(self, distillers: Sequence[tuple[str, Distiller]]) -> list[tuple[Trial, Distiller]]:
+        """Return what is not answered: two seeds of every distiller first, for an interval, then two more of each."""
+        seeds = len(self._summary.verdict.seeds)
+        asked = [
+            (trial, distiller)
+            for start in range(0, seeds, _PAIRS)
+            for text, distiller in distillers
+            for trial in self._summary.verdict.trials(text)[start : start + _PAIRS]
+        ]
+        return [(trial, distiller) for trial, distiller in asked if self._store.score(trial) is None]
+
+    def _painted(self, text: str) -> Mapping[str, Any]:
+        """Return the pictures of a winner that an earlier call painted; empty if there are none."""
+        events = [event.detail for event in self._store.events(EXPLAINED) if event.detail["winner"] == text]
+        painted = [detail["pictures"] for detail in events if detail["pictures"]]
+        return painted[-1] if painted else {}
+
+    def _pictures(self, best: Ranked, evaluations: int) -> Mapping[str, Any]:
+        if (painted := self._painted(best.text)) or evaluations < PICTURE_TRAININGS:
+            return painted
+        self._listener.say(f"training {PICTURE_TRAININGS} students for pictures")
+        seed, iterations = self._summary.verdict.seeds[0], self._summary.verdict.iterations
+        return paint_pictures(self._task, best.distiller, iterations, seed, self._folder)
+
+
+def _told(knock_out: KnockOut) -> dict[str, str]:
+    parts = asdict(knock_out)
+    return {**{name: parts[name] for name in ("kind", "removed", "left")}, "distiller": knock_out.distiller.text}

@@ -1,0 +1,146 @@
+"""The page of all trainings of a folder that can be compared, written beside their work directories."""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.data.album import Shown, paint
+from detkds_gp.errors import ConfigError
+from detkds_gp.full_training.folder import FOUND_FILE, RESULT_FILE, read
+from detkds_gp.full_training.log import curve_of, losses_of
+from detkds_gp.language import NONE
+from detkds_gp.report import write_page
+from detkds_gp.report.run import Pictures
+from detkds_gp.report.students import METRICS, Student, student
+from detkds_gp.report.trainings import render_trainings
+from detkds_gp.score import Details
+
+PAGE = "trainings.html"
+ITEMS = dict(zip(METRICS, ("mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l"), strict=True))
+"""mmdet's names of the metrics."""
+
+SHOWN = ("winner", "alone")
+"""The sorts of students whose detections are painted."""
+
+Siblings = list[tuple[Path, dict[str, Any]]]
+"""Work directories with what their ``result.json`` tells."""
+
+
+def write_trainings_page(told: Mapping[str, Any], folder: Path) -> Path:
+    """Write the page of all trainings beside one, which differ from it in distiller and seed alone.
+
+    Args:
+        told: what its ``result.json`` tells.
+        folder: whose sub-folders are looked at, and where the page goes.
+
+    Returns:
+        the page's file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    found = siblings_of(told, folder)
+    students = students_of(found)
+    pictures, seed = _pictures(found, [formula for formula, one in students.items() if one.sort in SHOWN])
+    write_page(
+        render_trainings(folder.resolve().name, told["metric"], [*_teacher(found), *students.values()], pictures, seed),
+        folder / PAGE,
+    )
+    return folder / PAGE
+
+
+def siblings_of(told: Mapping[str, Any], folder: Path) -> Siblings:
+    """Return the trainings of a folder that can be compared; what cannot be read is passed over."""
+    found: Siblings = []
+    for path in sorted(folder.glob(f"*/{RESULT_FILE}")):
+        with suppress(ConfigError, OSError):
+            one = read(path, "it is passed over")
+            if _kind(one) == _kind(told):
+                found.append((path.parent, one))
+    return found
+
+
+def _kind(told: Mapping[str, Any]) -> tuple[Any, Any]:
+    return told.get("siblings", told.get("protocol")), told.get("metric")
+
+
+def students_of(found: Siblings) -> dict[str, Student]:
+    """Return students by formula: the one of the highest mean AP, which is marked, the one alone, the others by AP."""
+    by_formula: dict[str, Siblings] = defaultdict(list)
+    for folder, told in found:
+        by_formula[told["formula"]].append((folder, told))
+    made = {formula: _student(formula, one) for formula, one in by_formula.items()}
+    ranked = sorted((f for f in made if f != NONE), key=lambda formula: -(made[formula].ap or 0.0))
+    if ranked:
+        made[ranked[0]] = _student(ranked[0], by_formula[ranked[0]], "winner")
+    return {formula: made[formula] for formula in [*ranked[:1], NONE, *ranked[1:]] if formula in made}
+
+
+def _student(formula: str, found: Siblings, sort: str = "other") -> Student:
+    alone = formula == NONE
+    details = [_details(told["metrics"]["student"], told["metric"], folder) for folder, told in found]
+    aps = {told["seed"]: told["ap"] for _, told in found}
+    return student("student alone" if alone else found[0][1]["distiller"], "alone" if alone else sort, aps, details)
+
+
+def _teacher(found: Siblings) -> list[Student]:
+    told = next((told for _, told in found if told["teacher_ap"] is not None), None)
+    if told is None:
+        return []
+    return [
+        student("teacher", "teacher", {-1: told["teacher_ap"]}, [_details(told["metrics"]["teacher"], told["metric"])])
+    ]
+
+
+def _details(metrics: Mapping[str, float], metric: str, folder: Path | None = None) -> Details:
+    metrics = metrics or dict.fromkeys((f"coco/{metric}_mAP_50", f"coco/{metric}_mAP_75"), 0.0)  # nothing was found
+    parts = {key: _known(metrics.get(f"coco/{metric}_{item}")) for key, item in ITEMS.items()}
+    ends = ("coco/", "_precision")
+    classes = {
+        name.removeprefix(ends[0]).removesuffix(ends[1]): _known(value)
+        for name, value in metrics.items()
+        if name.startswith(ends[0]) and name.endswith(ends[1])
+    }
+    if folder is None:
+        return Details(parts, classes)
+    return Details(parts, classes, tuple(losses_of(folder)), tuple(curve_of(folder, metric)))
+
+
+def _known(value: float | None) -> float | None:
+    """Return a number; None for mmdet's -1 and nan, of what has no objects."""
+    return None if value is None or math.isnan(value) or value < 0 else value
+
+
+def _pictures(found: Siblings, formulas: Sequence[str]) -> tuple[list[Pictures], int | None]:
+    """Paint what students, the teacher and the truth have, of the first seed that all have; return the seed, too."""
+    by_seed: dict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for folder, told in found:
+        with suppress(ConfigError, OSError):
+            if told["formula"] in formulas:
+                name = "student alone" if told["formula"] == NONE else told["distiller"]
+                by_seed[told["seed"]][name] = read(folder / FOUND_FILE, "it is passed over")
+    seed = next((seed for seed, who in sorted(by_seed.items()) if len(who) == len(formulas)), None)
+    if seed is None:
+        return [], None
+    return [_page_picture(name, painted) for name, painted in _painted(by_seed[seed])], seed
+
+
+def _painted(who: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    first = next(iter(who.values()))
+    taught = next((one["teacher"] for one in who.values() if one["teacher"]), None)
+    images = []
+    for number, image in enumerate(first["images"]):
+        boxes = {"ground truth": image["truth"]}
+        boxes |= {name: who[name]["images"][number]["found"] for name in sorted(who, key="student alone".__ne__)}
+        images.append(Shown(Path(image["path"]), boxes | ({"teacher": taught[number]["found"]} if taught else {})))
+    return paint(images, first["classes"])
+
+
+def _page_picture(name: str, painted: Mapping[str, bytes]) -> Pictures:
+    return Pictures(name, {who: b64encode(jpeg).decode("ascii") for who, jpeg in painted.items()}, {})

@@ -1,0 +1,214 @@
+"""Replaying a search from its store alone, and comparing every generation with what was recorded."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detkds_gp.evaluation import Question, Screener, UnheardError, candidates_to, starting, unheard
+from detkds_gp.evaluation.halving import Halving
+from detkds_gp.fitness import ProxySettings, ScreeningSettings
+from detkds_gp.language import PrimitiveSet
+from detkds_gp.results import Summary, opened
+from detkds_gp.score import Scale, Score
+from detkds_gp.search import Candidate, Observer, SearchSettings, Strategy, make_strategy, run_search
+from detkds_gp.search.screening import Screen, pass_all
+from detkds_gp.setup.prepare import installed_versions
+from detkds_gp.steering import FIRST, recorded_decision
+from detkds_gp.store import Birth, Store
+from detkds_gp.store.events import STARTED
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a replay has shown.
+
+    Attributes:
+        generations: that repeat themselves.
+        distillers: asked in them.
+        complete: whether the search came to its end; else it repeats as far as it got.
+        differences: what does not repeat, each in one line; empty for a sound store.
+    """
+
+    generations: int
+    distillers: int
+    complete: bool
+    differences: tuple[str, ...]
+
+
+def verify(work_dir: str | Path, primitive_set: str | None = None) -> Verification:
+    """Replay the search of a work directory; nothing is trained and nothing written.
+
+    Raises:
+        StoreError: there is no readable store, or nothing was started there.
+        DeclarationError: the grammar cannot be loaded.
+    """
+    with Store.open(work_dir, readonly=True) as store:
+        # the set itself, not the values that the run left of it: its code counts
+        code = primitive_set or store.bound_to()["config"]["primitive_set"]
+        with opened(Path(work_dir), code) as summary:
+            return _Replay(store, summary).verification()
+
+
+class _Replay:
+    def __init__(self, store: Store, summary: Summary) -> None:
+        self._store = store
+        self._summary = summary
+        self._grammar = summary.primitive_set.without(*_dropped(store, summary.primitive_set))
+        self._done: dict[Place, int] = {}
+        self._complete = False
+
+    def verification(self) -> Verification:
+        differences = [*self._surroundings(), *self._generations()]
+        recorded = {(generation.stage, generation.number) for generation in self._store.generations()}
+        if not differences and (unheard := sorted(recorded - self._done.keys())):
+            differences.append(f"{_named(unheard[0])} is recorded but the search never comes to it")
+        return Verification(len(self._done), sum(self._done.values()), self._complete, tuple(differences))
+
+    def _surroundings(self) -> Iterator[str]:
+        """Say what differs here from where the search ran, if that can change it."""
+        recorded = self._store.fingerprint() or {}
+        if recorded.get("primitive_set") not in (None, self._summary.primitive_set.fingerprint()):
+            yield "the primitive set's code is not the recorded one"
+        for name, version in installed_versions(("detkds_gp", "deap")).items():
+            known = recorded.get("versions", {}).get(name, version)
+            if known != version:
+                yield f"{name} is {version} here, {known} in the record"
+
+    def _generations(self) -> Iterator[str]:
+        config = self._summary.config
+        settings, proxy = SearchSettings.model_validate(config["search"]), ProxySettings.recorded(config["proxy"])
+        strategy = make_strategy(self._grammar, settings, config["seed"], self._screen())
+        evaluate = candidates_to(Halving(_Recorded(self._store), proxy), self._summary.trial)
+        comparison = _Comparison(self._store, self._done)
+        try:
+            strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
+            run_search(strategy, evaluate, comparison)
+            self._complete = True
+        except _DifferenceError as difference:
+            yield str(difference)
+        except _EndOfRecordError:
+            return
+        except UnheardError:  # the record ends while the next candidates are made; the last ones are complete
+            yield from comparison.rest(strategy)
+
+    def _screen(self) -> Screen:
+        screened = ScreeningSettings.model_validate(self._summary.config["screening"]).active
+        return Screener(self._store, self._grammar, unheard) if screened else pass_all
+
+    def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
+        known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
+        if len(known) < len(formulas):
+            raise UnheardError("a scale is not recorded")
+        return known
+
+
+class _EndOfRecordError(Exception):
+    """The record ends here."""
+
+
+class _DifferenceError(Exception):
+    """What the search does is not what is recorded."""
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """An evaluator that knows what is recorded."""
+
+    store: Store
+
+    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+        scores = [score for one in questions if (score := self.store.score(one.trial)) is not None]
+        if len(scores) < len(questions):
+            raise _EndOfRecordError
+        return scores
+
+
+class _Comparison(Observer):
+    """Compares every generation with the record, and repeats the recorded decisions."""
+
+    def __init__(self, store: Store, done: dict[Place, int]) -> None:
+        self._store = store
+        self._births: dict[Place, list[Birth]] = defaultdict(list)
+        for birth in store.births():
+            self._births[birth.stage, birth.generation].append(birth)
+        self._done = done
+        self._untold: tuple[Sequence[Candidate], int] | None = None
+
+    def begins(self, strategy: Strategy) -> None:
+        if (first := recorded_decision(self._store, strategy.plan()[0].stage, FIRST)) is not None:
+            first.apply(strategy)
+
+    def asked(self, candidates: Sequence[Candidate]) -> None:
+        place = _place(candidates)
+        if self._births[place] == [_birth(candidate) for candidate in candidates]:
+            return
+        if self._births[place] or self._store.generation(*place):
+            raise _DifferenceError(f"{_named(place)}: {_first_difference(candidates, self._births[place])}")
+        raise _EndOfRecordError
+
+    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
+        decision = recorded_decision(self._store, *_place(candidates))
+        if decision is None:
+            raise _EndOfRecordError
+        decision.apply(strategy)
+        self._untold = candidates, len(strategy.logbook)
+
+    def told(self, strategy: Strategy, candidates: Sequence[Candidate], records: Sequence[Mapping[str, Any]]) -> None:
+        self._untold, place = None, _place(candidates)
+        if (generation := self._store.generation(*place)) is None:
+            raise _EndOfRecordError
+        told = {"counts": strategy.counts, "niches": list(records)}
+        if _plain(told) != {"counts": generation.counts, "niches": generation.statistics["niches"]}:
+            raise _DifferenceError(f"{_named(place)}: its counts or statistics are not the recorded ones")
+        self._done[place] = len(candidates)
+
+    def rest(self, strategy: Strategy) -> Iterator[str]:
+        """Compare what was answered when the record ended; yield what differs."""
+        if self._untold is None:
+            return
+        candidates, logged = self._untold
+        try:
+            self.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
+        except _DifferenceError as difference:
+            yield str(difference)
+        except _EndOfRecordError:
+            return
+
+
+def _dropped(store: Store, primitive_set: PrimitiveSet) -> list[str]:
+    """Return the inputs that the search went without; recorded with every start."""
+    starts = store.events(STARTED)
+    names = starts[-1].detail.get("dropped", ()) if starts else ()
+    return [name for name in names if name in primitive_set.declarations]
+
+
+def _birth(candidate: Candidate) -> Birth:
+    return Birth(
+        candidate.distiller.text, candidate.stage, candidate.niche, candidate.generation, tuple(candidate.parents)
+    )
+
+
+def _first_difference(candidates: Sequence[Candidate], births: Sequence[Birth]) -> str:
+    for candidate, birth in zip(candidates, births, strict=False):
+        if _birth(candidate) != birth:
+            return f"asks {candidate.distiller.text!r}, recorded is {birth.text!r}"
+    return f"asks {len(candidates)} distillers, recorded are {len(births)}"
+
+
+def _place(candidates: Sequence[Candidate]) -> Place:
+    return candidates[0].stage, candidates[0].generation
+
+
+def _plain(values: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(values))
+
+
+def _named(place: Place) -> str:
+    return f"{place[0]} {place[1]}"

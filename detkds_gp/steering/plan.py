@@ -1,0 +1,181 @@
+"""Plans: which sizes the coming generations and the final round have, so that all of them fit into a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from detkds_gp.final_round import FinalRound
+from detkds_gp.search import Generation
+
+LEAST_SIZE = 2
+"""New formulas of a niche, below which generations are left out instead."""
+LEAST_RIVALS = 2
+LEAST_SEEDS = 4
+LEAST_TUNING = 3
+_STEPS = 60
+
+
+class Price(Protocol):
+    """Says what things cost in the unit of a budget."""
+
+    def generation(self, groups: int, size: int, careful: bool = True) -> float:
+        """Return what a generation costs."""
+        ...
+
+    def tuning(self, rivals: int, each: int, careful: bool = True) -> float:
+        """Return what tuning the weights of rivals costs."""
+        ...
+
+    def final(self, places: int, seeds: int, careful: bool = True) -> float:
+        """Return what judging costs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is still to come.
+
+    Attributes:
+        generations: in their order.
+        tuning: trainings that tune the weight of each rival.
+        places: formulas that the final round judges.
+        seeds: on which it does.
+    """
+
+    generations: tuple[Generation, ...]
+    tuning: int
+    places: int
+    seeds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**vars(self), "generations": [one.to_json() for one in self.generations]}
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the settings plan besides the search, and the least of it that is worth a run.
+
+    Attributes:
+        niches: how many knowledges are searched.
+        final: the final round.
+        rivals: how many published losses are known to it.
+        share: the most of a budget that the final round and the tuning of rivals may take beyond the least.
+        tuning: trainings that tune the weight of each rival.
+    """
+
+    niches: int
+    final: FinalRound
+    rivals: int
+    share: float
+    tuning: int = 0
+
+    @property
+    def least_places(self) -> int:
+        """The leader and two rivals, where there are as many."""
+        return min(self.final.places, 1 + min(LEAST_RIVALS, self.rivals))
+
+    @property
+    def least_seeds(self) -> int:
+        """Of the final round."""
+        return min(LEAST_SEEDS, len(self.final.seeds))
+
+    def fair_tuning(self, trained: int) -> int:
+        """Return the trainings of each rival: no more than a knowledge gets, none where they make no curve."""
+        each = min(self.tuning, trained)
+        return each if each >= LEAST_TUNING else 0
+
+    def tuned(self, trained: int, left: float, price: Price) -> int:
+        """Return the fair trainings of each rival, or as many as cost no more than is left of a share."""
+        fair = self.fair_tuning(trained)
+        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if price.tuning(self.rivals, n) <= left), 0)
+
+    def full(self, ahead: Sequence[Generation]) -> Plan:
+        """Return what the settings plan, with the generations that are still to come."""
+        return Plan(tuple(ahead), self.tuning, self.final.places, len(self.final.seeds))
+
+
+def cost(generations: Sequence[Generation], price: Price, careful: bool = True) -> float:
+    """Return what generations cost."""
+    return sum(price.generation(len(one.niches), one.size, careful) for one in generations)
+
+
+def least(ahead: Sequence[Generation]) -> list[Generation]:
+    """Return the fewest and smallest generations that have to be held."""
+    return [one.at_most(LEAST_SIZE) for one in ahead if one.needed]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a plan has to keep to.
+
+    Attributes:
+        share: what the final round and the tuning of rivals may take, beyond their least.
+        room: what is left of the budget.
+        trained: formulas that each knowledge has had so far.
+    """
+
+    share: float
+    room: float
+    trained: int = 0
+
+
+def fitted(outlook: Outlook, ahead: Sequence[Generation], means: Means, price: Price) -> Plan | None:
+    """Fit what is still to come into what is left of a budget.
+
+    The final round, with what tunes its rivals, keeps to its share of the budget, or to its least where that is more.
+    Within the share rivals are tuned less, then the final round loses places, and at last rivals are not tuned. The
+    search has the rest: its sizes get smaller, then generations are left out, before the final round gives up more.
+
+    Args:
+        outlook: what the settings plan besides the search.
+        ahead: generations that the strategy plans.
+        means: what is left of the budget.
+        price: what things cost.
+
+    Returns:
+        the largest plan that fits; None where not even the least does.
+    """
+    full, fewest = outlook.full(ahead), outlook.least_places
+    rounds = [*((n, full.seeds) for n in range(full.places, fewest - 1, -1)), (fewest, outlook.least_seeds)]
+    for tuned in (True, False):
+        for places, seeds in rounds:
+            final = price.final(places, seeds)
+            left = means.share - final
+            if left < 0 and (places, seeds) != rounds[-1]:
+                continue
+            for generations in _smaller(ahead):
+                more = sum(one.size for one in generations if not one.mixes)
+                tuning = outlook.tuned(means.trained + more, left, price) if tuned else 0
+                if tuned and not tuning and outlook.tuning:
+                    break
+                judging = final + price.tuning(outlook.rivals, tuning)
+                if cost(generations, price) + judging <= means.room:
+                    return Plan(tuple(generations), tuning, places, seeds)
+    return None
+
+
+def _scaled(ahead: Sequence[Generation], scale: float) -> list[Generation]:
+    """Return generations with sizes times a scale; what rounding leaves of one is added to the next of its stage."""
+    scaled, rest = [], dict[str, float]()
+    for one in ahead:
+        wanted = scale * one.size + rest.get(one.stage, 0.0)
+        rest[one.stage] = wanted - int(wanted)
+        scaled.append(one.at_most(max(LEAST_SIZE, int(wanted))))
+    return scaled
+
+
+def _smaller(ahead: Sequence[Generation]) -> Iterator[list[Generation]]:
+    """Yield the generations smaller and smaller, then fewer and fewer, each stage losing its last ones."""
+    for step in range(_STEPS, -1, -1):
+        yield _scaled(ahead, step / _STEPS)
+    stages: dict[str, list[Generation]] = {}
+    for one in ahead:
+        if not one.needed:
+            stages.setdefault(one.stage, []).append(one)
+    shares = {one: (n + 0.5) / len(stage) for stage in stages.values() for n, one in enumerate(stage)}
+    for left in range(len(shares) - 1, -1, -1):
+        kept = sorted(shares, key=lambda one: shares[one])[:left]
+        yield [one.at_most(LEAST_SIZE) for one in ahead if one.needed or one in kept]

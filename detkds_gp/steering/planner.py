@@ -1,0 +1,277 @@
+"""The planner of a run: what is spent, what still fits, and whether a training may begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from detkds_gp.errors import BudgetError
+from detkds_gp.final_round import FinalRound
+from detkds_gp.fitness import CurveRequest, Request
+from detkds_gp.results.finalist import LEFT
+from detkds_gp.score import MIX, Trial
+from detkds_gp.search import Generation, Strategy
+from detkds_gp.steering.budget import Budget, duration, spent
+from detkds_gp.steering.decisions import End
+from detkds_gp.steering.plan import LEAST_TUNING, Means, Outlook, Plan, cost, fitted, least
+from detkds_gp.steering.prices import TUNED_AT_A_TIME, Prices
+from detkds_gp.store import Store
+
+ENDING_SECONDS = 10.0
+ENDING_SHARE = 0.05
+"""What is kept of a budget for what follows the last training, drawing and the report: the lesser of both."""
+_OVERTIME = 0.02
+"""Of a budget, by which the last trainings may outlast it before they are abandoned."""
+
+
+class Planner:
+    """Plans what is left of a run.
+
+    Args:
+        budget: None holds everything.
+        strategy: says what it still plans.
+        outlook: what the settings plan besides.
+        prices: what things cost.
+        store: of the run.
+
+    Attributes:
+        prepared: what was spent before the search; None until it begins.
+    """
+
+    prepared: float | None = None
+
+    def __init__(
+        self, budget: Budget | None, strategy: Strategy, outlook: Outlook, prices: Prices, store: Store
+    ) -> None:
+        self.budget = budget
+        self._strategy = strategy
+        self.outlook = outlook
+        self.prices = prices
+        self._store = store
+
+    def spent(self) -> float:
+        """Return what is spent, over all sessions, in the budget's unit (seconds without one)."""
+        return spent(self._store, self.budget, self.prices.share)
+
+    @property
+    def ending(self) -> float:
+        """What is kept for what follows the last training."""
+        if self.budget is None or self.budget.kind != "wall":
+            return 0.0
+        return min(ENDING_SECONDS, ENDING_SHARE * self.budget.amount)
+
+    def room(self) -> float:
+        """Return what is left of the budget."""
+        assert self.budget is not None
+        return self.budget.amount - self.ending - self.spent()
+
+    def check(self, waiting: Sequence[Request]) -> None:
+        """Refuse a budget that does not hold preparation, all stages and a final round.
+
+        Args:
+            waiting: what is trained before the search.
+
+        Raises:
+            BudgetError: says what the budget is enough for, and what it would take.
+        """
+        budget = self.budget
+        if budget is None:
+            return
+        before, search, final = self.preparation(waiting), self._least_search(), self._least_final()
+        needed = self.spent() + before + search + final
+        if needed + self.ending <= budget.amount:
+            return
+        wanted = needed if budget.kind != "wall" else min(needed / (1 - ENDING_SHARE), needed + ENDING_SECONDS)
+        outlook = self.outlook
+        rivals = outlook.least_places - 1
+        beside = f" and {rivals} rival{'s' * (rivals > 1)}" if rivals else ""
+        judged = f"a final round of the winner{beside} on {outlook.least_seeds} seeds"
+        parts = f"{self.said(before)} for teacher and students alone, {self.said(search)} for the smallest search, "
+        parts += f"{self.said(final)} for {judged}"
+        raise BudgetError(
+            f"budget is {budget.text!r}, {self._enough(budget.amount - self.spent() - before)}; wanted "
+            f"{self._wanted(wanted)} ({parts}); use --budget {budget.option(wanted * self._margin)}{self._remedy()}"
+        )
+
+    def _wanted(self, amount: float) -> str:
+        evaluations = self.budget is not None and self.budget.kind == "evaluations"
+        return f"{amount:.0f} evaluations or more" if evaluations else f"{self.said(amount)} or more"
+
+    @property
+    def _margin(self) -> float:
+        """What the named budget has more than the least: the next start may be a little slower."""
+        return 1.0 if self.prices.kind == "evaluations" else 1 + ENDING_SHARE
+
+    def _remedy(self) -> str:
+        evaluations = self.budget is not None and self.budget.kind == "evaluations"
+        return "" if evaluations else ", or fewer proxy.iterations or teacher.train.iterations"
+
+    def _enough(self, left: float) -> str:
+        if left < 0:
+            return "not enough for the teacher and the students alone"
+        one = self.prices.generation(1, 1)
+        return f"enough for the teacher, the students alone and {int(left / one) if one else 0} formulas"
+
+    def said(self, amount: float) -> str:
+        """Return an amount in the unit of the budget in words."""
+        return self.budget.said(amount) if self.budget is not None else duration(amount)
+
+    def preparation(self, waiting: Sequence[Request]) -> float:
+        """Return what the trainings before the search cost."""
+        kind = self.prices.kind
+        if kind == "evaluations":
+            return float(sum(isinstance(request, Trial | CurveRequest) for request in waiting))
+        if kind == "gpu":
+            return sum(map(self.prices.expected, waiting)) * self.prices.share
+        return self.prices.preparation(waiting)
+
+    def shortened(self, final: FinalRound, waiting: Sequence[Request]) -> FinalRound:
+        """Return the final round with trainings of the proxy's length, where longer ones crowd out the search.
+
+        It loses places first, down to the leader and every rival: what wins a short training may lose a longer one.
+        """
+        if self.budget is None or self.budget.kind == "evaluations":
+            return final
+        short = min(final.iterations, self.prices.proxy.iterations)
+        preparation = self.preparation(waiting)
+        needed = preparation + 2 * self._least_search() + self._least_final()
+        judging = self.prices.final(self._leader_and_rivals, len(final.seeds))
+        if needed <= self.room() and judging <= self._share(self.spent() + preparation):
+            return final
+        if short == final.iterations:
+            return final
+        less = f"the final round has {short} iterations instead of {final.iterations}, to fit into the budget"
+        less += ": trained longer, another may win"
+        return replace(final, iterations=short, reduced="; ".join(filter(None, [final.reduced, less])))
+
+    def use(self, final: FinalRound) -> None:
+        """Plan with a final round from here on."""
+        self.outlook = replace(self.outlook, final=final)
+        self.prices.length = final.iterations
+
+    def plan(self, more: float = 0.0) -> Plan:
+        """Return what follows the last generation: all that is planned, or as much of it as fits.
+
+        Args:
+            more: what is to be done before anything of it.
+        """
+        ahead = self._strategy.plan()
+        if self.budget is None:
+            return self.outlook.full(ahead)
+        prepared = self.spent() + more if self.prepared is None else self.prepared
+        means = Means(self._share(prepared), self.room() - more, self._trained())
+        return fitted(self.outlook, ahead, means, self.prices) or self._emergency(ahead, means.room)
+
+    def _share(self, prepared: float) -> float:
+        """Return what the final round and the tuning of rivals may take: a share of what preparation leaves."""
+        return self.outlook.share * (self.room() + self.spent() - prepared)
+
+    def _trained(self) -> int:
+        """Return how many formulas each knowledge has had."""
+        return sum(birth.niche != MIX for birth in self._store.births()) // self.outlook.niches
+
+    def _emergency(self, ahead: Sequence[Generation], room: float) -> Plan:
+        """Return the least of what follows, where not even that fits: the machine became slower."""
+        outlook, generations = self.outlook, least(ahead)
+        judged = self.prices.final(outlook.least_places, 2, careful=False)
+        if self._store.births() and room < cost(generations, self.prices, careful=False) + judged:
+            generations = []
+        return Plan(tuple(generations), 0, outlook.least_places, outlook.least_seeds)
+
+    def seconds(self, plan: Plan) -> float:
+        """Return how long the rest of a run takes."""
+        prices = replace(self.prices, kind="wall", recent=list(self.prices.recent))
+        generations = cost(plan.generations, prices, careful=False)
+        tuning = prices.tuning(self.outlook.rivals, plan.tuning, careful=False)
+        return generations + tuning + prices.final(plan.places, plan.seeds, careful=False) + self.ending
+
+    def ends(self, plan: Plan) -> tuple[End | None, str]:
+        """Return what ends with the last generation by a plan, and why."""
+        ahead = self._strategy.plan()
+        if self.budget is None or not ahead:
+            return None, ""
+        reason = f"{self.said(self.spent())} of {self.budget.text} are spent"
+        if not plan.generations:
+            return "search", reason
+        return ("stage", reason) if plan.generations[0].stage != ahead[0].stage else (None, "")
+
+    def may_begin(self, trials: Sequence[Trial]) -> bool:
+        """Tell whether candidates that share a worker can be trained before what has to follow needs its time."""
+        if self.budget is None:
+            return True
+        return self._begun(trials) <= self.room() - self._reserve(careful=True)
+
+    def _begun(self, trials: Sequence[Trial], careful: bool = True) -> float:
+        """Return what is at work will have cost with some trainings that share a worker."""
+        return self.prices.trainings(trials, careful) + self.prices.at_work_cost()
+
+    def late(self) -> bool:
+        """Tell whether what has to follow needs the time of what is still at work."""
+        if self.budget is None or self.budget.kind != "wall":
+            return False
+        return self.room() < self._reserve(careful=False)
+
+    def may_judge(self, seeds_before: int, places: int) -> bool:
+        """Tell whether everyone can be trained on one more seed; on the first two at the mean price."""
+        if self.budget is None:
+            return True
+        return self.prices.final(places, 1, careful=seeds_before >= 2) + self.prices.at_work_cost() <= self.room()
+
+    def may_race(self, places: int) -> bool:
+        """Tell whether some finalists can be trained on one more seed before those who are left are judged."""
+        if self.budget is None:
+            return True
+        judging = self.prices.final(LEFT, self.outlook.least_seeds)
+        return self.prices.final(places, 1) + judging + self.prices.at_work_cost() <= self.room()
+
+    def may_end(self, trials: Sequence[Trial]) -> bool:
+        """Tell whether trainings that share a worker, begun now, end within the budget at the mean price."""
+        if self.budget is None:
+            return True
+        return self._begun(trials, careful=False) <= self.room()
+
+    def over(self) -> bool:
+        """Tell whether the budget is over: nothing may go on."""
+        if self.budget is None or self.budget.kind != "wall":
+            return False
+        return self.room() + _OVERTIME * self.budget.amount < 0
+
+    def tuned(self) -> int:
+        """Return by how many trainings the weight of each rival is tuned before the final round."""
+        outlook = self.outlook
+        if self.budget is None:
+            return outlook.tuning
+        fair, left = outlook.fair_tuning(self._trained()), self.room() - self._tuned_final()
+        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if self.prices.tuning(outlook.rivals, n) <= left), 0)
+
+    def may_tune(self) -> bool:
+        """Tell whether a few more trainings for a rival's weight leave time for the final round."""
+        if self.budget is None:
+            return True
+        return self.prices.tuning(1, TUNED_AT_A_TIME) <= self.room() - self._tuned_final()
+
+    def _tuned_final(self) -> float:
+        """Return what a final round of the leader and every rival costs."""
+        return self.prices.final(self._leader_and_rivals, self.outlook.least_seeds)
+
+    @property
+    def _leader_and_rivals(self) -> int:
+        return max(self.outlook.least_places, min(self.outlook.final.places, 1 + self.outlook.rivals))
+
+    def judged(self) -> int:
+        """Return how many formulas the final round can judge: as many as fit on all seeds, the least in any case."""
+        wished, fewest = self.outlook.final.places, self.outlook.least_places
+        if self.budget is None:
+            return wished
+        seeds, room = len(self.outlook.final.seeds), self.room()
+        return next((n for n in range(wished, fewest, -1) if self.prices.final(n, seeds) <= room), fewest)
+
+    def _reserve(self, careful: bool) -> float:
+        return self._least_search(careful) + self._least_final(careful)
+
+    def _least_search(self, careful: bool = True) -> float:
+        """Return what the smallest search that may still follow costs."""
+        return cost(least(self._strategy.plan()), self.prices, careful)
+
+    def _least_final(self, careful: bool = True) -> float:
+        return self.prices.final(self.outlook.least_places, self.outlook.least_seeds, careful)
