@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"data", "detectors", "errors", "fitness", "search", "settings", "training"},
     "setup": {
         "config", "curves", "data", "detectors", "errors", "evaluation", "execution", "fitness", "language",
-        "listener", "naming", "operators", "results", "score", "store", "training",
+        "listener", "naming", "operators", "results", "score", "search", "store", "training",
     },
     "naming": {"config", "detectors", "errors", "fitness", "language", "listener", "results", "store"},
     "evaluation": {

@@ -54,7 +54,7 @@ class Generation:
         return replace(self, size=min(size, self.size))
 
 
-_METHODS = ("start_with", "ask", "tell", "plan", "inject", "resize", "end", "best", "hall_of_fame", "logbook", "counts")
+_METHODS = ("start_with", "ask", "tell", "plan", "inject", "resize", "end")
 
 
 class Strategy(Protocol):

@@ -19,6 +19,7 @@ from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
 from detkds_gp.language import Input, PrimitiveSet, load_primitive_set
 from detkds_gp.listener import Listener
 from detkds_gp.operators import active_operators
+from detkds_gp.search import strategy_class
 from detkds_gp.setup.fingerprints import file_hash, hash_of
 from detkds_gp.setup.wiring import check_masks, detector_specs, inheritance, wire
 
@@ -68,7 +69,7 @@ def installed_versions(names: Sequence[str]) -> dict[str, str]:
 def gather(
     config: ExperimentConfig, primitive_set: PrimitiveSet | None = None, listener: Listener | None = None
 ) -> Materials:
-    """Load data and grammar.
+    """Load data and grammar, and find the strategy.
 
     Args:
         config: names them.
@@ -77,8 +78,9 @@ def gather(
 
     Raises:
         DataError: if data are missing or broken, or the splits' classes differ.
-        DeclarationError: if the primitive set cannot be loaded, or has no source that workers can import.
+        DeclarationError: if the primitive set or the strategy cannot be loaded, or workers cannot import the set.
     """
+    strategy_class(config.search.strategy)
     grammar = primitive_set or load_primitive_set(config.primitive_set)
     grammar.fingerprint()
     headers = HeaderReader(config.cache_dir, _heard(listener or Listener()))

@@ -63,7 +63,9 @@ class HillClimbing:
         self.counts["generated"] += 1
         self.counts["trained" if score.ok else "failed"] += 1
         self.hall_of_fame.update([one] if score.ok else [])
-        told = {"best": self.best.fitness.values[0], "median": score.ap, "spread": 0.0} if self.best and score.ok else {}
+        told = (
+            {"best": self.best.fitness.values[0], "median": score.ap, "spread": 0.0} if self.best and score.ok else {}
+        )
         self.logbook.record(
             stage="climb", generation=self._number, niche=one.niche, new=1, failed=int(not score.ok), generated=1,
             duplicates=0, merged=0, rejected=0, **told,

@@ -43,9 +43,9 @@ def test_it_searches_is_judged_and_repeats(tmp_path: Path) -> None:
 
 
 def test_a_budget_cuts_it_and_says_so(tmp_path: Path) -> None:
-    run(tmp_path, budget="45")
+    run(tmp_path, budget="24")
     with Store.open(tmp_path, readonly=True) as store:
-        assert store.costs().trainings <= 45
+        assert store.costs().trainings <= 24
         held = len(store.generations())
         assert 3 <= held < 20
         assert f"climb: {held} of 20 generations" in cuts(store)
@@ -56,7 +56,7 @@ def test_a_budget_cuts_it_and_says_so(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("tests.run.own_strategy:HillClimber", "did you mean 'HillClimbing'"),
-        ("tests.run.own_strategy:Counter", "has no start_with, ask, tell, plan"),
+        ("tests.run.own_strategy:Counter", "has no start_with, ask, tell, plan, inject"),
         ("tests.run.nowhere:X", "give module:NAME"),
     ],
 )

@@ -38,11 +38,14 @@ REPOSITORY_PATH = {page: path for path, page in PAGES.items()}
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Link the sources; they are read there and never imported."""
+    """Copy the package's own files and link its folders; they are read there and never imported."""
     shutil.rmtree(SOURCES, ignore_errors=True)
     SOURCES.mkdir(parents=True)
     for source in [*(ROOT / "detkds_gp").iterdir(), ROOT / "primitives"]:
-        (SOURCES / source.name).symlink_to(source)
+        if source.is_file():  # a linked __init__.py would lead the reader back to where it lies
+            shutil.copy(source, SOURCES)
+        else:
+            (SOURCES / source.name).symlink_to(source)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
