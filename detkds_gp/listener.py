@@ -9,7 +9,7 @@ from detkds_gp.score import Score
 
 
 class Listener:
-    """Hears what happens; every method may be overridden, none has to."""
+    """Told what happens; every method may be overridden, none has to."""
 
     def say(self, message: str) -> None:
         """Take a line of news."""

@@ -109,5 +109,5 @@ def test_inbox_files(content: bytes) -> None:
         inbox.stop("pause")
         for name in ("stop.json", "1.inject.json"):
             (inbox.folder / name).write_bytes(content)
-        assert inbox.stop_wish() in (None, "pause", "final")
-        assert all(isinstance(wish.formula, str) for wish in inbox.wishes())
+        assert inbox.stop_command() in (None, "pause", "final")
+        assert all(isinstance(injection.formula, str) for injection in inbox.injections())

@@ -94,7 +94,7 @@ def starter_config(pair: Pair, data: FoundData, train: CocoSplit, machine: Machi
     groups = {
         "data": _data(data, train.classes),
         "student": {"config": pair.student, **_scratch(pair)},
-        "teacher": {"config": pair.teacher, **_scratch(pair), **_taught(pair, iterations, moves)},
+        "teacher": {"config": pair.teacher, **_scratch(pair), **_teacher_training(pair, iterations, moves)},
         "proxy": {
             "iterations": iterations,
             "batch_size": BATCH,
@@ -133,7 +133,7 @@ def _scratch(pair: Pair) -> dict[str, Any]:
     return {"overrides": SCRATCH} if pair.scratch else {}
 
 
-def _taught(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
+def _teacher_training(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
     """Return the teacher's weights, or how it is trained: until it stops gaining, at most sixteen times a candidate."""
     if pair.checkpoint:
         return {"checkpoint": pair.checkpoint}

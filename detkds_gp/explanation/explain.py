@@ -1,4 +1,4 @@
-"""Extra, budgeted evaluations that say why a winner wins: parts knocked out, gradients and detections on pictures."""
+"""Extra, budgeted evaluations that say why a winner wins: ablations, gradients and detections on pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from detkds_gp.config import ExperimentConfig, parse_config
 from detkds_gp.errors import StoreError
 from detkds_gp.evaluation import EvaluationService, Question
-from detkds_gp.explanation.knock_outs import KnockOut, knock_outs
+from detkds_gp.explanation.ablations import Ablation, ablations
 from detkds_gp.explanation.pictures import PICTURE_TRAININGS, paint_pictures
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import Distiller, parse_distiller
@@ -29,7 +29,7 @@ class Explanation:
 
     Attributes:
         spent: trainings.
-        left: trainings of knock-outs that the budget did not hold.
+        left: trainings of ablations that the budget did not hold.
         pictures: whether pictures were painted, now or before.
     """
 
@@ -83,11 +83,11 @@ class Explaining:
         pictures = self._pictures(best, evaluations)
         spent = PICTURE_TRAININGS if pictures and not self._painted(best.text) else 0
         distiller = parse_distiller(best.text, self._task.primitive_set)
-        removed = knock_outs(distiller, self._task.primitive_set)
+        removed = ablations(distiller, self._task.primitive_set)
         missing = self._missing([(best.text, distiller), *((k.distiller.text, k.distiller) for k in removed)])
         asked = missing[: max(0, evaluations - spent)]
-        self._evaluations.scores("knock-outs", [Question(*one, "knock-out") for one in asked])
-        told = {"winner": best.text, "knock_outs": [_told(one) for one in removed], "pictures": pictures}
+        self._evaluations.scores("ablations", [Question(*one, "ablation") for one in asked])
+        told = {"winner": best.text, "ablations": [_told(one) for one in removed], "pictures": pictures}
         self._store.record_event(EXPLAINED, **told)
         return Explanation(spent + len(asked), len(missing) - len(asked), bool(pictures))
 
@@ -116,6 +116,6 @@ class Explaining:
         return paint_pictures(self._task, best.distiller, iterations, seed, self._folder)
 
 
-def _told(knock_out: KnockOut) -> dict[str, str]:
-    parts = asdict(knock_out)
-    return {**{name: parts[name] for name in ("kind", "removed", "left")}, "distiller": knock_out.distiller.text}
+def _told(ablation: Ablation) -> dict[str, str]:
+    parts = asdict(ablation)
+    return {**{name: parts[name] for name in ("kind", "removed", "left")}, "distiller": ablation.distiller.text}

@@ -133,12 +133,12 @@ def _pictures(found: Siblings, formulas: Sequence[str]) -> tuple[list[Pictures],
 
 def _painted(who: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, bytes]]]:
     first = next(iter(who.values()))
-    taught = next((one["teacher"] for one in who.values() if one["teacher"]), None)
+    teachers = next((one["teacher"] for one in who.values() if one["teacher"]), None)
     images = []
     for number, image in enumerate(first["images"]):
         boxes = {"ground truth": image["truth"]}
         boxes |= {name: who[name]["images"][number]["found"] for name in sorted(who, key="student alone".__ne__)}
-        images.append(Shown(Path(image["path"]), boxes | ({"teacher": taught[number]["found"]} if taught else {})))
+        images.append(Shown(Path(image["path"]), boxes | ({"teacher": teachers[number]["found"]} if teachers else {})))
     return paint(images, first["classes"])
 
 

@@ -121,8 +121,8 @@ def sampled_probes(primitive_set: PrimitiveSet) -> Probes:
 def _of_images(pair: Pair, images: Sequence[int]) -> Pair:
     """Take some images of both sides; what is shared stays one tensor."""
     student, teacher = ([x.detach().tensor_split(POOL)[i] for i in images] for x in pair)
-    taught = torch.cat(teacher).requires_grad_()
-    return (taught, taught) if pair[0] is pair[1] else (torch.cat(student).requires_grad_(), taught)
+    teacher_side = torch.cat(teacher).requires_grad_()
+    return (teacher_side, teacher_side) if pair[0] is pair[1] else (torch.cat(student).requires_grad_(), teacher_side)
 
 
 def sample_knowledge(primitive_set: PrimitiveSet, images: int = IMAGES) -> dict[str, list[Pair]]:

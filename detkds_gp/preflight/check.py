@@ -101,9 +101,9 @@ def check_experiment(
         inherit(wired.student, wired.teacher, wired.pair)
     offers, mix = _offers(wired, materials.primitive_set, batch)
     alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
-    taught = step_cost(distilled(wired, mix, materials.primitive_set), wired, batch)
+    distilled_cost = step_cost(distilled(wired, mix, materials.primitive_set), wired, batch)
     said = tuple(inheritance(wired)) if config.init_student_from_teacher else ()
-    return PairReport(tuple(offers), alone, taught, ap, said, summary)
+    return PairReport(tuple(offers), alone, distilled_cost, ap, said, summary)
 
 
 def knowledge_not_shared(config: ExperimentConfig, report: PairReport) -> dict[str, str]:

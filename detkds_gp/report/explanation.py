@@ -8,7 +8,7 @@ from typing import Any
 
 from detkds_gp.gain import Interval, paired_gain
 from detkds_gp.report.album import jpeg
-from detkds_gp.report.run import Explanation, JudgedCandidate, KnockedOut, Pictures
+from detkds_gp.report.run import Ablated, Explanation, JudgedCandidate, Pictures
 from detkds_gp.store import Event
 from detkds_gp.store.events import EXPLAINED
 
@@ -31,14 +31,14 @@ def explanation(
     told = [e.detail for e in events if e.kind == EXPLAINED and e.detail["winner"] == winner.candidate.text]
     if not told:
         return None
-    rows = [_knocked_out(values, winner.test_aps, test_aps(values["distiller"])) for values in told[-1]["knock_outs"]]
+    rows = [_ablated(values, winner.test_aps, test_aps(values["distiller"])) for values in told[-1]["ablations"]]
     rows.sort(key=lambda row: row.change.mean if row.change else 1.0)
     painted = told[-1]["pictures"]
     pictures = [_pictures(values, work_dir / FOLDER) for values in painted.get("images", ())]
     return Explanation(tuple(rows), tuple(pictures), tuple(painted.get("classes", ())))
 
 
-def _knocked_out(values: Mapping[str, str], winner: Aps, without: Aps) -> KnockedOut:
+def _ablated(values: Mapping[str, str], winner: Aps, without: Aps) -> Ablated:
     pairs = [(a, b) for a, b in zip(without, winner, strict=False) if a is not None and b is not None]
     change = None
     if len(pairs) > 1:
@@ -46,7 +46,7 @@ def _knocked_out(values: Mapping[str, str], winner: Aps, without: Aps) -> Knocke
     elif pairs:
         difference = pairs[0][0] - pairs[0][1]
         change = Interval(difference, difference, difference)
-    return KnockedOut(values["kind"], values["removed"], values["left"], len(pairs), change)
+    return Ablated(values["kind"], values["removed"], values["left"], len(pairs), change)
 
 
 def _pictures(values: Mapping[str, Any], folder: Path) -> Pictures:

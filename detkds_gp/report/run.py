@@ -130,7 +130,7 @@ class References:
 
 
 @dataclass(frozen=True)
-class KnockedOut:
+class Ablated:
     """The winner without one of its parts, on the verdict's seeds.
 
     Attributes:
@@ -168,12 +168,12 @@ class Explanation:
     """What `gp_search explain` has added.
 
     Attributes:
-        knock_outs: what is lost most without, first.
+        ablations: what is lost most without, first.
         pictures: a few test images; empty where none were painted.
         classes: the names of the objects.
     """
 
-    knock_outs: tuple[KnockedOut, ...]
+    ablations: tuple[Ablated, ...]
     pictures: tuple[Pictures, ...]
     classes: tuple[str, ...]
 

@@ -76,7 +76,7 @@ def run_study(config: ExperimentConfig, study: Study, work_dir: Path, listener: 
         config: of the pair; its ``proxy.start``, ``decay``, ``average``, ``iterations`` and ``rungs`` are replaced.
         study: what is compared.
         work_dir: has a folder, with a store, for each way (and budget, with decay).
-        listener: hears of the trainings.
+        listener: is told of the trainings.
 
     Raises:
         UserError: as `Experiment.run` does.

@@ -15,7 +15,7 @@ class Recorder(Observer):
 
     Args:
         store: open for writing.
-        listener: hears of every generation.
+        listener: is told of every generation.
     """
 
     def __init__(self, store: Store, listener: Listener) -> None:

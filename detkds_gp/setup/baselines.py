@@ -41,7 +41,7 @@ class Baselines:
         task: of the workers.
         store: open for writing.
         evaluations: asks the workers.
-        listener: hears of every training.
+        listener: is told of every training.
         over: tells when the budget is over; a training that is not done by then is abandoned.
     """
 

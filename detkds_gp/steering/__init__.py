@@ -1,4 +1,4 @@
-"""What goes on between two generations: budgets, wishes of other processes, how a run stands."""
+"""What goes on between two generations: budgets, commands of other processes, how a run stands."""
 
 from typing import TYPE_CHECKING
 

@@ -33,7 +33,7 @@ class Controller:
         store: open for writing.
         strategy: fresh.
         evaluations: asked about generations, and about the scales of formulas from outside.
-        listener: hears of decisions and of the time left.
+        listener: is told decisions and the time left.
         interrupt: asked for an end by ``gp_search stop``.
 
     Raises:
@@ -61,7 +61,7 @@ class Controller:
         self._evaluations = evaluations
         self._store = store
         self._listener = listener
-        self._inbox.forget_stop()  # a wish to stop that was left for an earlier run
+        self._inbox.forget_stop()  # a command to stop that was left for an earlier run
 
     def _read(self, formula: str) -> Distiller:
         """Read a formula from outside; weights are in calibrated units thereafter."""

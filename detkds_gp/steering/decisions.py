@@ -25,21 +25,21 @@ class Decision:
         injected: canonical texts of distillers that join the next generation.
         end: what ends with this generation.
         reason: of the end, in words.
-        wishes: names of the wishes that are hereby granted or refused.
+        injections: names of the injections that are hereby granted or refused.
         most: new formulas that a niche has at most from now on; None: what was said before still holds.
     """
 
     injected: tuple[str, ...] = ()
     end: End | None = None
     reason: str = ""
-    wishes: tuple[str, ...] = ()
+    injections: tuple[str, ...] = ()
     most: int | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Decision:
         """Read what ``vars`` of one gave."""
-        wishes, most = tuple(values["wishes"]), values.get("most")
-        return cls(tuple(values["injected"]), values["end"], values["reason"], wishes, most)
+        injections, most = tuple(values.get("injections", ())), values.get("most")
+        return cls(tuple(values["injected"]), values["end"], values["reason"], injections, most)
 
     def apply(self, strategy: Strategy) -> None:
         """Hand the decision to a strategy, before it is told the scores.
@@ -69,7 +69,7 @@ class Steering:
 
     Args:
         store: open for writing.
-        inbox: wishes of other processes.
+        inbox: commands of other processes.
         read: reads a formula as the search takes it.
         outlook: says what the budget ends with the generation, why, and how large the next one may be.
         say: takes a line of news.
@@ -95,7 +95,7 @@ class Steering:
         Args:
             stage: of the generation.
             number: of the generation.
-            last: whether no generation is planned after it; wishes then come too late.
+            last: whether no generation is planned after it; injections then come too late.
         """
         known = recorded_decision(self._store, stage, number)
         if known is not None:
@@ -103,22 +103,22 @@ class Steering:
         decision = self._fresh(stage, number, last)
         if decision != Decision():
             self._store.record_steering(stage, number, vars(decision))
-            self._inbox.forget(*decision.wishes)
+            self._inbox.forget(*decision.injections)
         if decision.end is not None:
             self._say(f"the {decision.end} ends with {stage} {number}: {decision.reason}")
         return decision
 
     def _fresh(self, stage: str, number: int, last: bool) -> Decision:
-        if number != FIRST and self._inbox.stop_wish() == "final":
+        if number != FIRST and self._inbox.stop_command() == "final":
             self._inbox.forget_stop()
             return Decision(end="search", reason="gp_search stop --final")
         end, reason, most = self._outlook()
         if last or end == "search" or number == FIRST:
             return Decision(end=end, reason=reason, most=most)
-        granted = {name for decision in self._store.steerings() for name in decision["wishes"]}
-        wishes = [wish for wish in self._inbox.wishes() if wish.name not in granted]
-        injected = [text for wish in wishes if (text := self._canonical(wish.formula)) is not None]
-        return Decision(tuple(injected), end, reason, tuple(wish.name for wish in wishes), most)
+        granted = {name for decision in self._store.steerings() for name in decision.get("injections", ())}
+        injections = [injection for injection in self._inbox.injections() if injection.name not in granted]
+        injected = [text for injection in injections if (text := self._canonical(injection.formula)) is not None]
+        return Decision(tuple(injected), end, reason, tuple(injection.name for injection in injections), most)
 
     def _canonical(self, formula: str) -> str | None:
         try:

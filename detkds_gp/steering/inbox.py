@@ -1,4 +1,4 @@
-"""Wishes of other processes to a running experiment: small JSON files in its work directory.
+"""Commands of other processes to a running experiment: small JSON files in its work directory.
 
 Only the coordinating process writes the store, so whoever else wants something leaves a file; it is
 recorded in the store before it is obeyed.
@@ -16,15 +16,15 @@ from typing import Any, Literal
 from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import StoreError
 
-StopWish = Literal["pause", "final"]
+StopCommand = Literal["pause", "final"]
 
 
 @dataclass(frozen=True)
-class Wish:
+class Injection:
     """A formula that somebody wants to join the next generation.
 
     Attributes:
-        name: of its file; identifies the wish.
+        name: of its file; identifies the injection.
         formula: its text.
     """
 
@@ -33,7 +33,7 @@ class Wish:
 
 
 class Inbox:
-    """The wishes left in a work directory.
+    """The commands left in a work directory.
 
     Args:
         work_dir: of the experiment.
@@ -50,7 +50,7 @@ class Inbox:
         """
         self._leave(f"{time.time_ns()}-{os.getpid()}.inject.json", {"formula": formula})
 
-    def stop(self, how: StopWish) -> None:
+    def stop(self, how: StopCommand) -> None:
         """Ask the run to pause, or to end with this generation and go on to the verdict.
 
         Raises:
@@ -58,22 +58,22 @@ class Inbox:
         """
         self._leave("stop.json", {"how": how})
 
-    def wishes(self) -> list[Wish]:
+    def injections(self) -> list[Injection]:
         """Return the formulas left, oldest first; files that are none are passed over."""
         found = []
         for path in sorted(self.folder.glob("*.inject.json")):
             formula = _read(path).get("formula")
             if isinstance(formula, str):
-                found.append(Wish(path.name, formula))
+                found.append(Injection(path.name, formula))
         return found
 
-    def stop_wish(self) -> StopWish | None:
+    def stop_command(self) -> StopCommand | None:
         """Return what ``stop`` asked for; None if nothing was."""
         how = _read(self.folder / "stop.json").get("how")
         return how if how in ("pause", "final") else None
 
     def forget(self, *names: str) -> None:
-        """Remove wishes; those that are gone are no error."""
+        """Remove commands; those that are gone are no error."""
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
 

@@ -66,7 +66,7 @@ def _status(store: Store, config: Mapping[str, Any], work_dir: Path) -> dict[str
         "idle_share": 1 - sum(detail["busy"] for detail in worked) / held if held else None,
         "budget": budget.text if budget else None,
         "spent": budget.said(spent(store, budget, session.get("gpus_per_worker") or 1.0)) if budget else None,
-        "waiting": [wish.formula for wish in Inbox(work_dir).wishes()],
+        "waiting": [injection.formula for injection in Inbox(work_dir).injections()],
         "noise": next((event.detail["words"] for event in reversed(store.events(NOISE))), None),
     }
 

@@ -26,7 +26,7 @@ class Watch:
         planner: says what still fits.
         store: open for writing.
         evaluations: asked for scores.
-        listener: hears of the time left.
+        listener: is told the time left.
         inbox: may hold the command to stop.
         interrupt: asked for an end then.
 
@@ -180,6 +180,6 @@ class Watch:
             self._since = now
 
     def _obey(self) -> None:
-        if self._inbox.stop_wish() == "pause":
+        if self._inbox.stop_command() == "pause":
             self._inbox.forget_stop()
             self._interrupt.request()

@@ -62,7 +62,7 @@ EXPLAINING = "explaining"
 """Extra trainings for an explanation begin."""
 
 EXPLAINED = "explained"
-"""Which parts of the winner were knocked out, and which pictures were painted."""
+"""Which parts of the winner were removed, and which pictures were painted."""
 
 
 def curves(events: Iterable[Event]) -> dict[str, list[tuple[int, float]]]:

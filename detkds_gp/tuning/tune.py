@@ -89,7 +89,7 @@ def tune(config: ExperimentConfig, named: Named, work_dir: Path, listener: Liste
         config: of a search on the pair; its ``budget`` is trainings, or wall time for all but the preparation.
         named: from `read_distiller`.
         work_dir: for the store, the teacher's outputs and the student that scales are measured on.
-        listener: hears of the trainings.
+        listener: is told of the trainings.
 
     Raises:
         UserError: a mistake in config, data, detectors or distiller, in one line.

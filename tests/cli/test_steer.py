@@ -75,9 +75,9 @@ def test_status_says_everything_in_words() -> None:
 def test_injections_are_checked_before_they_are_left(gp_search: GpSearch, copied: Path) -> None:
     ended = gp_search("inject", copied, "2 * l2(unit_channel(global))")
     assert ended.out == "joins the next generation, once the run goes on: 2 * 1 * l2(unit_channel(global))\n"
-    assert [wish.formula for wish in Inbox(copied).wishes()] == ["2 * 1 * l2(unit_channel(global))"]
+    assert [injection.formula for injection in Inbox(copied).injections()] == ["2 * 1 * l2(unit_channel(global))"]
     assert "did you mean 'global'" in gp_search("inject", copied, "l2(globl)").err
-    assert len(Inbox(copied).wishes()) == 1
+    assert len(Inbox(copied).injections()) == 1
     assert gp_search("inject", copied, "l1(global)").out.endswith(": 1 * calibrated * l1(global)\n")
 
 
@@ -85,7 +85,7 @@ def test_only_a_run_at_work_can_be_stopped(gp_search: GpSearch, copied: Path) ->
     assert "nothing to stop" in gp_search("stop", copied).err
     with Store.open(copied):
         assert "stops when what is at work is finished" in gp_search("stop", copied).out
-    assert Inbox(copied).stop_wish() == "pause"
+    assert Inbox(copied).stop_command() == "pause"
 
 
 def test_new_starts_in_a_numbered_sibling(gp_search: GpSearch, tiny_config: Path, tmp_path: Path) -> None:

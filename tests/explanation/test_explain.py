@@ -10,7 +10,7 @@ from PIL import Image
 
 from detkds_gp.errors import StoreError
 from detkds_gp.explanation import recorded_config
-from detkds_gp.explanation.knock_outs import knock_outs
+from detkds_gp.explanation.ablations import ablations
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.report import collect, render_report
@@ -22,8 +22,8 @@ from detkds_gp.store import ScoreRecord, Store
 TWO = "2 * calibrated * l2(unit_channel(max_pool_2(global))) + 1 * calibrated * l1(class_map)"
 
 
-def test_knock_outs_are_the_terms_then_the_calls_that_something_can_stand_in_for() -> None:
-    found = [(one.kind, one.removed, one.left, one.distiller.text) for one in knock_outs(parse(TWO), DETKDS)]
+def test_ablations_are_the_terms_then_the_calls_that_something_can_stand_in_for() -> None:
+    found = [(one.kind, one.removed, one.left, one.distiller.text) for one in ablations(parse(TWO), DETKDS)]
     assert found == [
         ("term", "l2(unit_channel(max_pool_2(global)))", "", "1 * calibrated * l1(class_map)"),
         ("term", "l1(class_map)", "", "2 * calibrated * l2(unit_channel(max_pool_2(global)))"),
@@ -40,12 +40,12 @@ def test_knock_outs_are_the_terms_then_the_calls_that_something_can_stand_in_for
 
 def test_both_sides_of_a_sum_are_left_out_in_turn() -> None:
     text = "1 * calibrated * add(l1(global), l2(global))"
-    found = {one.distiller.text for one in knock_outs(parse_distiller(text, OMNI), OMNI)}
+    found = {one.distiller.text for one in ablations(parse_distiller(text, OMNI), OMNI)}
     assert found == {"1 * calibrated * l1(global)", "1 * calibrated * l2(global)"}
 
 
 def test_a_lone_distance_has_nothing_to_leave_out() -> None:
-    assert knock_outs(parse("1 * calibrated * l2(global)"), DETKDS) == []
+    assert ablations(parse("1 * calibrated * l2(global)"), DETKDS) == []
 
 
 def parse(text: str):
@@ -63,7 +63,7 @@ def test_a_winner_is_explained_within_a_budget_and_once(work_dir: Path) -> None:
     experiment = Experiment(recorded_config(work_dir), work_dir)
     first = experiment.explain(4)
     assert first.pictures
-    assert 2 <= first.spent <= 4  # a winner of one part has no knock-outs
+    assert 2 <= first.spent <= 4  # a winner of one part has no ablations
     assert len(stored(work_dir)) == before + first.spent - 2  # the students of the pictures are no new answers
     second = experiment.explain(100)
     assert second.left == 0
@@ -75,9 +75,9 @@ def test_a_winner_is_explained_within_a_budget_and_once(work_dir: Path) -> None:
     assert run.training_hours == pytest.approx(cost, rel=1e-9)  # what explains a winner is no cost of the search
     assert run.explanation is not None
     assert run.winner is not None
-    removed = knock_outs(parse(run.winner.candidate.text), DETKDS)
-    assert {row.removed for row in run.explanation.knock_outs} == {one.removed for one in removed}
-    trained = [row for row in run.explanation.knock_outs if row.change is not None]
+    removed = ablations(parse(run.winner.candidate.text), DETKDS)
+    assert {row.removed for row in run.explanation.ablations} == {one.removed for one in removed}
+    trained = [row for row in run.explanation.ablations if row.change is not None]
     assert all(row.pairs == len(run.config["verdict"]["seeds"]) for row in trained)
     assert len(run.explanation.pictures) == 3
     html = render_report(run, DETKDS)
@@ -88,7 +88,7 @@ def test_a_winner_is_explained_within_a_budget_and_once(work_dir: Path) -> None:
         assert min(Image.open(path).size) >= 32
 
 
-def test_knock_outs_are_trained_in_pairs_within_the_budget(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ablations_are_trained_in_pairs_within_the_budget(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A winner of several parts, whatever the tiny search found."""
     mixed = lambda self, ranking: next(one for one in ranking if len(one.distiller.terms) > 1)  # noqa: E731
     monkeypatch.setattr(Summary, "winner", mixed)
@@ -107,7 +107,7 @@ def test_a_picture_outside_of_its_folder_is_not_read(work_dir: Path) -> None:
     images = [{"name": "x", "detections": {"teacher": "../secret.jpg"}, "pulls": {}}]
     with Store.open(work_dir) as store:
         pictures = {"classes": [], "images": images}
-        store.record_event("explained", winner=run.winner.candidate.text, knock_outs=[], pictures=pictures)
+        store.record_event("explained", winner=run.winner.candidate.text, ablations=[], pictures=pictures)
     explanation = collect(work_dir).explanation
     assert explanation is not None
     assert explanation.pictures[0].detections == {"teacher": ""}

@@ -282,11 +282,11 @@ def test_what_explains_a_winner_is_no_cost_of_the_run(small: Path, tmp_path: Pat
         store.record_scale("l1(unit_space(global))", Scale(2.0, wall_seconds=70.0))
         store.record_score(Trial(text, plan["iterations"], plan["seeds"][0], test=True), Score(0.3, 0.3))
         parts = [{"kind": "term", "removed": "x", "left": "", "distiller": one} for one in (text, winner)]
-        store.record_event(EXPLAINED, winner=winner, knock_outs=parts, pictures={})
+        store.record_event(EXPLAINED, winner=winner, ablations=parts, pictures={})
     run = collect(tmp_path)
     assert (run.training_hours, run.hours) == (before.training_hours, before.hours)
     assert run.explanation is not None
-    assert [row.pairs for row in run.explanation.knock_outs] in ([4, 1], [1, 4])
+    assert [row.pairs for row in run.explanation.ablations] in ([4, 1], [1, 4])
 
 
 def test_nothing_is_said_of_the_final_round_before_its_plan_is_recorded(tmp_path: Path, small: Path) -> None:

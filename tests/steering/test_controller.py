@@ -1,4 +1,4 @@
-"""Runs of the analytic experiment: budgets, wishes, signals and replays, without a detector."""
+"""Runs of the analytic experiment: budgets, commands, signals and replays, without a detector."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_an_injection_joins_the_next_generation_and_every_replay(tmp_path: Path,
         ]
     assert (birth.stage, birth.generation, birth.parents) == ("divide", 2, ())
     assert any(said.startswith("injected: ") for said in listener.said)
-    assert Inbox(work_dir).wishes() == []
+    assert Inbox(work_dir).injections() == []
     before = analytic.history(work_dir)
     assert before != analytic.history(plain)
     assert verify(work_dir).differences == ()
@@ -145,7 +145,7 @@ def test_a_wish_whose_file_outlived_its_recording_is_granted_once(tmp_path: Path
     once, twice = tmp_path / "once", tmp_path / "twice"
     run(once, Hooked("divide 1", lambda: Inbox(once).inject(FORMULA)))
     with Store.open(once, readonly=True) as store:
-        (name,) = store.steerings()[0]["wishes"]
+        (name,) = store.steerings()[0]["injections"]
 
     def leave() -> None:
         (twice / "inbox").mkdir(exist_ok=True)

@@ -112,8 +112,8 @@ class Evidence:
         for level in range(len(knowledge[self.sided[0]])):
             parts = self.loss.parts_of(self._program, level)
             values: list[Value] = []
-            taught = {name: knowledge[name][level][1].detach() for name in (*self.sided, *self._fields)}
-            inputs = {name: (x, x) if name in self.sided else x for name, x in taught.items()}
+            teacher_side = {name: knowledge[name][level][1].detach() for name in (*self.sided, *self._fields)}
+            inputs = {name: (x, x) if name in self.sided else x for name, x in teacher_side.items()}
             for step in self._program:
                 value = step.compute(values, inputs, parts)
                 draws = step.declaration and step.declaration.random and not isinstance(step.declaration, Learned)

@@ -14,7 +14,7 @@ from detkds_gp.search.variation import wanted_kinds
 
 
 @dataclass(frozen=True)
-class KnockOut:
+class Ablation:
     """A distiller without one of its parts.
 
     Attributes:
@@ -30,26 +30,26 @@ class KnockOut:
     distiller: Distiller
 
 
-def knock_outs(distiller: Distiller, primitive_set: PrimitiveSet) -> list[KnockOut]:
+def ablations(distiller: Distiller, primitive_set: PrimitiveSet) -> list[Ablation]:
     """Return the distiller without each of its terms, then without each of its calls, each result once.
 
     Args:
         distiller: as the search calls it, scales left out.
         primitive_set: of its names.
     """
-    found: dict[str, KnockOut] = {}
-    for knock_out in (*_without_terms(distiller, primitive_set), *_without_calls(distiller, primitive_set)):
-        found.setdefault(knock_out.distiller.text, knock_out)
+    found: dict[str, Ablation] = {}
+    for ablation in (*_without_terms(distiller, primitive_set), *_without_calls(distiller, primitive_set)):
+        found.setdefault(ablation.distiller.text, ablation)
     return [found[text] for text in found if text not in (distiller.text, NONE)]
 
 
-def _without_terms(distiller: Distiller, primitive_set: PrimitiveSet) -> Iterator[KnockOut]:
+def _without_terms(distiller: Distiller, primitive_set: PrimitiveSet) -> Iterator[Ablation]:
     for term in distiller.terms:
         rest = [other for other in distiller.terms if other is not term]
-        yield KnockOut("term", term.formula, "", make_distiller(rest, primitive_set))
+        yield Ablation("term", term.formula, "", make_distiller(rest, primitive_set))
 
 
-def _without_calls(distiller: Distiller, primitive_set: PrimitiveSet) -> Iterator[KnockOut]:
+def _without_calls(distiller: Distiller, primitive_set: PrimitiveSet) -> Iterator[Ablation]:
     for term in distiller.terms:
         for removed, left, tree in _shrunk(term.tree):
             try:
@@ -57,7 +57,7 @@ def _without_calls(distiller: Distiller, primitive_set: PrimitiveSet) -> Iterato
             except FormulaError:  # nothing sided is left
                 continue
             terms: list[Term] = [smaller if other is term else other for other in distiller.terms]
-            yield KnockOut("subtree", removed, left, make_distiller(terms, primitive_set))
+            yield Ablation("subtree", removed, left, make_distiller(terms, primitive_set))
 
 
 def _shrunk(tree: gp.PrimitiveTree) -> Iterator[tuple[str, str, gp.PrimitiveTree]]:
