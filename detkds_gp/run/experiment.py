@@ -170,15 +170,16 @@ class _Run:
 
     def __init__(self, context: RunContext, store: Store, evaluations: EvaluationService, interrupt: Interrupt) -> None:
         self.context = context
-        self.config = context.config
         self.work_dir = context.folder
         self.task = context.task
         self.listener = context.listener
         self.store = store
         self.evaluations = evaluations
         self.summary = Summary(store, context.task.primitive_set)
-        self.strategy = make_strategy(self.task.primitive_set, self.config.search, self.config.seed, self._screen())
-        self.controller = Controller(self.config, store, self.strategy, evaluations, self.listener, interrupt)
+        self.strategy = make_strategy(
+            self.task.primitive_set, self.context.config.search, self.context.config.seed, self._screen()
+        )
+        self.controller = Controller(self.context.config, store, self.strategy, evaluations, self.listener, interrupt)
 
     def outcome(self) -> Outcome:
         final = self._prepare()
@@ -198,7 +199,7 @@ class _Run:
 
     def _prepare(self) -> FinalRound:
         """Plan the run; train the teacher, the students alone and the anchors; return the final round."""
-        wished = plan_final_round(self.config, self.strategy.plan())
+        wished = plan_final_round(self.context.config, self.strategy.plan())
         final = self.controller.begin(wished, lambda final: self.context.waiting(self.store, _alone(final)))
         self.context.train_baselines(self.store, self.evaluations, _alone(final), self.controller.over)
         self.context.train_anchors(self.evaluations)
@@ -207,15 +208,15 @@ class _Run:
 
     def _search(self) -> None:
         grammar, say = self.task.primitive_set, self.listener.say
-        self.strategy.start_with(starting(self.config.search, grammar, self.evaluations.scales, say))
-        evaluator = Halving(self.controller.watch, self.config.proxy)
+        self.strategy.start_with(starting(self.context.config.search, grammar, self.evaluations.scales, say))
+        evaluator = Halving(self.controller.watch, self.context.config.proxy)
         run_search(self.strategy, candidates_to(evaluator, self.summary.trial), _SteeringRecorder(self))
         self._say_noise()
 
     def after_generation(self, stage: str, number: int) -> None:
         """Clean up once a generation is answered, and decide what comes next; a replay has no need to clean up."""
         if self.store.generation(stage, number) is None:
-            if self.config.proxy.rungs:
+            if self.context.config.proxy.rungs:
                 shutil.rmtree(self.task.rungs, ignore_errors=True)
             self._note_noise()
         self.controller.decide(stage, number)
@@ -226,14 +227,14 @@ class _Run:
         if noise is None:
             return ""
         self.store.record_event(NOISE, words=str(noise))
-        return f"scores of {self.config.proxy.iterations} iterations: {noise}"
+        return f"scores of {self.context.config.proxy.iterations} iterations: {noise}"
 
     def _say_noise(self) -> None:
         if said := self._note_noise():
             self.listener.say(said)
 
     def _screen(self) -> Screen:
-        if not self.config.screening.active:
+        if not self.context.config.screening.active:
             return pass_all
         return Screener(self.store, self.task.primitive_set, self.evaluations.screenings, self.listener.say)
 

@@ -41,7 +41,6 @@ class Judging:
         ranking: Sequence[Ranked],
     ) -> None:
         self._context = context
-        self._config = context.config
         self._set = context.task.primitive_set
         self._say = context.listener.say
         self._store = store
@@ -79,7 +78,9 @@ class Judging:
         return chosen
 
     def _planned(self, chosen: Sequence[Finalist], final: FinalRound) -> Race | None:
-        return plan_race(len(chosen), final.seeds, [*self._config.baseline_seeds, *self._config.verdict.seeds])
+        return plan_race(
+            len(chosen), final.seeds, [*self._context.config.baseline_seeds, *self._context.config.verdict.seeds]
+        )
 
     def _race(self, invited: Sequence[Finalist], final: FinalRound) -> None:
         """Train fewer and fewer seed by seed, while the budget leaves time to judge; record who is left."""
@@ -147,11 +148,11 @@ class Judging:
         """Return the rivals at their best, as far as the budget has room for finding it."""
         tuning = RivalTuning(
             self._set,
-            WeightRange(*self._config.search.weight_range),
+            WeightRange(*self._context.config.search.weight_range),
             self._evaluations,
             self._summary.trial,
             self._context.called["rivals"],
             self._say,
             *self._controller.watch.tuning(),
         )
-        return tuning.rivals(self._config.verdict.rivals, self._controller.tuning())
+        return tuning.rivals(self._context.config.verdict.rivals, self._controller.tuning())
