@@ -139,7 +139,8 @@ class VerdictSettings(Settings):
             know are left out.
         tuning: trainings by which each rival's weight is tuned, from which the final round takes its best; None: as
             many as a knowledge gets in the search, 12 at most; below 3 rivals are judged as they came only.
-        share: the most of all training that the final round may take; of a budget, together with the tuning of rivals.
+        share: the most of all training that the final round may take; of what a budget has left after preparation,
+            together with the tuning of rivals.
     """
 
     seeds: tuple[int, ...] = (1001, 1002, 1003, 1004)
