@@ -2,7 +2,7 @@
 
 search = DivideAndConquer(primitive_set, SearchSettings(), seed=0)
 while candidates := search.ask():
-search.tell([evaluate(candidate.distiller) for candidate in candidates])
+    search.tell([evaluate(candidate.distiller) for candidate in candidates])
 print(search.best.distiller.text)
 """
 

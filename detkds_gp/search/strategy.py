@@ -54,6 +54,7 @@ class Generation:
         return replace(self, size=min(size, self.size))
 
 
+_ATTRIBUTES = ("primitive_set", "best", "hall_of_fame", "logbook", "counts")
 _METHODS = ("start_with", "ask", "tell", "plan", "inject", "resize", "end")
 
 
@@ -82,6 +83,9 @@ class Strategy(Protocol):
     def ask(self) -> list[Candidate]:
         """Return the candidates whose scores are wanted, in order; empty when the search is over.
 
+        They share stage and generation, which no later ones have; no text is asked twice. What `screen` rejects, or
+        finds to be the same loss as another, is not worth asking for.
+
         Asked again before `tell`, the same come first. A strategy that can go on with incomplete scores may ask for
         one candidate at a time, or for further ones besides those that were not told yet.
         """
@@ -91,6 +95,8 @@ class Strategy(Protocol):
 
     def plan(self) -> list[Generation]:
         """Return what follows the candidates last asked, at the sizes of the settings; empty where nothing does.
+
+        Before the first `ask` that is everything; at least one generation is ``needed``: a budget leaves out others.
 
         Budgets, the time left and the length of the final round are computed from it.
         """
@@ -114,7 +120,11 @@ class Strategy(Protocol):
 
     @property
     def logbook(self) -> tools.Logbook:
-        """One record per stage, generation and niche."""
+        """One record per stage, generation and niche.
+
+        With ``new``, ``generated``, ``duplicates``, ``merged``, ``rejected``, ``failed``, and, where something
+        succeeded, ``best``, ``median`` and ``spread`` of the AP.
+        """
 
     @property
     def counts(self) -> dict[str, int]:
@@ -129,6 +139,11 @@ def make_strategy(primitive_set: PrimitiveSet, settings: SearchSettings, seed: i
         ConfigError: the settings allow no formula.
     """
     strategy: Strategy = strategy_class(settings.strategy)(primitive_set, settings, seed, screen=screen)
+    missing = [name for name in _ATTRIBUTES if not hasattr(strategy, name)]
+    if missing:
+        raise DeclarationError(f"search.strategy {settings.strategy!r} has no {', '.join(missing)}; see `Strategy`")
+    if not any(generation.needed for generation in strategy.plan()):
+        raise DeclarationError(f"search.strategy {settings.strategy!r} plans no generation that is needed; see `plan`")
     return strategy
 
 

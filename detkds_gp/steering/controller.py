@@ -131,8 +131,11 @@ class Controller:
         store = self._store
         if not store.events(SEARCH_PLANNED):
             generations = [one.to_json() for one in self._strategy.plan()]
-            store.record_event(SEARCH_PLANNED, generations=generations, spent=self.planner.spent())
-        self.planner.prepared = store.events(SEARCH_PLANNED)[0].detail["spent"]
+            spent = {"unit": self.planner.prices.kind, "spent": self.planner.spent()}
+            store.record_event(SEARCH_PLANNED, generations=generations, **spent)
+        planned = store.events(SEARCH_PLANNED)[0].detail
+        if planned["unit"] == self.planner.prices.kind:
+            self.planner.prepared = planned["spent"]
         self.watch.search_begins()
         self.decide(self._strategy.plan()[0].stage, FIRST)
 
@@ -159,7 +162,9 @@ class Controller:
 
     def _outlook(self) -> tuple[End | None, str, int | None]:
         plan = self.watch.plan = self.planner.plan()
-        most = plan.generations[0].size if plan.generations and self._budget is not None else None
+        # without a budget nothing is cut, and what an earlier one cut is taken back
+        sized = self._budget is not None or any(one.get("most") is not None for one in self._store.steerings())
+        most = plan.generations[0].size if plan.generations and sized else None
         return *self.planner.ends(plan), most
 
     def _tell(self, before: float = 0.0, done: str = "") -> None:

@@ -35,7 +35,7 @@ class Planner:
         store: of the run.
 
     Attributes:
-        prepared: what was spent before the search; None until it begins.
+        prepared: what was spent before the search; None until it begins, or where it is known in another unit.
     """
 
     prepared: float | None = None

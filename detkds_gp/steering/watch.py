@@ -50,7 +50,8 @@ class Watch:
         self._listener = listener
         self._inbox = inbox
         self._interrupt = interrupt
-        self._since = time.monotonic()
+        self._mark = self._used()
+        self._besides, self._candidates = 0.0, 0
         self._told = 0.0
 
     def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
@@ -61,8 +62,7 @@ class Watch:
         Raises:
             Stopped: an end was asked for.
         """
-        before = self._evaluations.usage
-        busy, held = before.busy_seconds, before.held_seconds
+        _, busy, held = self._used()
         fresh = [one.trial for one in questions if self._store.score(one.trial) is None]
         scores = self._evaluations.scores(phase, questions, self._allowance(len(fresh)))
         self._record_not_begun(questions, scores)
@@ -71,8 +71,14 @@ class Watch:
             self._store.record_event(
                 WORKED, phase=phase, busy=usage.busy_seconds - busy, held=usage.held_seconds - held
             )
-        self._learn_overhead(fresh)
+        lengths = [*self._planner.prices.proxy.rungs, self._planner.prices.proxy.iterations]
+        self._learn_overhead(fresh, first=questions[0].trial.iterations == lengths[0])
         return scores
+
+    def _used(self) -> tuple[float, float, float]:
+        """Return the time, and the seconds that workers were busy and held."""
+        usage = self._evaluations.usage
+        return time.monotonic(), usage.busy_seconds, usage.held_seconds
 
     def racing(self, places: int) -> Allowance:
         """Return what one seed of the race may begin: all of it or nothing, unless the machine becomes slower then.
@@ -80,6 +86,7 @@ class Watch:
         Args:
             places: formulas that are trained on it.
         """
+        self._planner.prices.forget_work()
         opened: list[bool] = []
 
         def begin(trials: Sequence[Trial]) -> bool:
@@ -95,6 +102,7 @@ class Watch:
             places: formulas that are judged.
             done: seeds on which all are judged already.
         """
+        self._planner.prices.forget_work()
         opened: list[int] = []
 
         def begin(trials: Sequence[Trial]) -> bool:
@@ -125,7 +133,7 @@ class Watch:
 
     def search_begins(self) -> None:
         """Take the time from which candidates cost something."""
-        self._since = time.monotonic()
+        self._mark = self._used()
 
     def _allowance(self, waiting: int) -> Allowance:
         left = waiting
@@ -167,17 +175,27 @@ class Watch:
         if missing:
             self._listener.say(f"{len(missing)} candidates are not trained: the rest of the budget is kept")
 
-    def _learn_overhead(self, fresh: Sequence[Trial]) -> None:
-        """Measure what candidates cost besides their trainings: screening, calibration, workers that wait."""
-        prices, now = self._planner.prices, time.monotonic()
+    def _learn_overhead(self, fresh: Sequence[Trial], first: bool) -> None:
+        """Measure what candidates cost besides their trainings: screening, calibration, and the search itself.
+
+        Workers that wait for the last training of a generation are no overhead: its rounds are priced by themselves.
+
+        Args:
+            fresh: what was trained now.
+            first: whether it is the first rung of a generation; what later rungs cost is added to it.
+        """
+        prices, now = self._planner.prices, self._used()
         prices.forget_work()
         answered = [score for trial in fresh if (score := self._store.score(trial)) is not None]
         trained = [score.wall_seconds for score in answered if score.failure != NOT_BEGUN]
-        if trained:
-            held = (now - self._since) * prices.workers
-            prices.overhead = max(0.0, held - sum(trained)) / len(trained)
+        passed, busy, held = (after - before for after, before in zip(now, self._mark, strict=True))
         if fresh:
-            self._since = now
+            self._mark = now
+        if trained:
+            if first:
+                self._besides, self._candidates = 0.0, len(trained)
+            self._besides += max(0.0, busy - sum(trained)) + max(0.0, passed * prices.workers - held)
+            prices.overhead = self._besides / max(1, self._candidates)
 
     def _obey(self) -> None:
         if self._inbox.stop_command() == "pause":
