@@ -27,7 +27,7 @@ from weight_sweep import Aloud
 from detkds_gp.atomic import atomic_file
 from detkds_gp.cli.app import parse_options
 from detkds_gp.config import load_config
-from detkds_gp.evaluation import Interrupt
+from detkds_gp.evaluation import Interrupt, Question
 from detkds_gp.final_round.plan import LENGTHENED
 from detkds_gp.gain import complete_gain
 from detkds_gp.language import NONE, parse_distiller
@@ -107,10 +107,12 @@ def trained(arguments: argparse.Namespace) -> tuple[dict[str, list[float | None]
     interrupt = Interrupt(config.execution.grace_seconds)
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     distillers = {role: parse_distiller(text, context.task.primitive_set) for role, text in formulas.items()}
-    asked = [(Trial(d.text, length, seed, test=True), d, "fresh") for seed in seeds for d in distillers.values()]
+    asked = [
+        Question(Trial(d.text, length, seed, test=True), d, "fresh") for seed in seeds for d in distillers.values()
+    ]
     with interrupt.handling_signals(), context.open(interrupt) as (store, answers):
         context.train_baselines(store, answers)
-        scores = dict(zip([trial for trial, *_ in asked], answers.scores("fresh seeds", asked), strict=True))
+        scores = dict(zip([one.trial for one in asked], answers.scores("fresh seeds", asked), strict=True))
     aps = {
         role: [scores[Trial(d.text, length, seed, test=True)].test_ap for seed in seeds]
         for role, d in distillers.items()

@@ -36,7 +36,7 @@ from narrow_bccd import FAMILIES, search_config
 from detkds_gp.atomic import atomic_file
 from detkds_gp.config import ExperimentConfig, parse_config
 from detkds_gp.detectors import Taps, scene_of
-from detkds_gp.evaluation import Evaluator, Interrupt
+from detkds_gp.evaluation import EvaluationService, Interrupt, Question
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.fitness.calibration import measure_scale, probe_model
 from detkds_gp.gain import complete_gain
@@ -126,12 +126,12 @@ def sweep(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str, A
     config = pair_config(name, arguments)
     context = RunContext.prepared(config, gather(config), folder, Aloud())
     interrupt, seeds = Interrupt(config.execution.grace_seconds), range(arguments.seeds)
-    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluator):
-        context.train_baselines(store, evaluator)
+    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
+        context.train_baselines(store, evaluations)
         losses = losses_of(context, arguments.losses)
         proxy = ProxyTraining(context.task)
         table = {
-            loss: measured(loss, term, context, evaluator, proxy, arguments) | {"knowledge": term.knowledge}
+            loss: measured(loss, term, context, evaluations, proxy, arguments) | {"knowledge": term.knowledge}
             for loss, term in losses.items()
         }
         found = [store.score(Trial(NONE, config.proxy.iterations, seed)) for seed in seeds]
@@ -152,7 +152,7 @@ def measured(
     name: str,
     term: Term,
     context: RunContext,
-    evaluator: Evaluator,
+    evaluations: EvaluationService,
     proxy: ProxyTraining,
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -166,10 +166,10 @@ def measured(
     distillers = {weight: parse_distiller(text, context.task.primitive_set) for weight, text in texts.items()}
     keys = [(weight, seed) for weight in texts for seed in range(arguments.seeds)]
     asked = [
-        (Trial(distillers[weight].text, config.proxy.iterations, seed), distillers[weight], term.knowledge)
+        Question(Trial(distillers[weight].text, config.proxy.iterations, seed), distillers[weight], term.knowledge)
         for weight, seed in keys
     ]
-    scores = dict(zip(keys, evaluator.scores(name, asked), strict=True))
+    scores = dict(zip(keys, evaluations.scores(name, asked), strict=True))
     aps = {weight: [scores[weight, seed].ap for seed in range(arguments.seeds)] for weight in texts}
     means = {weight: fmean(known) for weight, found in aps.items() if (known := [ap for ap in found if ap is not None])}
     best = max(means, key=lambda weight: means[weight], default=None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -36,11 +38,12 @@ def folder(tmp_path: Path, finished: Outcome, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("page", RUN, ids=named)
-def test_python_runs(page: Path, folder: Path) -> None:
+def test_python_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands under the main guard of a script is left to the test below."""
-    names: dict[str, object] = {"__name__": "imported"}
+    module = ModuleType("imported")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
     for block in blocks(page, "python"):
-        exec(block, names)
+        exec(block, vars(module))
 
 
 @pytest.mark.slow

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
+from typing import TYPE_CHECKING
 
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.search import Generation
+
+if TYPE_CHECKING:
+    from detkds_gp.search import Generation
 
 
 def survivors(count: int, keep: float) -> int:

@@ -10,7 +10,7 @@ import pytest
 from detkds_gp.config import load_config, parse_config
 from detkds_gp.errors import ConfigError
 
-CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SPLIT = {"ann_file": "a.json", "images": "images"}
 LEAST: dict[str, Any] = {
     "student": {"config": "student.py"},

@@ -27,7 +27,7 @@ from detkds_gp.listener import Listener
 from detkds_gp.naming import read_distiller
 from detkds_gp.run import Outcome
 
-TINY = Path(__file__).resolve().parents[3] / "configs" / "tiny"
+TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 SHORT = {"full_training.iterations": 3, "full_training.batch_size": 4, "full_training.workers": 0}
 HALF_TRAINED = {"proxy.start": "half_trained", "proxy.start_iterations": 2}
 TEXT = "1 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"

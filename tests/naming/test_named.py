@@ -88,7 +88,7 @@ def test_what_is_nothing_is_told(text: str) -> None:
 
 
 def test_the_longest_formula_of_the_docs_is_read_and_has_a_short_name(tiny_config: Path) -> None:
-    results = (Path(__file__).resolve().parents[3] / "docs" / "results.md").read_text()
+    results = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text()
     blocks = [" ".join(block.split()) for block in re.findall(r"```\n(.*?)```", results, re.DOTALL)]
     longest = max((block for block in blocks if " * " in block), key=len)
     assert len(longest) > LONGEST_NAME

@@ -16,7 +16,7 @@ from detkds_gp.fitness import Evaluation, SplitImages
 from detkds_gp.preflight import PairReport, check_experiment, knowledge_not_shared
 from detkds_gp.setup.prepare import load_data
 
-TINY = Path(__file__).resolve().parents[3] / "configs" / "tiny"
+TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 
 
 @pytest.fixture(scope="module")

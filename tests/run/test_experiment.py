@@ -46,7 +46,7 @@ def test_what_happened_is_recorded_in_order(finished: Outcome) -> None:
         assert told == [vars(r.trial) for r in store.scores() if r.trial.test and r.score.ok]  # of these alone, once
     assert kinds[:4] == ["named", "started", "pace", "final round planned"]
     assert kinds[4:6] == ["learning curve", "learning curve"]  # of student and teacher, as they are trained
-    assert kinds[6:] == ["tuning planned", "final round", "finished"]
+    assert kinds[6:] == ["search planned", "tuning planned", "final round", "finished"]
 
 
 def test_generated_candidates_are_all_accounted_for(finished: Outcome) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.errors import StoreError
-from detkds_gp.evaluation import Interrupt
+from detkds_gp.evaluation import Interrupt, Question
 from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.naming import with_warm_start
@@ -67,7 +67,7 @@ def test_what_is_extra_is_marked_and_a_failure_lets_go_of_the_store(
     def fail_after_a_training() -> None:
         with context.open(Interrupt(0.0), extra=True) as (store, answers):
             context.train_baselines(store, answers)
-            answers.scores("extra", [(trial, distiller, "global")])
+            answers.scores("extra", [Question(trial, distiller, "global")])
             raise KeyError("a fault")
 
     with pytest.raises(KeyError, match="a fault"):
