@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from detkds_gp.evaluation.interrupt import Interrupt, Stopped
     from detkds_gp.evaluation.packing import Packing, pack_size
     from detkds_gp.evaluation.question import Evaluator, Question, candidates_to
-    from detkds_gp.evaluation.screening import Screener, UnheardError, unheard
+    from detkds_gp.evaluation.screening import NotRecordedError, Screener, answer_nothing
     from detkds_gp.evaluation.service import EvaluationService
     from detkds_gp.evaluation.units import Scales, in_units, starting, weighed
     from detkds_gp.evaluation.workers import make_executor
@@ -25,13 +25,13 @@ __all__ = [
     "Scales",
     "Screener",
     "Stopped",
-    "UnheardError",
+    "NotRecordedError",
     "candidates_to",
     "in_units",
     "make_executor",
     "pack_size",
     "starting",
-    "unheard",
+    "answer_nothing",
     "weighed",
 ]
 

@@ -14,17 +14,17 @@ from detkds_gp.store import Store
 Ask = Callable[[Sequence[str]], Mapping[str, Screening]]
 
 
-class UnheardError(Exception):
+class NotRecordedError(Exception):
     """A replay came to a formula of which nothing is recorded."""
 
 
-def unheard(formulas: Sequence[str]) -> Mapping[str, Screening]:
+def answer_nothing(formulas: Sequence[str]) -> Mapping[str, Screening]:
     """Answer nothing, as a replay from the store alone does.
 
     Raises:
-        UnheardError: always.
+        NotRecordedError: always.
     """
-    raise UnheardError(f"nothing is recorded of {formulas[0]!r}")
+    raise NotRecordedError(f"nothing is recorded of {formulas[0]!r}")
 
 
 class Screener:

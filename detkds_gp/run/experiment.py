@@ -156,8 +156,8 @@ def _remove_unused_store(work_dir: Path) -> None:
     """Remove a store without answers: the same work directory may be used with other settings."""
     with Store.open(work_dir, readonly=True) as store:
         used = bool(store.scores())
-    for path in [] if used else work_dir.glob(f"{FILE_NAME}*"):
-        path.unlink()
+    for ending in [] if used else ["", "-wal", "-shm"]:
+        (work_dir / f"{FILE_NAME}{ending}").unlink(missing_ok=True)
 
 
 def _alone(final: FinalRound) -> list[Trial]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.evaluation import Question, Screener, UnheardError, candidates_to, starting, unheard
+from detkds_gp.evaluation import NotRecordedError, Question, Screener, answer_nothing, candidates_to, starting
 from detkds_gp.evaluation.halving import Halving
 from detkds_gp.fitness import ProxySettings, ScreeningSettings
 from detkds_gp.language import PrimitiveSet
@@ -67,8 +67,8 @@ class _Replay:
     def verification(self) -> Verification:
         differences = [*self._surroundings(), *self._generations()]
         recorded = {(generation.stage, generation.number) for generation in self._store.generations()}
-        if not differences and (unheard := sorted(recorded - self._done.keys())):
-            differences.append(f"{_named(unheard[0])} is recorded but the search never comes to it")
+        if not differences and (missing := sorted(recorded - self._done.keys())):
+            differences.append(f"{_named(missing[0])} is recorded but the search never comes to it")
         return Verification(len(self._done), sum(self._done.values()), self._complete, tuple(differences))
 
     def _surroundings(self) -> Iterator[str]:
@@ -95,17 +95,17 @@ class _Replay:
             yield str(difference)
         except _EndOfRecordError:
             return
-        except UnheardError:  # the record ends while the next candidates are made; the last ones are complete
+        except NotRecordedError:  # the record ends while the next candidates are made; the last ones are complete
             yield from comparison.rest(strategy)
 
     def _screen(self) -> Screen:
         screened = ScreeningSettings.model_validate(self._summary.config["screening"]).active
-        return Screener(self._store, self._grammar, unheard) if screened else pass_all
+        return Screener(self._store, self._grammar, answer_nothing) if screened else pass_all
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
         if len(known) < len(formulas):
-            raise UnheardError("a scale is not recorded")
+            raise NotRecordedError("a scale is not recorded")
         return known
 
 

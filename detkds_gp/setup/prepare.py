@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,13 @@ from detkds_gp.data.coco import CocoSplit, SplitSource, checked, data_hash, read
 from detkds_gp.data.digits import make_digits
 from detkds_gp.data.header_reader import HeaderReader, Progress
 from detkds_gp.detectors import DetectorSpec, Pair, detector_config
+from detkds_gp.detectors.sources.registry import registering_modules
 from detkds_gp.errors import DataError, DetectorError
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
 from detkds_gp.language import Input, PrimitiveSet, load_primitive_set
 from detkds_gp.listener import Listener
 from detkds_gp.operators import active_operators
-from detkds_gp.search import strategy_class
+from detkds_gp.search import STRATEGIES, strategy_class
 from detkds_gp.setup.fingerprints import file_hash, hash_of
 from detkds_gp.setup.wiring import check_masks, detector_specs, inheritance, wire
 
@@ -58,7 +60,15 @@ class Materials:
             "data": {name: data_hash(split)[:16] for name, split in self.splits.items()},
             "checkpoints": {role: spec.checkpoint and file_hash(spec.checkpoint) for role, spec in specs.items()},
             "versions": {**installed_versions(MATTERS), "operators": active_operators()},
+            **_own_code(config.search.strategy),
         }
+
+
+def _own_code(strategy: str) -> dict[str, Any]:
+    """Return by module the hash of a user's strategy and sources of knowledge; nothing where there are none."""
+    own = [*registering_modules(), *([strategy.partition(":")[0]] if strategy not in STRATEGIES else [])]
+    files = {name: sys.modules[name].__file__ for name in own}
+    return {"own_code": {name: file_hash(file) for name, file in files.items() if file}} if files else {}
 
 
 def installed_versions(names: Sequence[str]) -> dict[str, str]:

@@ -108,7 +108,7 @@ def least(ahead: Sequence[Generation]) -> list[Generation]:
 
 
 @dataclass(frozen=True)
-class Means:
+class Limits:
     """What a plan has to keep to.
 
     Attributes:
@@ -122,7 +122,7 @@ class Means:
     trained: int = 0
 
 
-def fitted(outlook: Outlook, ahead: Sequence[Generation], means: Means, price: Price) -> Plan | None:
+def fitted(outlook: Outlook, ahead: Sequence[Generation], limits: Limits, price: Price) -> Plan | None:
     """Fit what is still to come into what is left of a budget.
 
     The final round, with what tunes its rivals, keeps to its share of the budget, or to its least where that is more.
@@ -132,7 +132,7 @@ def fitted(outlook: Outlook, ahead: Sequence[Generation], means: Means, price: P
     Args:
         outlook: what the settings plan besides the search.
         ahead: generations that the strategy plans.
-        means: what is left of the budget.
+        limits: what is left of the budget.
         price: what things cost.
 
     Returns:
@@ -143,16 +143,16 @@ def fitted(outlook: Outlook, ahead: Sequence[Generation], means: Means, price: P
     for tuned in (True, False):
         for places, seeds in rounds:
             final = price.final(places, seeds)
-            left = means.share - final
+            left = limits.share - final
             if left < 0 and (places, seeds) != rounds[-1]:
                 continue
             for generations in _smaller(ahead):
                 more = sum(one.size for one in generations if not one.mixes)
-                tuning = outlook.tuned(means.trained + more, left, price) if tuned else 0
+                tuning = outlook.tuned(limits.trained + more, left, price) if tuned else 0
                 if tuned and not tuning and outlook.tuning:
                     break
                 judging = final + price.tuning(outlook.rivals, tuning)
-                if cost(generations, price) + judging <= means.room:
+                if cost(generations, price) + judging <= limits.room:
                     return Plan(tuple(generations), tuning, places, seeds)
     return None
 

@@ -13,7 +13,7 @@ from detkds_gp.score import MIX, Trial
 from detkds_gp.search import Generation, Strategy
 from detkds_gp.steering.budget import Budget, duration, spent
 from detkds_gp.steering.decisions import End
-from detkds_gp.steering.plan import LEAST_TUNING, Means, Outlook, Plan, cost, fitted, least
+from detkds_gp.steering.plan import LEAST_TUNING, Limits, Outlook, Plan, cost, fitted, least
 from detkds_gp.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.store import Store
 
@@ -159,8 +159,8 @@ class Planner:
         if self.budget is None:
             return self.outlook.full(ahead)
         prepared = self.spent() + more if self.prepared is None else self.prepared
-        means = Means(self._share(prepared), self.room() - more, self._trained())
-        return fitted(self.outlook, ahead, means, self.prices) or self._emergency(ahead, means.room)
+        limits = Limits(self._share(prepared), self.room() - more, self._trained())
+        return fitted(self.outlook, ahead, limits, self.prices) or self._emergency(ahead, limits.room)
 
     def _share(self, prepared: float) -> float:
         """Return what the final round and the tuning of rivals may take: a share of what preparation leaves."""

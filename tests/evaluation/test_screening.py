@@ -13,7 +13,7 @@ import pytest
 
 from detkds_gp.config import parse_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.evaluation import Screener, UnheardError, unheard
+from detkds_gp.evaluation import NotRecordedError, Screener, answer_nothing
 from detkds_gp.losses.screening import CHECK_NAMES, Fingerprint
 from detkds_gp.losses.screening.fingerprint import WIDTH
 from detkds_gp.primitives import DETKDS
@@ -77,8 +77,8 @@ def test_what_is_recorded_is_not_asked_again(tmp_path: Path) -> None:
         assert asked.formulas == []
         assert screener(["cosine(global)"])[0].twin == "l1(global)"  # its fingerprint was read from the store
         assert asked.formulas == ["cosine(global)"]
-    with Store.open(tmp_path, readonly=True) as store, pytest.raises(UnheardError):
-        Screener(store, DETKDS, unheard)(["smooth_l1(global)"])
+    with Store.open(tmp_path, readonly=True) as store, pytest.raises(NotRecordedError):
+        Screener(store, DETKDS, answer_nothing)(["smooth_l1(global)"])
 
 
 def test_a_merge_that_is_recorded_is_not_decided_again(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_merge_that_is_recorded_is_not_decided_again(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.execute("UPDATE merges SET canonical = 'l2(global)'")
     with Store.open(tmp_path) as store:
-        assert Screener(store, DETKDS, unheard)(["cosine(global)"])[0].twin == "l2(global)"
+        assert Screener(store, DETKDS, answer_nothing)(["cosine(global)"])[0].twin == "l2(global)"
 
 
 def test_formulas_asked_together_are_recorded_together(tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from detkds_gp.config import load_config
 from detkds_gp.errors import DeclarationError
 from detkds_gp.results import cuts
 from detkds_gp.run.verify import verify
 from detkds_gp.search import strategy_class
+from detkds_gp.setup.fingerprints import file_hash
+from detkds_gp.setup.prepare import gather
 from detkds_gp.steering import read_status
 from detkds_gp.store import Store
 
@@ -63,3 +66,14 @@ def test_a_budget_cuts_it_and_says_so(tmp_path: Path) -> None:
 def test_what_is_no_strategy_is_refused(name: str, message: str) -> None:
     with pytest.raises(DeclarationError, match=message):
         strategy_class(name)
+
+
+def test_its_code_is_part_of_what_a_run_is_bound_to(tiny_config: Path) -> None:
+    own = {"search.strategy": OWN["strategy"], "search.options": OWN["options"]}
+    bound = {name: gather(config).fingerprint(config) for name, config in (
+        ("own", load_config(tiny_config, own)), ("shipped", load_config(tiny_config)),
+    )}  # fmt: skip
+    code = bound["own"].pop("own_code")
+    assert list(code) == ["tests.run.own_strategy"]
+    assert code["tests.run.own_strategy"] == file_hash(Path(__file__).with_name("own_strategy.py"))
+    assert "own_code" not in bound["shipped"]
