@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from detkds_gp.evaluation.rungs import planned_iterations
@@ -121,6 +121,21 @@ class Rival:
     given: Finalist | None = None
     tuned: Finalist | None = None
     expected: float = 0.0
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Rival:
+        """Read what `to_json` gave."""
+        given, tuned = (Finalist(**values[one]) if values[one] else None for one in ("given", "tuned"))
+        return cls(given, tuned, values["expected"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @property
+    def best(self) -> Finalist | None:
+        """The rival at its best weight; None where no weight was tried."""
+        return (self.tuned or self.given) if self.expected else None
 
 
 def finalists(

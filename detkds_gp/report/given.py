@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from detkds_gp.language import PrimitiveSet, parse_distiller
 from detkds_gp.report.outline import outline
 from detkds_gp.report.run import Run
+from detkds_gp.store.events import RIVALS_TUNED
 
 STARTED_WITH = "given in search.warm_start"
 INJECTED = "given by gp_search inject"
+TUNED = "a published loss, its weight tuned before the search"
 
 
 def given(run: Run, primitive_set: PrimitiveSet) -> dict[str, str]:
@@ -18,8 +20,11 @@ def given(run: Run, primitive_set: PrimitiveSet) -> dict[str, str]:
     Raises:
         FormulaError: if the primitive set is not the one searched.
     """
-    started = _trees(run.config["search"].get("warm_start", ()), primitive_set)
-    return dict.fromkeys(_trees(run.injected, primitive_set), INJECTED) | dict.fromkeys(started, STARTED_WITH)
+    rivals = [one for event in run.events if event.kind == RIVALS_TUNED for one in event.detail["rivals"]]
+    tuned = [(one["tuned"] or one["given"])["text"] for one in rivals if one["expected"]]
+    started = run.config["search"].get("warm_start", ())
+    sorts = ((run.injected, INJECTED), (started, STARTED_WITH), (tuned, TUNED))
+    return {tree: how for texts, how in sorts for tree in _trees(texts, primitive_set)}
 
 
 def _trees(texts: Iterable[str], primitive_set: PrimitiveSet) -> list[str]:

@@ -192,7 +192,7 @@ class Run:
         ranking: those with an AP after a whole training, best first; who stopped at a rung is not among them.
         winner: of the final round; while it has chosen none, the leader: the first of the ranking.
         won: whether the final round has chosen it.
-        injected: the distillers that `gp_search inject` brought.
+        injected: the distillers from outside: what `gp_search inject` brought, and the rivals at their best.
         details: what trainings tell besides their AP.
         pictures: test images with what the watched students of the final round find; empty where none are painted.
         champions: by knowledge, its best formula on the verdict's seeds.

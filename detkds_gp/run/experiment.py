@@ -15,25 +15,26 @@ from deap import tools
 from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import BudgetError, DetectorError, UserError
-from detkds_gp.evaluation import EvaluationService, Interrupt, Screener, Stopped, candidates_to, starting
+from detkds_gp.evaluation import EvaluationService, Interrupt, Screener, Stopped, candidates_to, in_units, starting
 from detkds_gp.evaluation.halving import Halving
 from detkds_gp.explanation import Explaining, Explanation
 from detkds_gp.export import Panel, write_panels
-from detkds_gp.final_round import FinalRound, paint_finalists, plan_final_round
-from detkds_gp.language import NONE, Distiller, PrimitiveSet
+from detkds_gp.final_round import FinalRound, Rival, paint_finalists, plan_final_round
+from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.results import Ranked, Summary
 from detkds_gp.run.judging import Judging
 from detkds_gp.run.recorder import Recorder
 from detkds_gp.score import Trial
-from detkds_gp.search import Candidate, Strategy, make_strategy, run_search
+from detkds_gp.search import Candidate, Strategy, WeightRange, make_strategy, run_search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.setup.context import RunContext
 from detkds_gp.setup.prepare import gather
 from detkds_gp.setup.provenance import provenance
 from detkds_gp.steering import Controller
 from detkds_gp.store import FILE_NAME, Store
-from detkds_gp.store.events import FINISHED, NOISE, REFUSED, STARTED, STOPPED
+from detkds_gp.store.events import FINISHED, NOISE, REFUSED, RIVALS_TUNED, STARTED, STOPPED
+from detkds_gp.tuning import RivalTuning
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,13 @@ class _Run:
 
     def outcome(self) -> Outcome:
         final = self._prepare()
-        self._search()
+        rivals = self._tuned_rivals()
+        self._search(rivals)
         ranking = self.summary.ranking()
         if not ranking:
             got = f"no distiller could be trained ({self.strategy.counts})"
             raise DetectorError(f"{got}; look at gp_search show {self.work_dir}")
-        Judging(self.context, self.store, self.evaluations, self.controller, ranking).hold(final)
+        Judging(self.context, self.store, self.evaluations, self.controller, ranking, rivals).hold(final)
         self._note_noise()
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
@@ -206,11 +208,35 @@ class _Run:
         self._say_noise()
         return final
 
-    def _search(self) -> None:
+    def _tuned_rivals(self) -> list[Rival]:
+        """Return the rivals at their best, as far as the budget has room for finding it; decided once."""
+        recorded = self.store.events(RIVALS_TUNED)
+        if not recorded:
+            each, config = self.controller.tuning(), self.context.config
+            tuning = RivalTuning(
+                self.task.primitive_set,
+                WeightRange(*config.search.weight_range),
+                self.evaluations,
+                self.summary.trial,
+                self.context.called["rivals"],
+                self.listener.say,
+                *self.controller.watch.tuning(),
+            )
+            found = [one.to_json() for one in tuning.rivals(config.verdict.rivals, each)]
+            self.store.record_event(RIVALS_TUNED, rivals=found)
+            recorded = self.store.events(RIVALS_TUNED)
+        self.controller.tuned()
+        return [Rival.from_json(one) for one in recorded[0].detail["rivals"]]
+
+    def _search(self, rivals: Sequence[Rival]) -> None:
+        """Search; the rivals at their best join the first generation: their scores are known already."""
         grammar, say = self.task.primitive_set, self.listener.say
         self.strategy.start_with(starting(self.context.config.search, grammar, self.evaluations.scales, say))
+        best = [parse_distiller(one.best.text, grammar) for one in rivals if one.best]
+        injected = [in_units(one, self.evaluations.scales).text for one in best]
         evaluator = Halving(self.controller.watch, self.context.config.proxy)
-        run_search(self.strategy, candidates_to(evaluator, self.summary.trial), _SteeringRecorder(self))
+        recorder = _SteeringRecorder(self, injected)
+        run_search(self.strategy, candidates_to(evaluator, self.summary.trial), recorder)
         self._say_noise()
 
     def after_generation(self, stage: str, number: int) -> None:
@@ -258,12 +284,13 @@ class _Run:
 class _SteeringRecorder(Recorder):
     """Records a run's search, and lets its controller decide between generations."""
 
-    def __init__(self, run: _Run) -> None:
+    def __init__(self, run: _Run, injected: Sequence[str]) -> None:
         super().__init__(run.store, run.listener)
         self._run = run
+        self._injected = injected
 
     def begins(self, strategy: Strategy) -> None:
-        self._run.controller.begin_search()
+        self._run.controller.begin_search(self._injected)
 
     def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
         self._run.after_generation(candidates[0].stage, candidates[0].generation)

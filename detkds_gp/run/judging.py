@@ -10,12 +10,10 @@ from detkds_gp.language import NONE, Distiller, parse_distiller
 from detkds_gp.results import MIX, Finalist, Ranked, Summary
 from detkds_gp.results.finalist import LEFT
 from detkds_gp.score import Trial
-from detkds_gp.search import WeightRange
 from detkds_gp.setup.context import RunContext
 from detkds_gp.steering import Controller
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_RACED
-from detkds_gp.tuning import RivalTuning
 
 LEAST_JUDGED = 2
 """Seeds below which a difference has no interval."""
@@ -30,6 +28,7 @@ class Judging:
         evaluations: asked about finalists.
         controller: keeps the budget.
         ranking: of the search, best first.
+        rivals: of the final round, the best first.
     """
 
     def __init__(
@@ -39,6 +38,7 @@ class Judging:
         evaluations: EvaluationService,
         controller: Controller,
         ranking: Sequence[Ranked],
+        rivals: Sequence[Rival],
     ) -> None:
         self._context = context
         self._set = context.task.primitive_set
@@ -48,6 +48,7 @@ class Judging:
         self._controller = controller
         self._summary = Summary(store, self._set)
         self._ranking = ranking
+        self._rivals = rivals
 
     def hold(self, final: FinalRound) -> None:
         """Invite, race where it saves trainings, and judge on the seeds of the final round.
@@ -63,7 +64,7 @@ class Judging:
         """Return who takes part; recorded at once where that is who is judged, or who races."""
         if raced := self._store.events(FINAL_RACED):
             return [Finalist(**values) for values in raced[0].detail["finalists"]]
-        rivals = self._rivals()
+        rivals = list(self._rivals)
         if (mix := self._summary.mix(self._ranking)) is not None:
             rivals.append(Rival(Finalist(mix.text, MIX)))
         champions = {niche: ranked.text for niche, ranked in self._summary.champions(self._ranking).items()}
@@ -143,16 +144,3 @@ class Judging:
         found = {text: distiller or parse_distiller(text, self._set) for text, distiller in parsed.items()}
         questions = [Question(trial, found[trial.distiller], "final") for trial in trials]
         self._evaluations.scores("final round", questions, allowance)
-
-    def _rivals(self) -> list[Rival]:
-        """Return the rivals at their best, as far as the budget has room for finding it."""
-        tuning = RivalTuning(
-            self._set,
-            WeightRange(*self._context.config.search.weight_range),
-            self._evaluations,
-            self._summary.trial,
-            self._context.called["rivals"],
-            self._say,
-            *self._controller.watch.tuning(),
-        )
-        return tuning.rivals(self._context.config.verdict.rivals, self._controller.tuning())

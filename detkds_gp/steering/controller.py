@@ -126,8 +126,12 @@ class Controller:
         """Tells whether the budget is over."""
         return self.planner.over
 
-    def begin_search(self) -> None:
-        """Decide before the first generation."""
+    def begin_search(self, injected: Sequence[str]) -> None:
+        """Decide before the first generation.
+
+        Args:
+            injected: distillers that join it beyond its size; what they are trained for is known already.
+        """
         store = self._store
         if not store.events(SEARCH_PLANNED):
             generations = [one.to_json() for one in self._strategy.plan()]
@@ -137,6 +141,7 @@ class Controller:
         if planned["unit"] == self.planner.prices.kind:
             self.planner.prepared = planned["spent"]
         self.watch.search_begins()
+        self._steering.first = injected
         self.decide(self._strategy.plan()[0].stage, FIRST)
 
     def decide(self, stage: str, number: int) -> None:
@@ -150,15 +155,19 @@ class Controller:
         decision.apply(self._strategy)
 
     def tuning(self) -> int:
-        """Return by how many trainings the weight of each rival is tuned; decided and recorded once."""
+        """Return by how many trainings the weight of each rival is tuned; planned and recorded once."""
         recorded = self._store.events(TUNING_PLANNED)
         if recorded:
             return int(recorded[0].detail["each"])
-        each, planned = self.planner.tuned(), self.planner.outlook.tuning
+        each, planned = self.planner.plan().tuning, self.planner.outlook.tuning
         self._store.record_event(TUNING_PLANNED, each=each, planned=planned)
         if each < planned:
             self._listener.say(f"{each} trainings tune the weight of each rival instead of {planned}")
         return each
+
+    def tuned(self) -> None:
+        """Plan without the tuning of rivals from here on: it is done."""
+        self.planner.use(self.planner.outlook.final, tuning=0)
 
     def _outlook(self) -> tuple[End | None, str, int | None]:
         plan = self.watch.plan = self.planner.plan()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,6 +83,8 @@ class Steering:
         outlook: Callable[[], tuple[End | None, str, int | None]],
         say: Callable[[str], None],
     ) -> None:
+        self.first: Sequence[str] = ()
+        """Canonical texts of distillers that join the first generation."""
         self._store = store
         self._inbox = inbox
         self._read = read
@@ -114,7 +116,8 @@ class Steering:
             return Decision(end="search", reason="gp_search stop --final")
         end, reason, most = self._outlook()
         if last or end == "search" or number == FIRST:
-            return Decision(end=end, reason=reason, most=most)
+            first = tuple(self.first) if number == FIRST else ()
+            return Decision(first, end, reason, most=most)
         granted = {name for decision in self._store.steerings() for name in decision.get("injections", ())}
         injections = [injection for injection in self._inbox.injections() if injection.name not in granted]
         injected = [text for injection in injections if (text := self._canonical(injection.formula)) is not None]

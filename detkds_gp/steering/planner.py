@@ -13,7 +13,7 @@ from detkds_gp.score import MIX, Trial
 from detkds_gp.search import Generation, Strategy
 from detkds_gp.steering.budget import Budget, duration, spent
 from detkds_gp.steering.decisions import End
-from detkds_gp.steering.plan import LEAST_TUNING, Limits, Outlook, Plan, cost, fitted, least
+from detkds_gp.steering.plan import Limits, Outlook, Plan, cost, fitted, least
 from detkds_gp.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.store import Store
 
@@ -144,9 +144,10 @@ class Planner:
         less += ": trained longer, another may win"
         return replace(final, iterations=short, reduced="; ".join(filter(None, [final.reduced, less])))
 
-    def use(self, final: FinalRound) -> None:
-        """Plan with a final round from here on."""
-        self.outlook = replace(self.outlook, final=final)
+    def use(self, final: FinalRound, tuning: int | None = None) -> None:
+        """Plan with a final round, and with other trainings of each rival, from here on."""
+        kept = self.outlook.tuning if tuning is None else tuning
+        self.outlook = replace(self.outlook, final=final, tuning=kept)
         self.prices.length = final.iterations
 
     def plan(self, more: float = 0.0) -> Plan:
@@ -236,23 +237,11 @@ class Planner:
             return False
         return self.room() + _OVERTIME * self.budget.amount < 0
 
-    def tuned(self) -> int:
-        """Return by how many trainings the weight of each rival is tuned before the final round."""
-        outlook = self.outlook
-        if self.budget is None:
-            return outlook.tuning
-        fair, left = outlook.fair_tuning(self._trained()), self.room() - self._tuned_final()
-        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if self.prices.tuning(outlook.rivals, n) <= left), 0)
-
     def may_tune(self) -> bool:
-        """Tell whether a few more trainings for a rival's weight leave time for the final round."""
+        """Tell whether a few more trainings for a rival's weight leave time for what has to follow."""
         if self.budget is None:
             return True
-        return self.prices.tuning(1, TUNED_AT_A_TIME) <= self.room() - self._tuned_final()
-
-    def _tuned_final(self) -> float:
-        """Return what a final round of the leader and every rival costs."""
-        return self.prices.final(self._leader_and_rivals, self.outlook.least_seeds)
+        return self.prices.tuning(1, TUNED_AT_A_TIME) <= self.room() - self._reserve(careful=True)
 
     @property
     def _leader_and_rivals(self) -> int:

@@ -13,7 +13,7 @@ from detkds_gp.score import Score, Trial
 from detkds_gp.steering.budget import Budget, spent
 from detkds_gp.steering.inbox import Inbox
 from detkds_gp.store import Birth, Store, writer_of
-from detkds_gp.store.events import NOISE, PLANNED, STARTED, TUNING_PLANNED, WORKED
+from detkds_gp.store.events import NOISE, PLANNED, RIVALS_TUNED, STARTED, TUNING_PLANNED, WORKED
 
 
 def read_status(work_dir: Path) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _progress(
     if verdict.progress is not None:
         done, total = verdict.progress
         return {"phase": "final round", "done": done, "total": total}
-    if tuning := store.events(TUNING_PLANNED):
+    if (tuning := store.events(TUNING_PLANNED)) and not store.events(RIVALS_TUNED):
         tuned = sum(not r.extra and r.finished_at >= tuning[0].time for r in store.scores())
         total = tuning[0].detail["each"] * len(config["verdict"]["rivals"])
         return {"phase": "tuning the weights of rivals", "done": tuned, "total": total or None}

@@ -43,6 +43,9 @@ FINAL_PLANNED = "final round planned"
 TUNING_PLANNED = "tuning planned"
 """By how many trainings the weight of each rival is tuned."""
 
+RIVALS_TUNED = "rivals tuned"
+"""Each rival as it came and at the weight that was found for it, before the search."""
+
 FINAL_RACED = "final round race"
 """Who races for the final round, on which seeds and for how long."""
 

@@ -17,16 +17,13 @@ from .runs import rows, untimed
 def test_the_leader_has_the_highest_ap_of_the_search(finished: Outcome) -> None:
     with Store.open(finished.work_dir, readonly=True) as store:
         searched = {birth.text for birth in store.births()}
-        scores = [r.score.ap or 0.0 for r in store.scores() if r.trial.distiller in searched and not r.trial.test]
-    leader = finished.hall_of_fame[0]
-    assert leader.fitness.values[0] == max(scores)
+        known = [r for r in store.scores() if r.trial.distiller in searched and not r.trial.test]
+        highest = max(r.score.ap or 0.0 for r in known)
+        best = {store.resolved(r.trial) for r in known if r.score.ap == highest}
+    assert finished.hall_of_fame[0].fitness.values[0] == highest
     first = finished.summary["final"]["finalists"][0]
-    assert (first["role"], first["formula"]) == ("leader", leader.distiller.with_scales(scales_of(finished)).text)
-
-
-def scales_of(finished: Outcome) -> dict[str, float]:
-    with Store.open(finished.work_dir, readonly=True) as store:
-        return {record.tree: record.scale.value for record in store.scales() if record.scale.value is not None}
+    assert first["role"] == "leader"
+    assert first["formula"] in best  # the first of several that share the highest AP
 
 
 def test_the_winner_is_chosen_on_selection_among_all_that_were_judged(finished: Outcome) -> None:
@@ -46,7 +43,7 @@ def test_what_happened_is_recorded_in_order(finished: Outcome) -> None:
         assert told == [vars(r.trial) for r in store.scores() if r.trial.test and r.score.ok]  # of these alone, once
     assert kinds[:4] == ["named", "started", "pace", "final round planned"]
     assert kinds[4:6] == ["learning curve", "learning curve"]  # of student and teacher, as they are trained
-    assert kinds[6:] == ["search planned", "tuning planned", "final round", "finished"]
+    assert kinds[6:] == ["tuning planned", "rivals tuned", "search planned", "final round", "finished"]
 
 
 def test_generated_candidates_are_all_accounted_for(finished: Outcome) -> None:
@@ -99,8 +96,10 @@ def test_a_teacher_that_is_no_better_stops_the_run(tiny_config: Path, finished: 
 
 def test_broken_teacher_outputs_are_named(tiny_config: Path, copied: Path) -> None:
     (copied / "teacher-outputs.pt").write_bytes(b"no tensors")
+    with Store.open(copied, readonly=True) as store:
+        text = next(birth.text for birth in store.births() if birth.generation == 1)
     with sqlite3.connect(copied / "store.sqlite") as database:
-        database.execute("DELETE FROM scores WHERE position = 8")
+        database.execute("DELETE FROM scores WHERE distiller = ?", (text,))
     with pytest.raises(StoreError, match=r"teacher-outputs\.pt.*delete the file"):
         Experiment.from_config(tiny_config, copied).run()
 

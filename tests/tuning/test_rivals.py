@@ -11,10 +11,11 @@ import pytest
 from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.primitives import DETKDS
+from detkds_gp.results import opened
 from detkds_gp.run.verify import verify
 from detkds_gp.steering import read_status
 from detkds_gp.store import Store
-from detkds_gp.store.events import FINAL_HELD
+from detkds_gp.store.events import FINAL_HELD, RIVALS_TUNED
 
 from ..scripts import benchmark
 
@@ -79,6 +80,23 @@ def test_rivals_are_judged_at_the_weight_they_came_with_and_at_their_best(work_d
         (term,) = parse_distiller(one["text"], DETKDS).terms
         assert term.weight == one["weight"]
         assert abs(log10(one["weight"] / analytic.best_weight(term.formula))) < 0.5
+
+
+def test_the_search_starts_from_the_rivals_at_their_best(work_dir: Path) -> None:
+    """Their scores are known, so its leader is at least as good as the best of them."""
+    with Store.open(work_dir, readonly=True) as store:
+        (event,) = store.events(RIVALS_TUNED)
+        best = [one["tuned"] or one["given"] for one in event.detail["rivals"]]
+        expected = max(one["expected"] for one in event.detail["rivals"])
+        first = store.steering("divide", -1) or {}
+        born = {birth.text: (birth.stage, birth.generation) for birth in store.births()}
+        assert len(first["injected"]) == len(RIVALS)
+        assert {born[text] for text in first["injected"]} == {("divide", 0)}
+        assert {one["text"] for one in best if one["weighed"].startswith("tuned")} <= set(first["injected"])
+    with opened(work_dir) as summary:
+        assert (summary.ranking()[0].ap or 0.0) >= expected
+    found = verify(work_dir)
+    assert (found.differences, found.complete) == ((), True)
 
 
 def test_what_is_shown_says_which_weight_and_why(work_dir: Path) -> None:
