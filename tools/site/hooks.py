@@ -37,7 +37,7 @@ log = logging.getLogger("mkdocs.hooks")
 REPOSITORY_PATH = {page: path for path, page in PAGES.items()}
 
 
-def on_config(config: MkDocsConfig) -> None:
+def on_startup(command: str, dirty: bool) -> None:
     """Copy the package's own files and link its folders; they are read there and never imported."""
     shutil.rmtree(SOURCES, ignore_errors=True)
     SOURCES.mkdir(parents=True)
