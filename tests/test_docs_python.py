@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from detkds_gp.cli.app import app
+from detkds_gp.detectors.sources import registry
 from detkds_gp.run import Outcome
 
 from .documents import PAGES, ROOT, blocks, named
@@ -42,6 +43,7 @@ def test_python_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     """What stands under the main guard of a script is left to the test below."""
     module = ModuleType("imported")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
+    monkeypatch.setattr(registry, "_registered", {})  # what a page registers is gone after it
     for block in blocks(page, "python"):
         exec(block, vars(module))
 

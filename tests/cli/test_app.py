@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_run_continues_and_prints_the_result(
 ) -> None:
     ended = gp_search("run", tiny_config, "--work-dir", copied)
     assert ended.code == 0
-    assert "divide 0: 4 trainings, 4 answered before" in ended.out
+    assert re.search(r"divide 0: (\d+) trainings, \1 answered before", ended.out)
     assert f"winner: {finished.best.text}\n" in ended.out
     assert str(copied) in ended.out
     quiet = gp_search("run", tiny_config, "--work-dir", copied, "--quiet")

@@ -77,7 +77,7 @@ class Story:
             elif kind == "lead":
                 self.tell(STARTED, lead=seconds / 2)
             elif kind == EXPLAINED:
-                self.tell(kind, winner=FOUND[0], knock_outs=[], pictures={})
+                self.tell(kind, winner=FOUND[0], ablations=[], pictures={})
             elif kind != "score":
                 self.tell(kind)
 

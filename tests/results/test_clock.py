@@ -31,7 +31,7 @@ def test_the_time_between_sessions_and_that_of_explaining_is_not_spent(
             at(24, store.record_event, EXPLAINING)
             assert explaining(store.events())
             at(25, store.record_score, Trial("l1(global)", 10, 1, test=True), Score(0.5, 0.5))
-            at(25, store.record_event, EXPLAINED, knock_outs=[])
+            at(25, store.record_event, EXPLAINED, ablations=[])
             assert not explaining(store.events())
         at(26, store.record_event, STARTED)
         assert Clock(store).seconds(27 * hour) == 3 * hour
