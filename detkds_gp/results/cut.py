@@ -7,11 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from detkds_gp.score import NOT_BEGUN
-from detkds_gp.store import Store
+from detkds_gp.store import FIRST, Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED, SEARCH_PLANNED, TUNING_PLANNED
-
-_FIRST = -1
-"""The number of the decision before the first generation."""
 
 
 def cuts(store: Store) -> list[str]:
@@ -28,7 +25,7 @@ def cuts(store: Store) -> list[str]:
 def _sizes(store: Store, search: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Say by stage how much smaller generations were than planned."""
     planned = {(one["stage"], one["number"]): one for one in search}
-    most: int | None = (store.steering(search[0]["stage"], _FIRST) or {}).get("most") if search else None
+    most: int | None = (store.steering(search[0]["stage"], FIRST) or {}).get("most") if search else None
     smaller: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     for place in [(generation.stage, generation.number) for generation in store.generations()]:
         one = planned.get(place, {"size": 0})  # no plan is recorded before the first session is prepared

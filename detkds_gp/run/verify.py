@@ -18,8 +18,8 @@ from detkds_gp.score import Scale, Score
 from detkds_gp.search import Candidate, Observer, SearchSettings, Strategy, make_strategy, run_search
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.setup.prepare import installed_versions
-from detkds_gp.steering import FIRST, recorded_decision
-from detkds_gp.store import Birth, Store
+from detkds_gp.steering import recorded_decision
+from detkds_gp.store import FIRST, Birth, Store
 from detkds_gp.store.events import STARTED
 
 Place = tuple[str, int]

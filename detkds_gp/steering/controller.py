@@ -14,14 +14,14 @@ from detkds_gp.listener import Listener
 from detkds_gp.results import Clock
 from detkds_gp.search import Generation, Strategy
 from detkds_gp.steering.budget import Budget, duration
-from detkds_gp.steering.decisions import FIRST, End, Steering
+from detkds_gp.steering.decisions import End, Steering
 from detkds_gp.steering.inbox import Inbox
 from detkds_gp.steering.pacing import measured_pace
 from detkds_gp.steering.plan import Outlook, Plan
 from detkds_gp.steering.planner import Planner
 from detkds_gp.steering.prices import Prices
 from detkds_gp.steering.watch import Watch
-from detkds_gp.store import Store
+from detkds_gp.store import FIRST, Store
 from detkds_gp.store.events import FINAL_PLANNED, PLANNED, SEARCH_PLANNED, TUNING_PLANNED
 
 

@@ -10,11 +10,9 @@ from detkds_gp.errors import FormulaError
 from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.search import Strategy
 from detkds_gp.steering.inbox import Inbox
-from detkds_gp.store import Store
+from detkds_gp.store import FIRST, Store
 
 End = Literal["stage", "search"]
-FIRST = -1
-"""The number of the decision before the first generation."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from detkds_gp.store._lock import writer_of
     from detkds_gp.store.check import StoreReport, check_store
     from detkds_gp.store.records import (
+        FIRST,
         Birth,
         Costs,
         Event,
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from detkds_gp.store.store import FILE_NAME, Store
 
 __all__ = [
-    "FILE_NAME", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord", "ScreeningRecord",
-    "Store", "StoreReport", "check_store", "differing", "writer_of",
+    "FILE_NAME", "FIRST", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord",
+    "ScreeningRecord", "Store", "StoreReport", "check_store", "differing", "writer_of",
 ]  # fmt: skip
 
 import_lazily(__name__)

@@ -8,6 +8,9 @@ from typing import Any
 
 from detkds_gp.score import Scale, Score, Screening, Trial
 
+FIRST = -1
+"""The number of the decision before the first generation."""
+
 
 @dataclass(frozen=True)
 class ScoreRecord:
