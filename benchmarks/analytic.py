@@ -30,6 +30,7 @@ from detkds_gp.fitness import CurveRequest, PaceRequest, ProxySettings, ScaleReq
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.listener import Listener
 from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
+from detkds_gp.losses.screening.probes import POINTS
 from detkds_gp.naming import names
 from detkds_gp.primitives import DETKDS
 from detkds_gp.run import Experiment
@@ -126,8 +127,8 @@ def screened(formula: str) -> Screening:
     if number("screened" + formula) < 0.1:
         return Screening("rejected:zero", "by lot")
     kind = int(40 * number("loss" + formula))
-    vector = np.zeros((1, WIDTH), np.float32)
-    vector[0, :2] = (np.cos(kind), np.sin(kind)) if kind < 10 else (1, number(formula))
+    vector = np.zeros((POINTS, WIDTH), np.float32)
+    vector[:, :2] = (np.cos(kind), np.sin(kind)) if kind < 10 else (1, number(formula))
     return Screening(fingerprint=Fingerprint(("global",), vector).text)
 
 

@@ -130,10 +130,11 @@ def _ap(values: Sequence[float | None]) -> str:
 
 
 def print_ranking(console: Console, ranking: Sequence[Ranked]) -> None:
-    """List distillers, best first."""
+    """List distillers, best first: AP, what the search expects of it (and its standard deviation), formula."""
     for number, ranked in enumerate(ranking, start=1):
+        believed = f"  {ranked.expected.ap:.4f}±{ranked.expected.deviation:.4f}" if ranked.expected else ""
         console.print(
-            f"{number:3d}  {ranked.score.ap:.4f}  {ranked.distiller.text}",
+            f"{number:3d}  {ranked.score.ap:.4f}{believed}  {ranked.distiller.text}",
             soft_wrap=True,
             highlight=False,
             markup=False,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from detkds_gp.language import PrimitiveSet, parse_distiller
 from detkds_gp.losses.screening import Fingerprint
 from detkds_gp.score import Score, Screening
-from detkds_gp.search import Finding
+from detkds_gp.search import DIRECTION, Finding
 from detkds_gp.store import Store
 
 Ask = Callable[[Sequence[str]], Mapping[str, Screening]]
@@ -79,7 +79,9 @@ class Screener:
         assert screening is not None
         if screening.failure is not None:
             return Finding(Score.failed(screening.failure, screening.detail, screening.wall_seconds))
-        return Finding(twin=self._store.merge(formula))
+        told = screening.fingerprint
+        direction = Fingerprint.parse(told).direction(DIRECTION) if told else None
+        return Finding(twin=self._store.merge(formula), direction=direction)
 
     def _twin(self, formula: str, screening: Screening) -> str | None:
         """Return the first formula of the same knowledge that is the same loss."""

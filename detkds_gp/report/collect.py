@@ -14,7 +14,7 @@ from detkds_gp.noise import noise_of_trainings
 from detkds_gp.report.album import album
 from detkds_gp.report.explanation import explanation
 from detkds_gp.report.run import RIVAL, Candidate, JudgedCandidate, References, Run, Rung
-from detkds_gp.results import Clock, Finalist, Judged, Verdict, champions, cuts, ranked, state_of
+from detkds_gp.results import Clock, Finalist, Judged, Verdict, champions, cuts, expected_aps, ranked, state_of
 from detkds_gp.score import TEACHER, Trial
 from detkds_gp.store import Birth, ScoreRecord, Store
 from detkds_gp.store.events import details
@@ -97,7 +97,8 @@ class _Reading:
         made = [_candidate(birth, trained[birth.text], self.clock, self.whole) for birth in self.births]
         order = sorted((c for c in made if c.rungs), key=lambda c: c.hours)  # stable: the order of birth
         numbers = {c.text: number for number, c in enumerate(order, 1)}
-        return [replace(c, number=numbers.get(c.text, 0)) for c in made]
+        expected = expected_aps(self.store)
+        return [replace(c, number=numbers.get(c.text, 0), expected=expected.get(c.text)) for c in made]
 
     def references(self) -> References:
         teacher = self.store.score(TEACHER)

@@ -12,7 +12,7 @@ from detkds_gp.curves import prospects
 from detkds_gp.gain import Interval
 from detkds_gp.noise import Noise
 from detkds_gp.report.outline import operations, outline
-from detkds_gp.results import MIX, Judged, State
+from detkds_gp.results import MIX, Expected, Judged, State
 from detkds_gp.score import Details, Trial
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
 from detkds_gp.store.events import curves
@@ -47,6 +47,7 @@ class Candidate:
         number: its place among the answered ones, from 1; 0 while it waits.
         hours: at work until it was answered, over all sessions.
         on_a_rung: whether its longest training is not a whole one: it was stopped there, or goes on.
+        expected: what the search expects of it, if it does.
     """
 
     birth: Birth
@@ -57,6 +58,7 @@ class Candidate:
     number: int = 0
     hours: float = 0.0
     on_a_rung: bool = False
+    expected: Expected | None = None
 
     @property
     def text(self) -> str:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from detkds_gp.results.clock import Clock
     from detkds_gp.results.counts import screening_counts
     from detkds_gp.results.cut import cuts
+    from detkds_gp.results.expected import Expected, expected_aps
     from detkds_gp.results.finalist import MIX, Finalist, same_loss
     from detkds_gp.results.grammar import read_grammar, write_grammar
     from detkds_gp.results.leaderboard import champions, ranked, winner
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from detkds_gp.results.verdict import Judged, Verdict
 
 __all__ = [
-    "MIX", "Clock", "Finalist", "Judged", "Ranked", "State", "Summary", "Verdict", "champions", "cuts", "opened",
-    "ranked", "read_grammar", "same_loss", "screening_counts", "state_of", "winner", "write_grammar",
+    "MIX", "Clock", "Expected", "Finalist", "Judged", "Ranked", "State", "Summary", "Verdict", "champions", "cuts",
+    "expected_aps", "opened", "ranked", "read_grammar", "same_loss", "screening_counts", "state_of", "winner",
+    "write_grammar",
 ]  # fmt: skip
 
 import_lazily(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Protocol, TypeVar
 
+from detkds_gp.results.expected import Expected
 from detkds_gp.score import MIX, Score
 from detkds_gp.store import Birth
 
@@ -22,6 +23,10 @@ class Scored(Protocol):
         """On the selection split, on the search's seed; None for a failure."""
 
     @property
+    def expected(self) -> Expected | None:
+        """What the search expects of it; None where it takes APs for what they are, or for one not of the best."""
+
+    @property
     def operations(self) -> int:
         """What a training step computes for the loss."""
 
@@ -34,8 +39,16 @@ Entry = TypeVar("Entry", bound=Scored)
 
 
 def ranked(found: Iterable[Entry]) -> list[Entry]:
-    """Sort those with an AP, best first; fewer operations decide between equals, then who was born first."""
-    return sorted((one for one in found if one.ap is not None), key=lambda one: (-(one.ap or 0.0), one.operations))
+    """Sort those with an AP, best first; fewer operations decide between equals, then who was born first.
+
+    Those of whom the search expects an AP come first, by that.
+    """
+    return sorted((one for one in found if one.ap is not None), key=_place)
+
+
+def _place(one: Scored) -> tuple[bool, float, int]:
+    ap = one.expected.ap if one.expected is not None else one.ap or 0.0
+    return one.expected is None, -ap, one.operations
 
 
 def champions(ranking: Iterable[Entry]) -> dict[str, Entry]:

@@ -17,6 +17,7 @@ from detkds_gp.results import leaderboard
 from detkds_gp.results.clock import Clock
 from detkds_gp.results.counts import screening_counts
 from detkds_gp.results.cut import cuts
+from detkds_gp.results.expected import Expected, expected_aps
 from detkds_gp.results.finalist import Finalist
 from detkds_gp.results.grammar import read_grammar
 from detkds_gp.results.verdict import Verdict
@@ -36,12 +37,14 @@ class Ranked:
         text: as the search calls it, scales left out.
         birth: where it came from.
         score: on the selection split.
+        expected: what the search expects of it, if it does.
     """
 
     distiller: Distiller
     text: str
     birth: Birth
     score: Score
+    expected: Expected | None = None
 
     @property
     def ap(self) -> float | None:
@@ -101,12 +104,12 @@ class Summary:
             FormulaError: if the primitive set is not the one searched.
         """
         resolved = {r.trial: r for r in self._store.scores() if not r.trial.test}
-        found = []
+        found, expected = [], expected_aps(self._store)
         for birth in self._store.births():
             record = resolved.get(self.trial(birth.text))
             if record is not None and record.score.ok:
                 distiller = parse_distiller(record.resolved, self.primitive_set)
-                found.append(Ranked(distiller, birth.text, birth, record.score))
+                found.append(Ranked(distiller, birth.text, birth, record.score, expected.get(birth.text)))
         return leaderboard.ranked(found)
 
     def champions(self, ranking: Sequence[Ranked]) -> dict[str, Ranked]:

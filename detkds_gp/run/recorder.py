@@ -31,5 +31,7 @@ class Recorder(Observer):
     def told(self, strategy: Strategy, candidates: Sequence[Candidate], records: Sequence[Mapping[str, Any]]) -> None:
         """Record counts and statistics of a generation."""
         self._listener.generation(records)
+        told = {text: list(values) for text, values in getattr(strategy, "expected", {}).items()}
+        expected = {"expected": told} if told else {}
         first = candidates[0]
-        self._store.record_generation(first.stage, first.generation, strategy.counts, {"niches": records})
+        self._store.record_generation(first.stage, first.generation, strategy.counts, {"niches": records, **expected})

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
+    from detkds_gp.search.belief_search import BeliefSearch
     from detkds_gp.search.divide import random_formulas
     from detkds_gp.search.divide_and_conquer import DivideAndConquer, RandomSearch
     from detkds_gp.search.individual import Candidate, Fitness, Formula, Gene, Individual, Mix
     from detkds_gp.search.loop import Observer, run_search
-    from detkds_gp.search.screening import Finding
+    from detkds_gp.search.screening import DIRECTION, Finding
     from detkds_gp.search.settings import STRATEGIES, SearchSettings, StageSettings
     from detkds_gp.search.strategy import Generation, Strategy, make_strategy, strategy_class
     from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CELLS",
+    "DIRECTION",
     "STRATEGIES",
+    "BeliefSearch",
     "Candidate",
     "DivideAndConquer",
     "Finding",

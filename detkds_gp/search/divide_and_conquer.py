@@ -20,8 +20,10 @@ from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.score import MIX, Score
 from detkds_gp.search.conquer import MixBreeder
 from detkds_gp.search.divide import FormulaBreeder, niches_of
-from detkds_gp.search.evolution import Asking, Ledger, Stage
+from detkds_gp.search.evolution import Asking, Stage
+from detkds_gp.search.guide import Guide, Scores
 from detkds_gp.search.individual import Candidate, Formula, Individual
+from detkds_gp.search.ledger import Ledger
 from detkds_gp.search.screening import Screen, ScreeningCache, pass_all
 from detkds_gp.search.settings import SearchSettings, StageSettings
 from detkds_gp.search.strategy import Generation
@@ -69,6 +71,7 @@ class DivideAndConquer:
         self._ledger = Ledger(screening_cache=ScreeningCache(screen), attempts=settings.attempts)
         self._toolbox = partial(SeededToolbox, random.Random(seed))
         self._operators = operators or (lambda stage, toolbox: None)
+        self._guide = self._made_guide(random.Random(f"guide/{seed}"))
         self._niches = niches_of(primitive_set, settings)
         self._planned = [
             *_generations("divide", tuple(self._niches), settings.divide),
@@ -77,6 +80,10 @@ class DivideAndConquer:
         self._first: list[Distiller] = []
         self._steps = self._run()
         self._asked: list[Candidate] | None = None
+
+    def _made_guide(self, rng: random.Random) -> Guide:
+        """Make what says how good an individual counts as and which of a brood are trained."""
+        return Scores()
 
     def _run(self) -> Asking:
         population = yield from self._divide().run()
@@ -90,7 +97,9 @@ class DivideAndConquer:
         breeder = FormulaBreeder(self.primitive_set, self.settings, self._toolbox(), self.breeds)
         self._operators("divide", breeder.toolbox)
         seeds, sizes = breeder.unlimited(self._first), self.settings.divide
-        return Stage("divide", self._niches, sizes, breeder.toolbox, self._ledger, seeds, one_weight=True)
+        return Stage(
+            "divide", self._niches, sizes, breeder.toolbox, self._ledger, seeds, one_weight=True, guide=self._guide
+        )
 
     def _conquer(self) -> Stage:
         """Make the stage that evolves mixes, seeded with each single champion and the mix of the best."""
@@ -98,7 +107,7 @@ class DivideAndConquer:
         breeder = MixBreeder(self.primitive_set, self.settings, self._toolbox(), champions, self.breeds)
         seeds = breeder.seeds()
         self._operators("conquer", breeder.toolbox)
-        return Stage("conquer", [MIX], self.settings.conquer, breeder.toolbox, self._ledger, seeds)
+        return Stage("conquer", [MIX], self.settings.conquer, breeder.toolbox, self._ledger, seeds, guide=self._guide)
 
     def _best_by_niche(self, population: Sequence[Individual]) -> dict[str, list[Formula]]:
         niches: dict[str, list[Formula]] = {niche: [] for niche in self.primitive_set.niches}

@@ -7,14 +7,14 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median, pstdev
-from typing import Any, Literal
+from typing import Any
 
 from deap import tools
 
-from detkds_gp.language import Distiller
 from detkds_gp.score import Score
-from detkds_gp.search.individual import Candidate, Individual, assign_fitness, same_text
-from detkds_gp.search.screening import ScreeningCache
+from detkds_gp.search.guide import Brood, Guide, Scores
+from detkds_gp.search.individual import Candidate, Individual, assign_fitness
+from detkds_gp.search.ledger import Ledger
 from detkds_gp.search.settings import StageSettings
 from detkds_gp.search.toolbox import SeededToolbox
 
@@ -23,39 +23,6 @@ Offspring = dict[Hashable, Individual]
 """The individuals of a generation in the making, by what they are trained as."""
 Make = Callable[[Sequence[Individual]], Individual | None]
 """Makes an individual to stand beside others; None where none could be made."""
-
-
-@dataclass
-class Ledger:
-    """What the whole search has asked and heard.
-
-    Attributes:
-        scores: by distiller text; rejections of the screening among them.
-        screening_cache: knows which formulas are not worth a training, and which are the same loss.
-        attempts: individuals in a row that may be known or rejected before a generation stays smaller.
-        texts: of all individuals ever made.
-        asked: what individuals were trained as.
-        generated: individuals made in the generations told so far.
-        duplicates: how many of them were known, by text or as the same loss, and dropped.
-        logbook: one DEAP record per niche and generation.
-        hall_of_fame: the best distillers of all stages.
-        invited: distillers from outside that join the next generation.
-        ending: ``stage`` or ``search``: what ends before the next generation.
-        most: new individuals of a niche in a generation; None for as many as the settings say.
-    """
-
-    scores: dict[str, Score] = field(default_factory=dict)
-    screening_cache: ScreeningCache = field(default_factory=ScreeningCache)
-    attempts: int = 60
-    texts: set[str] = field(default_factory=set)
-    asked: set[Hashable] = field(default_factory=set)
-    generated: int = 0
-    duplicates: int = 0
-    logbook: tools.Logbook = field(default_factory=tools.Logbook)
-    hall_of_fame: tools.HallOfFame = field(default_factory=partial(tools.HallOfFame, 50, same_text))
-    invited: list[Distiller] = field(default_factory=list)
-    ending: Literal["stage", "search"] | None = None
-    most: int | None = None
 
 
 @dataclass
@@ -73,6 +40,7 @@ class Stage:
         ledger: shared by all stages.
         seeds: individuals that join the first generation; those with a score are not asked again.
         one_weight: whether every loss survives at its best weight only, so that none fills its niche.
+        guide: says what a score is worth, and which of a brood are trained.
     """
 
     name: str
@@ -82,7 +50,9 @@ class Stage:
     ledger: Ledger
     seeds: Sequence[Individual] = ()
     one_weight: bool = False
+    guide: Guide = field(default_factory=Scores)
     population: list[Individual] = field(default_factory=list)
+    _scored: list[Individual] = field(default_factory=list)
     _generated: Counter[str] = field(default_factory=Counter)
     _duplicates: Counter[str] = field(default_factory=Counter)
     _merged: Counter[str] = field(default_factory=Counter)
@@ -104,25 +74,50 @@ class Stage:
             ]
             self.ledger.invited.clear()
             make = self._offspring if generation else self._first
-            newcomers = [individual for niche in self.niches for individual in make(niche)]
+            newcomers = self._chosen([make(niche) for niche in self.niches])
             yield from self._evaluate(newcomers, generation)
             self._record(newcomers, generation)
         return self.population
 
-    def _first(self, niche: str) -> list[Individual]:
-        offspring: Offspring = {}
-        self._admit_seeds(offspring, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
+    def _first(self, niche: str) -> Brood:
+        given: Offspring = {}
+        self._admit_seeds(given, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
         size = self._at_most(self.settings.population - len(self._members(niche)))
-        self._fill(offspring, size + self._admit_injected(offspring, niche), partial(self.toolbox.fresh, niche))
-        return list(offspring.values())
+        size += self._admit_injected(given, niche)
+        return self._brood(given, niche, size)
 
-    def _offspring(self, niche: str) -> list[Individual]:
-        offspring: Offspring = {}
-        size = self._at_most(self.settings.offspring) + self._admit_injected(offspring, niche)
-        if members := self._members(niche):
-            self._fill(offspring, size, lambda present: self.toolbox.vary(members))
-        self._fill(offspring, size, partial(self.toolbox.fresh, niche))
-        return list(offspring.values())
+    def _offspring(self, niche: str) -> Brood:
+        given: Offspring = {}
+        size = self._at_most(self.settings.offspring) + self._admit_injected(given, niche)
+        return self._brood(given, niche, size, self._members(niche))
+
+    def _brood(self, given: Offspring, niche: str, size: int, members: Sequence[Individual] = ()) -> Brood:
+        """Breed for a generation of a size, beside what is trained in any case: by variation of members, else anew."""
+        offspring, free = dict(given), max(size - len(given), 0)
+        whole = len(given) + free * self.guide.brood
+        if members:
+            varied = whole - int(free * self.guide.brood * self.guide.fresh)
+            self._fill(offspring, varied, lambda present: self.toolbox.vary(members))
+        self._fill(offspring, whole, partial(self.toolbox.fresh, niche))
+        return Brood(list(offspring.values())[: len(given)], list(offspring.values())[len(given) :], free)
+
+    def _chosen(self, broods: Sequence[Brood]) -> list[Individual]:
+        """Return who is trained, niche by niche; what is not chosen may be made again."""
+        chosen = {one.distiller.text for one in self.guide.choose(broods)}
+        trained: list[Individual] = []
+        for brood in broods:
+            trained += brood.given
+            for one in brood.bred:
+                if one.distiller.text in chosen:
+                    trained.append(one)
+                else:
+                    self._forget(one)
+        return trained
+
+    def _forget(self, individual: Individual) -> None:
+        self._generated[individual.niche] -= 1
+        self.ledger.texts.discard(individual.distiller.text)
+        self.ledger.asked.discard(self.ledger.screening_cache.identity(individual.distiller))
 
     def _at_most(self, size: int) -> int:
         return size if self.ledger.most is None else min(size, self.ledger.most)
@@ -197,14 +192,20 @@ class Stage:
             ]
             texts = [new.distiller.text for new in newcomers]
             self.ledger.scores.update(zip(texts, scores, strict=True))
-        self.ledger.hall_of_fame.update(self._assign(newcomers))
+        scored = self._assign(newcomers)
+        if self.guide.revises:
+            self.ledger.hall_of_fame.clear()
+        self.ledger.hall_of_fame.update(self.ledger.scored if self.guide.revises else scored)
 
     def _assign(self, newcomers: Sequence[Individual]) -> list[Individual]:
         """Give the newcomers their fitness, let those that have one compete, and return these."""
         for individual in newcomers:
             assign_fitness(individual, self.ledger.scores[individual.distiller.text])
-        scored = [individual for individual in newcomers if individual.fitness.valid]
-        rivals = self._at_best_weight(self.population + scored)
+        scored = [individual for individual in newcomers if individual.ap is not None]
+        self.guide.learn(scored)
+        self.ledger.scored += scored
+        self._scored += scored
+        rivals = self._at_best_weight(self._scored if self.guide.revises else self.population + scored)
         size = self.settings.population * len({individual.niche for individual in rivals})
         self.population = self.toolbox.survive(rivals, size)
         return scored
@@ -223,7 +224,7 @@ class Stage:
         return [individual for individual in self.population if individual.niche == niche]
 
     def _record(self, newcomers: Sequence[Individual], generation: int) -> None:
-        statistics = tools.Statistics(lambda individual: individual.fitness.values[0])
+        statistics = tools.Statistics(lambda individual: individual.ap)
         for name, reduce in (("best", max), ("median", median), ("spread", pstdev)):
             statistics.register(name, reduce)
         for niche in self.niches:
@@ -232,7 +233,8 @@ class Stage:
             new = [individual for individual in newcomers if individual.niche == niche]
             rejected = self._rejected.pop(niche, {})
             self.ledger.scores.update(rejected)
-            failed = sum(not individual.fitness.valid for individual in new)
+            failed = sum(individual.ap is None for individual in new)
+            record |= self.guide.foreseen(new)
             self.ledger.logbook.record(
                 stage=self.name, generation=generation, niche=niche, new=len(new), failed=failed,
                 generated=self._generated[niche], duplicates=self._duplicates[niche],

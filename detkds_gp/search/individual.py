@@ -45,6 +45,7 @@ class Formula(gp.PrimitiveTree):
         self.niche = niche
         self.weight = weight
         self.parents = parents
+        self.ap: float | None = None
         self.fitness = Fitness()
         self.distiller = Distiller()
 
@@ -60,6 +61,7 @@ class Mix(list[Gene]):
     def __init__(self, genes: Iterable[Gene], parents: tuple[str, ...] = ()) -> None:
         super().__init__(genes)
         self.parents = parents
+        self.ap: float | None = None
         self.fitness = Fitness()
         self.distiller = Distiller()
 
@@ -74,6 +76,7 @@ AnIndividual = TypeVar("AnIndividual", Formula, Mix)
 
 def _scored_like(individual: AnIndividual, copy: AnIndividual) -> AnIndividual:
     copy.fitness = deepcopy(individual.fitness)
+    copy.ap = individual.ap
     copy.distiller = individual.distiller
     return copy
 
@@ -108,6 +111,7 @@ def same_text(one: Individual, other: Individual) -> bool:
 
 
 def assign_fitness(individual: Individual, score: Score) -> None:
-    """Give an individual its fitness; a failure leaves it without, so that DEAP never sees it."""
+    """Give an individual its AP and fitness; a failure leaves it without, so that DEAP never sees it."""
     if score.ap is not None:
+        individual.ap = score.ap
         individual.fitness.values = (score.ap, float(individual.distiller.cost))

@@ -10,6 +10,9 @@ from detkds_gp.language import Distiller
 from detkds_gp.score import Score
 from detkds_gp.search.weights import cell
 
+DIRECTION = 64
+"""Numbers that a formula's direction is told in."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -18,10 +21,13 @@ class Finding:
     Attributes:
         rejection: why it is not worth a training; None if it is.
         twin: a formula screened before that is the same loss up to a positive factor; None if there is none.
+        direction: `DIRECTION` numbers of length 1, near those of formulas that pull the student the same way; None
+            where that is not known.
     """
 
     rejection: Score | None = None
     twin: str | None = None
+    direction: tuple[float, ...] | None = None
 
 
 Screen: TypeAlias = Callable[[Sequence[str]], Sequence[Finding]]
@@ -62,6 +68,10 @@ class ScreeningCache:
         A weight multiplies the calibrated scale, so that the factor between two twins does not count.
         """
         return tuple((cell(term.weight), self._loss(term.formula)) for term in distiller.terms)
+
+    def direction(self, formula: str) -> tuple[float, ...] | None:
+        """Return the direction of a formula that was looked at; None where it is not known."""
+        return self._findings[formula].direction
 
     def losses(self, distiller: Distiller) -> tuple[str, ...]:
         """Return the loss of every term, whatever its weight: the first formula known that is the same."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from detkds_gp.losses.screening.evidence import Evidence
+from detkds_gp.losses.screening.probes import POINTS, REAL
 
 WIDTH = 16
 """Numbers that a gradient on one tensor is projected to."""
@@ -46,6 +47,24 @@ class Fingerprint:
         where, _, numbers = text.partition(" ")
         flat = np.frombuffer(base64.b64decode(numbers), "<f4")
         return cls(tuple(where.split(",")), flat.reshape(-1, WIDTH))
+
+    def direction(self, numbers: int) -> tuple[float, ...]:
+        """Return where the loss pulls the student on real batches, whatever its size.
+
+        Those of losses that pull alike are near each other: distances are kept by a random projection, which depends on
+        what is projected by its length alone.
+
+        Args:
+            numbers: how many the direction is told in.
+
+        Returns:
+            numbers of about length 1.
+        """
+        by_point = self.vectors.reshape(POINTS, -1)[list(REAL)].astype(np.float64)
+        lengths = np.linalg.norm(by_point, axis=1, keepdims=True)
+        flat = (by_point / np.where(lengths > 0, lengths, 1)).ravel() / len(REAL) ** 0.5
+        projection = np.random.default_rng(flat.size).standard_normal((numbers, flat.size)) / numbers**0.5
+        return tuple(float(number) for number in (projection @ flat).round(6))
 
     def same(self, other: Fingerprint) -> bool:
         """Whether the other is of the same loss, up to a positive factor."""

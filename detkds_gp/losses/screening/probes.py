@@ -27,6 +27,9 @@ AWAY = 2.0
 SMALL = 0.1
 """What both sides are multiplied by where steep functions shall not saturate."""
 
+POINTS, REAL = 7, (0, 5)
+"""How many batches make a fingerprint, and which of them are as the detectors give them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Probe:
