@@ -178,10 +178,17 @@ class AnalyticExperiment(Experiment):
         return RunContext(self.config, self.work_dir, task, self.worker, ALONE, fingerprint, called, listener), dropped
 
 
-def make_experiment(work_dir: Path, worker: Analytic, generations: int = 3, **options: Any) -> AnalyticExperiment:
+def make_experiment(
+    work_dir: Path, worker: Analytic, generations: int = 3, strategy: str = "evolution", **options: Any
+) -> AnalyticExperiment:
     """Make an experiment of two niches; ``options`` are values of the config."""
     sizes = {"population": 6, "offspring": 6, "generations": generations}
-    search = {"divide": sizes, "conquer": {"population": 5, "offspring": 5, "generations": 2}, "champions": 2}
+    search: dict[str, Any] = {
+        "divide": sizes,
+        "conquer": {"population": 5, "offspring": 5, "generations": 2},
+        "champions": 2,
+    }
+    search["strategy"] = strategy
     values = {
         "student": DETECTOR, "teacher": DETECTOR, "data": dict.fromkeys(("train", "selection", "test"), SPLIT),
         "search": search, "verdict": {"seeds": (11, 12), "rivals": {}, "share": 0.9}, **options,
@@ -214,6 +221,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=30)
     parser.add_argument("--grace", type=float, default=5)
     parser.add_argument("--budget")
+    parser.add_argument("--strategy", default="evolution")
     parser.add_argument("--fault", action="append", default=[], choices=FAULTS)
     arguments = parser.parse_args()
     execution = {
@@ -222,8 +230,9 @@ def main() -> None:
     }  # fmt: skip
     worker = Analytic(arguments.milliseconds / 1000, tuple(arguments.fault))
     experiment = make_experiment(
-        arguments.work_dir, worker, arguments.generations, execution=execution, budget=arguments.budget
-    )
+        arguments.work_dir, worker, arguments.generations, arguments.strategy, execution=execution,
+        budget=arguments.budget,
+    )  # fmt: skip
     outcome = experiment.run()
     print(json.dumps({"history": history(arguments.work_dir), "counts": outcome.summary["counts"]}))
 

@@ -33,12 +33,14 @@ class Brood:
 class Guide(Protocol):
     """Chooses between individuals that were not trained yet, and says what trained ones are worth."""
 
-    brood: int
-    """Individuals that are made for each that is trained."""
     fresh: float
     """Share of them that is drawn anew where others could be bred from."""
     revises: bool
     """Whether an individual's fitness may change after it was told."""
+
+    @property
+    def brood(self) -> int:
+        """Individuals that are made for each that is trained."""
 
     def learn(self, scored: Sequence[Individual]) -> None:
         """Take individuals whose AP became known, in the order asked; their fitness is that AP so far."""
@@ -77,18 +79,23 @@ class Believing:
     Attributes:
         belief: learns from all stages.
         rng: where draws come from.
-        brood: individuals that are made for each that is trained.
+        offered: individuals that are made for each that is trained, once something is believed.
         fresh: share of them that is drawn anew where others could be bred from.
     """
 
     belief: Belief
     rng: random.Random
-    brood: int = 8
+    offered: int = 8
     fresh: float = 0.5
     revises = True
     _known: dict[str, tuple[Distiller, float]] = field(default_factory=dict)
     _scored: list[Individual] = field(default_factory=list)
     _foreseen: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def brood(self) -> int:
+        """Individuals that are made for each that is trained."""
+        return self.offered if self.belief.ready else 1
 
     def learn(self, scored: Sequence[Individual]) -> None:
         """Learn the APs, and give every individual so far the fitness that is now expected of it."""

@@ -16,6 +16,7 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.evaluation import NotRecordedError, Screener, answer_nothing
 from detkds_gp.losses.screening import CHECK_NAMES, Fingerprint
 from detkds_gp.losses.screening.fingerprint import WIDTH
+from detkds_gp.losses.screening.probes import POINTS
 from detkds_gp.primitives import DETKDS
 from detkds_gp.results import screening_counts
 from detkds_gp.run.verify import verify
@@ -28,8 +29,8 @@ analytic = benchmark("analytic")
 
 
 def pointing(angle: float) -> Screening:
-    vector = np.zeros((1, WIDTH), np.float32)
-    vector[0, :2] = np.cos(angle), np.sin(angle)
+    vector = np.zeros((POINTS, WIDTH), np.float32)
+    vector[:, :2] = np.cos(angle), np.sin(angle)
     return Screening(fingerprint=Fingerprint(("global",), vector).text)
 
 

@@ -9,7 +9,8 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.language import to_text
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import DivideAndConquer, RandomSearch, SearchSettings, StageSettings, run_search
+from detkds_gp.search import DivideAndConquer, RandomSearch, SearchSettings, StageSettings, make_strategy, run_search
+from detkds_gp.search.screening import pass_all
 
 TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""
@@ -55,17 +56,17 @@ def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
         search.tell([])
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random"])
+@pytest.mark.parametrize("strategy", ["evolution", "belief", "random"])
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_asked_twice_and_the_counts_add_up(run, failing, strategy, seed):
     settings = SETTINGS.model_copy(update={"strategy": strategy})
-    search = DivideAndConquer(TWO, settings, seed)
+    search = make_strategy(TWO, settings, seed, pass_all)
     told = 0
     while candidates := search.ask():
         assert search.counts["generated"] - search.counts["duplicates"] == told
         search.tell([failing(candidate.distiller) for candidate in candidates])
         told += len(candidates)
-    again = run(DivideAndConquer(TWO, settings, seed), failing)
+    again = run(make_strategy(TWO, settings, seed, pass_all), failing)
     asked = texts(again)
     assert len(asked) == len(set(asked)) == told
     scores = [failing(candidate.distiller) for generation in again for candidate in generation]
