@@ -128,14 +128,15 @@ class Planner:
     def shortened(self, final: FinalRound, waiting: Sequence[Request]) -> FinalRound:
         """Return the final round with trainings of the proxy's length, where longer ones crowd out the search.
 
-        It loses places first, down to the leader and every rival: what wins a short training may lose a longer one.
+        It loses places first, down to the leader and every rival, and seeds: what wins a short training may lose a
+        longer one.
         """
         if self.budget is None or self.budget.kind == "evaluations":
             return final
         short = min(final.iterations, self.prices.proxy.iterations)
         preparation = self.preparation(waiting)
         needed = preparation + 2 * self._least_search() + self._least_final()
-        judging = self.prices.final(self._leader_and_rivals, len(final.seeds))
+        judging = self.prices.final(self._leader_and_rivals, self.outlook.least_seeds)
         if needed <= self.room() and judging <= self._share(self.spent() + preparation):
             return final
         if short == final.iterations:
