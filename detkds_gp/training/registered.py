@@ -26,6 +26,7 @@ from detkds_gp.losses import DistillationLoss
 from detkds_gp.settings import Pixels, Settings
 from detkds_gp.training import checkpoints as checkpoints
 from detkds_gp.training import nonfinite as nonfinite
+from detkds_gp.training import switching as switching
 from detkds_gp.training.distilled_detector import DistilledDetector
 
 Model = dict[str, Any]
