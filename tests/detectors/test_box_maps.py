@@ -208,9 +208,7 @@ def test_boxes_that_a_head_places_otherwise_are_refused():
             return [found]
 
     detector.bbox_head.__class__ = Moved
-    with pytest.raises(
-        AbsentError, match=r"Moved places its boxes otherwise: .* up to \d.* pixels off"
-    ):
+    with pytest.raises(AbsentError, match=r"Moved places its boxes otherwise: .* up to \d.* pixels off"):
         check_boxes(detector.bbox_head, maps, (96, 128))
 
 
