@@ -97,11 +97,27 @@ def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
         _check_parent(key, config)
     try:
         config.merge_from_dict(overrides)
+    except Exception as error:
+        raise DetectorError(f"cannot apply the overrides to {spec.config}: {named_line(error)}; mend them") from error
+    _check_installed(spec, config)
+    try:
         if config.get("custom_imports"):
             import_modules_from_strings(**config.custom_imports)
     except Exception as error:
-        raise DetectorError(f"cannot apply the overrides to {spec.config}: {named_line(error)}; mend them") from error
+        raise DetectorError(f"cannot import what {spec.config} needs: {named_line(error)}; mend it") from error
     return config
+
+
+def _check_installed(spec: DetectorSpec, config: Config) -> None:
+    """Refuse a config whose packages are not installed, such as mmpretrain for its backbones."""
+    asked = config.get("custom_imports") or {}
+    names = asked.get("imports") or []
+    needed = [] if asked.get("allow_failed_imports") else [names] if isinstance(names, str) else list(names)
+    if "TIMMBackbone" in str((config.model.get("backbone") or {}).get("type")):
+        needed.append("timm")
+    for package in dict.fromkeys(name.partition(".")[0] for name in needed):
+        if find_spec(package) is None:
+            raise DetectorError(f"{spec.config} needs {package}, which is not installed; run pip install {package}")
 
 
 def _read(name: str) -> Config:

@@ -1,4 +1,4 @@
-"""A hook of the Runner for trainings without epochs: what a student's hook switches at an epoch comes at an iteration."""
+"""A hook of the Runner for trainings without epochs: what another hook switches at an epoch comes at an iteration."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class SwitchAtIteration(Hook):
         self._hook = HOOKS.build({**hook, **at_once})
         self._iteration = iteration
         self._switched = False
+        self._drawn: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Switch at once where a training goes on behind its iteration."""
@@ -45,6 +46,7 @@ class SwitchAtIteration(Hook):
             return
         self._switched = True
         loop = runner.train_loop
+        self._drawn = loop.dataloader_iterator._iterator._sampler_iter  # thrown away, it would close an endless sampler
         self._hook.before_train_epoch(runner)
         loop.dataloader_iterator = type(loop.dataloader_iterator)(loop.dataloader)
         self._hook.before_train_epoch(runner)  # mmdet's hooks close here what they opened to restart the workers

@@ -1,8 +1,8 @@
 """The RoI head of a two-stage detector: class logits, boxes and scores of regions.
 
 Outputs, for every stage that ran: ``rois`` (R, 5), image index and box; ``roi_logits`` (R, K + 1), the background's
-last; ``roi_boxes`` (R, 1 or K, 4), decoded, where the box head predicts boxes. The student's regions are the ones that both are compared on, so the
-teacher's RoI head runs at every step.
+last; ``roi_boxes`` (R, 1 or K, 4), decoded, where the box head predicts boxes. The student's regions are the ones that
+both are compared on, so the teacher's RoI head runs at every step.
 """
 
 from __future__ import annotations
