@@ -23,6 +23,8 @@ def from_scratch(backbone: Mapping[str, Any]) -> dict[str, Any]:
         found["norm_eval"] = False
     if backbone.get("pretrained"):
         found["pretrained"] = False if backbone["pretrained"] is True else None
+    if (backbone.get("norm_cfg") or {}).get("eps") == 0:  # NAS-FCOS': good for frozen statistics alone
+        found["norm_cfg.eps"] = 1e-5
     return {f"model.backbone.{key}": value for key, value in found.items()}
 
 
@@ -30,8 +32,9 @@ def _defaults(kind: Any) -> dict[str, Any]:
     """Return the arguments that a class takes and their defaults, those of its bases too where it passes them on."""
     found: dict[str, Any] = {}
     for one in inspect.getmro(kind) if inspect.isclass(kind) else ():
-        if "__init__" in vars(one):
-            parameters = inspect.signature(one.__init__).parameters
+        own = vars(one).get("__init__")
+        if own is not None:
+            parameters = inspect.signature(own).parameters
             found = {name: parameter.default for name, parameter in parameters.items()} | found
             if all(parameter.kind is not inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
                 break

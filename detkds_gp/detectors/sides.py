@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmdet.models.dense_heads import GuidedAnchorHead
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor
 
 from detkds_gp.errors import DetectorError
 
-from .parts import AbsentError, has_priors, num_classes, prior_generator
+from .parts import AbsentError, first_head, has_priors, num_classes, prior_generator
 from .sources import Outputs, Side, output_names, readers_of
 from .sources.box_maps import prior_strides
 from .taps import Taps
@@ -38,6 +39,11 @@ def look(
     Raises:
         DetectorError: it cannot take such an image.
     """
+    if isinstance(first_head(detector), GuidedAnchorHead):
+        raise DetectorError(
+            f"{who}'s {type(first_head(detector)).__name__} predicts one image at a time (mmcv's masked convolution), "
+            "and the tool predicts batches; choose a detector without guided anchors"
+        )
     device = next(detector.parameters()).device
     taps = Taps(detector, [*output_names(), *modules])
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -64,6 +70,7 @@ def look(
         classes=tuple(classes) if classes is not None else None,
         num_classes=num_classes(detector),
         prior_strides={name: prior_strides(head) for name, head in heads.items()},
+        tapped=taps.tapped,
     )
 
 

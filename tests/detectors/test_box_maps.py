@@ -12,6 +12,7 @@ from detkds_gp.detectors import DetectorSpec, Pairing, Scene, build_detector, ch
 from detkds_gp.detectors.parts import AbsentError, first_head
 from detkds_gp.detectors.sources.box_maps import box_rows, check_boxes, prior_strides, read_box_maps
 from detkds_gp.detectors.sources.head_maps import read_bin_maps
+from detkds_gp.errors import DetectorError
 
 from .conftest import FCOS, GFL, SPECS, STUDENT, _tiny
 
@@ -193,6 +194,32 @@ def test_heads_that_predict_otherwise_are_refused_in_words():
     guided = build_detector(DetectorSpec("mmdet::guided_anchoring/ga-retinanet_r50_fpn_1x_coco.py", NARROW), ("thing",))
     with pytest.raises(AbsentError, match="GARetinaHead predicts its anchors too"):
         read_box_maps(guided.bbox_head, (), training=False)
+
+
+def test_a_detector_that_predicts_no_batches_is_refused():
+    config = "mmdet::guided_anchoring/ga-retinanet_r50_fpn_1x_coco.py"
+    guided = build_detector(DetectorSpec(config, NARROW), ("thing",), initialise=False)
+    with pytest.raises(DetectorError, match="the student's GARetinaHead predicts one image at a time"):
+        check_pair(guided, guided, (96, 128))
+
+
+def test_masks_that_no_region_names_are_refused_with_the_head_that_finds_them():
+    yolact = build_detector(HEADS["yolact"], ("thing",), initialise=False)
+    pair = check_pair(yolact, yolact, (139, 101), names=["mask_logits", "boxes", "class_logits"])
+    assert set(pair.shared) == {"global", "boxes", "class_logits"}
+    assert pair.refused["mask_logits"].startswith(
+        "the student's YOLACT finds its masks by YOLACTProtonet, not on regions"
+    )
+    retina = build_detector(STUDENT, ("thing",), initialise=False)
+    refused = check_pair(retina, retina, (96, 128), names=["mask_logits"]).refused
+    assert refused["mask_logits"] == "the student's RetinaNet has no mask head"
+
+
+def test_a_reason_is_that_of_the_source_whose_modules_are_there():
+    config = "mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py"
+    yolo = build_detector(DetectorSpec(config, {"model.backbone.init_cfg": None}), ("thing",), initialise=False)
+    refused = check_pair(yolo, yolo, (96, 128), names=["class_logits"]).refused
+    assert refused["class_logits"] == "the student's YOLOV3Head offers no class map"
 
 
 def test_boxes_that_a_head_places_otherwise_are_refused():

@@ -114,6 +114,7 @@ class Side:
         classes: the names of its classes; None if not given.
         num_classes: how many it tells apart; None if its heads do not say.
         prior_strides: by output of a head, for each level the exact input pixels between two priors.
+        tapped: the outputs whose modules it has, whether or not these give them.
     """
 
     who: str
@@ -124,6 +125,7 @@ class Side:
     classes: tuple[str, ...] | None
     num_classes: int | None
     prior_strides: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tapped: frozenset[str] = frozenset()
 
     def output(self, name: str) -> list[Tensor]:
         """Return the levels of an output.
