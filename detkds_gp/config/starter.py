@@ -15,18 +15,13 @@ import torch
 from detkds_gp.data.discover import FoundData
 from detkds_gp.data.part import WHOLE
 from detkds_gp.data.split import CocoSplit
-from detkds_gp.detectors import DetectorSpec, detector_config
+from detkds_gp.detectors import DetectorSpec, detector_config, from_scratch
 
 LONGEST = {"cpu": 192, "cuda": 640}
 """Pixels of an image's longer side in the proxy training."""
 STRIDE = 32
 COLUMNS = 100
 BATCH = 8
-SCRATCH = {
-    "model.backbone.init_cfg": None,
-    "model.backbone.frozen_stages": -1,
-    "model.backbone.norm_eval": False,
-}
 
 
 @dataclass(frozen=True)
@@ -86,15 +81,15 @@ def starter_config(pair: Pair, data: FoundData, train: CocoSplit, machine: Machi
         machine: what trains.
 
     Raises:
-        DetectorError: if the student's config is missing or broken.
+        DetectorError: if a detector's config is missing or broken.
     """
-    student = detector_config(DetectorSpec(pair.student), train.classes)
+    student, teacher = (detector_config(DetectorSpec(name), train.classes) for name in (pair.student, pair.teacher))
     iterations = max(60, min(2 * len(train.images) // BATCH, 200 if machine.device == "cpu" else 1000))
     moves = {"optimizer": _optimizer(student, pair), "warmup": iterations // 10}
     groups = {
         "data": _data(data, train.classes),
-        "student": {"config": pair.student, **_scratch(pair)},
-        "teacher": {"config": pair.teacher, **_scratch(pair), **_teacher_training(pair, iterations, moves)},
+        "student": {"config": pair.student, **_overrides(student, pair)},
+        "teacher": {"config": pair.teacher, **_overrides(teacher, pair), **_teacher_training(pair, iterations, moves)},
         "proxy": {
             "iterations": iterations,
             "batch_size": BATCH,
@@ -129,8 +124,13 @@ def _data(data: FoundData, classes: tuple[str, ...]) -> dict[str, Any]:
     return {"root": str(data.root.resolve()), "classes": classes, **splits}
 
 
-def _scratch(pair: Pair) -> dict[str, Any]:
-    return {"overrides": SCRATCH} if pair.scratch else {}
+def _overrides(config: Any, pair: Pair) -> dict[str, Any]:
+    """Return what is changed of a detector: nothing resizes its batches, for both see images of one size."""
+    augmented = (config.model.get("data_preprocessor") or {}).get("batch_augments")
+    overrides: dict[str, Any] = {"model.data_preprocessor.batch_augments": None} if augmented else {}
+    if pair.scratch:
+        overrides |= from_scratch(config.model.backbone)
+    return {"overrides": overrides} if overrides else {}
 
 
 def _teacher_training(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:

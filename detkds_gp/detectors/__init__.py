@@ -22,6 +22,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .modes import evaluating
     from .pair import Pair, Pairing, check_pair
     from .scene import Scene, scene_of
+    from .scratch import from_scratch
     from .sources import Outputs, Shared, cut_outputs, fixed_outputs, knowledge_names, output_names
     from .taps import Taps, outputs_of
 
@@ -39,6 +40,7 @@ __all__ = [
     "make_batch",
     "predict",
     "finds_masks",
+    "from_scratch",
     "inherit",
     "inheritable",
     "Taps",

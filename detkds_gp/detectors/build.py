@@ -77,8 +77,9 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bo
 def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
     """Read the config with the class count and the overrides applied, as ``build_detector`` does.
 
-    ``config.dump(path)`` writes it for plain mmdet. Every ``num_classes`` of the model becomes
-    ``len(classes)``, save those of an RPN (which knows no classes) and those that an override sets.
+    ``config.dump(path)`` writes it for plain mmdet. Every ``num_classes`` of the model, and ``num_things_classes`` of
+    those like Mask2Former, becomes ``len(classes)``, save those of an RPN (which knows no classes) and those that an
+    override sets.
 
     Raises:
         DetectorError: the config is missing or broken, an override names a part that does not
@@ -92,16 +93,40 @@ def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
     if "data_preprocessor" in config:
         config.model.setdefault("data_preprocessor", config.data_preprocessor)
     _set_num_classes(config.model, len(classes))
+    _place_teacher_config(config.model)
     overrides = dict(_dotted(spec.overrides))
     for key in overrides:
         _check_parent(key, config)
     try:
         config.merge_from_dict(overrides)
+    except Exception as error:
+        raise DetectorError(f"cannot apply the overrides to {spec.config}: {named_line(error)}; mend them") from error
+    _check_installed(spec, config)
+    try:
         if config.get("custom_imports"):
             import_modules_from_strings(**config.custom_imports)
     except Exception as error:
-        raise DetectorError(f"cannot apply the overrides to {spec.config}: {named_line(error)}; mend them") from error
+        raise DetectorError(f"cannot import what {spec.config} needs: {named_line(error)}; mend it") from error
     return config
+
+
+def _place_teacher_config(model: Any) -> None:
+    """Find the config of LD's own teacher, which is named from the root of mmdet's repository."""
+    name, root = model.get("teacher_config"), _configs("mmdet")
+    if isinstance(name, str) and root is not None and not Path(name).is_file() and (root.parent / name).is_file():
+        model["teacher_config"] = str(root.parent / name)
+
+
+def _check_installed(spec: DetectorSpec, config: Config) -> None:
+    """Refuse a config whose packages are not installed, such as mmpretrain for its backbones."""
+    asked = config.get("custom_imports") or {}
+    names = asked.get("imports") or []
+    needed = [] if asked.get("allow_failed_imports") else [names] if isinstance(names, str) else list(names)
+    if "TIMMBackbone" in str((config.model.get("backbone") or {}).get("type")):
+        needed.append("timm")
+    for package in dict.fromkeys(name.partition(".")[0] for name in needed):
+        if find_spec(package) is None:
+            raise DetectorError(f"{spec.config} needs {package}, which is not installed; run pip install {package}")
 
 
 def _read(name: str) -> Config:
@@ -149,12 +174,25 @@ def _set_num_classes(part: Any, count: int) -> None:
     if isinstance(part, dict):
         if "num_classes" in part:
             part["num_classes"] = count
+        if "num_things_classes" in part:
+            _set_things(part, count)
         for name, child in part.items():
             if name != "rpn_head":
                 _set_num_classes(child, count)
     elif isinstance(part, (list, tuple)):
         for child in part:
             _set_num_classes(child, count)
+
+
+def _set_things(part: Any, count: int) -> None:
+    """Set the classes of things, and the weights of a loss that has one for each class and for none."""
+    before = part["num_things_classes"] + part.get("num_stuff_classes", 0)
+    part["num_things_classes"] = count
+    after = count + part.get("num_stuff_classes", 0)
+    loss = part.get("loss_cls") or {}
+    weights = loss.get("class_weight")
+    if isinstance(weights, (list, tuple)) and len(weights) == before + 1:
+        loss["class_weight"] = [weights[0]] * after + [weights[-1]]
 
 
 def _dotted(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

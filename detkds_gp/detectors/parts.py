@@ -50,6 +50,23 @@ def first_head(detector: BaseDetector) -> Any | None:
     return None
 
 
+def prior_generator(head: Any) -> Any:
+    """Return what places a head's priors; SABL's calls them squares.
+
+    Raises:
+        AbsentError: the head has none.
+    """
+    for name in ("prior_generator", "square_anchor_generator"):
+        if hasattr(head, name):
+            return getattr(head, name)
+    raise AbsentError(f"{type(head).__name__} has no priors, whose strides and anchors would place its maps")
+
+
+def has_priors(head: Any) -> bool:
+    """Whether a head has priors."""
+    return hasattr(head, "prior_generator") or hasattr(head, "square_anchor_generator")
+
+
 def num_classes(detector: BaseDetector) -> int | None:
     """Return how many classes the detector tells apart, or None if its heads do not say."""
     head = getattr(detector, "bbox_head", None)

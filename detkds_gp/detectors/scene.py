@@ -54,7 +54,7 @@ def scene_of(data: dict[str, Any]) -> Scene:
     return Scene(tensors, (height, width), sizes)
 
 
-def location_centres(height: int, width: int, stride: int, like: Tensor) -> Tensor:
+def location_centres(height: int, width: int, stride: float, like: Tensor) -> Tensor:
     """Return the centre of every location, (H, W, 2) as x, y in input pixels."""
     x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) * stride
     y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) * stride

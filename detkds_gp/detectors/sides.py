@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmdet.models.dense_heads import GuidedAnchorHead
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor
 
 from detkds_gp.errors import DetectorError
 
-from .parts import num_classes
+from .parts import AbsentError, first_head, has_priors, num_classes, prior_generator
 from .sources import Outputs, Side, output_names, readers_of
+from .sources.box_maps import prior_strides
 from .taps import Taps
 
 
@@ -37,6 +39,11 @@ def look(
     Raises:
         DetectorError: it cannot take such an image.
     """
+    if isinstance(first_head(detector), GuidedAnchorHead):
+        raise DetectorError(
+            f"{who}'s {type(first_head(detector)).__name__} predicts one image at a time (mmcv's masked convolution), "
+            "and the tool predicts batches; choose a detector without guided anchors"
+        )
     device = next(detector.parameters()).device
     taps = Taps(detector, [*output_names(), *modules])
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -47,19 +54,23 @@ def look(
             taps.run(inputs)
             outputs = taps.outputs()
             outputs.update(_of_regions(detector, outputs, padded))
+            absent = {**taps.absent, **_unlike_predictions(detector, outputs, padded)}
         except (RuntimeError, ValueError) as error:
             first = (str(error).splitlines() or [""])[0]
             size = f"{image_size[0]}x{image_size[1]}"
             raise DetectorError(f"{who} cannot take an image of {size} pixels: {first}") from error
+    outputs = {name: levels for name, levels in outputs.items() if name not in absent}
     heads = _heads(detector, outputs)
     return Side(
         who=who,
         outputs=outputs,
-        absent=dict(taps.absent),
+        absent=absent,
         strides={name: _strides(heads.get(name), levels, padded) for name, levels in outputs.items()},
         anchors={name: _anchors(head) for name, head in heads.items()},
         classes=tuple(classes) if classes is not None else None,
         num_classes=num_classes(detector),
+        prior_strides={name: prior_strides(head) for name, head in heads.items()},
+        tapped=taps.tapped,
     )
 
 
@@ -72,28 +83,43 @@ def _of_regions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int])
     return found
 
 
+def _unlike_predictions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int]) -> dict[str, str]:
+    """Return the outputs that are not what the detector itself predicts, and why."""
+    found: dict[str, str] = {}
+    for reader in readers_of(outputs):
+        if reader.check is not None and "global" in outputs:
+            try:
+                reader.check(detector, outputs["global"], size)
+            except AbsentError as reason:
+                found.update(dict.fromkeys(reader.outputs, str(reason)))
+    return found
+
+
 def _heads(detector: BaseDetector, outputs: Outputs) -> dict[str, Any]:
     """Return by output the head whose priors name its strides and anchors, where there is one."""
     heads = ((reader, reader.head_of(detector)) for reader in readers_of(outputs))
-    return {name: head for reader, head in heads if hasattr(head, "prior_generator") for name in reader.outputs}
+    return {name: head for reader, head in heads if head is not None and has_priors(head) for name in reader.outputs}
 
 
 def _strides(head: Any | None, levels: Sequence[Tensor], padded: tuple[int, int]) -> tuple[int, ...]:
     """Return the strides that a head's priors name where the maps' sizes allow them, else those that the sizes give.
 
-    The sizes alone do not tell the coarsest levels of a small image apart.
+    The sizes alone do not tell the coarsest levels of a small image apart. Levels of detectors are matched by whole
+    strides; where boxes stand follows the exact ones, `Side.prior_strides`.
     """
     if levels[:1] and levels[0].ndim != 4:
         return ()
     grids = [(level.shape[2], level.shape[3]) for level in levels]
-    named = [int(stride[0]) for stride in head.prior_generator.strides] if head is not None else []
+    named = prior_strides(head) if head is not None else ()
     if len(named) == len(levels) and all(map(partial(_makes, padded), named, grids)):
-        return tuple(named)
+        return tuple(map(int, named))
     return tuple(_stride(padded, grid) for grid in grids)
 
 
-def _makes(padded: tuple[int, int], stride: int, grid: tuple[int, int]) -> bool:
-    return all(math.ceil(length / stride) == cells for length, cells in zip(padded, grid, strict=True))
+def _makes(padded: tuple[int, int], stride: float, grid: tuple[int, int]) -> bool:
+    return stride.is_integer() and all(
+        math.ceil(length / stride) == cells for length, cells in zip(padded, grid, strict=True)
+    )
 
 
 def _stride(padded: tuple[int, int], grid: tuple[int, int]) -> int:
@@ -103,7 +129,7 @@ def _stride(padded: tuple[int, int], grid: tuple[int, int]) -> int:
 
 
 def _anchors(head: Any) -> tuple[Tensor, ...]:
-    generator = head.prior_generator
+    generator = prior_generator(head)
     base = getattr(generator, "base_anchors", None)
     if base is not None:
         return tuple(anchors.float().cpu() for anchors in base)

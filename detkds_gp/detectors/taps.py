@@ -48,6 +48,11 @@ class Taps:
             except AbsentError as reason:
                 self._miss(reader, reason)
 
+    @property
+    def tapped(self) -> frozenset[str]:
+        """The outputs whose modules the detector has, whether or not these give them."""
+        return frozenset(name for reader, _ in self._tapped for name in reader.outputs)
+
     def attach(self) -> Taps:
         """Start to record, with nothing recorded; the hooks stay until ``detach``."""
         if self._handles:

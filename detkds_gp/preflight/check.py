@@ -109,7 +109,10 @@ def check_experiment(
 def knowledge_not_shared(config: ExperimentConfig, report: PairReport) -> dict[str, str]:
     """Return the knowledge that the config asks for and the pair does not have, and why."""
     have = {offer.knowledge for offer in report.offers if not offer.reason}
-    reasons = {offer.knowledge: offer.reason for offer in report.offers if offer.reason and offer.knowledge}
+    reasons: dict[str, str] = {}
+    for offer in report.offers:  # the first input of a knowledge is the one that it is about
+        if offer.reason:
+            reasons.setdefault(offer.knowledge, offer.reason)
     return {niche: reasons[niche] for niche in config.knowledge or () if niche not in have}
 
 

@@ -60,6 +60,10 @@ def batch_scales(
     faults: dict[str, str] = {}
     for name, model in models.items():
         assert model.pairing is not None
+        missing = [output for output in model.pairing.student_outputs if output in taps.absent]
+        if missing:
+            faults[name] = f"the student's {taps.absent[missing[0]]}"
+            continue
         try:
             terms = model.distill(student, teacher, scene_of(data))
         except KnowledgeError as error:

@@ -55,6 +55,11 @@ class DistilledDetector(BaseModel):
         if teacher is not None:
             teacher.requires_grad_(False).eval()
 
+    @property
+    def detector(self) -> BaseDetector:
+        """The student: mmdet's hooks, such as YOLOX's, look here for the head of a detector that is wrapped."""
+        return self.student
+
     def init_weights(self) -> None:
         """Initialise the student, as mmengine's Runner asks; the teacher keeps its weights."""
         self.student.init_weights()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor
 
@@ -40,7 +41,14 @@ class TrainingFault(Exception):
 
 
 def seed_all(seed: int, iteration: int = 0) -> None:
-    """Seed Python's, numpy's and torch's global generators from (seed, iteration)."""
+    """Seed Python's, numpy's and torch's global generators from (seed, iteration), and tell mmdet the iteration.
+
+    Some detectors (TOOD, BoxInst, YOLOX) ask mmengine's message hub how far their training is. Here it is what a loop
+    by iterations tells them, whose whole training is epoch 0.
+    """
+    hub = MessageHub.get_current_instance()
+    hub.update_info("iter", iteration)
+    hub.update_info("epoch", 0)
     mixed = random.Random(f"{seed}/{iteration}").getrandbits(32)
     random.seed(mixed)
     np.random.seed(mixed)  # noqa: NPY002 - mmdet draws from the global generator

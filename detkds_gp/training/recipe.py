@@ -14,9 +14,10 @@ from mmengine.config import Config, ConfigDict
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.training.averaging import WARMUP
+from detkds_gp.training.image_size import set_image_size
 from detkds_gp.training.settings import FullTrainingSettings
+from detkds_gp.training.switching import switch_at_iterations
 
-RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
 RATE = ["optim_wrapper", "optimizer", "lr"]
 IMPORTS = "detkds_gp.training.registered"
 CHECKPOINTS = 4
@@ -203,24 +204,10 @@ def _give_a_rate(options: Mapping[str, Any]) -> bool:
     return False
 
 
-def set_image_size(config: Config, size: tuple[int, int]) -> None:
-    """Resize to one size wherever a pipeline resizes."""
-    for step in _steps(config):
-        if step.get("type") in RESIZES:
-            keys = [key for key in step if key != "_scope_"]
-            for key in keys:
-                del step[key]
-            step.update(type="Resize", scale=(size[1], size[0]), keep_ratio=True)
-
-
-def _steps(config: Config) -> Iterator[ConfigDict]:
-    for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        for data_set in data_sets(config[loader]["dataset"]):
-            yield from (step for step in data_set.get("pipeline", []) if isinstance(step, dict))
-
-
 def _set_iterations(config: Config, iterations: int) -> None:
     """Train a number of iterations instead of epochs; the rate warms up, then falls along a cosine."""
+    if "max_epochs" in config.train_cfg:
+        switch_at_iterations(config, config.train_cfg.max_epochs, iterations)
     warmup = min(500, iterations // 10)
     interval = max(1, iterations // CHECKPOINTS)
     config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iterations, "val_interval": interval}

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from mmdet.registry import MODELS
+from mmengine.dist import get_world_size
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
 from pydantic import ValidationError
@@ -26,6 +27,7 @@ from detkds_gp.losses import DistillationLoss
 from detkds_gp.settings import Pixels, Settings
 from detkds_gp.training import checkpoints as checkpoints
 from detkds_gp.training import nonfinite as nonfinite
+from detkds_gp.training import switching as switching
 from detkds_gp.training.distilled_detector import DistilledDetector
 
 Model = dict[str, Any]
@@ -71,6 +73,8 @@ def distilled_detector(
     if DefaultScope.get_current_instance() is None:
         init_default_scope("mmdet")
     built = MODELS.build(copy.deepcopy(student))
+    if get_world_size() == 1:
+        built = revert_sync_batchnorm(built)  # it does not run on a CPU, and one process has nothing to synchronise
     grammar = load_primitive_set(settings.primitive_set)
     parsed = parse_distiller(distiller, grammar)
     if not parsed.terms:

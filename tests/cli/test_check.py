@@ -44,7 +44,7 @@ def test_its_json_holds_the_same(gp_search: GpSearch, tiny_config: Path) -> None
 def test_knowledge_that_the_pair_does_not_have_ends_with_2(gp_search: GpSearch, tiny_config: Path) -> None:
     ended = gp_search("check", tiny_config, "--cfg-options", "knowledge=global,mask_logits")
     assert ended.code == 2
-    assert "the config asks for 'mask_logits': the student's RetinaNet has no RoI head" in ended.err
+    assert "the config asks for 'mask_logits': the student's RetinaNet has no mask head" in ended.err
     assert "shared knowledge" in ended.out
 
 

@@ -88,6 +88,18 @@ def test_the_text_is_a_config(scratch: bool, machine: Machine, digits: Path, tmp
     assert config.full_training.iterations == (480 if scratch else None)
 
 
+@pytest.mark.parametrize("scratch", [True, False])
+def test_nothing_resizes_the_batches_of_one_side_alone(scratch: bool, digits: Path, tmp_path: Path) -> None:
+    yolox = "mmdet::yolox/yolox_tiny_8xb8-300e_coco.py"
+    path = tmp_path / "search.py"
+    path.write_text(_text(Pair(yolox, yolox, None, scratch), find_data(digits), Machine("cpu", 1)))
+    config = load_config(path)
+    for side in (config.student, config.teacher):
+        overrides = side.overrides
+        assert overrides["model.data_preprocessor.batch_augments"] is None
+        assert ("model.backbone.init_cfg" in overrides) == scratch
+
+
 def test_every_text_reads_back(digits: Path, tmp_path: Path) -> None:
     odd = tmp_path / 'a "quoted" \\ folder'
     shutil.copytree(digits, odd)

@@ -144,3 +144,16 @@ def test_nested_overrides_stand_beside_dotted_ones(spec):
     backbone = config.model.backbone
     assert (backbone.base_channels, backbone.stem_channels, backbone.init_cfg) == (16, 24, None)
     assert config.model.bbox_head.stacked_convs == 2
+
+
+def test_classes_of_things_follow_the_data() -> None:
+    """Mask2Former's loss has a weight for each class, and one for none."""
+    config = detector_config(DetectorSpec("mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py"), ("a", "b"))
+    head = config.model.panoptic_head
+    assert (head.num_things_classes, config.model.panoptic_fusion_head.num_things_classes) == (2, 2)
+    assert head.loss_cls.class_weight == [1.0, 1.0, 0.1]
+
+
+def test_the_teacher_of_ld_is_found_among_mmdets_configs() -> None:
+    config = detector_config(DetectorSpec("mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py"), ("a", "b"))
+    assert Path(config.model.teacher_config).is_file()

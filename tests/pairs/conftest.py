@@ -16,7 +16,8 @@ from detkds_gp.setup.prepare import gather, prepare
 
 TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 FAMILIES = (
-    "retinanet", "fcos", "atss", "gfl", "reppoints", "faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn",
+    "retinanet", "fcos", "atss", "gfl", "reppoints", "tood", "vfnet", "yolox", "rtmdet",
+    "faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn",
 )  # fmt: skip
 UNLIKE = ("gfl_to_retinanet", "cascade_mask_to_faster", "retinanet34_to_fcos18")
 

@@ -31,6 +31,7 @@ TWO_STAGE = {
 }  # fmt: skip
 OFFERED = {
     **dict.fromkeys(("retinanet", "fcos", "atss", "reppoints", "gfl_to_retinanet", "retinanet34_to_fcos18"), DENSE),
+    **dict.fromkeys(("tood", "vfnet", "yolox", "rtmdet"), DENSE),
     "gfl": DENSE | {"box_bins"},
     **dict.fromkeys(("faster_rcnn", "cascade_rcnn", "cascade_mask_to_faster"), TWO_STAGE),
     **dict.fromkeys(("mask_rcnn", "cascade_mask_rcnn"), TWO_STAGE | {"mask_logits"}),

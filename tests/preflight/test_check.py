@@ -13,7 +13,7 @@ from detkds_gp.config import load_config
 from detkds_gp.detectors import build_detector, save_student
 from detkds_gp.errors import DeclarationError, DetectorError
 from detkds_gp.fitness import Evaluation, SplitImages
-from detkds_gp.preflight import PairReport, check_experiment, knowledge_not_shared
+from detkds_gp.preflight import Offer, PairReport, check_experiment, knowledge_not_shared
 from detkds_gp.setup.prepare import load_data
 
 TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
@@ -56,6 +56,12 @@ def test_knowledge_asked_for_and_not_there_is_told(tiny_config: Path, report: Pa
     config = load_config(tiny_config, {"knowledge": ("global", "proposals")})
     missing = knowledge_not_shared(config, report)
     assert missing == {"proposals": "the student's RetinaNet has no region proposal network"}
+
+
+def test_the_reason_told_is_that_of_the_first_input_of_a_knowledge(tiny_config: Path, report: PairReport) -> None:
+    offers = (Offer("class logits", "class_logits", "the first"), Offer("class logits", "class_map", "the second"))
+    config = load_config(tiny_config, {"knowledge": ("class logits",)})
+    assert knowledge_not_shared(config, replace(report, offers=offers)) == {"class logits": "the first"}
 
 
 def test_knowledge_without_a_plain_distance_is_there_all_the_same(tiny_config: Path, report: PairReport) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from detkds_gp.detectors import Pair, outputs_of
@@ -213,3 +214,12 @@ def test_weights_that_the_last_step_breaks_are_named(
 def test_optimizers_that_cannot_be_built_are_refused_at_once(optimizer: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="wanted what mmengine builds"):
         OptimizerSettings(optimizer=optimizer)
+
+
+def test_mdets_heads_hear_how_far_the_training_is() -> None:
+    """TOOD, BoxInst and YOLOX's multi-scale input ask mmengine's hub, which a Runner would tell."""
+    hub = MessageHub.get_current_instance()
+    seed_all(0, 7)
+    assert (hub.get_info("iter"), hub.get_info("epoch")) == (7, 0)
+    seed_all(1)
+    assert hub.get_info("iter") == 0

@@ -54,6 +54,39 @@ def reppoints(width: int, depth: int = 18) -> Detector:
     return detector
 
 
+def tood(width: int, depth: int = 18) -> Detector:
+    return _dense("tood/tood_r50_fpn_1x_coco.py", width, depth, {**_one_anchor(), "stacked_convs": 2})
+
+
+def vfnet(width: int, depth: int = 18) -> Detector:
+    head = {
+        "strides": [8, 16, 32],
+        "regress_ranges": ((-1, 16), (16, 32), (32, 1e8)),
+        "norm_cfg": {"type": "GN", "num_groups": GROUPS},
+        "anchor_generator": {
+            "type": "AnchorGenerator",
+            "ratios": [1.0],
+            "octave_base_scale": 2,
+            "scales_per_octave": 1,
+            "center_offset": 0.0,
+            "strides": [8, 16, 32],
+        },
+    }
+    return _dense("vfnet/vfnet_r50_fpn_1x_coco.py", width, depth, head)
+
+
+def yolox(width: int) -> Detector:
+    detector = _csp("yolox/yolox_tiny_8xb8-300e_coco.py", width)
+    detector["overrides"]["model.data_preprocessor.batch_augments"] = None  # both see images of one size
+    return detector
+
+
+def rtmdet(width: int) -> Detector:
+    detector = _csp("rtmdet/rtmdet_tiny_8xb32-300e_coco.py", width)
+    detector["overrides"] |= {"model.backbone.init_cfg": None, "model.test_cfg.nms_pre": 100}
+    return detector
+
+
 def faster_rcnn(width: int, depth: int = 18) -> Detector:
     return _two_stage("faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py", width, depth)
 
@@ -86,6 +119,22 @@ def _dense(config: str, width: int, depth: int, head: dict[str, Any]) -> Detecto
         **{f"model.bbox_head.{key}": value for key, value in {**common, **head}.items()},
         "model.test_cfg.nms_pre": 100,
         "model.test_cfg.score_thr": 0.0,  # barely trained, a focal loss still scores all below mmdet's 0.05
+        "model.test_cfg.max_per_img": DETECTIONS,
+    }
+    return {"config": f"mmdet::{config}", "overrides": overrides}
+
+
+def _csp(config: str, width: int) -> Detector:
+    """Return a one-stage detector on a CSP backbone, whose three levels have 4, 8 and 16 times the width."""
+    overrides = {
+        "model.backbone.widen_factor": width / 64,
+        "model.backbone.deepen_factor": 0.33,
+        "model.neck.in_channels": [4 * width, 8 * width, 16 * width],
+        "model.neck.out_channels": 2 * width,
+        "model.bbox_head.in_channels": 2 * width,
+        "model.bbox_head.feat_channels": 2 * width,
+        "model.bbox_head.stacked_convs": 1,
+        "model.test_cfg.score_thr": 0.0,
         "model.test_cfg.max_per_img": DETECTIONS,
     }
     return {"config": f"mmdet::{config}", "overrides": overrides}

@@ -79,6 +79,8 @@ class Reader:
         fixed: those of the names that carry no gradient, such as regions.
         example: from (detector, neck's maps, image size) to the outputs on one region, the whole image; for a
             second stage, which a detector runs on regions only.
+        check: from (detector, neck's maps, image size), holds the outputs against the detector's own prediction, once
+            before any training; raises AbsentError where they disagree.
     """
 
     outputs: tuple[str, ...]
@@ -89,6 +91,7 @@ class Reader:
     cut: Cut = equal_parts
     fixed: tuple[str, ...] = ()
     example: Callable[[BaseDetector, Sequence[Tensor], tuple[int, int]], Outputs] | None = None
+    check: Callable[[BaseDetector, Sequence[Tensor], tuple[int, int]], None] | None = None
 
     def head_of(self, detector: BaseDetector) -> Any | None:
         """Return the head of a detector that these outputs follow, or None."""
@@ -110,6 +113,8 @@ class Side:
         anchors: by output of a head, for each level the anchors of a location, (A, 4), or (A, 2) for points.
         classes: the names of its classes; None if not given.
         num_classes: how many it tells apart; None if its heads do not say.
+        prior_strides: by output of a head, for each level the exact input pixels between two priors.
+        tapped: the outputs whose modules it has, whether or not these give them.
     """
 
     who: str
@@ -119,6 +124,8 @@ class Side:
     anchors: Mapping[str, tuple[Tensor, ...]]
     classes: tuple[str, ...] | None
     num_classes: int | None
+    prior_strides: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tapped: frozenset[str] = frozenset()
 
     def output(self, name: str) -> list[Tensor]:
         """Return the levels of an output.

@@ -26,6 +26,8 @@ class HeadMatch:
         best: whether only the best-scoring anchor of a location and class is compared.
         anchors: for each level how many of a location are compared.
         softmax: whether the last column is the background's.
+        strides: for each level the exact input pixels between two priors, of the student and of the teacher.
+        factors: the teacher's outputs whose probabilities multiply those of its classes.
     """
 
     classes: str
@@ -36,6 +38,8 @@ class HeadMatch:
     best: bool
     anchors: tuple[int, ...]
     softmax: bool
+    strides: tuple[tuple[float, float], ...] = ()
+    factors: tuple[str, ...] = ()
 
     def class_maps(self, step: Step) -> Pairs:
         """Return (N, A, K, H, W) logits of both sides, level by level; A is 1 where only the best count."""
@@ -69,6 +73,8 @@ class HeadMatch:
         _, logits = self._split(step, level)
         p = logits.softmax(dim=2) if self.softmax else logits.sigmoid()  # over all that the teacher knows
         best = selected(p, self.columns[:-1] if self.softmax else self.columns, axis=2).amax(dim=2)
+        for name in self.factors:
+            best = best * step.teacher[name][level.teacher].sigmoid()
         return best.amax(dim=1, keepdim=True) if self.best else best
 
 
@@ -105,12 +111,15 @@ def match_heads(student: Side, teacher: Side, classes: str, boxes: str, *, class
     best = not all(map(_same, own, [teacher.anchors[classes][level.teacher] for level in levels]))
     anchors = tuple(1 if best else len(anchors) for anchors in own)
     widths = columns_of(student, classes), columns_of(teacher, classes)
+    exact = student.prior_strides[classes], teacher.prior_strides[classes]
+    strides = tuple((exact[0][level.student], exact[1][level.teacher]) for level in levels)
     if classless and not best:
-        return HeadMatch(classes, boxes, levels, widths, (), best, anchors, softmax=False)
+        return HeadMatch(classes, boxes, levels, widths, (), best, anchors, False, strides)
     columns, softmax = _columns(student, teacher, classes)
     if best and softmax:
         raise AbsentError("their anchors differ, and logits of a softmax have no best-scoring anchor class by class")
-    return HeadMatch(classes, boxes, levels, widths, columns, best, anchors, softmax)
+    factors = factors_of(teacher, classes)
+    return HeadMatch(classes, boxes, levels, widths, columns, best, anchors, softmax, strides, factors)
 
 
 def _columns(student: Side, teacher: Side, classes: str) -> tuple[tuple[int, ...], bool]:
@@ -121,6 +130,11 @@ def _columns(student: Side, teacher: Side, classes: str) -> tuple[tuple[int, ...
         raise AbsentError(f"the student's class logits go through {kinds[0]}, the teacher's through {kinds[1]}")
     columns = (0,) if classes == "objectness_map" else class_columns(student, teacher)
     return ((*columns, columns_of(teacher, classes) - 1) if softmax[0] else columns), softmax[0]
+
+
+def factors_of(side: Side, classes: str) -> tuple[str, ...]:
+    """Return the outputs whose probabilities multiply those of the classes: YOLOX's objectness."""
+    return ("object_map",) if classes == "class_map" and "object_map" in side.outputs else ()
 
 
 def has_softmax(side: Side, classes: str) -> bool:

@@ -14,7 +14,7 @@ from ._base import Share, Side
 from ._head_match import HeadMatch, match_heads
 from ._matching import class_notes, matched
 from ._shared import Pairs, Shape, Shared, Step
-from .head_maps import box_rows
+from .box_maps import box_rows
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,18 @@ class SharedBoxes(OfHead):
 
     def pairs(self, step: Step) -> Pairs:
         """Return the boxes of every matched level."""
-        maps = zip(self.head.box_maps(step), self.levels, strict=True)
-        return [(box_rows(s, level.stride), box_rows(t, level.stride)) for (s, t), level in maps]
+        maps = zip(self.head.box_maps(step), self.head.strides, strict=True)
+        return [(box_rows(s, strides[0]), box_rows(t, strides[1])) for (s, t), strides in maps]
 
 
 @dataclass(frozen=True)
 class SharedBoxScore(OfHead):
-    """The teacher's best class probability of every box as a row field (N H W A, 1)."""
+    """The teacher's best class probability of every box, times YOLOX's objectness, as a row field (N H W A, 1)."""
+
+    @property
+    def teacher_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Outputs of the teacher that are needed."""
+        return (*self.outputs(self.head), *self.head.factors)
 
     @staticmethod
     def shape(anchors: int, grid: torch.Size, width: int) -> Shape:

@@ -1,6 +1,7 @@
 """The dense head of a one-stage detector: class logits, boxes and their bins, and the fields that weigh them.
 
-Outputs: ``class_map`` (N, A K, H, W), ``box_map`` (N, 4 A, H, W), ``bin_map`` (N, 4 (n + 1), H, W), see `head_maps`.
+Outputs: ``class_map`` (N, A K, H, W), ``object_map`` (N, 1, H, W), ``bin_map`` (N, 4 (n + 1), H, W), see `head_maps`;
+``box_map`` (N, 4 A, H, W), see `box_maps`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from torch import Tensor, nn
 
 from ..parts import AbsentError, dense_head
 from ._base import Call, Reader, Side, Source
-from ._head_match import columns_of, has_softmax
+from ._head_match import columns_of, factors_of, has_softmax
 from ._heads import OfHead, SharedBoxes, SharedBoxScore, SharedClassMap, SharedClassRows, of_heads
 from ._matching import class_columns, matched, selected
 from ._shared import Outputs, Pairs, Shape, Shared, Step
-from .head_maps import read_bin_maps, read_box_maps, read_class_maps
+from .box_maps import check_boxes, read_box_maps
+from .head_maps import read_bin_maps, read_class_maps, read_object_maps
 from .neck import share_neck, valuable_fields
 
 
@@ -31,12 +33,20 @@ def _read_classes(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Ou
     return {"class_map": read_class_maps(dense_head(detector), calls[0][0].output)}
 
 
+def _read_objects(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
+    return {"object_map": read_object_maps(dense_head(detector), calls[0][0].output)}
+
+
 def _read_boxes(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     return {"box_map": read_box_maps(dense_head(detector), calls[0][0].output, calls[0][0].training)}
 
 
 def _read_bins(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     return {"bin_map": read_bin_maps(dense_head(detector), calls[0][0].output)}
+
+
+def _check_boxes(detector: BaseDetector, maps: Sequence[Tensor], size: tuple[int, int]) -> None:
+    check_boxes(dense_head(detector), maps, size)
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,7 @@ class SharedScoreField(Shared):
 
     Attributes:
         output: of the teacher: ``class_map``, or ``objectness_map`` of a two-stage one.
+        objects: the outputs whose probabilities multiply those of the classes.
         width: columns of its class logits.
         columns: those of the student's classes.
         softmax: whether the last column is the background's.
@@ -112,21 +123,25 @@ class SharedScoreField(Shared):
     width: int = 1
     columns: tuple[int, ...] = (0,)
     softmax: bool = False
+    objects: tuple[str, ...] = ()
 
     @property
     def teacher_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Outputs of the teacher that are needed."""
-        return (self.output,)
+        return (self.output, *self.objects)
 
     def pairs(self, step: Step) -> Pairs:
         """Return the field of every level, on both sides."""
-        fields = [self._field(step.teacher[self.output][level.teacher]) for level in self.levels]
+        fields = [self._field(step, level.teacher) for level in self.levels]
         return [(x, x) for x in fields]
 
-    def _field(self, class_map: Tensor) -> Tensor:
-        logits = class_map.unflatten(1, (-1, self.width))
+    def _field(self, step: Step, level: int) -> Tensor:
+        logits = step.teacher[self.output][level].unflatten(1, (-1, self.width))
         p = logits.softmax(dim=2) if self.softmax else logits.sigmoid()
-        return selected(p, self.columns, axis=2).amax(dim=(1, 2))[:, None]
+        best = selected(p, self.columns, axis=2).amax(dim=2)
+        for name in self.objects:
+            best = best * step.teacher[name][level].sigmoid()
+        return best.amax(dim=1, keepdim=True)
 
 
 def share_score_field(student: Side, teacher: Side) -> SharedScoreField:
@@ -145,7 +160,7 @@ def share_score_field(student: Side, teacher: Side) -> SharedScoreField:
     columns = (0,) if output == "objectness_map" else class_columns(student, teacher)
     fields = tuple((1, *shape[1:]) for shape in maps.teacher)
     softmax, width = has_softmax(teacher, output), columns_of(teacher, output)
-    return SharedScoreField(fields, fields, levels, (), output, width, columns, softmax)
+    return SharedScoreField(fields, fields, levels, (), output, width, columns, softmax, factors_of(teacher, output))
 
 
 HEAD = "class_map", "box_map"
@@ -153,7 +168,8 @@ SOURCE = Source(
     "dense head",
     (
         Reader(("class_map",), _modules, _read_classes, head=dense_head),
-        Reader(("box_map",), _modules, _read_boxes, head=dense_head),
+        Reader(("object_map",), _modules, _read_objects, head=dense_head),
+        Reader(("box_map",), _modules, _read_boxes, head=dense_head, check=_check_boxes),
         Reader(("bin_map",), _modules, _read_bins, head=dense_head),
     ),
     {

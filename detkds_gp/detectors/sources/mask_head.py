@@ -14,6 +14,7 @@ from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from torch import Tensor
 
+from ..masks import finds_masks
 from ..modes import evaluating
 from ..parts import AbsentError
 from ._base import Call, Reader, Side, Source, by_region
@@ -27,9 +28,17 @@ LOGIT_LIMIT = 1e-6
 
 def mask_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
     """Return the mask stages of a two-stage detector, one or those of a cascade."""
-    head = roi_head(detector)
-    if not head.with_mask:
+    for name in ("panoptic_head", "mask_head", "bbox_head"):
+        single = getattr(detector, name, None)
+        if single is not None and finds_masks(detector):
+            raise AbsentError(
+                f"{type(detector).__name__} finds its masks by {type(single).__name__}, not on regions that both sides "
+                "could be compared on"
+            )
+    head = getattr(detector, "roi_head", None)
+    if head is None or not head.with_mask:
         raise AbsentError(f"{type(detector).__name__} has no mask head")
+    head = roi_head(detector)
     if type(head)._mask_forward not in (StandardRoIHead._mask_forward, CascadeRoIHead._mask_forward):
         raise AbsentError(f"{type(head).__name__} runs its mask head in a way that is not known here")
     if getattr(head, "share_roi_extractor", False):

@@ -107,7 +107,7 @@ def share(name: str, student: Side, teacher: Side) -> Shared:
 
 
 def _common(offering: Sequence[Source], student: Side, teacher: Side) -> Source:
-    """Return the first source that both have, else the one that one of them has, else the last.
+    """Return the first source that both have, or one of them has, or whose modules are there; else the last.
 
     Raises:
         AbsentError: each has another one.
@@ -117,4 +117,5 @@ def _common(offering: Sequence[Source], student: Side, teacher: Side) -> Source:
     if ours and theirs and not both:
         first, second = (found[0].called or found[0].name for found in (ours, theirs))
         raise AbsentError(f"the student has {first}, the teacher {second}")
-    return (both or ours or theirs or list(offering)[-1:])[0]
+    there = [source for source in offering if {*source.outputs[:1]} & (student.tapped | teacher.tapped)]
+    return (both or ours or theirs or there or list(offering)[-1:])[0]

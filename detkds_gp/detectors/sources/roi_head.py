@@ -1,8 +1,8 @@
 """The RoI head of a two-stage detector: class logits, boxes and scores of regions.
 
 Outputs, for every stage that ran: ``rois`` (R, 5), image index and box; ``roi_logits`` (R, K + 1), the background's
-last; ``roi_boxes`` (R, 1 or K, 4), decoded. The student's regions are the ones that both are compared on, so the
-teacher's RoI head runs at every step.
+last; ``roi_boxes`` (R, 1 or K, 4), decoded, where the box head predicts boxes. The student's regions are the ones that
+both are compared on, so the teacher's RoI head runs at every step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
-from mmdet.models.roi_heads import CascadeRoIHead, SABLHead, StandardRoIHead
+from mmdet.models.roi_heads import (
+    CascadeRoIHead,
+    DoubleHeadRoIHead,
+    HybridTaskCascadeRoIHead,
+    SABLHead,
+    StandardRoIHead,
+)
 from torch import Tensor, nn
 
 from ..modes import evaluating
@@ -24,6 +30,9 @@ from ._matching import class_columns, class_notes, selected
 from ._shared import Outputs, Pairs, Shape, Shared, Step
 
 What = Literal["logits", "boxes", "score"]
+
+KNOWN = (StandardRoIHead, CascadeRoIHead, DoubleHeadRoIHead, HybridTaskCascadeRoIHead)
+"""Second stages whose forward of a box head is known here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +54,11 @@ class RegionOutputs:
 
     Attributes:
         logits: (R, K + 1), the background's last.
-        boxes: (R, 1 or K, 4), decoded without clipping.
+        boxes: (R, 1 or K, 4), decoded without clipping; None where the box head predicts none.
     """
 
     logits: Tensor
-    boxes: Tensor
+    boxes: Tensor | None
 
 
 def roi_head(detector: BaseDetector) -> Any:
@@ -69,12 +78,12 @@ def box_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
 
 def _check_plain(head: Any) -> None:
     """Refuse second stages that run or read their box head in a way of their own."""
-    if type(head)._bbox_forward not in (StandardRoIHead._bbox_forward, CascadeRoIHead._bbox_forward):
+    if type(head)._bbox_forward not in [known._bbox_forward for known in KNOWN]:
         raise AbsentError(f"{type(head).__name__} runs its box head in a way that is not known here")
     stages = head.bbox_head if isinstance(head.bbox_head, nn.ModuleList) else [head.bbox_head]
     for box in stages:
-        if isinstance(box, SABLHead) or not (box.with_cls and box.with_reg):
-            raise AbsentError(f"{type(box).__name__} predicts its boxes in a form that is not known here")
+        if not getattr(box, "with_cls", True):
+            raise AbsentError(f"{type(box).__name__} predicts no classes")
 
 
 def stages_of(extractor: Any, head: Any) -> tuple[RoiStage, ...]:
@@ -90,21 +99,26 @@ def modules_of(stages: Sequence[RoiStage]) -> list[nn.Module]:
 
 
 def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
+    """Read the last forward of every stage: a sampler that looks at scores (OHEM, PISA's) runs the head before."""
     outputs: Outputs = {"rois": [], "roi_logits": [], "roi_boxes": []}
     for stage, extracted, predicted in zip(box_stages(detector), calls[::2], calls[1::2], strict=True):
-        if len(extracted) != len(predicted) or len(extracted) > 1:
-            raise AbsentError(f"{type(stage.head).__name__} ran {len(predicted)} times, wanted at most once")
-        for extraction, prediction in zip(extracted, predicted, strict=True):
-            rois = extraction.arguments[1]
-            logits, deltas = prediction.output
-            outputs["rois"].append(rois)
-            outputs["roi_logits"].append(logits.float())
-            outputs["roi_boxes"].append(_decoded(stage.head, rois, deltas))
-    return outputs
+        if not predicted:
+            continue
+        rois, (logits, deltas) = extracted[-1].arguments[1], predicted[-1].output
+        outputs["rois"].append(rois)
+        outputs["roi_logits"].append(logits.float())
+        boxes = _decoded(stage.head, rois, deltas)
+        outputs["roi_boxes"] += [] if boxes is None else [boxes]
+    return outputs if outputs["roi_boxes"] else {name: outputs[name] for name in ("rois", "roi_logits")}
 
 
-def _decoded(head: Any, rois: Tensor, deltas: Tensor) -> Tensor:
+def _decoded(head: Any, rois: Tensor, deltas: Any) -> Tensor | None:
     """Decode a box head's predictions without clipping: (R, 1 or K, 4), one box for all classes or one each."""
+    if not getattr(head, "with_reg", True):  # SABL's have both, and no such flags
+        return None
+    if isinstance(head, SABLHead):
+        buckets = tuple(part.float() for part in deltas)
+        return head.bbox_coder.decode(rois[:, 1:], buckets)[0][:, None] if len(rois) else rois.new_zeros(0, 1, 4)
     boxes = head.bbox_coder.decode(rois[:, 1:], deltas.float())
     return boxes.reshape(len(rois), -1, 4) if len(rois) else boxes.reshape(0, max(deltas.shape[1] // 4, 1), 4)
 
@@ -112,7 +126,8 @@ def _decoded(head: Any, rois: Tensor, deltas: Tensor) -> Tensor:
 def _example(detector: BaseDetector, maps: Sequence[Tensor], size: tuple[int, int]) -> Outputs:
     regions = [whole_image(maps, size)] * len(box_stages(detector))
     found = run_box_stages(detector, maps, regions, [size])
-    return {"rois": regions, "roi_logits": [x.logits for x in found], "roi_boxes": [x.boxes for x in found]}
+    boxes = [x.boxes for x in found if x.boxes is not None]
+    return {"rois": regions, "roi_logits": [x.logits for x in found], **({"roi_boxes": boxes} if boxes else {})}
 
 
 def whole_image(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
@@ -146,7 +161,8 @@ def run_box_stages(
 
 def _run(head: Any, maps: Sequence[Tensor], rois: Tensor, stage: int | None) -> RegionOutputs:
     """Run one box stage through the detector's own forward of it."""
-    found = head._bbox_forward(maps, rois) if stage is None else head._bbox_forward(stage, maps, rois)
+    semantic = {"semantic_feat": head.semantic_head(maps)[1]} if getattr(head, "with_semantic", False) else {}  # HTC's
+    found = head._bbox_forward(maps, rois) if stage is None else head._bbox_forward(stage, maps, rois, **semantic)
     box_head = head.bbox_head if stage is None else head.bbox_head[stage]
     return RegionOutputs(found["cls_score"].float(), _decoded(box_head, rois, found["bbox_pred"]))
 
@@ -159,7 +175,8 @@ def _cascaded(
     for stage in range(stages):
         found.append(_run(head, maps, rois, stage))
         labels = found[-1].logits[:, :-1].argmax(dim=1)  # the best class other than the background
-        refined = boxes_of(found[-1].boxes, labels)
+        boxes = found[-1].boxes
+        refined = rois[:, 1:] if boxes is None else boxes_of(boxes, labels)
         refined = torch.minimum(refined.clamp_min(0), limits[rois[:, 0].long()])
         rois = torch.cat([rois[:, :1], refined], dim=1)
     logits = torch.stack([one.logits for one in found]).mean(dim=0)
@@ -186,29 +203,35 @@ class SharedRegions(Shared):
         columns: for each column of the student's logits the teacher's.
     """
 
-    student_outputs: ClassVar[tuple[str, ...]] = ("rois", "roi_logits", "roi_boxes")
     teacher_outputs: ClassVar[tuple[str, ...]] = ("global",)
     runs_teacher: ClassVar[bool] = True
     what: What = "logits"
     columns: tuple[int, ...] = ()
 
+    @property
+    def student_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Outputs of the student that are needed."""
+        return ("rois", "roi_logits", *(("roi_boxes",) if self.what == "boxes" else ()))
+
     def pairs(self, step: Step) -> Pairs:
         """Return what is wanted, stage by stage."""
-        found = step.once("regions", lambda: self._run(step))
-        stages = zip(step.student["roi_logits"], step.student["roi_boxes"], found, strict=True)
-        return [self._pair(logits, boxes, theirs) for logits, boxes, theirs in stages]
+        found, logits = step.once("regions", lambda: self._run(step)), step.student["roi_logits"]
+        boxes = step.student["roi_boxes"] if self.what == "boxes" else [None] * len(logits)
+        return [self._pair(*stage) for stage in zip(logits, boxes, found, strict=True)]
 
     def _run(self, step: Step) -> list[RegionOutputs]:
         sizes = step.scene.sizes or (step.scene.shape,) * len(step.scene.boxes)
         return run_box_stages(step.running_teacher(), step.teacher["global"], step.student["rois"], sizes)
 
-    def _pair(self, logits: Tensor, boxes: Tensor, found: RegionOutputs) -> tuple[Tensor, Tensor]:
+    def _pair(self, logits: Tensor, boxes: Tensor | None, found: RegionOutputs) -> tuple[Tensor, Tensor]:
         theirs = selected(found.logits, self.columns, axis=1)
         if self.what == "logits":
             return logits, theirs
         if self.what == "score":
             score = selected(found.logits.softmax(dim=1), self.columns[:-1], axis=1).amax(dim=1, keepdim=True)
             return score, score
+        assert boxes is not None
+        assert found.boxes is not None
         labels = theirs[:, :-1].argmax(dim=1)
         column = labels.new_tensor(self.columns)[labels]
         return boxes_of(boxes, labels), boxes_of(found.boxes, column)
@@ -224,6 +247,9 @@ def share_regions(student: Side, teacher: Side, what: What) -> SharedRegions:
     columns = (*class_columns(student, teacher), theirs[0].shape[1] - 1)
     if ours[0].shape[1] != len(columns):
         raise AbsentError(f"the student's RoI head has {ours[0].shape[1]} columns, wanted {len(columns)}")
+    for side in (student, teacher):
+        if what == "boxes" and "roi_boxes" not in side.outputs:
+            raise AbsentError(f"{side.who}'s box head predicts classes alone; its boxes are found elsewhere")
     width = {"logits": len(columns), "boxes": 4, "score": 1}[what]
     shapes: tuple[Shape, ...] = ((1, width),) * len(ours)
     notes = [*class_notes(columns[:-1]), *cascade_notes(len(ours), len(theirs))]

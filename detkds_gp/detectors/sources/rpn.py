@@ -1,6 +1,6 @@
 """The region proposal network of a two-stage detector: objectness and the boxes of its proposals.
 
-Outputs: ``objectness_map`` (N, A, H, W) and ``proposal_map`` (N, 4 A, H, W), see `head_maps`.
+Outputs: ``objectness_map`` (N, A, H, W) and ``proposal_map`` (N, 4 A, H, W), see `box_maps`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmdet.models.detectors.base import BaseDetector
-from torch import nn
+from torch import Tensor, nn
 
 from ..parts import rpn_head
 from ._base import Call, Reader, Source
 from ._heads import SharedBoxes, SharedBoxScore, SharedClassMap, SharedClassRows, of_heads
 from ._shared import Outputs
-from .head_maps import read_box_maps, read_class_maps
+from .box_maps import check_boxes, read_box_maps
+from .head_maps import read_class_maps
 
 
 def _modules(detector: BaseDetector) -> list[nn.Module]:
@@ -29,12 +30,16 @@ def _read_proposals(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> 
     return {"proposal_map": read_box_maps(rpn_head(detector), calls[0][0].output, calls[0][0].training)}
 
 
+def _check_proposals(detector: BaseDetector, maps: Sequence[Tensor], size: tuple[int, int]) -> None:
+    check_boxes(rpn_head(detector), maps, size)
+
+
 HEAD = "objectness_map", "proposal_map"
 SOURCE = Source(
     "region proposal network",
     (
         Reader(("objectness_map",), _modules, _read_objectness, head=rpn_head),
-        Reader(("proposal_map",), _modules, _read_proposals, head=rpn_head),
+        Reader(("proposal_map",), _modules, _read_proposals, head=rpn_head, check=_check_proposals),
     ),
     {
         "objectness": of_heads(SharedClassRows, *HEAD),

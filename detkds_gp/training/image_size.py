@@ -1,0 +1,81 @@
+"""The image size of a full training: what resizes, crops, pads or pastes images in a config's pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
+CANVASES = {
+    "Mosaic": "img_scale",
+    "CachedMosaic": "img_scale",
+    "MixUp": "img_scale",
+    "CachedMixUp": "img_scale",
+    "RandomCrop": "crop_size",
+    "Pad": "size",
+}
+"""By steps that make an image of a fixed size: the key of its (width, height)."""
+
+Size = tuple[int, int]
+
+
+def set_image_size(config: Config, size: Size) -> None:
+    """Resize to one size wherever a pipeline resizes; one with a canvas, such as mosaics, is scaled as a whole.
+
+    Args:
+        config: of a training.
+        size: (height, width) in pixels.
+    """
+    wanted = (size[1], size[0])
+    for pipeline in _pipelines([config.get(name) for name in LOADERS] + [config.get("custom_hooks")]):
+        canvas = _canvas(pipeline)
+        for step in pipeline:
+            if canvas is not None:
+                _scale(step, canvas, wanted)
+            elif step.get("type") in RESIZES:
+                _resize(step, wanted)
+
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+
+def _pipelines(part: Any) -> Iterator[list[dict[str, Any]]]:
+    """Yield the pipelines of data sets, of what mixes their images, and of hooks that switch to another one."""
+    for key, child in part.items() if isinstance(part, dict) else enumerate(part if isinstance(part, list) else ()):
+        if key in ("pipeline", "switch_pipeline") and isinstance(child, (list, tuple)):
+            yield [step for step in child if isinstance(step, dict)]
+        else:
+            yield from _pipelines(child)
+
+
+def _canvas(pipeline: list[dict[str, Any]]) -> Size | None:
+    """Return the (width, height) of the images that a pipeline makes, where its steps fix it."""
+    for step in reversed(pipeline):
+        size = step.get(CANVASES.get(str(step.get("type")), ""))
+        if size is not None and all(isinstance(side, int) for side in size):
+            return size[0], size[1]
+    return None
+
+
+def _resize(step: dict[str, Any], wanted: Size) -> None:
+    """Make a step resize to one size, keeping the ratio."""
+    for key in [key for key in step if key != "_scope_"]:
+        del step[key]
+    step.update(type="Resize", scale=wanted, keep_ratio=True)
+
+
+def _scale(step: dict[str, Any], canvas: Size, wanted: Size) -> None:
+    """Scale the sizes that a step names as the canvas is scaled."""
+    for key in ("img_scale", "crop_size", "size", "scale", "scales", "border"):
+        if step.get(key) is not None and step.get("crop_type", "absolute").startswith("absolute"):
+            step[key] = _scaled(step[key], canvas, wanted)
+
+
+def _scaled(value: Any, canvas: Size, wanted: Size) -> Any:
+    """Scale a (width, height), or each of several."""
+    if not all(isinstance(side, int) for side in value):
+        return type(value)(_scaled(one, canvas, wanted) for one in value)
+    sides = zip(value, wanted, canvas, strict=True)
+    return type(value)(int(side * new / old) for side, new, old in sides)
