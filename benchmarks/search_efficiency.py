@@ -1,0 +1,130 @@
+"""What a strategy finds with few noisy trainings: the true gain of what it returns, on synthetic landscapes.
+
+Every landscape (`landscapes.py`) is searched by every strategy with the same sizes, screening and noise. What is
+returned is the best of the five that a strategy puts first, by their mean over six further seeds, as a final round
+would choose. ``belief`` is also measured with one part left out at a time.
+
+    python benchmarks/search_efficiency.py [--landscapes 30] [--trainings 50 100 200 300] [--noise 0.01 ...] [--save]
+
+``--save`` adds to ``benchmarks/results/search_efficiency.json``. The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from landscapes import Landscape
+
+from detkds_gp.gain import paired_gain
+from detkds_gp.primitives import DETKDS
+from detkds_gp.score import Score
+from detkds_gp.search import BeliefSearch, DivideAndConquer, Finding, RandomSearch, SearchSettings
+
+RESULTS = Path(__file__).parent / "results" / "search_efficiency.json"
+KNOWLEDGE = ("global", "foreground_background", "instance", "class_logits", "localization")
+GRAMMAR = DETKDS.without(*[d.name for d in DETKDS.inputs if d.niches and not set(d.niches) & set(KNOWLEDGE)])
+SIZES = {50: (2, 3, 5, 3), 100: (3, 4, 5, 4), 200: (5, 4, 15, 4), 300: (8, 4, 20, 4)}
+"""By about how many trainings: formulas of a knowledge, generations of them, mixes, generations of them."""
+NOISE = 0.01
+"""Standard deviation of a score over seeds, where none is asked for."""
+PLACES, SEEDS = 5, 6
+"""Of the final round."""
+
+Findings = Callable[[Sequence[str]], Sequence[Finding]]
+
+
+class NoBrood(BeliefSearch):
+    """The belief chooses parents and champions; all that is bred is trained."""
+
+    def _made_guide(self, rng: Any) -> Any:
+        guide = super()._made_guide(rng)
+        guide.offered, guide.fresh = 1, 0.0
+        return guide
+
+
+STRATEGIES: dict[str, type[DivideAndConquer]] = {
+    "evolution": DivideAndConquer,
+    "random": RandomSearch,
+    "belief": BeliefSearch,
+    "belief without directions": BeliefSearch,
+    "belief without a brood": NoBrood,
+}
+
+
+def undirected(screen: Findings) -> Findings:
+    """Screen without telling directions."""
+    return lambda formulas: [replace(finding, direction=None) for finding in screen(formulas)]
+
+
+def searched(name: str, landscape: Landscape, trainings: int, seed: int) -> dict[str, float]:
+    """Search a landscape; return the true gains of the leader and of what a final round chooses."""
+    size, generations, mixes, mixed = SIZES[trainings]
+    settings = SearchSettings(
+        divide={"population": size, "offspring": size, "generations": generations},
+        conquer={"population": mixes, "offspring": mixes, "generations": mixed},
+    )
+    screen = undirected(landscape.findings) if "directions" in name else landscape.findings
+    began, trained = time.process_time(), 0
+    search = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen)
+    while candidates := search.ask():
+        trained += len(candidates)
+        search.tell([Score(landscape.score(candidate.distiller, seed)) for candidate in candidates])
+    first = [individual.distiller for individual in search.hall_of_fame[:PLACES]]
+    best = max(first, key=lambda one: fmean(landscape.score(one, 1000 + number) for number in range(SEEDS)))
+    return {
+        "trainings": trained,
+        "leader": landscape.gain(first[0]),
+        "gain": landscape.gain(best),
+        "seconds": time.process_time() - began,
+    }
+
+
+def row(found: Sequence[dict[str, float]], evolved: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Sum up the runs of a strategy: means, intervals over landscapes, and what it gains more than evolution."""
+    gains = [one["gain"] for one in found]
+    means = {key: fmean(one[key] for one in found) for key in ("gain", "leader", "trainings", "seconds")}
+    whole, over = (paired_gain(gains, other) for other in ([0.0] * len(gains), [one["gain"] for one in evolved]))
+    told = {**means, "low": whole.low, "high": whole.high}
+    more = {key: round(value, 4) for key, value in vars(over).items()}
+    return {key: round(value, 4) for key, value in told.items()} | {"over_evolution": more}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--landscapes", type=int, default=30)
+    parser.add_argument("--trainings", type=int, nargs="+", default=sorted(SIZES), choices=sorted(SIZES))
+    parser.add_argument("--noise", type=float, nargs="+", default=[NOISE])
+    parser.add_argument("--save", action="store_true")
+    arguments = parser.parse_args()
+    told: dict[str, dict[str, Any]] = {}
+    for noise, trainings in product(arguments.noise, arguments.trainings):
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in STRATEGIES}
+        for seed in range(arguments.landscapes):
+            landscape = Landscape(GRAMMAR, seed, noise)
+            for name in STRATEGIES:
+                runs[name].append(searched(name, landscape, trainings, seed))
+        place = str(trainings) if noise == NOISE else f"{trainings}, noise {noise:g}"
+        told[place] = {name: row(found, runs["evolution"]) for name, found in runs.items()}
+        for name, one in told[place].items():
+            print(f"{place:>16s}  {name:28s} {one}", flush=True)
+    command = "python " + shlex.join(["benchmarks/search_efficiency.py", *sys.argv[1:]])
+    outcome = {"noise": NOISE, "runs": arguments.landscapes, "landscapes": told, "command": command}
+    if arguments.save:
+        if RESULTS.exists():
+            outcome["landscapes"] = json.loads(RESULTS.read_text())["landscapes"] | told
+        RESULTS.write_text(json.dumps(outcome, indent=1) + "\n")
+    print(json.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main()
