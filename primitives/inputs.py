@@ -60,15 +60,28 @@ def instance() -> None:
 
 @input(Rows, niche="class_logits", latex=r"z")
 def class_logits() -> None:
-    """Class logits of every location and anchor, or of every RoI, one row each.
+    """Class logits of every location and anchor, of every RoI, or of every query, one row each.
 
     (N H W A, K): before the sigmoid or softmax. Where the two sides have other anchors: (N H W, K),
     of the best-scoring anchor of a location, class by class. Of two-stage detectors: (R, K + 1),
-    the RoI head's, on the student's RoIs, a level for each stage of a cascade.
+    the RoI head's, on the student's RoIs, a level for each stage of a cascade. Of query-based
+    detectors: (N Q, K) or (N Q, K + 1), one to one, a level for each decoder layer.
 
     In mmdet: ``cls_score.permute(0, 2, 3, 1).reshape(-1, K)`` of each level of
         ``bbox_head(maps)[0]``.
     In torchvision: ``model.head(maps)["cls_logits"].reshape(-1, K)``, all levels as one.
+    """
+
+
+@input(RowField, niche="class_logits", latex=r"s_{z}")
+def class_score() -> None:
+    """The teacher's best class probability of every row of `class_logits`.
+
+    (M, 1), in [0, 1]. Pairs of query-based detectors have it: most of their rows are background.
+
+    In mmdet: the teacher's ``class_logits`` after the sigmoid (DETR: after the softmax, without the
+        background), ``.amax(1, keepdim=True)``.
+    In torchvision: no detector has queries.
     """
 
 
@@ -91,7 +104,7 @@ def boxes() -> None:
 
     (M, 4), pixels of the padded image. Of dense heads one for every location and anchor
     (M = N H W A, in this order); of two-stage detectors one for every RoI, of the foreground class
-    that the teacher scores best.
+    that the teacher scores best; of query-based detectors one for every query, one to one.
 
     In mmdet: ``bbox_coder.decode(priors, bbox_pred)`` of each level of ``bbox_head(maps)``.
     In torchvision: ``model.box_coder.decode_single(bbox_regression.reshape(-1, 4), anchors)``, all

@@ -56,6 +56,7 @@ DETKDS = PrimitiveSet(
         inputs.background.retyped(Raw),
         inputs.instance.retyped(Raw),
         inputs.class_logits.retyped(ScaledRows),
+        inputs.class_score,
         inputs.class_map.retyped(Raw),
         inputs.boxes,
         inputs.box_bins.retyped(ScaledRows),
@@ -114,7 +115,7 @@ OMNI = PrimitiveSet(
     "OMNI",
     [
         inputs.global_, inputs.foreground, inputs.background, inputs.instance,
-        inputs.class_logits, inputs.class_map,
+        inputs.class_logits, inputs.class_score, inputs.class_map,
         inputs.boxes, inputs.box_bins, inputs.box_score, inputs.valuable_boxes,
         inputs.objectness, inputs.objectness_map, inputs.proposals, inputs.proposal_score,
         inputs.mask_logits, inputs.cross_logits, inputs.cross_map,

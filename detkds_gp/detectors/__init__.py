@@ -23,7 +23,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .pair import Pair, Pairing, check_pair
     from .scene import Scene, scene_of
     from .sources import Outputs, Shared, cut_outputs, fixed_outputs, knowledge_names, output_names
-    from .taps import Taps, outputs_of
+    from .taps import Taps, outputs_of, outputs_on
 
 __all__ = [
     "BaseDetector",
@@ -43,6 +43,7 @@ __all__ = [
     "inheritable",
     "Taps",
     "outputs_of",
+    "outputs_on",
     "Pair",
     "Pairing",
     "check_pair",

@@ -20,7 +20,7 @@ from detkds_gp.detectors import (
     finds_masks,
     fixed_outputs,
     make_batch,
-    outputs_of,
+    outputs_on,
     scene_of,
 )
 from detkds_gp.fitness.calibration import probe_model
@@ -83,8 +83,7 @@ class _Pool:
         with torch.no_grad(), Taps(student, pairing.student_outputs) as taps:
             student.loss(data["inputs"], data["data_samples"])
         ours = _detached(taps.outputs())
-        seen = proxy.teacher.data_preprocessor(batch, False)["inputs"]
-        theirs = _detached(outputs_of(proxy.teacher, seen, pairing.teacher_outputs))
+        theirs = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
         pairing.names = [n for n in pairing.names if all(name in ours for name in task.pair.student_outputs([n]))]
         return cls(ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher)
 
