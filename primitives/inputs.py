@@ -202,6 +202,43 @@ def mask_logits() -> None:
     """
 
 
+@input(Rows, niche="predictions", latex=r"\hat{z}")
+def predicted_logits() -> None:
+    """Class logits of the teacher's best predictions, each beside those of a prediction of the student.
+
+    (M, K), of whatever two detectors: the teacher's predictions of an image without duplicates that
+    score .05 (the best one in any case, 32 at most), one to one with those of the student that are
+    nearest by box and class. As of sigmoids: of a softmax, every class's logit against all others
+    and the background.
+
+    In mmdet and torchvision: the logits of the teacher's predictions after NMS, and of the
+        student's partners by ``scipy.optimize.linear_sum_assignment``.
+    """
+
+
+@input(Boxes, niche="predictions", latex=r"\hat{B}")
+def predicted_boxes() -> None:
+    """Boxes of the teacher's best predictions, each beside that of a prediction of the student.
+
+    (M, 4), pixels of the padded image, decoded without clipping, in the order of
+    `predicted_logits`.
+
+    In mmdet and torchvision: the boxes of the teacher's predictions after NMS, and of the student's
+        partners by ``scipy.optimize.linear_sum_assignment``.
+    """
+
+
+@input(RowField, niche="predictions", latex=r"s_{\hat{B}}")
+def predicted_score() -> None:
+    """The teacher's best class probability of every one of its predictions.
+
+    (M, 1), in [0, 1], in the order of `predicted_logits`.
+
+    In mmdet and torchvision: the teacher's ``predicted_logits`` after the sigmoid, ``.amax(1,
+        keepdim=True)``.
+    """
+
+
 @input(Rows, niche="cross_head", latex=r"z^{\times}")
 def cross_logits() -> None:
     """Class logits that the teacher's head gives of the student's features, beside its own.
