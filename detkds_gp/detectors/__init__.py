@@ -21,6 +21,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .masks import finds_masks
     from .modes import evaluating
     from .pair import Pair, Pairing, check_pair
+    from .parts import picked_queries
     from .scene import Scene, scene_of
     from .sources import Outputs, Shared, cut_outputs, fixed_outputs, knowledge_names, output_names
     from .taps import Taps, outputs_of, outputs_on
@@ -47,6 +48,7 @@ __all__ = [
     "Pair",
     "Pairing",
     "check_pair",
+    "picked_queries",
     "Scene",
     "scene_of",
     "evaluating",

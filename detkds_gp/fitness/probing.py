@@ -21,6 +21,7 @@ from detkds_gp.detectors import (
     fixed_outputs,
     make_batch,
     outputs_on,
+    picked_queries,
     scene_of,
 )
 from detkds_gp.fitness.calibration import probe_model
@@ -33,6 +34,9 @@ from detkds_gp.training import seed_all
 
 LARGEST_SIDE = 160
 """Pixels; larger images are shrunk for the probes, so that a formula is screened in milliseconds."""
+
+FINEST = 8
+"""Stride of the finest map that queries are picked from; smaller images have too few positions for them."""
 
 STRIDE = 32
 
@@ -77,7 +81,8 @@ class _Pool:
         generator = torch.Generator().manual_seed(seed)
         pairing = Pairing(task.pair, [d.source for d in inputs], generator).to(task.settings.device)
         pairing.requires_grad_(False)
-        batch = _batch(proxy, seed, masks=finds_masks(student))
+        queries = max(map(picked_queries, (student, proxy.teacher)))
+        batch = _batch(proxy, seed, queries, masks=finds_masks(student))
         data = student.data_preprocessor(batch, True)
         seed_all(seed)
         with torch.no_grad(), Taps(student, pairing.student_outputs) as taps:
@@ -109,10 +114,11 @@ def _detached(outputs: Outputs) -> Outputs:
     return {name: [x.detach() for x in levels] for name, levels in outputs.items()}
 
 
-def _batch(proxy: ProxyTraining, seed: int, *, masks: bool) -> dict[str, Any]:
+def _batch(proxy: ProxyTraining, seed: int, queries: int, *, masks: bool) -> dict[str, Any]:
     """Return the first images of a plan that show an object, shrunk where they are large, some twice if few."""
     split, (height, width) = proxy.task.splits["train"], proxy.task.settings.image_size
-    images, shrink = proxy.images["train"], LARGEST_SIDE / max(height, width)
+    shrink = max(LARGEST_SIDE / max(height, width), FINEST * math.sqrt(queries / (height * width)))
+    images = proxy.images["train"]
     if shrink < 1:
         size = tuple(STRIDE * math.ceil(side * shrink / STRIDE) for side in (height, width))
         images = SplitImages(split, (size[0], size[1]), 0)

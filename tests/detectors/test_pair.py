@@ -40,14 +40,16 @@ def test_two_retinanets_share_all_that_one_stage_offers(pair):
     offered = set(knowledge_names()) - set(pair.refused)
     assert set(pair.shared) == offered
     assert set(pair.refused) == {
-        "box_bins", "objectness", "objectness_map", "proposals", "proposal_score", "mask_logits",
+        "box_bins", "objectness", "objectness_map", "proposals", "proposal_score", "class_score", "mask_logits",
     }  # fmt: skip
     maps = pair.shared["global"]
     assert maps.student == tuple((64, h, w) for h, w in GRIDS)
     assert maps.teacher == tuple((96, h, w) for h, w in GRIDS)
     rows = pair.shared["class_logits"]
     assert rows.student == rows.teacher == tuple((h * w * 9, 3) for h, w in GRIDS)
-    assert {strides(shared) for shared in pair.shared.values()} == {(8, 16, 32, 64, 128)}
+    predictions = {name for name, shared in pair.shared.items() if not shared.levels}
+    assert predictions == {"predicted_logits", "predicted_boxes", "predicted_score"}
+    assert {strides(pair.shared[name]) for name in offered - predictions} == {(8, 16, 32, 64, 128)}
 
 
 def test_the_check_leaves_no_trace(student, teacher):

@@ -18,22 +18,20 @@ from detkds_gp.language import make_distiller, make_term, parse_distiller, rampe
 from detkds_gp.preflight.check import simplest_formula
 from detkds_gp.training import DistilledDetector, train
 
-from .conftest import FAMILIES, UNLIKE
+from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
 ProxyOf = Callable[..., ProxyTraining]
-PAIRS = (*FAMILIES, *UNLIKE)
-DENSE = {
-    "global", "foreground", "background", "instance", "class_logits", "class_map", "boxes", "cross_logits", "cross_map",
-}  # fmt: skip
-TWO_STAGE = {
-    "global", "foreground", "background", "instance", "class_logits", "boxes", "objectness", "objectness_map",
-    "proposals",
-}  # fmt: skip
+PAIRS = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)
+ANY = {"global", "foreground", "background", "instance", "predicted_logits", "predicted_boxes"}
+DENSE = ANY | {"class_logits", "class_map", "boxes", "cross_logits", "cross_map"}
+TWO_STAGE = ANY | {"class_logits", "boxes", "objectness", "objectness_map", "proposals"}
 OFFERED = {
     **dict.fromkeys(("retinanet", "fcos", "atss", "reppoints", "gfl_to_retinanet", "retinanet34_to_fcos18"), DENSE),
     "gfl": DENSE | {"box_bins"},
     **dict.fromkeys(("faster_rcnn", "cascade_rcnn", "cascade_mask_to_faster"), TWO_STAGE),
     **dict.fromkeys(("mask_rcnn", "cascade_mask_rcnn"), TWO_STAGE | {"mask_logits"}),
+    **dict.fromkeys(QUERIES, ANY | {"class_logits", "boxes"}),
+    **dict.fromkeys(OF_PREDICTIONS, ANY),
 }
 STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3}
 """Of the student's box head, where there is more than one."""
