@@ -60,28 +60,15 @@ def instance() -> None:
 
 @input(Rows, niche="class_logits", latex=r"z")
 def class_logits() -> None:
-    """Class logits of every location and anchor, of every RoI, or of every query, one row each.
+    """Class logits of every location and anchor, or of every RoI, one row each.
 
     (N H W A, K): before the sigmoid or softmax. Where the two sides have other anchors: (N H W, K),
     of the best-scoring anchor of a location, class by class. Of two-stage detectors: (R, K + 1),
-    the RoI head's, on the student's RoIs, a level for each stage of a cascade. Of query-based
-    detectors: (N Q, K) or (N Q, K + 1), one to one, a level for each decoder layer.
+    the RoI head's, on the student's RoIs, a level for each stage of a cascade.
 
     In mmdet: ``cls_score.permute(0, 2, 3, 1).reshape(-1, K)`` of each level of
         ``bbox_head(maps)[0]``.
     In torchvision: ``model.head(maps)["cls_logits"].reshape(-1, K)``, all levels as one.
-    """
-
-
-@input(RowField, niche="class_logits", latex=r"s_{z}")
-def class_score() -> None:
-    """The teacher's best class probability of every row of `class_logits`.
-
-    (M, 1), in [0, 1]. Pairs of query-based detectors have it: most of their rows are background.
-
-    In mmdet: the teacher's ``class_logits`` after the sigmoid (DETR: after the softmax, without the
-        background), ``.amax(1, keepdim=True)``.
-    In torchvision: no detector has queries.
     """
 
 
@@ -104,7 +91,7 @@ def boxes() -> None:
 
     (M, 4), pixels of the padded image. Of dense heads one for every location and anchor
     (M = N H W A, in this order); of two-stage detectors one for every RoI, of the foreground class
-    that the teacher scores best; of query-based detectors one for every query, one to one.
+    that the teacher scores best.
 
     In mmdet: ``bbox_coder.decode(priors, bbox_pred)`` of each level of ``bbox_head(maps)``.
     In torchvision: ``model.box_coder.decode_single(bbox_regression.reshape(-1, 4), anchors)``, all
@@ -199,6 +186,46 @@ def mask_logits() -> None:
 
     In mmdet: ``roi_head._mask_forward(maps, positive_rois)["mask_preds"]``.
     In torchvision: ``model.roi_heads.mask_predictor(mask_head(roi_features))``.
+    """
+
+
+@input(Rows, niche="queries", latex=r"z_{q}")
+def query_logits() -> None:
+    """Class logits of the queries of a DETR, each of the teacher's beside one of the student's.
+
+    (N Q, K): before the sigmoid; (N Q, K + 1) where both have a softmax, the background's last;
+    where one has, every class's logit against all others and the background. One to one by box and
+    class, a level for each decoder layer.
+
+    In mmdet: ``bbox_head(hidden_states, references)[0]``, without denoising queries, in the order
+        of ``scipy.optimize.linear_sum_assignment``.
+    In torchvision: no detector has queries.
+    """
+
+
+@input(Boxes, niche="queries", latex=r"B_{q}")
+def query_boxes() -> None:
+    """Boxes of the queries of a DETR, each of the teacher's beside one of the student's.
+
+    (N Q, 4), pixels of the padded image, in the order of `query_logits`, a level for each decoder
+    layer.
+
+    In mmdet: ``bbox_cxcywh_to_xyxy(bbox_head(hidden_states, references)[1])`` times the image's
+        width and height, in the order of ``query_logits``.
+    In torchvision: no detector has queries.
+    """
+
+
+@input(RowField, niche="queries", latex=r"s_{q}")
+def query_score() -> None:
+    """The teacher's best class probability of every one of its queries.
+
+    (N Q, 1), in [0, 1], in the order of `query_logits`: next to nothing for background, which most
+    queries find.
+
+    In mmdet: the teacher's ``query_logits`` after the sigmoid (a softmax: without the background),
+        ``.amax(1, keepdim=True)``.
+    In torchvision: no detector has queries.
     """
 
 

@@ -102,7 +102,7 @@ def test_a_niche_keeps_its_own_inputs_and_shared_fields():
     narrowed = PrimitiveSet("WITH_FIELD", parts).niche("class_logits")
     names = [d.name for d in narrowed.inputs]
     masks = ["teacher_score", "foreground_mask", "background_mask", "valuable_region"]
-    assert names == ["class_logits", "class_score", "class_map", *masks, "boxes_mask"]
+    assert names == ["class_logits", "class_map", *masks, "boxes_mask"]
     assert narrowed.niches == ("class_logits",)
     assert narrowed.niche("class_logits") is narrowed
 
@@ -120,7 +120,7 @@ def test_without_takes_inputs_away():
 
 ALL_NICHES = (
     "global", "foreground_background", "instance", "class_logits", "localization",
-    "objectness", "proposals", "mask_logits", "cross_head", "predictions",
+    "objectness", "proposals", "mask_logits", "cross_head", "queries", "predictions",
 )  # fmt: skip
 GRIDS = {"global", "foreground_background", "class_logits", "objectness", "cross_head"}
 MASKS = {"teacher_score", "foreground_mask", "background_mask", "valuable_region"}
@@ -135,10 +135,10 @@ def test_the_niches_stand_in_their_order(primitive_set):
 def test_a_niche_has_the_fields_that_fit_its_positions_or_rows(niche):
     fields = {d.name for d in OMNI.niche(niche).declarations.values() if issubclass(d.result, (Field, RowField))}
     ours = {
-        "class_logits": {"class_score"}, "localization": {"box_score", "valuable_boxes"},
-        "proposals": {"proposal_score"}, "predictions": {"predicted_score"},
+        "localization": {"box_score", "valuable_boxes"}, "proposals": {"proposal_score"},
+        "queries": {"query_score"}, "predictions": {"predicted_score"},
     }  # fmt: skip
-    expected = ours.get(niche, set()) | (MASKS if niche in GRIDS else set())
+    expected = ours.get(niche, MASKS if niche in GRIDS else set())
     assert fields - {"teacher_spatial_attention", "teacher_channel_attention", "disagreement"} == expected
     rows = {d.name for d in DETKDS.niche(niche).declarations.values() if issubclass(d.result, (Field, RowField))}
     assert rows - set(DETKDS.known) == ours.get(niche, set())

@@ -30,7 +30,7 @@ OFFERED = {
     "gfl": DENSE | {"box_bins"},
     **dict.fromkeys(("faster_rcnn", "cascade_rcnn", "cascade_mask_to_faster"), TWO_STAGE),
     **dict.fromkeys(("mask_rcnn", "cascade_mask_rcnn"), TWO_STAGE | {"mask_logits"}),
-    **dict.fromkeys(QUERIES, ANY | {"class_logits", "boxes"}),
+    **dict.fromkeys(QUERIES, ANY | {"query_logits", "query_boxes"}),
     **dict.fromkeys(OF_PREDICTIONS, ANY),
 }
 STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3}
@@ -113,13 +113,15 @@ def test_both_run_no_more_than_they_must(name: str, kept: bool, proxy_of: ProxyO
             module.__dict__.pop("forward", None)
     stages = STAGES.get(name, 1)
     expected = {"student.backbone": 1, "student.neck": 1}
-    heads = {"bbox_head": 1} if "class_map" in OFFERED[name] else {"rpn_head": 1, "roi_head.bbox_head": stages}
+    heads = {"rpn_head": 1, "roi_head.bbox_head": stages} if model.student.with_rpn else {"bbox_head": 1}
     if "mask_logits" in OFFERED[name]:
         heads["roi_head.mask_head"] = stages
     assert student == expected | {f"student.{part}": count for part, count in heads.items()}
-    dense = "class_map" in OFFERED[name]
-    live = {} if kept else {"backbone": 1, "neck": 1, ("bbox_head" if dense else "rpn_head"): 1}
-    asked = {"bbox_head": 1} if dense else {"roi_head.bbox_head": 3 if "cascade" in name else 1}
+    regions = {"roi_head.bbox_head": 3 if "cascade" in name else 1}
+    live = {} if kept else {"backbone": 1, "neck": 1}
+    if not kept:  # of two stages, predictions take both
+        live |= {"rpn_head": 1, **regions} if proxy.teacher.with_rpn else {"bbox_head": 1}
+    asked = {"bbox_head": 1} if "cross_logits" in OFFERED[name] else regions if "objectness" in OFFERED[name] else {}
     if "mask_logits" in OFFERED[name]:
         asked["roi_head.mask_head"] = 3 if "cascade" in name else 1
     assert teacher == {f"teacher.{part}": count for part, count in (Counter(live) + Counter(asked)).items()}

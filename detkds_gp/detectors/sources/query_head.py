@@ -181,10 +181,8 @@ SOURCE = Source(
     "query head",
     (Reader(("query_logits", "query_boxes"), _modules, _read, rest=lambda detector: run_queries),),
     {
-        "class_logits": partial(share_queries, what="logits"),
-        "boxes": partial(share_queries, what="boxes"),
-        "box_score": partial(share_queries, what="score"),
-        "class_score": partial(share_queries, what="score"),
+        "query_logits": partial(share_queries, what="logits"),
+        "query_boxes": partial(share_queries, what="boxes"),
+        "query_score": partial(share_queries, what="score"),
     },
-    called="queries",
 )
