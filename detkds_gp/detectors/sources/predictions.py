@@ -163,7 +163,7 @@ class SharedPredictions(Shared):
         boxes = in_pixels(boxes, sizes) if self.parts else boxes * UNIT
         found = [
             self._of_image(ours, *taught(*theirs))
-            for ours, *theirs in zip(self.head.candidates(step.student, sizes), logits, boxes, strict=True)
+            for ours, *theirs in zip(self.head.candidates(step.student, sizes), logits, boxes, sizes, strict=True)
         ]
         rows = [torch.cat(side) for side in zip(*found, strict=True)]
         score = rows[1].sigmoid().amax(dim=1, keepdim=True)
@@ -191,12 +191,19 @@ class SharedPredictions(Shared):
         return rows, near[columns]
 
 
-def taught(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+def taught(logits: Tensor, boxes: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Return what a student learns of an image's predictions (100, K) and (100, 4).
 
-    Those of at least `LEAST`, `ROWS` at most; the best one in any case, if there is any.
+    Those of at least `LEAST` that do not lie in the padding, `ROWS` at most; the best one in any case, if there is any.
+
+    Args:
+        logits: as of sigmoids.
+        boxes: in pixels.
+        size: (height, width) of the image without its padding.
     """
-    score, order = logits.sigmoid().amax(dim=1).topk(ROWS)
+    low, high = boxes[:, :2].clamp_min(0), torch.minimum(boxes[:, 2:], boxes.new_tensor(size[::-1]))
+    score = logits.sigmoid().amax(dim=1) * (high > low).all(dim=1)
+    score, order = score.topk(ROWS)
     least = score[0].clamp(MIN_SCORE, LEAST)
     return logits[order[score >= least]], boxes[order[score >= least]]
 
