@@ -171,7 +171,8 @@ def test_rows_are_matched_one_to_one_and_reach_the_backbone(first: str, second: 
         student.zero_grad()
         sum((s - t).abs().mean() for s, t in pairs[name]).backward(retain_graph=True)
         gradient = student.backbone.conv1.weight.grad
-        assert gradient.isfinite().all() and gradient.any()
+        assert gradient.isfinite().all()
+        assert gradient.any()
 
 
 def test_layers_are_paired_from_the_end() -> None:

@@ -178,9 +178,7 @@ class SharedPredictions(Shared):
         s = one_against_rest(own[columns]) if self.head.softmax else own[columns]
         return s, logits[rows], boxes_of(corners[columns], labels[rows]), boxes[rows]
 
-    def _partners(
-        self, candidates: Candidates, theirs: Tensor, boxes: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _partners(self, candidates: Candidates, theirs: Tensor, boxes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return indices of the teacher's rows and of the student's candidates, one to one."""
         logits, corners = candidates
         of_class = corners.transpose(0, 1)[labels] if corners.shape[1] > 1 else corners.transpose(0, 1)  # (M, T, 4)

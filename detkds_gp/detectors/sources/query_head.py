@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from mmdet.models.dense_heads import DETRHead
-from mmdet.models.detectors import DINO, DDQDETR
+from mmdet.models.detectors import DDQDETR, DINO
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.detectors.base_detr import DetectionTransformer
 from torch import Tensor, nn
