@@ -26,7 +26,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
 """By what a head predicts for, the readers of its class logits and boxes; all of them read the same modules."""
 
 Candidates = tuple[Tensor, Tensor]
-"""Of one image: logits (T, K), or (T, K + 1) of a softmax, and boxes (T, 1 or K, 4), one for all classes or one each."""
+"""Of one image: logits (T, K), or (T, K + 1) of a softmax, and boxes (T, 1 or K, 4), one for all or one a class."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Head:
     @classmethod
     def of_side(cls, side: Side) -> Head:
         """Return the head of one detector of a pair; raises AbsentError as `of_outputs`."""
-        anchors = map(len, side.anchors.get("class_map", ()))
-        return cls.of_outputs(side.outputs, side.num_classes, [*zip(side.strides.get("class_map", ()), anchors)])
+        strides, anchors = side.strides.get("class_map", ()), map(len, side.anchors.get("class_map", ()))
+        return cls.of_outputs(side.outputs, side.num_classes, list(zip(strides, anchors, strict=True)))
 
     @property
     def outputs(self) -> tuple[str, ...]:

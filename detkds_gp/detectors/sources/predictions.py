@@ -48,6 +48,8 @@ NOTHING, MIN_SCORE = -40.0, 1e-12
 UNIT = 32.0
 """Pixels in which boxes are kept, so that half precision holds them."""
 
+NO_HEAD = Head("locations", softmax=False)
+
 
 def _kind(detector: BaseDetector) -> str:
     """Return what a detector predicts for, a key of READERS."""
@@ -140,7 +142,7 @@ class SharedPredictions(Shared):
 
     teacher_outputs: ClassVar[tuple[str, ...]] = ("prediction_logits", "prediction_boxes")
     what: What = "logits"
-    head: Head = Head("locations", False)
+    head: Head = NO_HEAD
     columns: tuple[int, ...] = ()
     parts: bool = False
 
