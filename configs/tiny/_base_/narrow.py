@@ -165,10 +165,11 @@ def _queries(config: str, width: int, depth: int, own: dict[str, Any], channels:
     It has 4 width channels where none are given, and 16 width in its feed-forward layers.
     """
     channels = channels or 4 * width
-    levels = own.get("model.backbone.out_indices", (2,))
+    levels = own.get("model.backbone.out_indices", (3,))
     overrides = {
         **_backbone_and_neck(width, depth, levels=len(levels)),
         "model.backbone.out_indices": levels,
+        "model.backbone.strides": (1, 2, 2, 2 if len(levels) > 1 else 1),
         "model.neck.in_channels": [width * 2**level for level in levels],
         "model.neck.out_channels": channels,
         "model.neck.norm_cfg": {"_delete_": True, "type": "GN", "num_groups": GROUPS},
