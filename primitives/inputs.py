@@ -189,6 +189,83 @@ def mask_logits() -> None:
     """
 
 
+@input(Rows, niche="queries", latex=r"z_{q}")
+def query_logits() -> None:
+    """Class logits of the queries of a DETR, each of the teacher's beside one of the student's.
+
+    (N Q, K): before the sigmoid; (N Q, K + 1) where both have a softmax, the background's last;
+    where one has, every class's logit against all others and the background. One to one by box and
+    class, a level for each decoder layer.
+
+    In mmdet: ``bbox_head(hidden_states, references)[0]``, without denoising queries, in the order
+        of ``scipy.optimize.linear_sum_assignment``.
+    In torchvision: no detector has queries.
+    """
+
+
+@input(Boxes, niche="queries", latex=r"B_{q}")
+def query_boxes() -> None:
+    """Boxes of the queries of a DETR, each of the teacher's beside one of the student's.
+
+    (N Q, 4), pixels of the padded image, in the order of `query_logits`, a level for each decoder
+    layer.
+
+    In mmdet: ``bbox_cxcywh_to_xyxy(bbox_head(hidden_states, references)[1])`` times the image's
+        width and height, in the order of ``query_logits``.
+    In torchvision: no detector has queries.
+    """
+
+
+@input(RowField, niche="queries", latex=r"s_{q}")
+def query_score() -> None:
+    """The teacher's best class probability of every one of its queries.
+
+    (N Q, 1), in [0, 1], in the order of `query_logits`: next to nothing for background, which most
+    queries find.
+
+    In mmdet: the teacher's ``query_logits`` after the sigmoid (a softmax: without the background),
+        ``.amax(1, keepdim=True)``.
+    In torchvision: no detector has queries.
+    """
+
+
+@input(Rows, niche="predictions", latex=r"\hat{z}")
+def predicted_logits() -> None:
+    """Class logits of the teacher's best predictions, each beside those of a prediction of the student.
+
+    (M, K), of whatever two detectors: the teacher's predictions of an image without duplicates that
+    score .05 (the best one in any case, 32 at most), one to one with those of the student that are
+    nearest by box and class. As of sigmoids: of a softmax, every class's logit against all others
+    and the background.
+
+    In mmdet and torchvision: the logits of the teacher's predictions after NMS, and of the
+        student's partners by ``scipy.optimize.linear_sum_assignment``.
+    """
+
+
+@input(Boxes, niche="predictions", latex=r"\hat{B}")
+def predicted_boxes() -> None:
+    """Boxes of the teacher's best predictions, each beside that of a prediction of the student.
+
+    (M, 4), pixels of the padded image, decoded without clipping, in the order of
+    `predicted_logits`.
+
+    In mmdet and torchvision: the boxes of the teacher's predictions after NMS, and of the student's
+        partners by ``scipy.optimize.linear_sum_assignment``.
+    """
+
+
+@input(RowField, niche="predictions", latex=r"s_{\hat{B}}")
+def predicted_score() -> None:
+    """The teacher's best class probability of every one of its predictions.
+
+    (M, 1), in [0, 1], in the order of `predicted_logits`.
+
+    In mmdet and torchvision: the teacher's ``predicted_logits`` after the sigmoid, ``.amax(1,
+        keepdim=True)``.
+    """
+
+
 @input(Rows, niche="cross_head", latex=r"z^{\times}")
 def cross_logits() -> None:
     """Class logits that the teacher's head gives of the student's features, beside its own.

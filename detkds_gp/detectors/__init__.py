@@ -21,10 +21,11 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from .masks import finds_masks
     from .modes import evaluating
     from .pair import Pair, Pairing, check_pair
+    from .parts import picked_queries
     from .scene import Scene, scene_of
     from .scratch import from_scratch
     from .sources import Outputs, Shared, cut_outputs, fixed_outputs, knowledge_names, output_names
-    from .taps import Taps, outputs_of
+    from .taps import Taps, outputs_of, outputs_on
 
 __all__ = [
     "BaseDetector",
@@ -45,9 +46,11 @@ __all__ = [
     "inheritable",
     "Taps",
     "outputs_of",
+    "outputs_on",
     "Pair",
     "Pairing",
     "check_pair",
+    "picked_queries",
     "Scene",
     "scene_of",
     "evaluating",

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mmdet.models.detectors import DDQDETR
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config
@@ -54,7 +55,7 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bo
 
     Returns:
         An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does
-        not run on a CPU).
+        not run on a CPU), and that DDQ's decoder has from the start what its first training step gives it.
 
     Raises:
         DetectorError: the config, an override or the checkpoint is missing, broken or does not fit.
@@ -242,6 +243,8 @@ def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
         raise DetectorError(
             f"{spec.config} builds a {type(detector).__name__}, wanted an mmdet detector; give a detector's config"
         )
+    if isinstance(detector, DDQDETR):  # so that its weights have the same names before and after a step
+        detector.decoder.aux_reg_branches = detector.bbox_head.aux_reg_branches
     return revert_sync_batchnorm(detector)
 
 

@@ -112,7 +112,7 @@ def check_pair(
             f"student and teacher share no knowledge: {'; '.join(dict.fromkeys(refused.values()))}; "
             "choose a teacher with the student's pyramid or head"
         )
-    numbers = {name: sum(level[0].numel() for level in levels) for name, levels in sides[1].outputs.items() if levels}
+    numbers = {name: sum(level.numel() for level in levels) for name, levels in sides[1].outputs.items() if levels}
     return Pair((sides[0].classes, sides[1].classes), shared, refused, numbers)
 
 

@@ -77,6 +77,11 @@ def num_classes(detector: BaseDetector) -> int | None:
     return getattr(head, "num_classes", None)
 
 
+def picked_queries(detector: BaseDetector) -> int:
+    """Return how many positions of its maps a detector picks its queries from at least; 0 where it learns them."""
+    return int(detector.num_queries) if getattr(detector, "as_two_stage", False) else 0
+
+
 def module_at(detector: BaseDetector, path: str) -> nn.Module:
     """Return the module at a dotted path, such as ``backbone.layer3``.
 

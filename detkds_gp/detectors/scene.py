@@ -44,6 +44,11 @@ class Scene:
     shape: tuple[int, int]
     sizes: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def image_sizes(self) -> tuple[tuple[int, int], ...]:
+        """The size of each image without its padding; that of the padded input where it is not known."""
+        return self.sizes or (self.shape,) * len(self.boxes)
+
 
 def scene_of(data: dict[str, Any]) -> Scene:
     """Read the scene of a batch that went through a detector's ``data_preprocessor``."""

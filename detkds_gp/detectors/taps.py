@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
+from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -15,7 +16,7 @@ from detkds_gp.errors import DetectorError
 
 from .modes import evaluating
 from .parts import AbsentError, first_head
-from .sources import Call, Outputs, Reader, output_names, readers_of
+from .sources import Call, Outputs, Ran, Reader, output_names, readers_of
 
 
 class Taps:
@@ -104,16 +105,21 @@ class Taps:
         self.clear()
         return outputs
 
-    def run(self, inputs: Tensor) -> None:
+    def run(self, inputs: Tensor, samples: Sequence[DetDataSample] | None = None) -> None:
         """Run the neck and the heads on its maps once in eval mode; ``mode="tensor"`` would run past the hooks.
 
         Args:
             inputs: (N, 3, H, W), normalised by the detector's own ``data_preprocessor``.
+            samples: say how large the images are without their padding; None: no image is padded.
         """
         with evaluating(self.detector), self:
             maps = self.detector.extract_feat(inputs)
+            ran = Ran(maps, unpadded(inputs) if samples is None else samples)
             for head in self._heads():
-                head(maps)
+                ran.heads[head] = head(maps)
+            for rest in dict.fromkeys(reader.rest(self.detector) for reader, _ in self._tapped if reader.rest):
+                if rest is not None:
+                    rest(self.detector, ran)
 
     def _heads(self) -> list[nn.Module]:
         """Return the first head, and those of the readers."""
@@ -140,14 +146,33 @@ class Taps:
         self.absent.update(dict.fromkeys(reader.outputs, str(reason)))
 
 
-def outputs_of(detector: BaseDetector, inputs: Tensor, names: Sequence[str] | None = None) -> Outputs:
+def unpadded(inputs: Tensor) -> list[DetDataSample]:
+    """Return what says of every image (N, 3, H, W) that it has no padding."""
+    size = (int(inputs.shape[2]), int(inputs.shape[3]))
+    shapes = dict.fromkeys(("img_shape", "ori_shape", "pad_shape", "batch_input_shape"), size)
+    return [DetDataSample(metainfo={**shapes, "scale_factor": (1.0, 1.0)}) for _ in inputs]
+
+
+def outputs_of(
+    detector: BaseDetector,
+    inputs: Tensor,
+    names: Sequence[str] | None = None,
+    samples: Sequence[DetDataSample] | None = None,
+) -> Outputs:
     """Return a detector's outputs on a batch: one forward in eval mode, without gradient.
 
     Args:
         detector: its train flags are as before afterwards.
         inputs: (N, 3, H, W), normalised by the detector's own ``data_preprocessor``.
         names: the outputs wanted; those of a second stage are empty, for no regions are given. None: all.
+        samples: say how large the images are without their padding; None: no image is padded.
     """
     taps = Taps(detector, names)
-    taps.run(inputs)
+    taps.run(inputs, samples)
     return taps.outputs()
+
+
+def outputs_on(detector: BaseDetector, batch: dict[str, Any], names: Sequence[str] | None = None) -> Outputs:
+    """Return a detector's outputs on a batch of `make_batch`, as `outputs_of` does; the batch is not changed."""
+    data = detector.data_preprocessor(batch, False)
+    return outputs_of(detector, data["inputs"], names, data["data_samples"])

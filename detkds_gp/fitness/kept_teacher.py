@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from detkds_gp.atomic import atomic_tensors
-from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, outputs_of
+from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, outputs_on
 from detkds_gp.errors import StoreError, first_line
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -86,11 +86,9 @@ def keep_teacher(
         StoreError: if a number is too large for the precision, or the file cannot be written.
     """
     kept: dict[str, list[list[Tensor]]] = {}
-    device = next(teacher.parameters()).device
     for index in range(len(images)):
         batch = make_batch([images[index]] * 2, [False, True])
-        inputs = teacher.data_preprocessor(batch, False)["inputs"].to(device)
-        outputs = outputs_of(teacher, inputs, names)
+        outputs = outputs_on(teacher, batch, names)
         for name in names:
             slots = kept.setdefault(name, [[] for _ in outputs[name]])
             for slot, level in zip(slots, outputs[name], strict=True):

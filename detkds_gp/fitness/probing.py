@@ -20,7 +20,8 @@ from detkds_gp.detectors import (
     finds_masks,
     fixed_outputs,
     make_batch,
-    outputs_of,
+    outputs_on,
+    picked_queries,
     scene_of,
 )
 from detkds_gp.fitness.calibration import probe_model
@@ -33,6 +34,9 @@ from detkds_gp.training import seed_all
 
 LARGEST_SIDE = 160
 """Pixels; larger images are shrunk for the probes, so that a formula is screened in milliseconds."""
+
+FINEST = 8
+"""Stride of the finest map that queries are picked from; smaller images have too few positions for them."""
 
 STRIDE = 32
 
@@ -77,14 +81,14 @@ class _Pool:
         generator = torch.Generator().manual_seed(seed)
         pairing = Pairing(task.pair, [d.source for d in inputs], generator).to(task.settings.device)
         pairing.requires_grad_(False)
-        batch = _batch(proxy, seed, masks=finds_masks(student))
+        queries = max(map(picked_queries, (student, proxy.teacher)))
+        batch = _batch(proxy, seed, queries, masks=finds_masks(student))
         data = student.data_preprocessor(batch, True)
         seed_all(seed)
         with torch.no_grad(), Taps(student, pairing.student_outputs) as taps:
             student.loss(data["inputs"], data["data_samples"])
         ours = _detached(taps.outputs())
-        seen = proxy.teacher.data_preprocessor(batch, False)["inputs"]
-        theirs = _detached(outputs_of(proxy.teacher, seen, pairing.teacher_outputs))
+        theirs = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
         pairing.names = [n for n in pairing.names if all(name in ours for name in task.pair.student_outputs([n]))]
         return cls(ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher)
 
@@ -110,10 +114,11 @@ def _detached(outputs: Outputs) -> Outputs:
     return {name: [x.detach() for x in levels] for name, levels in outputs.items()}
 
 
-def _batch(proxy: ProxyTraining, seed: int, *, masks: bool) -> dict[str, Any]:
+def _batch(proxy: ProxyTraining, seed: int, queries: int, *, masks: bool) -> dict[str, Any]:
     """Return the first images of a plan that show an object, shrunk where they are large, some twice if few."""
     split, (height, width) = proxy.task.splits["train"], proxy.task.settings.image_size
-    images, shrink = proxy.images["train"], LARGEST_SIDE / max(height, width)
+    shrink = max(LARGEST_SIDE / max(height, width), FINEST * math.sqrt(queries / (height * width)))
+    images = proxy.images["train"]
     if shrink < 1:
         size = tuple(STRIDE * math.ceil(side * shrink / STRIDE) for side in (height, width))
         images = SplitImages(split, (size[0], size[1]), 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from detkds_gp.detectors import BaseDetector, Outputs, outputs_of
+from detkds_gp.detectors import BaseDetector, Outputs, outputs_on
 from detkds_gp.fitness.kept_teacher import KeptTeacher, rounded
 from detkds_gp.fitness.task import ProxyTask
 
@@ -43,8 +43,7 @@ class TeacherOutputs:
             kept = self._open(device)(indices, flips, names)
             return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
         teacher, precision = self._teacher(), self._settings.teacher_precision
-        inputs = teacher.data_preprocessor(batch, False)["inputs"]
-        outputs = outputs_of(teacher, inputs, names)
+        outputs = outputs_on(teacher, batch, names)
         return {name: [rounded(level, precision, name).float() for level in levels] for name, levels in outputs.items()}
 
     def _open(self, device: str) -> KeptTeacher:

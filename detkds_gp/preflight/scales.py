@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from detkds_gp.detectors import Taps, make_batch, outputs_of, scene_of
+from detkds_gp.detectors import Taps, make_batch, outputs_on, scene_of
 from detkds_gp.fitness import SplitImages, body, scale_of, squared_gradients
 from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.losses import DistillationLoss, KnowledgeError
@@ -51,8 +51,7 @@ def batch_scales(
     with Taps(wired.student, pair.student_outputs(sources)) as taps:
         losses = wired.student.loss(data["inputs"], data["data_samples"])
     student = taps.outputs()
-    seen = wired.teacher.data_preprocessor(batch, False)["inputs"]
-    teacher = outputs_of(wired.teacher, seen, pair.teacher_outputs(sources))
+    teacher = outputs_on(wired.teacher, batch, pair.teacher_outputs(sources))
     task, _ = wired.student.parse_losses(losses)
     parameters = body(wired.student)
     own = squared_gradients(task, parameters)

@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from detkds_gp.detectors import BaseDetector, Outputs, Pair, Pairing, Scene, Taps, outputs_of, scene_of
+from detkds_gp.detectors import BaseDetector, Outputs, Pair, Pairing, Scene, Taps, outputs_on, scene_of
 from detkds_gp.errors import first_line
 from detkds_gp.losses import MACHINE_FAULTS, DistillationLoss, KnowledgeError
 
@@ -154,5 +154,4 @@ class DistilledDetector(BaseModel):
         """
         if self.teacher is None or self.pairing is None:
             raise ValueError("got a batch without the teacher's outputs, wanted them or a teacher")
-        inputs = self.teacher.data_preprocessor(batch, False)["inputs"]
-        return outputs_of(self.teacher, inputs, self.pairing.teacher_outputs)
+        return outputs_on(self.teacher, batch, self.pairing.teacher_outputs)

@@ -31,11 +31,15 @@ KINDS = {
     "cascade_rcnn": "CascadeRCNN",
     "mask_rcnn": "MaskRCNN",
     "cascade_mask_rcnn": "CascadeRCNN",
+    "detr": "DETR",
+    "dino": "DINO",
 }
 PAIRS = {name: (kind, kind) for name, kind in KINDS.items()} | {
     "gfl_to_retinanet": ("RetinaNet", "GFL"),
     "cascade_mask_to_faster": ("FasterRCNN", "CascadeRCNN"),
     "retinanet34_to_fcos18": ("FCOS", "RetinaNet"),
+    "dino_to_retinanet": ("RetinaNet", "DINO"),
+    "faster_rcnn_to_fcos": ("FCOS", "FasterRCNN"),
 }
 """By config: mmdet's classes of student and teacher."""
 

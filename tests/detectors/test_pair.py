@@ -32,6 +32,9 @@ def _changed(spec: DetectorSpec, **overrides):
     return build_detector(replace(spec, overrides={**spec.overrides, **dotted}), CLASSES)
 
 
+PREDICTIONS = {"predicted_logits", "predicted_boxes", "predicted_score"}
+
+
 def strides(shared) -> tuple[int, ...]:
     return tuple(level.stride for level in shared.levels)
 
@@ -41,13 +44,15 @@ def test_two_retinanets_share_all_that_one_stage_offers(pair):
     assert set(pair.shared) == offered
     assert set(pair.refused) == {
         "box_bins", "objectness", "objectness_map", "proposals", "proposal_score", "mask_logits",
+        "query_logits", "query_boxes", "query_score",
     }  # fmt: skip
     maps = pair.shared["global"]
     assert maps.student == tuple((64, h, w) for h, w in GRIDS)
     assert maps.teacher == tuple((96, h, w) for h, w in GRIDS)
     rows = pair.shared["class_logits"]
     assert rows.student == rows.teacher == tuple((h * w * 9, 3) for h, w in GRIDS)
-    assert {strides(shared) for shared in pair.shared.values()} == {(8, 16, 32, 64, 128)}
+    assert {name for name, shared in pair.shared.items() if not shared.levels} == PREDICTIONS
+    assert {strides(pair.shared[name]) for name in offered - PREDICTIONS} == {(8, 16, 32, 64, 128)}
 
 
 def test_the_check_leaves_no_trace(student, teacher):
@@ -121,7 +126,10 @@ def test_levels_are_matched_by_stride_and_the_rest_is_listed(student, spec):
 def test_another_grid_is_refused(student, spec):
     padded = _changed(spec("teacher"), model__data_preprocessor__pad_size_divisor=256)
     with pytest.raises(DetectorError, match="map of stride 8 is 16x12 in the student, 32x32 in the teacher"):
-        check_pair(student, padded, SIZE)
+        check_pair(student, padded, SIZE, names=("global", "class_logits"))
+    pair = check_pair(student, padded, SIZE)
+    assert set(pair.shared) == PREDICTIONS  # boxes in pixels need no common grid
+    assert pair.refused["global"] == "the map of stride 8 is 16x12 in the student, 32x32 in the teacher"
 
 
 def test_a_softmax_head_is_not_compared_with_a_sigmoid_head(student, spec):
@@ -221,7 +229,7 @@ def test_second_stages_of_another_kind_share_what_comes_before_and_say_so(config
     assert ("class_logits" in pair.shared) == (first == "boxes")
 
 
-def test_detectors_like_detr_share_their_maps_only(student):
+def test_detectors_like_detr_share_maps_and_predictions_with_others(student):
     overrides = {
         "model.backbone.depth": 18,
         "model.backbone.init_cfg": None,
@@ -231,11 +239,8 @@ def test_detectors_like_detr_share_their_maps_only(student):
     }
     detr = build_detector(DetectorSpec("mmdet::detr/detr_r50_8xb2-150e_coco.py", overrides), CLASSES)
     for pair in (check_pair(detr, student, SIZE), check_pair(student, detr, SIZE)):
-        maps = {"global", "foreground", "background", "instance"}
-        assert (
-            maps
-            <= set(pair.shared)
-            <= maps | {"foreground_mask", "background_mask", "valuable_region", "teacher_score"}
-        )
+        wanted = {"global", "foreground", "background", "instance", *PREDICTIONS}
+        fields = {"foreground_mask", "background_mask", "valuable_region", "teacher_score"}
+        assert wanted <= set(pair.shared) <= wanted | fields
         assert strides(pair.shared["global"]) == (32,)
         assert pair.refused["class_logits"].endswith("DETR has no dense head")

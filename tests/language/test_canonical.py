@@ -116,7 +116,7 @@ def shuffled(tree: gp.PrimitiveTree, rng: random.Random) -> gp.PrimitiveTree:
 
 def test_other_spellings_of_one_formula_share_its_form(grown):
     rng = random.Random(0)
-    omni = [tree for tree, primitive_set, _ in grown if primitive_set.name.startswith("OMNI")][:2000]
+    omni = [tree for tree, primitive_set, _ in grown if primitive_set.name.startswith("OMNI")][:2400]
     different = 0
     for tree in omni:
         other = shuffled(tree, rng)
@@ -142,7 +142,7 @@ def test_the_canonical_tree_computes_the_same_loss(grown):
         if math.isfinite(values[0]):
             checked += 1
             assert values[1] == pytest.approx(values[0], rel=1e-4, abs=1e-7), to_text(tree)
-    assert checked > 700
+    assert checked > 600
 
 
 def test_a_factor_at_the_root_goes_into_the_scale():

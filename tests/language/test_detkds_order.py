@@ -30,9 +30,14 @@ MAPS = (
 ROWS = {
     "class_logits": (), "cross_logits": (), "box_bins": ("box_score", "valuable_boxes"),
     "box_offsets(boxes)": ("box_score", "valuable_boxes"), "box_offsets(proposals)": ("proposal_score",),
+    "query_logits": ("query_score",), "box_offsets(query_boxes)": ("query_score",),
+    "predicted_logits": ("predicted_score",), "box_offsets(predicted_boxes)": ("predicted_score",),
 }  # fmt: skip
 """By what rows a chain starts from, the fields that weigh them."""
-BOXES = {"boxes": ("box_score", "valuable_boxes"), "proposals": ("proposal_score",)}
+BOXES = {
+    "boxes": ("box_score", "valuable_boxes"), "proposals": ("proposal_score",),
+    "query_boxes": ("query_score",), "predicted_boxes": ("predicted_score",),
+}  # fmt: skip
 ELEMENTWISE = ("l1", "l2", "smooth_l1", "cosine", "pearson")
 MAP_ONLY = ("l1_sum", "l2_sum", "ssim")
 

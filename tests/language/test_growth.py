@@ -122,7 +122,10 @@ def test_every_niche_grows_formulas_of_its_own_inputs_at_every_depth(whole, nich
 
 @pytest.mark.parametrize("whole", [OMNI, DETKDS], ids=lambda s: s.name)
 def test_overlaps_are_grown_of_boxes_only(grown, whole):
-    overlaps, of_boxes = {"iou", "giou", "weighted_iou", "weighted_giou"}, {"boxes", "proposals"}
+    overlaps, of_boxes = (
+        {"iou", "giou", "weighted_iou", "weighted_giou"},
+        {"boxes", "proposals", "query_boxes", "predicted_boxes"},
+    )
     compared = {
         (node.name, following.name)
         for tree, primitive_set, _ in grown if primitive_set.name.startswith(whole.name)

@@ -120,7 +120,7 @@ def test_without_takes_inputs_away():
 
 ALL_NICHES = (
     "global", "foreground_background", "instance", "class_logits", "localization",
-    "objectness", "proposals", "mask_logits", "cross_head",
+    "objectness", "proposals", "mask_logits", "cross_head", "queries", "predictions",
 )  # fmt: skip
 GRIDS = {"global", "foreground_background", "class_logits", "objectness", "cross_head"}
 MASKS = {"teacher_score", "foreground_mask", "background_mask", "valuable_region"}
@@ -134,7 +134,10 @@ def test_the_niches_stand_in_their_order(primitive_set):
 @pytest.mark.parametrize("niche", ALL_NICHES)
 def test_a_niche_has_the_fields_that_fit_its_positions_or_rows(niche):
     fields = {d.name for d in OMNI.niche(niche).declarations.values() if issubclass(d.result, (Field, RowField))}
-    ours = {"localization": {"box_score", "valuable_boxes"}, "proposals": {"proposal_score"}}
+    ours = {
+        "localization": {"box_score", "valuable_boxes"}, "proposals": {"proposal_score"},
+        "queries": {"query_score"}, "predictions": {"predicted_score"},
+    }  # fmt: skip
     expected = ours.get(niche, MASKS if niche in GRIDS else set())
     assert fields - {"teacher_spatial_attention", "teacher_channel_attention", "disagreement"} == expected
     rows = {d.name for d in DETKDS.niche(niche).declarations.values() if issubclass(d.result, (Field, RowField))}

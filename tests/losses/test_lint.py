@@ -84,7 +84,7 @@ def test_it_finds(text, problem):
 
 
 def test_it_is_silent_on_300_random_formulas():
-    rng = random.Random(6)
+    rng = random.Random(7)
     noisy = {}
     for number in range(300):
         niche = OMNI.niche(OMNI.niches[number % len(OMNI.niches)])

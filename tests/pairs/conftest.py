@@ -19,7 +19,10 @@ FAMILIES = (
     "retinanet", "fcos", "atss", "gfl", "reppoints", "tood", "vfnet", "yolox", "rtmdet",
     "faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn",
 )  # fmt: skip
+QUERIES = ("detr", "dino")
 UNLIKE = ("gfl_to_retinanet", "cascade_mask_to_faster", "retinanet34_to_fcos18")
+OF_PREDICTIONS = ("dino_to_retinanet", "faster_rcnn_to_fcos")
+"""Pairs of unlike kinds, which share their maps and matched predictions."""
 
 
 @pytest.fixture(scope="session")

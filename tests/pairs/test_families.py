@@ -18,23 +18,21 @@ from detkds_gp.language import make_distiller, make_term, parse_distiller, rampe
 from detkds_gp.preflight.check import simplest_formula
 from detkds_gp.training import DistilledDetector, train
 
-from .conftest import FAMILIES, UNLIKE
+from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
 ProxyOf = Callable[..., ProxyTraining]
-PAIRS = (*FAMILIES, *UNLIKE)
-DENSE = {
-    "global", "foreground", "background", "instance", "class_logits", "class_map", "boxes", "cross_logits", "cross_map",
-}  # fmt: skip
-TWO_STAGE = {
-    "global", "foreground", "background", "instance", "class_logits", "boxes", "objectness", "objectness_map",
-    "proposals",
-}  # fmt: skip
+PAIRS = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)
+ANY = {"global", "foreground", "background", "instance", "predicted_logits", "predicted_boxes"}
+DENSE = ANY | {"class_logits", "class_map", "boxes", "cross_logits", "cross_map"}
+TWO_STAGE = ANY | {"class_logits", "boxes", "objectness", "objectness_map", "proposals"}
 OFFERED = {
     **dict.fromkeys(("retinanet", "fcos", "atss", "reppoints", "gfl_to_retinanet", "retinanet34_to_fcos18"), DENSE),
     **dict.fromkeys(("tood", "vfnet", "yolox", "rtmdet"), DENSE),
     "gfl": DENSE | {"box_bins"},
     **dict.fromkeys(("faster_rcnn", "cascade_rcnn", "cascade_mask_to_faster"), TWO_STAGE),
     **dict.fromkeys(("mask_rcnn", "cascade_mask_rcnn"), TWO_STAGE | {"mask_logits"}),
+    **dict.fromkeys(QUERIES, ANY | {"query_logits", "query_boxes"}),
+    **dict.fromkeys(OF_PREDICTIONS, ANY),
 }
 STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3}
 """Of the student's box head, where there is more than one."""
@@ -68,6 +66,8 @@ def test_every_knowledge_gives_a_finite_loss_that_reaches_the_student(name: str,
     proxy = proxy_of(name)
     for source, formula in sided_inputs(proxy).items():
         model = model_of(proxy, formula)
+        for branch in getattr(getattr(model.student, "bbox_head", None), "reg_branches", ()):
+            nn.init.normal_(branch[-1].weight, std=0.01)  # they begin at zero, and pass no gradient
         (term,) = [value for key, value in step(proxy, model).items() if "distill" in key]
         assert torch.isfinite(term).all(), source
         assert term.detach().sum() > 0, source
@@ -75,6 +75,24 @@ def test_every_knowledge_gives_a_finite_loss_that_reaches_the_student(name: str,
         reached = [n for n, p in model.student.named_parameters() if p.grad is not None and p.grad.any()]
         assert any(n.startswith("backbone") for n in reached), source
         assert not any(p.grad is not None for p in proxy.teacher.parameters()), source
+
+
+MATCHED = {
+    **dict.fromkeys(QUERIES, "add(l2(query_logits), weighted_giou(query_boxes, query_score))"),
+    **dict.fromkeys(OF_PREDICTIONS, "add(l2(predicted_logits), weighted_giou(predicted_boxes, predicted_score))"),
+}
+
+
+@pytest.mark.parametrize("name", MATCHED)
+def test_a_student_trains_on_what_is_matched_and_its_teacher_stays(name: str, proxy_of: ProxyOf) -> None:
+    proxy = proxy_of(name)
+    model = model_of(proxy, f"0.1 * 1 * {MATCHED[name]}")
+    states = [{k: v.clone() for k, v in d.state_dict().items()} for d in (model.student, proxy.teacher)]
+    train(model, proxy.batches(0, model), proxy.task.settings, 4, seed=0)
+    trained = model.student.state_dict()
+    assert all(x.isfinite().all() for x in trained.values() if x.is_floating_point())
+    assert any(not torch.equal(x, states[0][key]) for key, x in trained.items() if key.startswith("backbone"))
+    assert all(torch.equal(x, states[1][key]) for key, x in proxy.teacher.state_dict().items())
 
 
 def counted(model: nn.Module, side: str) -> Counter[str]:
@@ -116,13 +134,15 @@ def test_both_run_no_more_than_they_must(name: str, kept: bool, proxy_of: ProxyO
             module.__dict__.pop("forward", None)
     stages = STAGES.get(name, 1)
     expected = {"student.backbone": 1, "student.neck": 1}
-    heads = {"bbox_head": 1} if "class_map" in OFFERED[name] else {"rpn_head": 1, "roi_head.bbox_head": stages}
+    heads = {"rpn_head": 1, "roi_head.bbox_head": stages} if hasattr(model.student, "rpn_head") else {"bbox_head": 1}
     if "mask_logits" in OFFERED[name]:
         heads["roi_head.mask_head"] = stages
     assert student == expected | {f"student.{part}": count for part, count in heads.items()}
-    dense = "class_map" in OFFERED[name]
-    live = {} if kept else {"backbone": 1, "neck": 1, ("bbox_head" if dense else "rpn_head"): 1}
-    asked = {"bbox_head": 1} if dense else {"roi_head.bbox_head": 3 if "cascade" in name else 1}
+    regions = {"roi_head.bbox_head": 3 if "cascade" in name else 1}
+    live = {} if kept else {"backbone": 1, "neck": 1}
+    if not kept:  # of two stages, predictions take both
+        live |= {"rpn_head": 1, **regions} if hasattr(proxy.teacher, "rpn_head") else {"bbox_head": 1}
+    asked = {"bbox_head": 1} if "cross_logits" in OFFERED[name] else regions if "objectness" in OFFERED[name] else {}
     if "mask_logits" in OFFERED[name]:
         asked["roi_head.mask_head"] = 3 if "cascade" in name else 1
     assert teacher == {f"teacher.{part}": count for part, count in (Counter(live) + Counter(asked)).items()}
@@ -134,8 +154,9 @@ def features(proxy: ProxyTraining, model: DistilledDetector) -> list[tuple[Tenso
     ours = model.student.extract_feat(model.student.data_preprocessor(batch, True)["inputs"])
     with torch.no_grad():
         theirs = proxy.teacher.extract_feat(proxy.teacher.data_preprocessor(batch, False)["inputs"])
-    layers = model.pairing.adapters["global"]
-    return [(layer(s), t) for layer, s, t in zip(layers, ours, theirs, strict=True)]
+    levels, adapters = proxy.task.pair.shared["global"].levels, model.pairing.adapters
+    layers = adapters["global"] if "global" in adapters else [nn.Identity()] * len(levels)
+    return [(layer(ours[x.student]), theirs[x.teacher]) for layer, x in zip(layers, levels, strict=True)]
 
 
 def detkds(s: Tensor, t: Tensor) -> Tensor:

@@ -10,11 +10,15 @@ from detkds_gp.fitness import ProxyTraining, probes_of
 from detkds_gp.losses.screening import Screen
 from detkds_gp.preflight.check import simplest_formula
 
-from .conftest import FAMILIES, UNLIKE
+from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
+
+SLOW = (*FAMILIES[1:7], *FAMILIES[8:], *UNLIKE)
 
 
-@pytest.mark.parametrize("name", ["retinanet", "mask_rcnn", *(pytest.param(n, marks=pytest.mark.slow) for n in
-                                  (*FAMILIES[1:7], *FAMILIES[8:], *UNLIKE))])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["retinanet", "mask_rcnn", *QUERIES, *OF_PREDICTIONS, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)],
+)
 def test_the_simplest_formula_of_every_knowledge_passes(name: str, proxy_of: Callable[..., ProxyTraining]) -> None:
     proxy = proxy_of(name)
     grammar = proxy.task.primitive_set

@@ -110,10 +110,12 @@ def test_a_misspelt_module_is_told_with_the_nearest(tiny_config: Path) -> None:
         check_experiment(config)
 
 
-@pytest.mark.parametrize("name", ["gfl", "mask_rcnn"])
+@pytest.mark.parametrize("name", ["gfl", "mask_rcnn", "detr", "dino", "dino_to_retinanet", "faster_rcnn_to_fcos"])
 def test_other_families_are_checked_too(name: str, tmp_path: Path) -> None:
     config = load_config(TINY / f"{name}.py", {"data.digits.root": str(tmp_path / "digits")})
     found = {offer.name: offer for offer in check_experiment(config).offers if not offer.reason}
     assert ("box_bins" in found) == (name == "gfl")
     assert ("mask_logits" in found) == (name == "mask_rcnn")
+    assert ("query_logits" in found) == ("query_boxes" in found) == (name in ("detr", "dino"))
+    assert {"predicted_logits", "predicted_boxes"} <= set(found)
     assert np.isfinite([offer.scale for offer in found.values() if offer.scale is not None]).all()

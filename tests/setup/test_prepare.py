@@ -131,9 +131,9 @@ def prepared(tiny_config: Path, listener: Listener | None = None, **options: Any
     return prepare(config, gather(config), tiny_config.parent, listener or Listener())
 
 
-def test_a_pair_that_shares_nothing_is_refused(tiny_config: Path) -> None:
+def test_a_pair_that_shares_no_map_is_refused(tiny_config: Path) -> None:
     padded = load_config(tiny_config).teacher.overrides | {"model.data_preprocessor.pad_size_divisor": 256}
-    with pytest.raises(DetectorError, match="share no knowledge: the map of stride 8 is 8x8 in the student, 32x32"):
+    with pytest.raises(DetectorError, match="not share 'global': the map of stride 8 is 8x8 in the student, 32x32"):
         prepared(tiny_config, **{"teacher.overrides": padded})
 
 
@@ -141,7 +141,7 @@ def test_knowledge_that_is_not_shared_is_left_out_and_said(tiny_config: Path) ->
     heard = Heard()
     task = prepared(tiny_config, heard, knowledge=None)
     assert task.primitive_set.niches == (
-        "global", "foreground_background", "instance", "class_logits", "localization", "cross_head",
+        "global", "foreground_background", "instance", "class_logits", "localization", "cross_head", "predictions",
     )  # fmt: skip
     assert "box_bins" not in task.primitive_set.declarations
     assert "not shared: objectness (the student's RetinaNet has no region proposal network)" in heard.said

@@ -12,6 +12,8 @@ Detector = dict[str, Any]
 
 GROUPS = 8  # of GroupNorm; mmdet's 32 are more than the channels here
 DETECTIONS = 20  # a scene shows 7 digits at most
+QUERIES = 20
+ENCODED = 256  # mmdet encodes the boxes of Conditional DETR, DINO and DDQ with so many channels, whatever they have
 
 
 def retinanet(width: int, depth: int = 18) -> Detector:
@@ -103,6 +105,33 @@ def cascade_mask_rcnn(width: int, depth: int = 18) -> Detector:
     return _two_stage("cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py", width, depth, cascade=True, masks=True)
 
 
+def detr(width: int, depth: int = 18) -> Detector:
+    return _queries("detr/detr_r50_8xb2-150e_coco.py", width, depth, {})
+
+
+def conditional_detr(width: int, depth: int = 18) -> Detector:
+    return _queries("conditional_detr/conditional-detr_r50_8xb2-50e_coco.py", width, depth, {}, ENCODED)
+
+
+def dab_detr(width: int, depth: int = 18) -> Detector:
+    return _queries("dab_detr/dab-detr_r50_8xb2-50e_coco.py", width, depth, {})
+
+
+def deformable_detr(width: int, depth: int = 18) -> Detector:
+    config = "deformable_detr/deformable-detr-refine_r50_16xb2-50e_coco.py"
+    return _queries(config, width, depth, _three_levels())
+
+
+def dino(width: int, depth: int = 18) -> Detector:
+    own = {**_three_levels(), "model.dn_cfg.group_cfg.num_dn_queries": 10}
+    return _queries("dino/dino-4scale_r50_8xb2-12e_coco.py", width, depth, own, ENCODED)
+
+
+def ddq_detr(width: int, depth: int = 18) -> Detector:
+    own = {**_three_levels(), "model.dn_cfg.group_cfg.num_dn_queries": 10}
+    return _queries("ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py", width, depth, own, ENCODED)
+
+
 def _one_anchor() -> dict[str, Any]:
     return {
         "anchor_generator.strides": [8, 16, 32],
@@ -166,6 +195,45 @@ def _two_stage(config: str, width: int, depth: int, cascade: bool = False, masks
         overrides[f"model.train_cfg.rcnn{stage}.sampler.num"] = 32
         overrides[f"model.roi_head.bbox_head{stage}.in_channels"] = channels
         overrides[f"model.roi_head.bbox_head{stage}.fc_out_channels"] = 2 * channels
+    return {"config": f"mmdet::{config}", "overrides": overrides}
+
+
+def _three_levels() -> dict[str, Any]:
+    """Return what makes deformable attention look at strides 8, 16 and 32."""
+    return {
+        "model.backbone.out_indices": (1, 2, 3),
+        "model.num_feature_levels": 3,
+        "model.encoder.layer_cfg.self_attn_cfg.num_levels": 3,
+        "model.decoder.layer_cfg.cross_attn_cfg.num_levels": 3,
+    }
+
+
+def _queries(config: str, width: int, depth: int, own: dict[str, Any], channels: int | None = None) -> Detector:
+    """Return a DETR with one encoder and two decoder layers, on stride 16 if on one level.
+
+    It has 4 width channels where none are given, and 16 width in its feed-forward layers.
+    """
+    channels = channels or 4 * width
+    levels = own.get("model.backbone.out_indices", (3,))
+    overrides = {
+        **_backbone_and_neck(width, depth, levels=len(levels)),
+        "model.backbone.out_indices": levels,
+        "model.backbone.strides": (1, 2, 2, 2 if len(levels) > 1 else 1),
+        "model.neck.in_channels": [width * 2**level for level in levels],
+        "model.neck.out_channels": channels,
+        "model.neck.norm_cfg": {"_delete_": True, "type": "GN", "num_groups": GROUPS},
+        "model.num_queries": QUERIES,
+        "model.positional_encoding.num_feats": channels // 2,
+        "model.bbox_head.embed_dims": channels,
+        "model.test_cfg.max_per_img": DETECTIONS,
+        **own,
+    }
+    for part, layers in (("encoder", 1), ("decoder", 2)):
+        overrides[f"model.{part}.num_layers"] = layers
+        overrides[f"model.{part}.layer_cfg.ffn_cfg.embed_dims"] = channels
+        overrides[f"model.{part}.layer_cfg.ffn_cfg.feedforward_channels"] = 16 * width
+        overrides[f"model.{part}.layer_cfg.self_attn_cfg.embed_dims"] = channels
+    overrides["model.decoder.layer_cfg.cross_attn_cfg.embed_dims"] = channels
     return {"config": f"mmdet::{config}", "overrides": overrides}
 
 

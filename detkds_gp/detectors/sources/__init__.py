@@ -5,7 +5,7 @@ A further source is a `Source` in a file of its own, and a line of `registry.SHI
 """
 
 from ..parts import AbsentError
-from ._base import Call, Reader, Side, Source, by_region, equal_parts
+from ._base import Call, Ran, Reader, Side, Source, by_region, equal_parts
 from ._matching import SharedMaps, class_columns, matched, share_maps
 from ._shared import Level, Outputs, Pairs, Shared, Step
 from .registry import (
@@ -24,6 +24,7 @@ __all__ = [
     "Level",
     "Outputs",
     "Pairs",
+    "Ran",
     "Reader",
     "Shared",
     "SharedMaps",

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
+from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 from ..parts import AbsentError
@@ -28,6 +29,24 @@ class Call:
     output: Any
     training: bool
 
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran of a detector on a batch by itself, in eval mode.
+
+    Attributes:
+        maps: the neck's levels.
+        samples: say how large each image is without its padding.
+        heads: what the heads on the neck's maps returned.
+    """
+
+    maps: Sequence[Tensor]
+    samples: Sequence[DetDataSample]
+    heads: dict[nn.Module, Any] = field(default_factory=dict)
+
+
+Rest = Callable[[BaseDetector, Ran], None]
+"""Runs more of a detector than its neck and the heads that take the neck's maps alone."""
 
 Cut = Callable[[Outputs, Sequence[int], int], Outputs]
 """From the outputs of a reader on so many images to those on some of them, by index, as if these were the batch."""
@@ -75,6 +94,8 @@ class Reader:
         once: whether each module has to run exactly once a step.
         head: finds the head that runs on the neck's maps and whose priors name the strides and anchors of these
             outputs; raises AbsentError or returns None if there is none. It is run wherever the neck is run alone.
+        rest: finds what runs the modules that neck and head do not run, wherever these are run alone; equal ones
+            run once.
         cut: takes some images' part of the outputs, for probes.
         fixed: those of the names that carry no gradient, such as regions.
         example: from (detector, neck's maps, image size) to the outputs on one region, the whole image; for a
@@ -88,6 +109,7 @@ class Reader:
     read: Callable[[BaseDetector, Sequence[Sequence[Call]]], Outputs]
     once: bool = True
     head: Callable[[BaseDetector], Any] | None = None
+    rest: Callable[[BaseDetector], Rest | None] | None = None
     cut: Cut = equal_parts
     fixed: tuple[str, ...] = ()
     example: Callable[[BaseDetector, Sequence[Tensor], tuple[int, int]], Outputs] | None = None

@@ -9,12 +9,21 @@ from importlib import import_module
 from detkds_gp.errors import DeclarationError
 
 from ..parts import AbsentError
-from . import cross_head, dense_head, mask_head, neck, roi_head, rpn
+from . import cross_head, dense_head, mask_head, neck, predictions, query_head, roi_head, rpn
 from ._base import Reader, Side, Source
 from ._shared import Outputs, Shared
 from .module_path import module_source
 
-SHIPPED = (neck.SOURCE, dense_head.SOURCE, rpn.SOURCE, roi_head.SOURCE, mask_head.SOURCE, cross_head.SOURCE)
+SHIPPED = (
+    neck.SOURCE,
+    dense_head.SOURCE,
+    rpn.SOURCE,
+    query_head.SOURCE,
+    roi_head.SOURCE,
+    mask_head.SOURCE,
+    cross_head.SOURCE,
+    predictions.SOURCE,
+)
 _registered: dict[str, Source] = {}
 
 

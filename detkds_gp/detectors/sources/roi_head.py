@@ -220,8 +220,8 @@ class SharedRegions(Shared):
         return [self._pair(*stage) for stage in zip(logits, boxes, found, strict=True)]
 
     def _run(self, step: Step) -> list[RegionOutputs]:
-        sizes = step.scene.sizes or (step.scene.shape,) * len(step.scene.boxes)
-        return run_box_stages(step.running_teacher(), step.teacher["global"], step.student["rois"], sizes)
+        teacher, maps = step.running_teacher(), step.teacher["global"]
+        return run_box_stages(teacher, maps, step.student["rois"], step.scene.image_sizes)
 
     def _pair(self, logits: Tensor, boxes: Tensor | None, found: RegionOutputs) -> tuple[Tensor, Tensor]:
         theirs = selected(found.logits, self.columns, axis=1)

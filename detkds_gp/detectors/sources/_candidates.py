@@ -1,0 +1,95 @@
+"""Candidates of a detector: all that its head predicts on each image, whatever kind of head it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..parts import AbsentError
+from ._base import Reader, Side
+from ._heads import class_rows
+from ._shared import Outputs
+from .box_maps import box_rows
+from .dense_head import SOURCE as DENSE
+from .query_head import SOURCE as QUERIES
+from .query_head import in_pixels
+from .roi_head import SOURCE as REGIONS
+
+READERS: dict[str, tuple[Reader, ...]] = {
+    "queries": QUERIES.readers,
+    "regions": REGIONS.readers,
+    "locations": tuple(reader for reader in DENSE.readers if reader.outputs in (("class_map",), ("box_map",))),
+}
+"""By what a head predicts for, the readers of its class logits and boxes; all of them read the same modules."""
+
+Candidates = tuple[Tensor, Tensor]
+"""Of one image: logits (T, K), or (T, K + 1) of a softmax, and boxes (T, 1 or K, 4), one for all or one a class."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """How candidates follow from a detector's outputs.
+
+    Attributes:
+        kind: a key of READERS.
+        softmax: whether the last column of its logits is the background's.
+        levels: of a dense head, the exact stride and the number of anchors of a location.
+    """
+
+    kind: str
+    softmax: bool
+    levels: tuple[tuple[float, int], ...] = ()
+
+    @classmethod
+    def of_outputs(cls, outputs: Outputs, classes: int | None, levels: Sequence[tuple[float, int]]) -> Head:
+        """Return the head whose outputs these are.
+
+        Raises:
+            AbsentError: they hold no class logits with boxes.
+        """
+        for kind, readers in READERS.items():
+            logits = outputs.get("class_map" if kind == "locations" else readers[0].outputs[-2])
+            if logits and all(outputs.get(name) for reader in readers for name in reader.outputs):
+                anchors = levels[0][1] if kind == "locations" else 1
+                return cls(kind, logits[0].shape[1] // anchors == (classes or 0) + 1, tuple(levels))
+        raise AbsentError("detector predicts no class logits with boxes")
+
+    @classmethod
+    def of_side(cls, side: Side) -> Head:
+        """Return the head of one detector of a pair; raises AbsentError as `of_outputs`."""
+        strides, anchors = side.prior_strides.get("class_map", ()), map(len, side.anchors.get("class_map", ()))
+        return cls.of_outputs(side.outputs, side.num_classes, list(zip(strides, anchors, strict=True)))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that candidates are made of."""
+        return tuple(name for reader in READERS[self.kind] for name in reader.outputs)
+
+    def candidates(self, outputs: Outputs, sizes: Sequence[tuple[int, int]] | int) -> list[Candidates]:
+        """Return the candidates of every image; of decoder layers and stages those of the last.
+
+        Args:
+            outputs: of the detector.
+            sizes: (height, width) of every image without its padding; or how many images there are: then boxes of
+                queries stay in parts of their image.
+        """
+        count = sizes if isinstance(sizes, int) else len(sizes)
+        if self.kind == "locations":
+            return self._of_locations(outputs, count)
+        if self.kind == "queries":
+            logits, boxes = (outputs[name][-1].unflatten(0, (count, -1)) for name in ("query_logits", "query_boxes"))
+            boxes = boxes if isinstance(sizes, int) else in_pixels(boxes, sizes)
+            return list(zip(logits, boxes[:, :, None], strict=True))
+        owner, logits, boxes = outputs["rois"][-1][:, 0], outputs["roi_logits"][-1], outputs["roi_boxes"][-1]
+        return [(logits[owner == image], boxes[owner == image]) for image in range(count)]
+
+    def _of_locations(self, outputs: Outputs, count: int) -> list[Candidates]:
+        logits, boxes = [], []
+        maps = zip(outputs["class_map"], outputs["box_map"], self.levels, strict=True)
+        for class_map, box_map, (stride, anchors) in maps:
+            logits.append(class_rows(class_map.unflatten(1, (anchors, -1))).unflatten(0, (count, -1)))
+            boxes.append(box_rows(box_map, stride).unflatten(0, (count, -1)))
+        return list(zip(torch.cat(logits, dim=1), torch.cat(boxes, dim=1)[:, :, None], strict=True))
