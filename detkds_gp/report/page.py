@@ -19,6 +19,7 @@ from detkds_gp.gain import Interval, signed
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
 from detkds_gp.report.features import GROUPS
+from detkds_gp.report.foresight import foresight
 from detkds_gp.report.genealogy import genealogy
 from detkds_gp.report.given import given
 from detkds_gp.report.guidance import Effect, guide
@@ -77,6 +78,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         niches=search_tables.niches(run),
         rungs=search_tables.rungs(run),
         losses=search_tables.losses(run),
+        foresight=foresight(run),
         best=run.ranking[:LISTED],
         guidance=guidance,
         effects=_by_group(effect for effect in guidance.effects if guidance.trusted and effect.is_clear),

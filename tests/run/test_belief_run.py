@@ -8,7 +8,10 @@ from typing import Any
 from typer.testing import CliRunner
 
 from detkds_gp.cli.app import app
-from detkds_gp.results import expected_aps
+from detkds_gp.report.collect import collect
+from detkds_gp.report.foresight import foresight
+from detkds_gp.report.page import render_report
+from detkds_gp.results import expected_aps, opened
 from detkds_gp.run.verify import verify
 from detkds_gp.store import Store
 
@@ -36,6 +39,34 @@ def test_what_is_expected_decides_and_stands_beside_the_aps(tmp_path: Path) -> N
     assert shown.exit_code == 0, shown.output
     first = next(line for line in shown.output.splitlines() if line.startswith("  1  "))
     assert f"{leader.fitness.values[0]:.4f}±" in first
+
+
+def test_the_report_says_how_well_it_foresaw(tmp_path: Path) -> None:
+    run(tmp_path)
+    collected = collect(tmp_path)
+    told = foresight(collected)
+    assert told is not None
+    assert told.count > 10
+    assert told.inside is None or told.inside <= told.count
+    with opened(tmp_path) as summary:
+        page = render_report(collected, summary.primitive_set)
+    assert f"Of {told.count} trainings it foresaw the AP to" in page
+    best = collected.ranking[0]
+    assert best.expected is not None
+    assert f"{best.expected.ap:.3f} ± {best.expected.deviation:.3f}" in page
+    expected = told_expected(tmp_path)
+    ranked = sorted(expected, key=lambda text: -expected[text].ap)
+    assert [one.text for one in collected.ranking if one.expected][:3] == ranked[:3]
+
+
+def test_evolution_foresees_nothing(tmp_path: Path) -> None:
+    run(tmp_path, strategy="evolution")
+    assert foresight(collect(tmp_path)) is None
+
+
+def told_expected(work_dir: Path) -> Any:
+    with Store.open(work_dir, readonly=True) as store:
+        return expected_aps(store)
 
 
 def test_it_repeats_and_verifies(tmp_path: Path) -> None:
