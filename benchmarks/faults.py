@@ -1,10 +1,11 @@
 """Kills and faults on purpose: every run has to end with the history of the run that nobody touched.
 
-    python benchmarks/faults.py [kills] [ray] [real] [node] [faults] [--kills 10] [--seed 0]
+    python benchmarks/faults.py [kills] [belief] [ray] [real] [node] [faults] [--kills 10] [--seed 0]
 
-``kills`` sends SIGKILL at random moments to serial and local runs of the analytic experiment, ``ray`` to Ray
-runs, ``real`` to searches with real detectors on digits (6 kills), ``node`` removes a node of a real local
-two-node Ray cluster mid-generation, ``faults`` strikes in the workers; `broken_stores.py` strikes the store.
+``kills`` sends SIGKILL at random moments to serial and local runs of the analytic experiment, ``belief`` to runs whose
+strategy has a belief, ``ray`` to Ray runs, ``real`` to searches with real detectors on digits (6 kills), ``node``
+removes a node of a real local two-node Ray cluster mid-generation, ``faults`` strikes in the workers;
+`broken_stores.py` strikes the store.
 The last line printed is one JSON object.
 """
 
@@ -110,14 +111,14 @@ def killed(run: Run, rng: random.Random, kills: int) -> tuple[str, int, int]:
     return finished(run.begin(), run.work_dir), struck, lost
 
 
-def kills(executors: tuple[str, ...], count: int, seed: int) -> list[dict[str, Any]]:
+def kills(executors: tuple[str, ...], count: int, seed: int, strategy: str = "evolution") -> list[dict[str, Any]]:
     """Kill runs of each executor ``count`` times in all, a few times each run."""
-    rows = []
+    rows, searched = [], ("--strategy", strategy)
     with tempfile.TemporaryDirectory() as folder:
-        wanted = ended(Path(folder) / "plain", "--executor", "serial")
+        wanted = ended(Path(folder) / "plain", "--executor", "serial", *searched)
         for executor in executors:
             runs = (Path(folder) / f"{executor}{n}" for n in count_up())
-            makes = (Run(work_dir, partial(start, work_dir, "--executor", executor)) for work_dir in runs)
+            makes = (Run(work_dir, partial(start, work_dir, "--executor", executor, *searched)) for work_dir in runs)
             rows.append({"executor": executor, **compared(makes, wanted, count, random.Random(f"{seed}/{executor}"))})
             print(rows[-1], flush=True)
     return rows
@@ -211,6 +212,7 @@ def node(count: int, seed: int) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[int, int], Any]] = {
     "kills": lambda count, seed: kills(("serial", "local"), count, seed),
+    "belief": lambda count, seed: kills(("serial", "local"), count, seed, "belief"),
     "ray": lambda count, seed: kills(("ray",), count, seed),
     "real": real,
     "node": node,

@@ -63,6 +63,9 @@ class Strategy(Protocol):
 
     A deterministic function of what it is made with and told: the same scores in the order asked give the same
     candidates, whoever computed them and when. `run_search` calls it; so do replays of a store.
+
+    It may have ``expected`` besides, by text (expected AP, its standard deviation) of its best: leader, finalists and
+    report then go by these in place of the scores.
     """
 
     primitive_set: PrimitiveSet
