@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from detkds_gp.results import Expected
 from detkds_gp.results.leaderboard import champions, ranked, winner
 from detkds_gp.score import MIX, Score
 from detkds_gp.store import Birth
@@ -17,6 +18,7 @@ class One:
     ap: float | None
     operations: int = 1
     terms: int = 1
+    expected: Expected | None = None
 
 
 def one(name: str, ap: float | None, **values: int) -> One:
@@ -34,6 +36,12 @@ def names(found: list[One]) -> list[str]:
 def test_the_higher_ap_leads_then_the_cheaper_then_the_older() -> None:
     found = [one("a", 0.1), one("b", 0.2, operations=3), one("c", 0.2, operations=2), one("d", None), one("e", 0.1)]
     assert names(ranked(found)) == ["c", "b", "a", "e"]
+
+
+def test_what_a_search_expects_leads_in_place_of_luck() -> None:
+    lucky, sound, unknown = one("a", 0.3), one("b", 0.2), one("c", 0.9)
+    found = [replace(lucky, expected=Expected(0.18, 0.01)), replace(sound, expected=Expected(0.21, 0.01)), unknown]
+    assert names(ranked(found)) == ["b", "a", "c"]
 
 
 def test_a_champion_is_one_tree_of_its_own_knowledge() -> None:
