@@ -25,6 +25,7 @@ ONE_STAGE = ANY | {
 TWO_STAGE = ANY | {"pkd_two_stage", "fgd_two_stage", "mgd_two_stage", "detkds_faster_rcnn", "detkds_cascade"}
 APPLY = {
     **dict.fromkeys(("retinanet", "fcos", "atss", "reppoints", "gfl_to_retinanet", "retinanet34_to_fcos18"), ONE_STAGE),
+    **dict.fromkeys(("tood", "vfnet", "yolox", "rtmdet"), ONE_STAGE),
     "gfl": ONE_STAGE | {"ld"},
     **dict.fromkeys(
         ("faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn", "cascade_mask_to_faster"), TWO_STAGE
