@@ -12,12 +12,22 @@ from detkds_gp.preflight.check import simplest_formula
 
 from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
-SLOW = (*FAMILIES[1:7], *FAMILIES[8:], *UNLIKE)
+SLOW = (*FAMILIES[1:7], *FAMILIES[9:], *UNLIKE)
+UNBALANCED = pytest.mark.xfail(
+    strict=True, reason="boxes of an RTMDet that has hardly trained: one level's gradient is a million times another's"
+)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["retinanet", "mask_rcnn", *QUERIES, *OF_PREDICTIONS, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)],
+    [
+        "retinanet",
+        "mask_rcnn",
+        *QUERIES,
+        *OF_PREDICTIONS,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW),
+        pytest.param("rtmdet", marks=[pytest.mark.slow, UNBALANCED]),
+    ],
 )
 def test_the_simplest_formula_of_every_knowledge_passes(name: str, proxy_of: Callable[..., ProxyTraining]) -> None:
     proxy = proxy_of(name)
