@@ -19,7 +19,8 @@ GRAM_SIDE = 16
 )
 def unit_channel(x: Tensor) -> Tensor:
     """Scale the channel vector of every position to length 1; a vector of zeros stays zero."""
-    return F.normalize(x, dim=1, eps=EPS)
+    length = x.norm(dim=1, keepdim=True)
+    return torch.where(length < EPS, 0.0, x / length.clamp_min(EPS))
 
 
 @transform(
@@ -31,7 +32,8 @@ def unit_channel(x: Tensor) -> Tensor:
 )
 def unit_space(x: Tensor) -> Tensor:
     """Scale every channel's map to length 1; a map of zeros stays zero."""
-    return F.normalize(x.flatten(2), dim=2, eps=EPS).view_as(x)
+    length = x.norm(dim=(2, 3), keepdim=True)
+    return torch.where(length < EPS, 0.0, x / length.clamp_min(EPS))
 
 
 @transform(
@@ -58,7 +60,8 @@ def standardize_channel(x: Tensor) -> Tensor:
 @transform(Rows, Rows, shape="m d -> m d", latex=r"\widehat{#1}", algebra=Algebra(idempotent=True))
 def unit_row(x: Tensor) -> Tensor:
     """Scale every row to length 1; a row of zeros stays zero."""
-    return F.normalize(x, dim=1, eps=EPS)
+    length = x.norm(dim=1, keepdim=True)
+    return torch.where(length < EPS, 0.0, x / length.clamp_min(EPS))
 
 
 @transform(Rows, Rows, shape="m d -> m d", latex=r"\overline{#1}", algebra=Algebra(idempotent=True))

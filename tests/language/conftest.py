@@ -27,6 +27,12 @@ def _trees(count: int) -> Iterator[tuple[gp.PrimitiveTree, PrimitiveSet, int]]:
 
 
 @pytest.fixture(scope="session")
-def grown() -> list[tuple[gp.PrimitiveTree, PrimitiveSet, int]]:
-    """10,000 trees, each with its set and the depth asked for."""
-    return list(_trees(10_000))
+def many() -> list[tuple[gp.PrimitiveTree, PrimitiveSet, int]]:
+    """12,000 trees, each with its set and the depth asked for."""
+    return list(_trees(12_000))
+
+
+@pytest.fixture(scope="session")
+def grown(many) -> list[tuple[gp.PrimitiveTree, PrimitiveSet, int]]:
+    """The first 10,000 of them."""
+    return many[:10_000]
