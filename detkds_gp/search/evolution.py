@@ -202,8 +202,8 @@ class Stage:
         for individual in newcomers:
             assign_fitness(individual, self.ledger.scores[individual.distiller.text])
         scored = [individual for individual in newcomers if individual.ap is not None]
-        self.guide.learn(scored)
         self.ledger.scored += scored
+        self.guide.learn(self.ledger.scored)
         self._scored += scored
         rivals = self._at_best_weight(self._scored if self.guide.revises else self.population + scored)
         size = self.settings.population * len({individual.niche for individual in rivals})

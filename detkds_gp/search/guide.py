@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from detkds_gp.language import Distiller
 from detkds_gp.search.belief import Belief
 from detkds_gp.search.individual import Individual
 
@@ -43,7 +42,7 @@ class Guide(Protocol):
         """Individuals that are made for each that is trained."""
 
     def learn(self, scored: Sequence[Individual]) -> None:
-        """Take individuals whose AP became known, in the order asked; their fitness is that AP so far."""
+        """Take all individuals whose AP is known, in the order told; the fitness of the last ones is that AP so far."""
 
     def choose(self, broods: Sequence[Brood]) -> list[Individual]:
         """Return the bred individuals that are trained, in the order of the broods."""
@@ -88,8 +87,6 @@ class Believing:
     offered: int = 8
     fresh: float = 0.5
     revises = True
-    _known: dict[str, tuple[Distiller, float]] = field(default_factory=dict)
-    _scored: list[Individual] = field(default_factory=list)
     _foreseen: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -98,17 +95,15 @@ class Believing:
         return self.offered if self.belief.ready else 1
 
     def learn(self, scored: Sequence[Individual]) -> None:
-        """Learn the APs, and give every individual so far the fitness that is now expected of it."""
-        for one in scored:
-            if one.ap is not None:
-                self._known.setdefault(one.distiller.text, (one.distiller, one.ap))
-                self._scored.append(one)
-        if len(self._known) >= ENOUGH:
-            distillers, aps = zip(*self._known.values(), strict=True)
-            self.belief.learn(distillers, aps)
-            expected, _ = self.belief.expected([one.distiller for one in self._scored])
-            for one, ap in zip(self._scored, expected, strict=True):
-                one.fitness.values = (float(ap), float(one.distiller.cost))
+        """Learn the APs, and give every individual the fitness that is now expected of it."""
+        known = {one.distiller.text: (one.distiller, one.ap) for one in scored if one.ap is not None}
+        if len(known) < ENOUGH:
+            return
+        distillers, aps = zip(*known.values(), strict=True)
+        self.belief.learn(distillers, aps)
+        expected, _ = self.belief.expected([one.distiller for one in scored])
+        for one, ap in zip(scored, expected, strict=True):
+            one.fitness.values = (float(ap), float(one.distiller.cost))
 
     def choose(self, broods: Sequence[Brood]) -> list[Individual]:
         """Return the best of each drawn world; the first of every brood while nothing is believed."""

@@ -77,8 +77,9 @@ def test_before_anything_is_believed_the_first_are_trained():
 
 def test_most_are_what_promises_most_but_no_knowledge_starves():
     guide = Believing(Belief(GRAMMAR, direction), random.Random(0))
-    told(guide)
-    guide.learn([individual(f"{w} * calibrated * l1(class_logits)", 0.1) for w in (1, 3, 10, 30, 100, 300)])
+    guide.learn(
+        told(guide) + [individual(f"{w} * calibrated * l1(class_logits)", 0.1) for w in (1, 3, 10, 30, 100, 300)]
+    )
     good = [individual(f"{weight} * calibrated * l2(global)") for weight in range(160, 200)]
     poor = [individual(f"{weight} * calibrated * l1(class_logits)") for weight in range(2, 42)]
     chosen = guide.choose([Brood([], good, 4), Brood([], poor, 4)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -63,8 +64,7 @@ class Fingerprint:
         by_point = self.vectors.reshape(POINTS, -1)[list(REAL)].astype(np.float64)
         lengths = np.linalg.norm(by_point, axis=1, keepdims=True)
         flat = (by_point / np.where(lengths > 0, lengths, 1)).ravel() / len(REAL) ** 0.5
-        projection = np.random.default_rng(flat.size).standard_normal((numbers, flat.size)) / numbers**0.5
-        return tuple(float(number) for number in (projection @ flat).round(6))
+        return tuple(float(number) for number in (_projection(numbers, flat.size) @ flat).round(6))
 
     def same(self, other: Fingerprint) -> bool:
         """Whether the other is of the same loss, up to a positive factor."""
@@ -108,6 +108,12 @@ class Fingerprints:
             generator = torch.Generator().manual_seed(numbers)
             self._projections[numbers] = torch.randn(WIDTH, numbers, generator=generator)
         return (self._projections[numbers].to(gradient.device) @ gradient.flatten().float()).double().cpu()
+
+
+@lru_cache(maxsize=8)
+def _projection(numbers: int, size: int) -> np.ndarray:
+    """Return a matrix (numbers, size) that keeps distances, nearly; the same for the same size."""
+    return np.random.default_rng(size).standard_normal((numbers, size)) / numbers**0.5
 
 
 def _felt(gradients: list[Tensor | None]) -> bool:
