@@ -75,20 +75,21 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
     """Return everyone who was judged, the best on selection first."""
     final, teacher, best = summary["final"], summary["teacher"], summary["best"]
     title = f"AP (COCO, 0.50:0.95) in the final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
-    table = _table(title, ("", "selection", "test", "gain on test [95% interval]"))
-    table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]), "")
-    table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "")
+    table = _table(title, ("", "selection", "test", "gain on test [95% interval]", "training"))
+    table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]))
+    table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "", "x 1")
     for row in sorted(final["finalists"], key=lambda row: -_mean(row["selection_ap"])):
         won = best is not None and best["standing"] == "winner" and row["formula"] == best["formula"]
         role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         role = f"[bold]winner[/bold]: {role}" if won else role
-        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), _gain(row, len(final["seeds"])))
+        gain = _gain(row, len(final["seeds"]))
+        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), gain, _time(row))
     for row in final["dropped"]:
         role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         told = f"dropped out after {len(row['seeds'])} seeds"
         if row["lead"] is not None:
             told += escape(f"; there the winner has {Interval(**row['lead'])}")
-        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), told)
+        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), told, _time(row))
     if final["race"]:
         table.caption = f"who wins was decided on {len(final['race'])} other seeds, which no gain counts"
     return table
@@ -99,6 +100,11 @@ def _gain(row: Mapping[str, Any], seeds: int) -> str:
     if row["failures"]:
         return f"none: {len(row['failures'])} of {seeds} trainings failed ({', '.join(dict.fromkeys(row['failures']))})"
     return "" if row["gain"] is None else escape(str(Interval(**row["gain"])))
+
+
+def _time(row: Mapping[str, Any]) -> str:
+    """Say how long its trainings took, in times the student alone's."""
+    return "" if row["training_time"] is None else f"x {row['training_time']:.1f}"
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

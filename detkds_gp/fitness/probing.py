@@ -29,7 +29,7 @@ from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE
-from detkds_gp.losses.screening import POOL, Probe, Probes
+from detkds_gp.losses.screening import BATCH, POOL, Probe, Probes, Step, Work
 from detkds_gp.training import seed_all
 
 LARGEST_SIDE = 160
@@ -58,14 +58,19 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
     """
     task = proxy.task
     student = probe_model(proxy, NONE, seed).student if task.probe.exists() else proxy.initial(seed)
-    pool = _Pool.of(proxy, student.to(task.settings.device).train(), seed)
+    student = student.to(task.settings.device).train()
+    small, full = (_Pool.of(proxy, student, seed, side) for side in (LARGEST_SIDE, None))
     with torch.random.fork_rng(devices=[]):
-        return Probes.of(pool.probe, task.primitive_set)
+        return Probes.of(small.probe, task.primitive_set, Step(full.probe(BATCH), full.own / POOL))
 
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """The outputs of both detectors on `POOL` images, and how they become knowledge."""
+    """The outputs of both detectors on `POOL` images, and how they become knowledge.
+
+    Attributes:
+        own: how many numbers the student's own loss writes on these images.
+    """
 
     student: Outputs
     teacher: Outputs
@@ -73,24 +78,27 @@ class _Pool:
     pairing: Pairing
     sources: dict[str, str]
     detector: BaseDetector
+    own: int
 
     @classmethod
-    def of(cls, proxy: ProxyTraining, student: BaseDetector, seed: int) -> _Pool:
+    def of(cls, proxy: ProxyTraining, student: BaseDetector, seed: int, largest: int | None) -> _Pool:
         task = proxy.task
         inputs = task.primitive_set.inputs
         generator = torch.Generator().manual_seed(seed)
         pairing = Pairing(task.pair, [d.source for d in inputs], generator).to(task.settings.device)
         pairing.requires_grad_(False)
         queries = max(map(picked_queries, (student, proxy.teacher)))
-        batch = _batch(proxy, seed, queries, masks=finds_masks(student))
+        batch = _batch(proxy, seed, queries, largest, masks=finds_masks(student))
         data = student.data_preprocessor(batch, True)
         seed_all(seed)
-        with torch.no_grad(), Taps(student, pairing.student_outputs) as taps:
+        with torch.no_grad(), Work() as work, Taps(student, pairing.student_outputs) as taps:
             student.loss(data["inputs"], data["data_samples"])
         ours = _detached(taps.outputs())
         theirs = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
         pairing.names = [n for n in pairing.names if all(name in ours for name in task.pair.student_outputs([n]))]
-        return cls(ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher)
+        return cls(
+            ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher, work.numbers
+        )
 
     def probe(self, images: Sequence[int]) -> Probe:
         """Return the knowledge of some images, in that order; gradients lead back to the student's outputs."""
@@ -114,10 +122,11 @@ def _detached(outputs: Outputs) -> Outputs:
     return {name: [x.detach() for x in levels] for name, levels in outputs.items()}
 
 
-def _batch(proxy: ProxyTraining, seed: int, queries: int, *, masks: bool) -> dict[str, Any]:
-    """Return the first images of a plan that show an object, shrunk where they are large, some twice if few."""
+def _batch(proxy: ProxyTraining, seed: int, queries: int, largest: int | None, *, masks: bool) -> dict[str, Any]:
+    """Return the first images of a plan that show an object, shrunk where they are too large, some twice if few."""
     split, (height, width) = proxy.task.splits["train"], proxy.task.settings.image_size
-    shrink = max(LARGEST_SIDE / max(height, width), FINEST * math.sqrt(queries / (height * width)))
+    side = max(height, width)
+    shrink = max((largest or side) / side, FINEST * math.sqrt(queries / (height * width)))
     images = proxy.images["train"]
     if shrink < 1:
         size = tuple(STRIDE * math.ceil(side * shrink / STRIDE) for side in (height, width))

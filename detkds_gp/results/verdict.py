@@ -33,6 +33,8 @@ class Judged:
         selection_gain: the same on selection, by which the winner was chosen.
         lead: of who dropped out: of the race's winner over it, on test and on its seeds, which chose the winner and so
             flatter it; None where a training failed, or before two seeds.
+        training_time: of its trainings that did not fail, in times the student alone's on the same seeds, as the
+            clock measured both; None while none is known.
     """
 
     finalist: Finalist
@@ -44,6 +46,7 @@ class Judged:
     gain: Interval | None = None
     selection_gain: Interval | None = None
     lead: Interval | None = None
+    training_time: float | None = None
 
     @property
     def selection_mean(self) -> float | None:
@@ -70,7 +73,8 @@ class Judged:
     def named_json(self) -> dict[str, Any]:
         """Return who it is, and its APs on selection, as plain JSON values."""
         named = {name: getattr(self.finalist, name) for name in ("role", "weighed", "weight")}
-        return {**named, "formula": self.formula, "selection_ap": list(self.selection_aps)}
+        told = {"selection_ap": list(self.selection_aps), "training_time": self.training_time}
+        return {**named, "formula": self.formula, **told}
 
 
 class Verdict:
@@ -181,6 +185,7 @@ class Verdict:
             _aps(scores, "ap") if known else (),
             _aps(scores, "test_ap") if known else (),
             tuple(score.failure for score in known if score.failure is not None),
+            training_time=_training_time(scores, self._scores(NONE, seeds)),
         )
 
     def winner(self) -> Finalist | None:
@@ -216,6 +221,12 @@ class Verdict:
 
 def _aps(scores: Sequence[Score | None], side: str) -> tuple[float | None, ...]:
     return tuple(getattr(score, side) if score else None for score in scores)
+
+
+def _training_time(scores: Sequence[Score | None], alone: Sequence[Score | None]) -> float | None:
+    both = [(one, other) for one, other in zip(scores, alone, strict=True) if one and other and one.ok and other.ok]
+    seconds = [sum(score.wall_seconds for score in side) for side in zip(*both, strict=True)]
+    return round(seconds[0] / seconds[1], 2) if both and seconds[1] > 0 else None
 
 
 def _json(interval: Interval | None) -> Any:

@@ -145,7 +145,8 @@ class _Begun(Hook):
 
 def _placed(config: Config, work_dir: Path) -> Config:
     """Return a config for this machine: where it is written, and which processes there are."""
-    config = Config(config.to_dict())
+    # Unformatted: yapf takes a second, and every checkpoint asks for the text.
+    config = Config(config.to_dict(), format_python_code=False)
     config.work_dir = str(work_dir)
     config.launcher = LAUNCHER if LAUNCHED in os.environ else "none"
     if (work_dir / "last_checkpoint").is_file():

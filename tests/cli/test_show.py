@@ -52,7 +52,7 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     final = shown["final"]
     assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists", "race", "dropped"}
     assert final["alone"]["test_ap"] == shown["baseline"]["test_ap"]
-    weighing = {"weighed", "weight", "failures"}
+    weighing = {"weighed", "weight", "failures", "training_time"}
     assert all(set(row) == {"role", "formula", "selection_ap", *weighing, *gained} for row in final["finalists"])
     for row in final["finalists"]:
         rival = row["role"] in ("mimic", "PKD", "CWD", "logits")

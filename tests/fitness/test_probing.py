@@ -13,7 +13,7 @@ import torch
 from detkds_gp.fitness import ProxyTask, ProxyTraining, ScreeningSettings, probes_of
 from detkds_gp.fitness.probing import LARGEST_SIDE
 from detkds_gp.fitness.worker import ProxyWorker, ScreenRequest
-from detkds_gp.language import Declaration, Distance, Loss, PrimitiveSet, Transform, verdicts
+from detkds_gp.language import Declaration, Distance, Loss, Map, PrimitiveSet, Transform, parse_distiller, verdicts
 from detkds_gp.losses.screening import Probes, Screen
 from detkds_gp.primitives import distances, inputs
 from detkds_gp.training import train
@@ -83,8 +83,37 @@ def test_every_probe_shows_an_object(probes: Probes, task: ProxyTask) -> None:
 def test_large_images_are_shrunk(task: ProxyTask) -> None:
     settings = task.settings.model_copy(update={"image_size": (320, 640)})
     outputs = replace(task, settings=settings, teacher_outputs=None)
-    (student, _), *_ = probes_of(ProxyTraining(outputs), 0).far.knowledge["global"]
+    probes = probes_of(ProxyTraining(outputs), 0)
+    (student, _), *_ = probes.far.knowledge["global"]
     assert student.shape[2:] == (80 // 8 + 2, LARGEST_SIDE // 8)  # 80 rounds up to 96 pixels
+    assert probes.step is not None
+    (whole, _), *_ = probes.step.probe.knowledge["global"]
+    assert whole.shape[2:] == (320 // 8, 640 // 8)
+
+
+def test_what_would_more_than_double_a_step_is_rejected_by_a_count(task: ProxyTask) -> None:
+    proxy = ProxyTraining(task)
+    probes = probes_of(proxy, 0)
+    (term,) = parse_distiller("l1(global)", task.primitive_set).terms
+    added = Screen(probes, task.primitive_set).evidence(term).added
+    assert added is not None
+    assert probes.step is not None
+    whole = probes.step.probe
+    written = sum(2 * student.numel() for student, _ in whole.knowledge["global"])  # differences, and their sizes
+    assert added == pytest.approx(written / whole.images / probes.step.own, rel=0.02)
+
+    def repeated(x: torch.Tensor) -> torch.Tensor:
+        """Go there and back many times."""
+        for _ in range(int(2 / added)):
+            x = (x / 2) * 2
+        return x
+
+    verdicts._passed.add(repeated)
+    slow = Transform(name="slow", arguments=(Map,), result=Map, function=repeated, latex="#1", shape="")
+    proxy, own = with_set(task, slow)
+    screening = Screen(probes_of(proxy, 0), own)("l1(slow(global))")
+    assert screening.failure == "rejected:step"
+    assert "a training step takes more than 2 times as long with it (adds " in screening.detail
 
 
 def test_screening_does_not_change_what_a_training_gives(task: ProxyTask) -> None:

@@ -8,12 +8,13 @@ if TYPE_CHECKING:
     from detkds_gp.losses.screening.checks import CHECK_NAMES, CHECKS, Check, Outcome
     from detkds_gp.losses.screening.evidence import Evidence
     from detkds_gp.losses.screening.fingerprint import Fingerprint, Fingerprints
-    from detkds_gp.losses.screening.probes import POOL, Probe, Probes
+    from detkds_gp.losses.screening.probes import BATCH, POOL, Probe, Probes, Step
     from detkds_gp.losses.screening.screen import Screen
+    from detkds_gp.losses.screening.work import Work, work_of
 
 __all__ = [
-    "CHECKS", "CHECK_NAMES", "POOL", "Check", "Evidence", "Fingerprint", "Fingerprints", "Outcome", "Probe", "Probes",
-    "Screen",
+    "BATCH", "CHECKS", "CHECK_NAMES", "POOL", "Check", "Evidence", "Fingerprint", "Fingerprints", "Outcome", "Probe",
+    "Probes", "Screen", "Step", "Work", "work_of",
 ]  # fmt: skip
 
 import_lazily(__name__)

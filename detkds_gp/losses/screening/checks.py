@@ -18,6 +18,9 @@ ROUNDING = 1e-8
 
 SAME_ORDER, SAME_DOUBLED = 1e-4, 1e-3
 BALANCE = 1e4
+LONGEST = 1.0
+"""What a formula may add to a training step, in times the student's own."""
+
 TRIES = 6
 """Evaluations of the convergence simulation."""
 
@@ -43,6 +46,12 @@ class Check:
     name: str
     reason: str
     test: Callable[[Evidence], Outcome]
+
+
+def _step(evidence: Evidence) -> Outcome:
+    if evidence.added is None:
+        return Outcome(True, "not asked without a student")
+    return Outcome(evidence.added <= LONGEST, f"adds {evidence.added:.2g} times the student's own")
 
 
 def _finite(evidence: Evidence) -> Outcome:
@@ -157,6 +166,7 @@ def _balance(evidence: Evidence) -> Outcome:
 
 
 CHECKS = (
+    Check("step", f"a training step takes more than {1 + LONGEST:g} times as long with it", _step),
     Check("finite", "the loss or its gradient is not a finite number on real features", _finite),
     Check("zero", "the loss is not zero where the student equals the teacher, so it never ends", _zero),
     Check("negative", "the loss is negative somewhere, so equal sides are not its lowest point", _never_negative),

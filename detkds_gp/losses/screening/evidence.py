@@ -13,6 +13,7 @@ from detkds_gp.language import Declaration, Learned
 from detkds_gp.losses.distillation_loss import DistillationLoss
 from detkds_gp.losses.program import Pair, Value, inputs_of
 from detkds_gp.losses.screening.probes import Probe, Probes
+from detkds_gp.losses.screening.work import work_of
 
 SEED = 0
 LEAST_POSITIONS = 64
@@ -85,6 +86,14 @@ class Evidence:
     def scale(self) -> float:
         """What an absolute tolerance is multiplied by: the loss on real features, 1 at least."""
         return max(1.0, abs(self.at(self.probes.far).value))
+
+    @cached_property
+    def added(self) -> float | None:
+        """How much longer the loss makes a training step, in times the student's own; None without a student."""
+        step = self.probes.step
+        if step is None:
+            return None
+        return work_of(lambda: self.value(step.probe.knowledge)) / step.probe.images / step.own
 
     def counted(self, probe: Probe) -> list[bool]:
         """Tell for every level whether the student has something to learn there that a gradient has to show.

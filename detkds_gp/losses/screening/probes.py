@@ -89,6 +89,19 @@ class Probe:
         return replace(self, knowledge=knowledge)
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The knowledge of images as large as a training's, and what the student does on them without a formula.
+
+    Attributes:
+        probe: the knowledge.
+        own: how many numbers the student's own loss writes on an image.
+    """
+
+    probe: Probe
+    own: float
+
+
 def _shrunk(side: Tensor, distribution: bool) -> Tensor:
     return (SMALL * side).log_softmax(dim=1) if distribution else SMALL * side
 
@@ -113,6 +126,7 @@ class Probes:
         one: the first image of ``far`` alone.
         reordered: ``far`` with its images in another order.
         doubled: ``far`` with every image twice.
+        step: a batch of images as large as a training's; None without a student.
     """
 
     far: Probe
@@ -124,21 +138,25 @@ class Probes:
     one: Probe
     reordered: Probe
     doubled: Probe
+    step: Step | None
 
     @classmethod
-    def of(cls, make: Callable[[Sequence[int]], Probe], primitive_set: PrimitiveSet) -> Probes:
+    def of(
+        cls, make: Callable[[Sequence[int]], Probe], primitive_set: PrimitiveSet, step: Step | None = None
+    ) -> Probes:
         """Make the probes.
 
         Args:
             make: gives the knowledge of some of `POOL` images, by their indices, in that order.
             primitive_set: whose inputs the knowledge has.
+            step: a batch of images as large as a training's; None without a student.
         """
         far = make(BATCH)
         with torch.no_grad():
             reordered, doubled = make(BATCH[::-1]), make(BATCH * 2)
         near, beyond = far.near(primitive_set), far.beyond(primitive_set)
         away, small = far.away(primitive_set), far.small(primitive_set)
-        return cls(far, near, beyond, away, small, make(OTHER), make(ONE), reordered, doubled)
+        return cls(far, near, beyond, away, small, make(OTHER), make(ONE), reordered, doubled, step)
 
     @property
     def device(self) -> torch.device:

@@ -9,13 +9,13 @@ from broken_primitives import REJECTED, declared
 
 from detkds_gp.language import Loss, make_term, ramped_half_and_half
 from detkds_gp.losses import distillation_loss
-from detkds_gp.losses.screening import CHECK_NAMES, CHECKS, Screen
+from detkds_gp.losses.screening import CHECK_NAMES, CHECKS, Probe, Screen
 from detkds_gp.primitives import DETKDS, OMNI
 
 
 def with_a_wider_level(probes):
     """Add a second level to the knowledge ``global`` of all probes, one position wider than the first."""
-    for probe in vars(probes).values():
+    for probe in (probe for probe in vars(probes).values() if isinstance(probe, Probe)):
         levels = probe.knowledge["global"]
         levels.append(tuple(F.pad(side.detach(), (0, 1)).requires_grad_() for side in levels[0]))
     return probes
