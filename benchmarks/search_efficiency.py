@@ -2,9 +2,11 @@
 
 Every landscape (`landscapes.py`) is searched by every strategy with the same sizes, screening and noise. What is
 returned is the best of the five that a strategy puts first, by their mean over six further seeds, as a final round
-would choose. ``belief`` is also measured with one part left out at a time.
+would choose. ``belief`` is also measured with one part left out at a time; Optuna's samplers (`optuna_peers.py`) draw
+whole distillers from the same grammar and get as many trainings.
 
-    python benchmarks/search_efficiency.py [--landscapes 30] [--trainings 50 100 200 300] [--noise 0.01 ...] [--save]
+    python benchmarks/search_efficiency.py [--landscapes 30] [--trainings 50 100 200 300] [--noise 0.01 ...]
+        [--strategies evolution ...] [--save]
 
 ``--save`` adds to ``benchmarks/results/search_efficiency.json``. The last line printed is one JSON object.
 """
@@ -24,11 +26,20 @@ from statistics import fmean
 from typing import Any
 
 from landscapes import Landscape
+from optuna_peers import SAMPLERS, optimised
 
 from detkds_gp.gain import paired_gain
+from detkds_gp.language import Distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
-from detkds_gp.search import BeliefSearch, DivideAndConquer, Finding, RandomSearch, SearchSettings
+from detkds_gp.search import (
+    BeliefSearch,
+    DivideAndConquer,
+    Finding,
+    RandomSearch,
+    RegularizedEvolution,
+    SearchSettings,
+)
 
 RESULTS = Path(__file__).parent / "results" / "search_efficiency.json"
 KNOWLEDGE = ("global", "foreground_background", "instance", "class_logits", "localization")
@@ -54,6 +65,7 @@ class NoBrood(BeliefSearch):
 
 STRATEGIES: dict[str, type[DivideAndConquer]] = {
     "evolution": DivideAndConquer,
+    "regularized": RegularizedEvolution,
     "random": RandomSearch,
     "belief": BeliefSearch,
     "belief without directions": BeliefSearch,
@@ -68,25 +80,35 @@ def undirected(screen: Findings) -> Findings:
 
 def searched(name: str, landscape: Landscape, trainings: int, seed: int) -> dict[str, float]:
     """Search a landscape; return the true gains of the leader and of what a final round chooses."""
+    began = time.process_time()
+    look = optimised_first if name in SAMPLERS else evolved_first
+    trained, first = look(name, landscape, trainings, seed)
+    seconds = time.process_time() - began
+    best = max(first, key=lambda one: fmean(landscape.score(one, 1000 + number) for number in range(SEEDS)))
+    return {"trainings": trained, "leader": landscape.gain(first[0]), "gain": landscape.gain(best), "seconds": seconds}
+
+
+def evolved_first(name: str, landscape: Landscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
+    """Return how many trainings a strategy asked for, and what it puts first."""
     size, generations, mixes, mixed = SIZES[trainings]
     settings = SearchSettings(
         divide={"population": size, "offspring": size, "generations": generations},
         conquer={"population": mixes, "offspring": mixes, "generations": mixed},
     )
     screen = undirected(landscape.findings) if "directions" in name else landscape.findings
-    began, trained = time.process_time(), 0
-    search = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen)
+    search, trained = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen), 0
     while candidates := search.ask():
         trained += len(candidates)
         search.tell([Score(landscape.score(candidate.distiller, seed)) for candidate in candidates])
-    first = [individual.distiller for individual in search.hall_of_fame[:PLACES]]
-    best = max(first, key=lambda one: fmean(landscape.score(one, 1000 + number) for number in range(SEEDS)))
-    return {
-        "trainings": trained,
-        "leader": landscape.gain(first[0]),
-        "gain": landscape.gain(best),
-        "seconds": time.process_time() - began,
-    }
+    return trained, [individual.distiller for individual in search.hall_of_fame[:PLACES]]
+
+
+def optimised_first(name: str, landscape: Landscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
+    """Return the same of one of Optuna's samplers, which gets as many trainings as the strategies do."""
+    size, generations, mixes, mixed = SIZES[trainings]
+    asked = len(KNOWLEDGE) * size * (1 + generations) + mixes * (1 + mixed) - len(KNOWLEDGE)
+    found = optimised(name, GRAMMAR, lambda distiller: landscape.score(distiller, seed), asked, seed)
+    return asked, found[:PLACES]
 
 
 def row(found: Sequence[dict[str, float]], evolved: Sequence[dict[str, float]]) -> dict[str, Any]:
@@ -104,14 +126,16 @@ def main() -> None:
     parser.add_argument("--landscapes", type=int, default=30)
     parser.add_argument("--trainings", type=int, nargs="+", default=sorted(SIZES), choices=sorted(SIZES))
     parser.add_argument("--noise", type=float, nargs="+", default=[NOISE])
+    everyone = [*STRATEGIES, *SAMPLERS]
+    parser.add_argument("--strategies", nargs="+", default=everyone, choices=everyone)
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     told: dict[str, dict[str, Any]] = {}
     for noise, trainings in product(arguments.noise, arguments.trainings):
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in STRATEGIES}
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.strategies}
         for seed in range(arguments.landscapes):
             landscape = Landscape(GRAMMAR, seed, noise)
-            for name in STRATEGIES:
+            for name in runs:
                 runs[name].append(searched(name, landscape, trainings, seed))
         place = str(trainings) if noise == NOISE else f"{trainings}, noise {noise:g}"
         told[place] = {name: row(found, runs["evolution"]) for name, found in runs.items()}

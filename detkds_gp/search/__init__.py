@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from detkds_gp.search.divide_and_conquer import DivideAndConquer, RandomSearch
     from detkds_gp.search.individual import Candidate, Fitness, Formula, Gene, Individual, Mix
     from detkds_gp.search.loop import Observer, run_search
+    from detkds_gp.search.regularized import RegularizedEvolution
     from detkds_gp.search.screening import DIRECTION, Finding
     from detkds_gp.search.settings import STRATEGIES, SearchSettings, StageSettings
     from detkds_gp.search.strategy import Generation, Strategy, make_strategy, strategy_class
@@ -32,6 +33,7 @@ __all__ = [
     "Mix",
     "Observer",
     "RandomSearch",
+    "RegularizedEvolution",
     "SearchSettings",
     "SeededToolbox",
     "StageSettings",

@@ -12,6 +12,7 @@ from detkds_gp.settings import Settings
 STRATEGIES = {
     "evolution": "detkds_gp.search.divide_and_conquer:DivideAndConquer",
     "belief": "detkds_gp.search.belief_search:BeliefSearch",
+    "regularized": "detkds_gp.search.regularized:RegularizedEvolution",
     "random": "detkds_gp.search.divide_and_conquer:RandomSearch",
 }
 """By the name that configs use, where the class is."""
@@ -35,8 +36,9 @@ class SearchSettings(Settings):
     """The evolution.
 
     Attributes:
-        strategy: ``evolution``; ``belief`` (a Gaussian process chooses what is trained, docs/search.md); ``random``
-            (the same grammar and budget without selection); or the ``module:NAME`` of a `Strategy` of one's own.
+        strategy: ``evolution``; ``belief`` (a Gaussian process chooses what is trained, docs/search.md);
+            ``regularized`` (the young survive, not the best); ``random`` (the same grammar and budget without
+            selection); or the ``module:NAME`` of a `Strategy` of one's own.
         options: settings of a strategy of one's own.
         objectives: ``ap`` (fewer operations decide between equals) or ``ap_and_cost`` (NSGA-II).
         divide: the stage that evolves the formulas of every knowledge, and their weights.

@@ -56,7 +56,7 @@ def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
         search.tell([])
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "belief", "random"])
+@pytest.mark.parametrize("strategy", ["evolution", "belief", "regularized", "random"])
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_asked_twice_and_the_counts_add_up(run, failing, strategy, seed):
     settings = SETTINGS.model_copy(update={"strategy": strategy})

@@ -46,10 +46,10 @@ def test_without_a_screen_nothing_changes(run, analytic):
     )
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "belief", "random"])
-def test_only_what_is_new_and_sound_is_asked(run, analytic, strategy):
+@pytest.mark.parametrize(("strategy", "seed"), [("evolution", 1), ("belief", 1), ("regularized", 3), ("random", 1)])
+def test_only_what_is_new_and_sound_is_asked(run, analytic, strategy, seed):
     screen = Lenient()
-    search = make_strategy(TWO, SETTINGS.model_copy(update={"strategy": strategy}), 1, screen)
+    search = make_strategy(TWO, SETTINGS.model_copy(update={"strategy": strategy}), seed, screen)
     generations = run(search, analytic)
     divided = [c.distiller.terms[0] for g in generations for c in g if c.stage == "divide"]
     trained_as = {(distance_of(term.formula), round(6 * log10(term.weight))) for term in divided}
@@ -95,7 +95,7 @@ def test_no_formula_is_screened_twice(run, analytic):
     assert max(Counter(formula for formulas in screen.asked for formula in formulas).values()) == 1
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "belief", "random"])
+@pytest.mark.parametrize("strategy", ["evolution", "belief", "regularized", "random"])
 def test_at_a_fixed_weight_every_loss_is_asked_once(run, analytic, strategy):
     fixed = SETTINGS.model_copy(update={"strategy": strategy, "weight_range": (2.0, 2.0)})
     generations = run(DivideAndConquer(TWO, fixed, 1, screen=Lenient()), analytic)

@@ -78,7 +78,7 @@ def test_a_weight_out_of_the_range_widens_it_and_a_fixed_one_stays():
 
 
 @pytest.mark.parametrize("primitive_set", [OMNI, DETKDS], ids=["OMNI", "DETKDS"])
-@pytest.mark.parametrize("strategy", ["evolution", "belief", "random"])
+@pytest.mark.parametrize("strategy", ["evolution", "belief", "regularized", "random"])
 def test_the_first_generation_of_every_niche_is_spread_over_the_range(primitive_set, strategy):
     """Also where half of what is drawn is turned away."""
 
