@@ -23,7 +23,7 @@ ENGINE = {
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
-    "config": {"data", "detectors", "errors", "fitness", "search", "settings", "training"},
+    "config": {"data", "detectors", "errors", "execution", "fitness", "search", "settings", "training"},
     "setup": {
         "config", "curves", "data", "detectors", "errors", "evaluation", "execution", "fitness", "language",
         "listener", "naming", "operators", "results", "score", "search", "store", "training",
@@ -64,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "detectors": {"detections", "errors", "environment", "atomic"},
     "environment": {"errors", "operators"},
     "errors": set(),
-    "execution": {"errors"},
+    "execution": {"errors", "settings"},
     "export": {"language", "losses", "errors"},
     "fitness": {
         "training", "detectors", "data", "detections", "losses", "language", "operators", "score", "settings", "errors",

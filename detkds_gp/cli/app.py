@@ -53,7 +53,7 @@ def run(
     config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>.", show_default=False)] = None,
     cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
-    executor: Annotated[str | None, typer.Option(help="local, serial or ray.", show_default=False)] = None,
+    executor: Annotated[str | None, typer.Option(help="local, serial, ray or module:NAME.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
     budget: Annotated[str | None, typer.Option(help="200 (evaluations), 8h or 12gpuh.", show_default=False)] = None,
     warm_start: Annotated[

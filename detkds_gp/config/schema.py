@@ -15,10 +15,10 @@ from pydantic import Field, model_validator
 from detkds_gp.config.settings import (
     DataSettings,
     DetectorSettings,
-    ExecutionSettings,
     TeacherSettings,
     VerdictSettings,
 )
+from detkds_gp.execution import ExecutionSettings
 from detkds_gp.fitness import ProxySettings, ScreeningSettings
 from detkds_gp.search import SearchSettings
 from detkds_gp.settings import Settings

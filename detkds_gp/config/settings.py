@@ -1,10 +1,9 @@
-"""The parts of an experiment's config: detectors, data, final round, execution."""
+"""The parts of an experiment's config: detectors, data, final round."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -161,33 +160,4 @@ class VerdictSettings(Settings):
     def _enough(self) -> VerdictSettings:
         if len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"verdict.seeds are {list(self.seeds)}, wanted 2 or more, all different, for an interval")
-        return self
-
-
-class ExecutionSettings(Settings):
-    """Where candidates are trained; none of it changes a result.
-
-    Attributes:
-        executor: ``local`` worker processes, ``serial``: in this process, without time limits, or ``ray``.
-        workers: worker processes.
-        gpus_per_worker: GPUs, or the share of one, that each worker takes; 0 leaves all visible to all.
-        address: of a running Ray cluster; None takes RAY_ADDRESS, else starts an instance on this machine.
-        pack: candidates that a worker trains side by side on one pass of data; None: as many as fit into the free
-            memory where they share the teacher's forward pass or the decoding of images, else one.
-        time_limit_seconds: for one candidate.
-        grace_seconds: in which candidates at work may finish when the run is asked to stop.
-    """
-
-    executor: Literal["local", "serial", "ray"] = "local"
-    workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 2), ge=1)
-    gpus_per_worker: float = Field(0.0, ge=0)
-    address: str | None = None
-    pack: int | None = Field(None, ge=1)
-    time_limit_seconds: float = Field(600.0, gt=0)
-    grace_seconds: float = Field(60.0, ge=0)
-
-    @model_validator(mode="after")
-    def _shares(self) -> ExecutionSettings:
-        if self.executor == "local" and self.gpus_per_worker > 1:
-            raise ValueError(f"execution.gpus_per_worker is {self.gpus_per_worker:g}, wanted at most 1 for 'local'")
         return self

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from detkds_gp.evaluation.screening import NotRecordedError, Screener, answer_nothing
     from detkds_gp.evaluation.service import EvaluationService
     from detkds_gp.evaluation.units import Scales, in_units, starting, weighed
-    from detkds_gp.evaluation.workers import make_executor
+    from detkds_gp.evaluation.workers import executor_class, make_executor, worker_count
 
 __all__ = [
     "UNLIMITED",
@@ -28,11 +28,13 @@ __all__ = [
     "NotRecordedError",
     "candidates_to",
     "in_units",
+    "executor_class",
     "make_executor",
     "pack_size",
     "starting",
     "answer_nothing",
     "weighed",
+    "worker_count",
 ]
 
 import_lazily(__name__)

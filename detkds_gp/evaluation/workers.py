@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.execution import Executor, Factory, LocalExecutor, RayExecutor, Resources, SerialExecutor
+from detkds_gp.errors import DeclarationError
+from detkds_gp.execution import EXECUTORS, Executor, Factory, WorkersAsked
 from detkds_gp.language import PrimitiveSet
+from detkds_gp.language.loading import load_named
+
+_METHODS = ("made", "run", "drain", "close", "one_at_a_time")
 
 
 def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: PrimitiveSet) -> Executor:
@@ -17,19 +21,40 @@ def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: Prim
 
     Raises:
         ConfigError: Ray is not installed, or its cluster cannot be reached.
+        DeclarationError: the name is unknown, or what is named lacks a method of `Executor`.
     """
     execution = config.execution
-    if execution.executor == "serial":
-        import torch
+    asked = WorkersAsked(
+        execution.workers,
+        execution.time_limit_seconds,
+        config.threads,
+        execution.gpus_per_worker,
+        execution.address,
+        preloaded(config, worker, primitive_set),
+        tuple(own_modules(primitive_set)),
+    )
+    return executor_class(execution.executor).made(worker, asked)
 
-        torch.set_num_threads(config.threads)
-        return SerialExecutor(worker)
-    workers, limit, gpus = execution.workers, execution.time_limit_seconds, execution.gpus_per_worker
-    if execution.executor == "local":
-        preload = preloaded(config, worker, primitive_set)
-        return LocalExecutor(worker, workers, limit, config.threads, gpus, preload)
-    resources = Resources(config.threads, gpus, execution.address)
-    return RayExecutor(worker, workers, limit, resources, {*own_modules(primitive_set), type(worker).__module__})
+
+def executor_class(name: str) -> type[Executor]:
+    """Return the class of an executor.
+
+    Args:
+        name: one of `EXECUTORS`, or ``module:NAME``.
+
+    Raises:
+        DeclarationError: the name is unknown, or what is named lacks a method of `Executor`.
+    """
+    found: type[Executor] = load_named(EXECUTORS.get(name, name), type, "execution.executor")
+    missing = [method for method in _METHODS if not hasattr(found, method)]
+    if missing:
+        raise DeclarationError(f"execution.executor {name!r} has no {', '.join(missing)}; wanted what `Executor` lists")
+    return found
+
+
+def worker_count(config: ExperimentConfig) -> int:
+    """Return how many workers a config has."""
+    return 1 if executor_class(config.execution.executor).one_at_a_time else config.execution.workers
 
 
 def preloaded(config: ExperimentConfig, worker: Factory, primitive_set: PrimitiveSet) -> tuple[str, ...]:

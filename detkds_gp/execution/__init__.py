@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.execution._base import OPEN, Executor, Factory, Fault, Gate, Usage, WorkerStartError
+    from detkds_gp.execution._base import OPEN, Executor, Factory, Fault, Gate, Usage, WorkersAsked, WorkerStartError
     from detkds_gp.execution.local import LocalExecutor
     from detkds_gp.execution.ray import RayExecutor, Resources
     from detkds_gp.execution.serial import SerialExecutor
+    from detkds_gp.execution.settings import EXECUTORS, ExecutionSettings
 
 __all__ = [
-    "OPEN", "Executor", "Factory", "Fault", "Gate", "LocalExecutor", "RayExecutor", "Resources", "SerialExecutor",
-    "Usage", "WorkerStartError",
+    "EXECUTORS", "OPEN", "ExecutionSettings", "Executor", "Factory", "Fault", "Gate", "LocalExecutor", "RayExecutor",
+    "Resources", "SerialExecutor", "Usage", "WorkerStartError", "WorkersAsked",
 ]  # fmt: skip
 
 import_lazily(__name__)

@@ -78,17 +78,53 @@ OPEN = Gate()
 """Lets everything through."""
 
 
+@dataclass(frozen=True)
+class WorkersAsked:
+    """The workers that a config asks for.
+
+    Attributes:
+        workers: how many.
+        time_limit_seconds: for one task.
+        threads: of each numeric library in each worker.
+        gpus: GPUs, or the share of one, that each worker takes; 0 leaves all visible to all.
+        address: of a running cluster, where there is one.
+        shared: modules that workers may inherit from a process that has imported them; they start no thread.
+        own: modules of the user, which a worker on another machine does not have.
+    """
+
+    workers: int = 1
+    time_limit_seconds: float | None = None
+    threads: int = 1
+    gpus: float = 0.0
+    address: str | None = None
+    shared: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
 class Executor(Protocol):
     """Runs tasks by evaluators that a factory builds once per worker.
 
     Tasks and results are any picklable values. The factory is a picklable callable without
     arguments; it loads models and data and returns the evaluator, ``evaluate(task) -> result``.
 
+    One file and one entry in `detkds_gp.execution.EXECUTORS`, or a config that names it by ``module:NAME``.
+
     Attributes:
+        one_at_a_time: whether it has one worker, however many are asked for.
         usage: of the workers so far.
     """
 
+    one_at_a_time: bool
     usage: Usage
+
+    @classmethod
+    def made(cls, factory: Factory, asked: WorkersAsked) -> Executor:
+        """Make the executor that a config asks for.
+
+        Raises:
+            ConfigError: what is asked for is not there.
+        """
+        ...
 
     def run(
         self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 
-from detkds_gp.execution._base import Factory, check_positive
+from detkds_gp.execution._base import Factory, WorkersAsked, check_positive
 from detkds_gp.execution._main_guard import check_main_guard
 from detkds_gp.execution._pool import PoolExecutor
 from detkds_gp.execution._process import WorkerProcess
@@ -39,6 +39,8 @@ class LocalExecutor(PoolExecutor):
         WorkerStartError: the script that calls this has no ``if __name__ == "__main__":`` around it.
     """
 
+    one_at_a_time = False
+
     def __init__(
         self,
         factory: Factory,
@@ -58,6 +60,11 @@ class LocalExecutor(PoolExecutor):
         devices = [visible_gpu(index, gpus) for index in range(workers)]
         processes = [WorkerProcess((pickled, threads, device), preload) for device in devices]
         super().__init__(processes, time_limit_seconds)
+
+    @classmethod
+    def made(cls, factory: Factory, asked: WorkersAsked) -> LocalExecutor:
+        """See Executor.made."""
+        return cls(factory, asked.workers, asked.time_limit_seconds, asked.threads, asked.gpus, asked.shared)
 
     def _wait(self, busy: Sequence[WorkerProcess]) -> None:
         wait([worker.future for worker in busy], timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)

@@ -14,7 +14,7 @@ from typing import Any
 
 from detkds_gp.errors import ConfigError, first_line
 from detkds_gp.execution import _travel, _worker
-from detkds_gp.execution._base import Factory, Fault, WorkerStartError, check_positive
+from detkds_gp.execution._base import Factory, Fault, WorkersAsked, WorkerStartError, check_positive
 from detkds_gp.execution._pool import MOVED, NOT_STARTED, PoolExecutor
 
 _POLL_SECONDS = 1.0
@@ -60,6 +60,8 @@ class RayExecutor(PoolExecutor):
         ConfigError: Ray is not installed, or the cluster cannot be reached.
     """
 
+    one_at_a_time = False
+
     def __init__(
         self,
         factory: Factory,
@@ -78,6 +80,12 @@ class RayExecutor(PoolExecutor):
         super().__init__(members, time_limit_seconds)
         self._resources = resources
         self._idle_since = time.monotonic()
+
+    @classmethod
+    def made(cls, factory: Factory, asked: WorkersAsked) -> RayExecutor:
+        """See Executor.made."""
+        resources = Resources(asked.threads, asked.gpus, asked.address)
+        return cls(factory, asked.workers, asked.time_limit_seconds, resources, {*asked.own, type(factory).__module__})
 
     def _wait(self, busy: Sequence[_RayWorker]) -> None:
         references = [reference for worker in self._workers for reference in worker.pending]  # type: ignore[attr-defined]

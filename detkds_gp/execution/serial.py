@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, attempt
+from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, WorkersAsked, attempt
 
 
 class SerialExecutor:
@@ -20,11 +20,21 @@ class SerialExecutor:
         factory: builds the evaluator, at the first task.
     """
 
+    one_at_a_time = True
+
     def __init__(self, factory: Factory) -> None:
         self._factory = factory
         self._evaluate: Evaluator | None = None
         self._draining = self._closed = False
         self.usage = Usage()
+
+    @classmethod
+    def made(cls, factory: Factory, asked: WorkersAsked) -> SerialExecutor:
+        """See Executor.made; sets torch's number of threads."""
+        import torch
+
+        torch.set_num_threads(asked.threads)
+        return cls(factory)
 
     def run(
         self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN

@@ -59,7 +59,7 @@ class SearchSettings(Settings):
             from them may not be larger. An experiment takes names, files and plain coefficients too.
     """
 
-    strategy: str = "evolution"
+    strategy: str = "belief"
     options: dict[str, Any] = Field(default_factory=dict)
     objectives: Literal["ap", "ap_and_cost"] = "ap"
     divide: StageSettings = StageSettings()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from detkds_gp.config import ExperimentConfig
+from detkds_gp.evaluation import worker_count
 from detkds_gp.operators import active_operators
 
 _GIT_SECONDS = 5
@@ -29,7 +30,7 @@ def provenance(config: ExperimentConfig) -> dict[str, Any]:
         "operators": active_operators(),
         "device": device_name(config.proxy.device),
         "executor": config.execution.executor,
-        "workers": config.execution.workers if config.execution.executor != "serial" else 1,
+        "workers": worker_count(config),
         "gpus_per_worker": config.execution.gpus_per_worker,
         "budget": config.budget,
         "git": {"detkds_gp": git_state(Path(__file__).parent), "here": git_state(Path.cwd())},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.evaluation import EvaluationService, Interrupt, in_units
+from detkds_gp.evaluation import EvaluationService, Interrupt, in_units, worker_count
 from detkds_gp.final_round import FinalRound, tuning_trainings
 from detkds_gp.fitness import Request
 from detkds_gp.language import Distiller, parse_distiller
@@ -78,7 +78,7 @@ class Controller:
             BudgetError: the budget does not hold preparation, all stages and a final round.
         """
         config, store = self._config, self._store
-        workers = 1 if config.execution.executor == "serial" else config.execution.workers
+        workers = worker_count(config)
         pace = measured_pace(store, self._evaluations, workers, self._listener.say)
         kind, share = self._budget.kind if self._budget else "wall", config.execution.gpus_per_worker or 1.0
         prices = Prices(pace, config.proxy, wished.iterations, workers, share, kind)

@@ -59,9 +59,13 @@ def test_the_report_says_how_well_it_foresaw(tmp_path: Path) -> None:
     assert [one.text for one in collected.ranking if one.expected][:3] == ranked[:3]
 
 
-def test_evolution_foresees_nothing(tmp_path: Path) -> None:
-    run(tmp_path, strategy="evolution")
+def test_evolution_foresees_nothing_and_is_led_by_the_highest_ap(tmp_path: Path) -> None:
+    outcome = run(tmp_path, strategy="evolution")
     assert foresight(collect(tmp_path)) is None
+    with Store.open(tmp_path, readonly=True) as store:
+        searched = {birth.text for birth in store.births()}
+        aps = [r.score.ap or 0.0 for r in store.scores() if r.trial.distiller in searched and not r.trial.test]
+    assert outcome.hall_of_fame[0].fitness.values[0] == max(aps)
 
 
 def told_expected(work_dir: Path) -> Any:
