@@ -1,7 +1,7 @@
 """Which knowledge which of mmdet's detector families offers, and whether it trains: the tables of docs/detectors.md.
 
-For every family the same detector is student and teacher, for every unlike pair two; widths are mmdet's own, weights are
-random, images are digit scenes of 128 pixels. Each is checked as ``gp_search check`` checks it, then trains for 5 steps of
+For every family the same detector is student and teacher, for every unlike pair two. They are mmdet's own configs, a quarter as
+wide where nothing speaks against it, with random weights; images are digit scenes of 128 pixels. Each is checked as ``gp_search check`` checks it, then trains for 5 steps of
 the proxy with the simplest formula of every knowledge that it offers, at a tenth of its scale. What is recorded of each:
 
 - by knowledge the inputs that it offers, or the reason why it offers none;
@@ -20,17 +20,17 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import subprocess
-import sys
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
-from family_list import FAMILIES, OVERRIDES, PAIRS
+from family_list import FAMILIES, OVERRIDES, OWN_WIDTHS, PAIRS, narrowed
 from family_page import page
 
 from detkds_gp.config import ExperimentConfig, load_config
@@ -70,6 +70,7 @@ def experiment(name: str, folder: Path) -> ExperimentConfig:
         "proxy.batch_size": 2,
         "proxy.optimizer": {"type": "AdamW", "lr": 1e-4},
         "teacher.train.iterations": 1,
+        "teacher.train.checks": 0,
         "teacher.train.batch_size": 2,
         "teacher.train.optimizer": {"type": "AdamW", "lr": 1e-4},
     }
@@ -80,8 +81,9 @@ def experiment(name: str, folder: Path) -> ExperimentConfig:
 
 def overrides_of(family: str) -> dict[str, Any]:
     """Return what lets a family start from scratch on small images."""
-    config = detector_config(DetectorSpec(f"mmdet::{FAMILIES[family]}"), ("thing",))
-    return {**from_scratch(config.model.backbone), **OVERRIDES.get(family, {})}
+    model = detector_config(DetectorSpec(f"mmdet::{FAMILIES[family]}"), ("thing",)).model
+    widths = {} if family in OWN_WIDTHS else narrowed(model)
+    return {**from_scratch(model.backbone), **widths, **OVERRIDES.get(family, {})}
 
 
 def measured(name: str, folder: Path) -> Row:
@@ -143,17 +145,30 @@ def same(found: Any, wanted: Any) -> bool:
 
 
 def apart(name: str, folder: Path) -> Row:
-    """Measure in a fresh process, whose crash or time-out is a row too."""
-    command = [sys.executable, __file__, "--one", name, "--folder", str(folder)]
-    empty: Row = {"knowledge": {}, "own_loss": None}
+    """Measure in a process of its own, whose crash or time-out is a row too."""
+    context = multiprocessing.get_context("fork")  # what takes longest, the imports, is there already
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=send, args=(theirs, name, folder))
+    process.start()
+    theirs.close()
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return {**empty, "error": f"fault: took more than {SECONDS} s"}
-    if ended.returncode:
-        said = ended.stderr.strip().splitlines()[-1:] or [""]
-        return {**empty, "error": f"fault: the process ended with {ended.returncode}: {said[0]}"}
-    return json.loads(ended.stdout.splitlines()[-1])
+        row = ours.recv() if ours.poll(SECONDS) else ended(f"took more than {SECONDS} s")
+    except EOFError:
+        process.join()
+        row = ended(f"the process ended with {process.exitcode}")
+    process.kill()
+    process.join()
+    return row
+
+
+def send(end: Connection, name: str, folder: Path) -> None:
+    """Measure, and send the row to who asked."""
+    end.send(measured(name, folder))
+
+
+def ended(how: str) -> Row:
+    """Return the row of a process that gave none."""
+    return {"knowledge": {}, "own_loss": None, "error": f"fault: {how}"}
 
 
 def main() -> None:
@@ -163,13 +178,8 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure also what stands in the results")
     parser.add_argument("--save", action="store_true", help="write to benchmarks/results")
     parser.add_argument("--page", action="store_true", help="write docs/detectors.md of the results, and measure nothing")
-    parser.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        torch.set_num_threads(1)
-        print(json.dumps(measured(arguments.one, arguments.folder)))
-        return
+    torch.set_num_threads(1)
     known = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}
     if arguments.page:
         PAGE.write_text(page(known))

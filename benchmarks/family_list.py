@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 FAMILIES = {
@@ -117,6 +118,47 @@ PAIRS = {
 }
 """By the name of an unlike pair, the families of its student and its teacher."""
 
+OWN_WIDTHS = frozenset(
+    ("conditional_detr", "dino", "ddq", "ssd", "ssdlite", "yolov3", "efficientnet", "regnet", "res2net", "hrnet",
+     "faster_rcnn_c4", "tridentnet", "cornernet", "convnext")
+)  # fmt: skip
+"""Families whose widths are not all in their configs."""
+WIDTHS = frozenset(
+    ("base_channels", "stem_channels", "in_channels", "out_channels", "feat_channels", "conv_out_channels",
+     "fc_out_channels", "point_feat_channels", "embed_dims", "feedforward_channels", "num_feats", "num_deconv_filters")
+)  # fmt: skip
+"""Keys of mmdet's configs that hold widths."""
+NARROWER = 4
+
+
+def narrowed(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides that make every width of a model a quarter."""
+    return dict(_narrowed("model", model))
+
+
+def _narrowed(path: str, part: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(part, Mapping):
+        if part.get("type") == "ResNet":
+            yield from ((f"{path}.{key}", 64 // NARROWER) for key in ("base_channels", "stem_channels"))
+        for key, value in part.items():
+            if key == "widen_factor":
+                yield f"{path}.{key}", value / NARROWER
+            elif key in WIDTHS:
+                yield f"{path}.{key}", _quarter(value)
+            else:
+                yield from _narrowed(f"{path}.{key}", value)
+    elif isinstance(part, Sequence) and not isinstance(part, str):
+        for index, one in enumerate(part):
+            yield from _narrowed(f"{path}.{index}", one)
+
+
+def _quarter(width: Any) -> Any:
+    """Return a quarter of a width, or of each of some; those of images and the like stay."""
+    if isinstance(width, Sequence):
+        return [_quarter(one) for one in width]
+    return width // NARROWER if width >= 64 else width
+
+
 QUERIES = {"model.num_queries": 100}
 
 OVERRIDES: dict[str, dict[str, Any]] = {
@@ -127,6 +169,11 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deformable_detr": QUERIES,
     "conditional_detr": QUERIES,
     "dab_detr": QUERIES,
+    "cornernet": {
+        "model.backbone.stage_channels": [64, 64, 96, 96, 96, 128],
+        "model.backbone.feat_channel": 64,
+        "model.bbox_head.in_channels": 64,
+    },
     "ld": {"model.teacher_ckpt": None},
     "lad": {"model.teacher_ckpt": None},
 }

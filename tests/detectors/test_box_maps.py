@@ -237,6 +237,18 @@ def test_boxes_that_a_head_places_otherwise_are_refused():
     detector.bbox_head.__class__ = Moved
     with pytest.raises(AbsentError, match=r"Moved places its boxes otherwise: .* up to \d.* pixels off"):
         check_boxes(detector.bbox_head, maps, (96, 128))
+    refused = check_pair(detector, detector, (96, 128), names=["predicted_logits"]).refused
+    assert refused["predicted_logits"] == "the student's detector predicts no class logits with boxes"
+
+
+def test_boxes_are_held_against_those_before_paa_averages_them():
+    torch.manual_seed(0)
+    paa = build_detector(DetectorSpec("mmdet::paa/paa_r50_fpn_1x_coco.py", NARROW), ("thing",)).eval()
+    with torch.no_grad():
+        paa.bbox_head.atss_reg.weight.normal_(0, 0.1)
+        maps = paa.extract_feat(torch.randn(1, 3, 96, 128))
+    check_boxes(paa.bbox_head, maps, (96, 128))
+    assert paa.bbox_head.with_score_voting
 
 
 def test_objectness_is_a_factor_of_the_score_where_a_head_has_one():
