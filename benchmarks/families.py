@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from family_list import FAMILIES, OVERRIDES, OWN_WIDTHS, PAIRS, narrowed
+from family_list import FAMILIES, OVERRIDES, OWN_WIDTHS, PAIRS, limited, narrowed
 from family_page import page
 
 from detkds_gp.config import ExperimentConfig, load_config
@@ -83,7 +83,8 @@ def overrides_of(family: str) -> dict[str, Any]:
     """Return what lets a family start from scratch on small images."""
     model = detector_config(DetectorSpec(f"mmdet::{FAMILIES[family]}"), ("thing",)).model
     widths = {} if family in OWN_WIDTHS else narrowed(model)
-    return {**from_scratch(model.backbone), **widths, **OVERRIDES.get(family, {})}
+    batches = {"model.data_preprocessor.batch_augments": None} if "batch_augments" in model.data_preprocessor else {}
+    return {**from_scratch(model.backbone), **limited(model), **widths, **batches, **OVERRIDES.get(family, {})}
 
 
 def measured(name: str, folder: Path) -> Row:
@@ -128,7 +129,8 @@ def own_loss_is_plain(proxy: ProxyTraining, text: str) -> bool:
     """Whether the student's own losses on a batch are bitwise those of mmdet alone, whatever is distilled."""
     model = proxy.model(parse_distiller(text, proxy.task.primitive_set), seed=0).train()
     batch, outputs = next(proxy.batches(0, model))
-    plain = copy.deepcopy(proxy.student(0)).train()
+    plain = copy.deepcopy(proxy.student(0))
+    plain.train()
     seed_all(0)
     data = plain.data_preprocessor(copy.deepcopy(batch), True)
     wanted = plain.loss(data["inputs"], data["data_samples"])
@@ -182,7 +184,7 @@ def main() -> None:
     torch.set_num_threads(1)
     known = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}
     if arguments.page:
-        PAGE.write_text(page(known))
+        PAGE.write_text(page(known, STEPS, SIZE))
         return
     names = QUICK if arguments.quick else arguments.only
     print(json.dumps(rows_of(names, known, again=arguments.again or arguments.quick, keep=arguments.save)))

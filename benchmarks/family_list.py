@@ -33,8 +33,7 @@ FAMILIES = {
     "rtmdet": "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
     "rtmdet_l": "rtmdet/rtmdet_l_8xb32-300e_coco.py",
     "yolov3": "yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py",
-    "ssd": "ssd/ssd300_coco.py",
-    "ssdlite": "ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py",
+    "ssd": "ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py",
     "centernet": "centernet/centernet_r18_8xb16-crop512-140e_coco.py",
     "centernet_update": "centernet/centernet-update_r18_fpn_8xb8-amp-lsj-200e_coco.py",
     "cornernet": "cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py",
@@ -119,8 +118,8 @@ PAIRS = {
 """By the name of an unlike pair, the families of its student and its teacher."""
 
 OWN_WIDTHS = frozenset(
-    ("conditional_detr", "dino", "ddq", "ssd", "ssdlite", "yolov3", "efficientnet", "regnet", "res2net", "hrnet",
-     "faster_rcnn_c4", "tridentnet", "cornernet", "convnext")
+    ("conditional_detr", "dino", "ddq", "ssd", "yolov3", "efficientnet", "regnet", "res2net", "hrnet",
+     "faster_rcnn_c4", "tridentnet", "cornernet", "convnext", "pvt")
 )  # fmt: skip
 """Families whose widths are not all in their configs."""
 WIDTHS = frozenset(
@@ -129,32 +128,45 @@ WIDTHS = frozenset(
 )  # fmt: skip
 """Keys of mmdet's configs that hold widths."""
 NARROWER = 4
+LIMITS = {"nms_pre": 100, "max_per_img": 50, "num": 32}
+"""Of candidates, of proposals and detections, of sampled regions."""
+
+
+def limited(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides that let a model keep and sample few boxes."""
+    found = [*_settings("model.train_cfg", model.get("train_cfg")), *_settings("model.test_cfg", model.get("test_cfg"))]
+    return {path: min(value, LIMITS[key]) for path, key, value in found if key in LIMITS and isinstance(value, int)}
 
 
 def narrowed(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the overrides that make every width of a model a quarter."""
-    return dict(_narrowed("model", model))
+    found = {path: _quarter(value) for path, key, value in _settings("model", model) if key in WIDTHS}
+    for path, key, value in _settings("model", model):
+        if key == "widen_factor":
+            found[path] = value / NARROWER
+        elif key == "type" and value == "ResNet":
+            found |= {path.replace("type", f"{part}_channels"): 64 // NARROWER for part in ("base", "stem")}
+    return found
 
 
-def _narrowed(path: str, part: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(part, Mapping):
-        if part.get("type") == "ResNet":
-            yield from ((f"{path}.{key}", 64 // NARROWER) for key in ("base_channels", "stem_channels"))
-        for key, value in part.items():
-            if key == "widen_factor":
-                yield f"{path}.{key}", value / NARROWER
-            elif key in WIDTHS:
-                yield f"{path}.{key}", _quarter(value)
-            else:
-                yield from _narrowed(f"{path}.{key}", value)
-    elif isinstance(part, Sequence) and not isinstance(part, str):
-        for index, one in enumerate(part):
-            yield from _narrowed(f"{path}.{index}", one)
+def _settings(path: str, part: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield the dotted path, the key and the value of every setting."""
+    inner = part.items() if isinstance(part, Mapping) else enumerate(part) if _is_list(part) else ()
+    for key, value in inner:
+        nested = isinstance(value, Mapping) or (_is_list(value) and any(isinstance(one, Mapping) for one in value))
+        if nested:
+            yield from _settings(f"{path}.{key}", value)
+        else:
+            yield f"{path}.{key}", str(key), value
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _quarter(width: Any) -> Any:
     """Return a quarter of a width, or of each of some; those of images and the like stay."""
-    if isinstance(width, Sequence):
+    if _is_list(width):
         return [_quarter(one) for one in width]
     return width // NARROWER if width >= 64 else width
 
@@ -162,7 +174,6 @@ def _quarter(width: Any) -> Any:
 QUERIES = {"model.num_queries": 100}
 
 OVERRIDES: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("yolox", "yolox_l"), {"model.data_preprocessor.batch_augments": None}),
     "detr": QUERIES,
     "dino": {**QUERIES, "model.dn_cfg.group_cfg.num_dn_queries": 10},
     "ddq": {**QUERIES, "model.dn_cfg.group_cfg.num_dn_queries": 10},

@@ -58,7 +58,8 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
     """
     task = proxy.task
     student = probe_model(proxy, NONE, seed).student if task.probe.exists() else proxy.initial(seed)
-    pool = _Pool.of(proxy, student.to(task.settings.device).train(), seed)
+    student.to(task.settings.device).train()  # LD's returns nothing
+    pool = _Pool.of(proxy, student, seed)
     with torch.random.fork_rng(devices=[]):
         return Probes.of(pool.probe, task.primitive_set)
 

@@ -47,7 +47,8 @@ def batch_scales(
     pair = wired.pair
     models = {name: distilled(wired, text, primitive_set) for name, text in formulas.items()}
     sources = [source for model in models.values() if model.pairing is not None for source in model.pairing.names]
-    data = wired.student.train().data_preprocessor(batch, True)
+    wired.student.train()  # LD's returns nothing
+    data = wired.student.data_preprocessor(batch, True)
     with Taps(wired.student, pair.student_outputs(sources)) as taps:
         losses = wired.student.loss(data["inputs"], data["data_samples"])
     student = taps.outputs()

@@ -124,8 +124,6 @@ def predicted(head, outputs):
     config.update(nms_pre=100000, score_thr=-1.0, min_bbox_size=-1, max_per_img=100000)
     config.nms = {"type": "nms", "iou_threshold": 1.0}  # RPN runs it in any case
     meta = {"img_shape": (1e6, 1e6), "ori_shape": (1e6, 1e6), "scale_factor": (1, 1)}
-    if isinstance(head, SSDHead):
-        head.loss_cls = None  # mmdet 3.3 asks for it and fails
     if isinstance(head, YOLACTHead):  # its own gives coefficients of masks too, after its own NMS
         return AnchorHead.predict_by_feat(
             _Plain(head), *outputs[:2], batch_img_metas=[meta], cfg=config, with_nms=False

@@ -1,0 +1,47 @@
+"""The tables of docs/detectors.md: the page is made of the rows, and the rows are what the pairs do.
+
+Of the rows that are not measured again, see `LEFT_OUT`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.scripts import benchmark
+
+family_list, family_page, families = map(benchmark, ("family_list", "family_page", "families"))
+ROWS = json.loads(families.RESULTS.read_text())["rows"]
+QUICK = ("centernet", "ga_retinanet")
+SLOW = ()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hold the scenes that all rows share."""
+    return tmp_path_factory.mktemp("families")
+
+
+def test_the_page_is_made_of_the_rows() -> None:
+    assert families.PAGE.read_text() == family_page.page(ROWS, families.STEPS, families.SIZE)
+
+
+def test_every_family_and_every_pair_has_a_row() -> None:
+    assert list(ROWS) == [*family_list.FAMILIES, *family_list.PAIRS]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_tells_users_why_not_in_one_line_and_leaves_the_students_loss(name: str) -> None:
+    reasons = [found for found in ROWS[name]["knowledge"].values() if isinstance(found, str)]
+    for reason in [*reasons, ROWS[name]["error"]]:
+        assert "\n" not in reason
+        assert not reason.startswith("fault:")
+    assert ROWS[name]["own_loss"] in (True, None)
+    assert bool(ROWS[name]["error"]) == (ROWS[name]["own_loss"] is None)
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_a_row_measured_again_is_the_same(name: str, folder: Path) -> None:
+    assert families.measured(name, folder) == ROWS[name]
