@@ -179,7 +179,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[*FAMILIES, *PAIRS], choices=[*FAMILIES, *PAIRS], metavar="NAME")
     parser.add_argument("--again", action="store_true", help="measure also what stands in the results")
     parser.add_argument("--save", action="store_true", help="write to benchmarks/results")
-    parser.add_argument("--page", action="store_true", help="write docs/detectors.md of the results, and measure nothing")
+    parser.add_argument(
+        "--page", action="store_true", help="write docs/detectors.md of the results, and measure nothing"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     known = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}

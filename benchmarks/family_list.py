@@ -124,7 +124,9 @@ OWN_WIDTHS = frozenset(
 """Families whose widths are not all in their configs."""
 WIDTHS = frozenset(
     ("base_channels", "stem_channels", "in_channels", "out_channels", "feat_channels", "conv_out_channels",
-     "fc_out_channels", "point_feat_channels", "embed_dims", "feedforward_channels", "num_feats", "num_deconv_filters")
+     "fc_out_channels", "point_feat_channels", "embed_dims", "feedforward_channels", "num_feats", "num_deconv_filters",
+     "cls_in_channels", "reg_in_channels", "cls_out_channels", "reg_cls_out_channels", "reg_offset_out_channels",
+     "proposal_feature_channel")
 )  # fmt: skip
 """Keys of mmdet's configs that hold widths."""
 NARROWER = 4
@@ -180,6 +182,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deformable_detr": QUERIES,
     "conditional_detr": QUERIES,
     "dab_detr": QUERIES,
+    **dict.fromkeys(("faster_rcnn_c4", "tridentnet"), {"model.roi_head.shared_head.init_cfg": None}),
     "cornernet": {
         "model.backbone.stage_channels": [64, 64, 96, 96, 96, 128],
         "model.backbone.feat_channel": 64,

@@ -43,7 +43,9 @@ its boxes. A number is that of the reason below. `gp_search check CONFIG --rando
 def page(rows: Mapping[str, Row], steps: int, size: int) -> str:
     """Return the page in Markdown."""
     notes: list[str] = []
-    alike = [line(f"[{name}]({SOURCE}/{config})", rows[name], notes) for name, config in FAMILIES.items() if name in rows]
+    alike = [
+        line(f"[{name}]({SOURCE}/{config})", rows[name], notes) for name, config in FAMILIES.items() if name in rows
+    ]
     unlike = [line(f"{theirs} → {ours}", rows[name], notes) for name, (ours, theirs) in PAIRS.items() if name in rows]
     parts = (
         INTRO.format(steps=steps, size=size, own_losses=own_losses(rows)),

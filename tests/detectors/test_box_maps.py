@@ -194,10 +194,14 @@ def test_heads_that_predict_otherwise_are_refused_in_words():
         read_box_maps(guided.bbox_head, (), training=False)
 
 
-def test_a_detector_that_predicts_no_batches_is_refused():
-    config = "mmdet::guided_anchoring/ga-retinanet_r50_fpn_1x_coco.py"
-    guided = build_detector(DetectorSpec(config, NARROW), ("thing",), initialise=False)
-    with pytest.raises(DetectorError, match="the student's GARetinaHead predicts one image at a time"):
+@pytest.mark.parametrize(
+    ("config", "overrides", "head"),
+    [("ga-retinanet_r50_fpn", NARROW, "GARetinaHead"), ("ga-faster-rcnn_r50_fpn", FASTER, "GARPNHead")],
+)
+def test_a_detector_that_predicts_no_batches_is_refused(config, overrides, head):
+    spec = DetectorSpec(f"mmdet::guided_anchoring/{config}_1x_coco.py", overrides)
+    guided = build_detector(spec, ("thing",), initialise=False)
+    with pytest.raises(DetectorError, match=f"the student's {head} predicts one image at a time"):
         check_pair(guided, guided, (96, 128))
 
 

@@ -62,7 +62,9 @@ def test_planes_larger_than_the_output_are_read_from_their_beginning() -> None:
     """DyHead's, which mmcv's kernels read as if they were as large as the output."""
     whole = drawn(2, 27, 12, 10, seed=3)
     offset, mask = whole[:, :18], whole[:, 18:]  # parts of one tensor, as DyHead's
-    small = [np.stack([x.numpy().ravel()[: d * 30].reshape(d, 6, 5) for x in part]) for part, d in ((offset, 18), (mask, 9))]
+    small = [
+        np.stack([x.numpy().ravel()[: d * 30].reshape(d, 6, 5) for x in part]) for part, d in ((offset, 18), (mask, 9))
+    ]
     expected = ops.modulated_deform_conv2d(FEATURES, *map(torch.from_numpy, small), WEIGHT[:2], None, 1, 1, 1, 2)
     torch.testing.assert_close(
         ops.modulated_deform_conv2d(FEATURES, offset, mask, WEIGHT[:2], None, 1, 1, 1, 2), expected
