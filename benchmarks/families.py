@@ -1,8 +1,9 @@
 """Which knowledge which of mmdet's detector families offers, and whether it trains: the tables of docs/detectors.md.
 
-For every family the same detector is student and teacher, for every unlike pair two. They are mmdet's own configs, a quarter as
-wide where nothing speaks against it, with random weights; images are digit scenes of 128 pixels. Each is checked as ``gp_search check`` checks it, then trains for 5 steps of
-the proxy with the simplest formula of every knowledge that it offers, at a tenth of its scale. What is recorded of each:
+For every family the same detector is student and teacher, for every unlike pair two. They are mmdet's own configs, a
+quarter as wide where nothing speaks against it, with random weights; images are digit scenes of 128 pixels. Each is
+checked as ``gp_search check`` checks it, then trains for 5 steps of the proxy with the simplest formula of every
+knowledge that it offers, at a tenth of its scale. What is recorded of each:
 
 - by knowledge the inputs that it offers, or the reason why it offers none;
 - whether the student's own loss on a batch is bitwise that of plain mmdet;
@@ -10,9 +11,10 @@ the proxy with the simplest formula of every knowledge that it offers, at a tent
 
     python benchmarks/families.py [--quick] [--only retinanet dino ...] [--again] [--save] [--page]
 
-Each runs in a process of its own, for 120 s at most. With ``--save`` each is written to ``benchmarks/results/families.json``
-when it is done, and those that stand there are not run again, unless ``--again`` asks for it. ``--page`` writes
-docs/detectors.md of what stands there, and measures nothing. The last line printed is one JSON object.
+Each runs in a process of its own, for 120 s at most. With ``--save`` each is written to
+``benchmarks/results/families.json`` when it is done, and those that stand there are not run again, unless ``--again``
+asks for it. ``--page`` writes docs/detectors.md of what stands there, and measures nothing. The last line printed is
+one JSON object.
 """
 
 from __future__ import annotations

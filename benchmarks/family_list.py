@@ -1,4 +1,4 @@
-"""The detector families and unlike pairs that `families.py` tries: mmdet's configs, and what fits them to small images."""
+"""The detectors and unlike pairs that `families.py` tries: mmdet's configs, and what fits them to small images."""
 
 from __future__ import annotations
 
@@ -182,7 +182,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deformable_detr": QUERIES,
     "conditional_detr": QUERIES,
     "dab_detr": QUERIES,
-    **dict.fromkeys(("faster_rcnn_c4", "tridentnet"), {"model.roi_head.shared_head.init_cfg": None}),
+    "faster_rcnn_c4": {"model.roi_head.shared_head.init_cfg": None},
+    "tridentnet": {"model.roi_head.shared_head.init_cfg": None},
     "cornernet": {
         "model.backbone.stage_channels": [64, 64, 96, 96, 96, 128],
         "model.backbone.feat_channel": 64,

@@ -31,12 +31,13 @@ Which knowledge which of mmdet's detectors offers. `benchmarks/families.py --pag
 `benchmarks/results/families.json`, and a test measures rows again. What the kinds of knowledge are:
 [Knowledge](knowledge.md).
 
-For every row, `gp_search check` looks at the pair, and the student trains for {steps} steps of the proxy with the simplest
-formula of every knowledge that it offers. The detectors are mmdet's own configs, most of them a quarter as wide, with
-random weights, on digit scenes of {size} pixels. {own_losses}
+For every row, `gp_search check` looks at the pair, and the student trains for {steps} steps of the proxy with the
+simplest formula of every knowledge that it offers. The detectors are mmdet's own configs, most of them a quarter as
+wide, with random weights, on digit scenes of {size} pixels. {own_losses}
 
-A tick says that the pair offers the knowledge and trains with it; "bins" that the head's distributions are offered beside
-its boxes. A number is that of the reason below. `gp_search check CONFIG --random-weights` says the same of any other pair.
+A tick says that the pair offers the knowledge and trains with it; "bins" that the head's distributions are offered
+beside its boxes. A number is that of the reason below. `gp_search check CONFIG --random-weights` says the same of any
+other pair.
 """
 
 
@@ -61,7 +62,8 @@ def own_losses(rows: Mapping[str, Row]) -> str:
     compared = {name: row["own_loss"] for name, row in rows.items() if row["own_loss"] is not None}
     others = [name for name, plain in compared.items() if not plain]
     told = f", save for {', '.join(others)}" if others else ""
-    return f"In all {len(compared)} rows that train, the student's own loss on a batch is bitwise that of mmdet alone{told}."
+    count = len(compared)
+    return f"In all {count} rows that train, the student's own loss on a batch is bitwise that of mmdet alone{told}."
 
 
 def table(what: str, lines: Sequence[str]) -> str:

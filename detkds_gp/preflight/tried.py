@@ -9,6 +9,12 @@ from detkds_gp.detectors import BaseDetector
 from detkds_gp.errors import DetectorError, UserError, named_line
 from detkds_gp.losses import MACHINE_FAULTS
 
+KNOWN = {
+    "_gt_sem_seg": "it needs semantic maps, which the data do not have",
+    "_pred_instances": "it predicts no instances",
+}
+"""By words of mmdet's errors, what they mean."""
+
 
 @contextmanager
 def trying(detector: BaseDetector, who: str, what: str) -> Iterator[None]:
@@ -29,11 +35,8 @@ def trying(detector: BaseDetector, who: str, what: str) -> Iterator[None]:
     except Exception as error:
         if any(word in str(error) for word in MACHINE_FAULTS):
             raise
-        kind = type(detector).__name__
-        if "gt_sem_seg" in str(error):
-            reason = "it needs semantic maps, which the data do not have"
-        else:
-            reason = f"mmdet ends with {named_line(error)}"
+        known = next((reason for words, reason in KNOWN.items() if words in str(error)), None)
+        reason = known or f"mmdet ends with {named_line(error)}"
         raise DetectorError(
-            f"the {who}'s {kind} cannot {what} on these data: {reason}; choose another detector"
+            f"the {who}'s {type(detector).__name__} cannot {what} on these data: {reason}; choose another detector"
         ) from error
