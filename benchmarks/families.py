@@ -11,7 +11,7 @@ knowledge that it offers, at a tenth of its scale. What is recorded of each:
 
     python benchmarks/families.py [--quick] [--only retinanet dino ...] [--again] [--save] [--page]
 
-Each runs in a process of its own, for 120 s at most. With ``--save`` each is written to
+Each runs in a process of its own, for 120 s of the CPU at most. With ``--save`` each is written to
 ``benchmarks/results/families.json`` when it is done, and those that stand there are not run again, unless ``--again``
 asks for it. ``--page`` writes docs/detectors.md of what stands there, and measures nothing. The last line printed is
 one JSON object.
@@ -23,6 +23,8 @@ import argparse
 import copy
 import json
 import multiprocessing
+import resource
+import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -156,10 +158,11 @@ def apart(name: str, folder: Path) -> Row:
     process.start()
     theirs.close()
     try:
-        row = ours.recv() if ours.poll(SECONDS) else ended(f"took more than {SECONDS} s")
+        row = ours.recv()
     except EOFError:
         process.join()
-        row = ended(f"the process ended with {process.exitcode}")
+        late = process.exitcode == -signal.SIGXCPU
+        row = ended(f"took more than {SECONDS} s" if late else f"the process ended with {process.exitcode}")
     process.kill()
     process.join()
     return row
@@ -167,6 +170,7 @@ def apart(name: str, folder: Path) -> Row:
 
 def send(end: Connection, name: str, folder: Path) -> None:
     """Measure, and send the row to who asked."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
     end.send(measured(name, folder))
 
 

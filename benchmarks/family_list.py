@@ -173,15 +173,19 @@ def _quarter(width: Any) -> Any:
     return width // NARROWER if width >= 64 else width
 
 
-QUERIES = {"model.num_queries": 100}
+QUERIES: dict[str, Any] = {"model.num_queries": 50, "model.encoder.num_layers": 2, "model.decoder.num_layers": 2}
+RESNET: dict[str, Any] = {"model.backbone.base_channels": 16, "model.backbone.stem_channels": 16}
+DENOISED: dict[str, Any] = {
+    **QUERIES,
+    **RESNET,
+    "model.neck.in_channels": [128, 256, 512],
+    "model.dn_cfg.group_cfg.num_dn_queries": 10,
+}
 
 OVERRIDES: dict[str, dict[str, Any]] = {
-    "detr": QUERIES,
-    "dino": {**QUERIES, "model.dn_cfg.group_cfg.num_dn_queries": 10},
-    "ddq": {**QUERIES, "model.dn_cfg.group_cfg.num_dn_queries": 10},
-    "deformable_detr": QUERIES,
-    "conditional_detr": QUERIES,
-    "dab_detr": QUERIES,
+    **dict.fromkeys(("detr", "dab_detr", "deformable_detr"), QUERIES),
+    "conditional_detr": {**QUERIES, **RESNET, "model.neck.in_channels": [512]},
+    **dict.fromkeys(("dino", "ddq"), DENOISED),
     "faster_rcnn_c4": {"model.roi_head.shared_head.init_cfg": None},
     "tridentnet": {"model.roi_head.shared_head.init_cfg": None},
     "cornernet": {

@@ -88,7 +88,9 @@ def cell(found: Sequence[str] | str, notes: list[str]) -> str:
 
 def note(reason: str, notes: list[str]) -> str:
     """Return the number of a reason; those that differ in the name of the detector alone share one."""
-    plain = re.sub(r"^(the (?:student|teacher)'s) \w+ has no ", r"\1 detector has no ", reason)
+    plain = re.sub(
+        r"; \w+ has no ", "; no ", re.sub(r"^(the (?:student|teacher)'s) \w+ has no ", r"\1 detector has no ", reason)
+    )
     if plain not in notes:
         notes.append(plain)
     return str(notes.index(plain) + 1)
