@@ -66,7 +66,6 @@ FAMILIES = {
     "crowddet": "crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman.py",
     "guided_anchoring": "guided_anchoring/ga-faster-rcnn_r50_fpn_1x_coco.py",
     "cascade_rpn": "cascade_rpn/cascade-rpn_faster-rcnn_r50-caffe_fpn_1x_coco.py",
-    "tridentnet": "tridentnet/tridentnet_r50-caffe_1x_coco.py",
     "sparse_rcnn": "sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py",
     # instance and panoptic segmentation
     "mask_rcnn": "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
@@ -119,14 +118,14 @@ PAIRS = {
 
 OWN_WIDTHS = frozenset(
     ("conditional_detr", "dino", "ddq", "ssd", "yolov3", "efficientnet", "regnet", "res2net", "hrnet",
-     "faster_rcnn_c4", "tridentnet", "cornernet", "convnext", "pvt")
+     "faster_rcnn_c4", "cornernet", "convnext", "pvt")
 )  # fmt: skip
 """Families whose widths are not all in their configs."""
 WIDTHS = frozenset(
     ("base_channels", "stem_channels", "in_channels", "out_channels", "feat_channels", "conv_out_channels",
      "fc_out_channels", "point_feat_channels", "embed_dims", "feedforward_channels", "num_feats", "num_deconv_filters",
      "cls_in_channels", "reg_in_channels", "cls_out_channels", "reg_cls_out_channels", "reg_offset_out_channels",
-     "proposal_feature_channel")
+     "proposal_feature_channel", "out_conv_channels")
 )  # fmt: skip
 """Keys of mmdet's configs that hold widths."""
 NARROWER = 4
@@ -183,11 +182,11 @@ DENOISED: dict[str, Any] = {
 }
 
 OVERRIDES: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("detr", "dab_detr", "deformable_detr"), QUERIES),
+    **dict.fromkeys(("detr", "dab_detr"), QUERIES),
+    "deformable_detr": {**QUERIES, "model.bbox_head.embed_dims": 64},
     "conditional_detr": {**QUERIES, **RESNET, "model.neck.in_channels": [512]},
     **dict.fromkeys(("dino", "ddq"), DENOISED),
     "faster_rcnn_c4": {"model.roi_head.shared_head.init_cfg": None},
-    "tridentnet": {"model.roi_head.shared_head.init_cfg": None},
     "cornernet": {
         "model.backbone.stage_channels": [64, 64, 96, 96, 96, 128],
         "model.backbone.feat_channel": 64,

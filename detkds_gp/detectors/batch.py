@@ -120,7 +120,6 @@ def _sample(item: ImageInput, flip: bool, masks: bool) -> DetDataSample:
         bboxes=_resized_boxes(item, flip),
         labels=torch.as_tensor(np.asarray(item.labels).reshape(-1), dtype=torch.long),
     )
-    sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
     if masks:
         sample.gt_instances.masks = resized_masks(item, flip)
     return sample

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,7 +37,8 @@ def trying(detector: BaseDetector, who: str, what: str) -> Iterator[None]:
         if any(word in str(error) for word in MACHINE_FAULTS):
             raise
         known = next((reason for words, reason in KNOWN.items() if words in str(error)), None)
-        reason = known or f"mmdet ends with {named_line(error)}"
+        place = traceback.extract_tb(error.__traceback__)[-1].name
+        reason = known or f"{place}() ends with {named_line(error)}"
         raise DetectorError(
             f"the {who}'s {type(detector).__name__} cannot {what} on these data: {reason}; choose another detector"
         ) from error
