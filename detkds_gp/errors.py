@@ -77,4 +77,4 @@ def first_line(error: BaseException) -> str:
 def named_line(error: BaseException) -> str:
     """Return ``Kind: first line of the message``."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {' '.join(lines[0].split())}" if lines else type(error).__name__

@@ -85,8 +85,10 @@ def predict(detector: BaseDetector, batch: dict[str, Any]) -> list[Detections]:
     with evaluating(detector):
         data = detector.data_preprocessor(batch, False)
         flips = [sample.flip for sample in data["data_samples"]]
-        for sample in data["data_samples"]:  # copies; mmdet's cascades mirror masks of flipped images, and fail
-            sample.set_metainfo({"flip": False})
+        for sample in data["data_samples"]:  # copies
+            height, width = sample.img_shape
+            # mmdet's cascades mirror masks of flipped images, and fail; CenterNet asks from where to where its image is
+            sample.set_metainfo({"flip": False, "border": (0, height, 0, width)})
         samples = detector.predict(data["inputs"], data["data_samples"], rescale=True)
     return [_detections(sample, flip) for sample, flip in zip(samples, flips, strict=True)]
 

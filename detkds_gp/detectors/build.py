@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mmdet.models.dense_heads import SSDHead
 from mmdet.models.detectors import DDQDETR
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS
@@ -55,7 +56,8 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bo
 
     Returns:
         An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does
-        not run on a CPU), and that DDQ's decoder has from the start what its first training step gives it.
+        not run on a CPU), that DDQ's decoder has from the start what its first training step gives it, and that SSD's
+        head has the empty ``loss_cls`` that its prediction asks for.
 
     Raises:
         DetectorError: the config, an override or the checkpoint is missing, broken or does not fit.
@@ -243,6 +245,9 @@ def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
         raise DetectorError(
             f"{spec.config} builds a {type(detector).__name__}, wanted an mmdet detector; give a detector's config"
         )
+    for module in detector.modules():
+        if isinstance(module, SSDHead) and not hasattr(module, "loss_cls"):
+            module.loss_cls = None  # mmdet 3.3's own prediction asks for it, and fails
     if isinstance(detector, DDQDETR):  # so that its weights have the same names before and after a step
         detector.decoder.aux_reg_branches = detector.bbox_head.aux_reg_branches
     return revert_sync_batchnorm(detector)

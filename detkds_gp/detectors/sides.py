@@ -12,9 +12,9 @@ from mmdet.models.dense_heads import GuidedAnchorHead
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor
 
-from detkds_gp.errors import DetectorError
+from detkds_gp.errors import DetectorError, first_line
 
-from .parts import AbsentError, first_head, has_priors, num_classes, prior_generator
+from .parts import AbsentError, has_priors, num_classes, prior_generator
 from .sources import Outputs, Side, output_names, readers_of
 from .sources.box_maps import prior_strides
 from .taps import Taps
@@ -39,9 +39,10 @@ def look(
     Raises:
         DetectorError: it cannot take such an image.
     """
-    if isinstance(first_head(detector), GuidedAnchorHead):
+    guided = next((module for module in detector.modules() if isinstance(module, GuidedAnchorHead)), None)
+    if guided is not None:
         raise DetectorError(
-            f"{who}'s {type(first_head(detector)).__name__} predicts one image at a time (mmcv's masked convolution), "
+            f"{who}'s {type(guided).__name__} predicts one image at a time (mmcv's masked convolution), "
             "and the tool predicts batches; choose a detector without guided anchors"
         )
     device = next(detector.parameters()).device
@@ -55,8 +56,8 @@ def look(
             outputs = taps.outputs()
             outputs.update(_of_regions(detector, outputs, padded))
             absent = {**taps.absent, **_unlike_predictions(detector, outputs, padded)}
-        except (RuntimeError, ValueError) as error:
-            first = (str(error).splitlines() or [""])[0]
+        except (RuntimeError, ValueError, AssertionError) as error:
+            first = first_line(error)
             size = f"{image_size[0]}x{image_size[1]}"
             raise DetectorError(f"{who} cannot take an image of {size} pixels: {first}") from error
     outputs = {name: levels for name, levels in outputs.items() if name not in absent}

@@ -58,7 +58,7 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
     """
     task = proxy.task
     student = probe_model(proxy, NONE, seed).student if task.probe.exists() else proxy.initial(seed)
-    student = student.to(task.settings.device).train()
+    student.to(task.settings.device).train()  # LD's returns nothing
     small, full = (_Pool.of(proxy, student, seed, side) for side in (LARGEST_SIDE, None))
     with torch.random.fork_rng(devices=[]):
         return Probes.of(small.probe, task.primitive_set, Step(full.probe(BATCH), full.own / POOL))

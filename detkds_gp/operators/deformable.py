@@ -79,6 +79,7 @@ def modulated_deform_conv_forward(
     """Fill ``output`` (N, O, h, w); every sample of ``features`` is multiplied by its ``mask``."""
     stride, padding, dilation = _pairs(grid, MODULATED)
     added = bias if with_bias else None
+    offset, mask = (_packed(x, output.shape[2:]) for x in (offset, mask))
     output.copy_(deform_conv2d(features, offset, weight, added, stride, padding, dilation, mask))
 
 
@@ -98,12 +99,28 @@ def modulated_deform_conv_backward(
     places = _places(grid, MODULATED + " group deformable_group")
     bias = bias if grid["with_bias"] else features.new_zeros(len(weight))
     backward = torch.ops.torchvision._deform_conv2d_backward
+    offset, mask = (_packed(x, grad.shape[2:]) for x in (offset, mask))
     of_features, of_weight, of_offset, of_mask, of_bias = backward(
         grad, features, weight, offset, mask, bias, *places, True
     )
     for target, found in zip(wanted, (of_features, of_weight, of_bias, of_offset, of_mask), strict=True):
-        if target.shape == found.shape:  # mmcv's stand-in for no bias is empty
+        if target.ndim == 4:
+            _packed(target, found.shape[2:]).copy_(found)
+        elif target.shape == found.shape:  # mmcv's stand-in for no bias is empty
             target.copy_(found)
+
+
+def _packed(planes: Tensor, size: torch.Size) -> Tensor:
+    """Return a view of planes (N, D, h, w) as mmcv's kernels read them: D planes of the output's size, one on another.
+
+    DyHead hands over the offsets of a level that is larger than the output. Where mmcv's kernels read them
+    (``modulated_deform_conv_cuda_kernel.cuh``, ``data_offset_ptr``), the beginning of every image's numbers is taken.
+    """
+    count, width = planes.shape[:2]
+    numbers = width * size.numel()
+    if planes.shape[2:] == size or planes[0].numel() < numbers:
+        return planes
+    return planes.view(count, -1)[:, :numbers].view(count, width, *size)
 
 
 def _places(grid: dict[str, Any], names: str) -> list[int]:

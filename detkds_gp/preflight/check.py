@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.data.summary import DataSummary, summarize
-from detkds_gp.detectors import Shared, finds_masks, inherit
+from detkds_gp.detectors import Shared, finds_masks, inherit, predict
 from detkds_gp.fitness import Evaluation, SplitImages
 from detkds_gp.language import NONE, Distance, Distiller, Input, PrimitiveSet, parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.preflight.scales import batch_scales, distilled, first_batch
 from detkds_gp.preflight.step_cost import StepCost, step_cost
+from detkds_gp.preflight.tried import trying
 from detkds_gp.setup.prepare import Materials, gather
 from detkds_gp.setup.wiring import Wired, check_masks, inheritance, wire, without_weights
 from detkds_gp.training import DistilledDetector
@@ -96,6 +98,9 @@ def check_experiment(
         detector.to(device)
     images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
     batch = first_batch(images, config.proxy.batch_size, masks=finds_masks(wired.student))
+    for who, detector in (("student", wired.student), ("teacher", wired.teacher)):
+        with trying(detector, who, "predict"), suppress(RuntimeError):  # which weights that are trained may mend
+            predict(detector, batch)
     ap = _aps(config, wired, materials)  # before steps in train mode move batch norm's statistics
     if config.init_student_from_teacher:
         inherit(wired.student, wired.teacher, wired.pair)

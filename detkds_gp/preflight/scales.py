@@ -11,6 +11,7 @@ from detkds_gp.detectors import Taps, make_batch, outputs_on, scene_of
 from detkds_gp.fitness import SplitImages, body, scale_of, squared_gradients
 from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.losses import DistillationLoss, KnowledgeError
+from detkds_gp.preflight.tried import trying
 from detkds_gp.setup.wiring import Wired
 from detkds_gp.training import DistilledDetector
 
@@ -43,12 +44,16 @@ def batch_scales(
 
     Returns:
         by name, the scale, None where no gradient arrives; and why a formula cannot be computed.
+
+    Raises:
+        DetectorError: mmdet's own loss of the student fails.
     """
     pair = wired.pair
     models = {name: distilled(wired, text, primitive_set) for name, text in formulas.items()}
     sources = [source for model in models.values() if model.pairing is not None for source in model.pairing.names]
-    data = wired.student.train().data_preprocessor(batch, True)
-    with Taps(wired.student, pair.student_outputs(sources)) as taps:
+    wired.student.train()  # LD's returns nothing
+    data = wired.student.data_preprocessor(batch, True)
+    with trying(wired.student, "student", "learn"), Taps(wired.student, pair.student_outputs(sources)) as taps:
         losses = wired.student.loss(data["inputs"], data["data_samples"])
     student = taps.outputs()
     teacher = outputs_on(wired.teacher, batch, pair.teacher_outputs(sources))

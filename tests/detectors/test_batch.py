@@ -12,7 +12,7 @@ import torch
 from mmcv.transforms import Compose
 from mmdet.registry import MODELS, TRANSFORMS
 
-from detkds_gp.detectors import ImageInput, build_detector, finds_masks, make_batch, predict
+from detkds_gp.detectors import DetectorSpec, ImageInput, build_detector, finds_masks, make_batch, predict
 from detkds_gp.detectors.masks import run_lengths
 from detkds_gp.errors import DataError
 
@@ -314,3 +314,21 @@ def test_predicted_masks_on_a_mirrored_image_are_mirrored_back(segmenter, items)
     assert any(not np.array_equal(mask, mask[:, ::-1]) for mask in seen)
     for rle, mask in zip(flipped.masks, seen, strict=True):
         np.testing.assert_array_equal(_unrolled(rle), mask[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ("centernet/centernet_r18_8xb16-crop512-140e_coco.py", SIZE),  # asks for the border of its own test pipeline
+        ("ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py", 320),  # asks for a loss that it does not have
+    ],
+)
+def test_detectors_predict_whose_mmdet_asks_for_more_than_it_gives(config: str, size: int) -> None:
+    torch.manual_seed(0)
+    overrides = {"model.backbone.init_cfg": None, "model.test_cfg.score_thr": 0.0}
+    detector = build_detector(DetectorSpec(f"mmdet::{config}", overrides), CLASSES, initialise=False)
+    array = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    item = ImageInput(array, (size, size), (2.0, 2.0), (size // 2, size // 2), np.zeros((0, 4)), np.zeros(0), 0)
+    (found,) = predict(detector, make_batch([item]))
+    assert len(found.boxes) > 0
+    assert np.isfinite(found.boxes).all()

@@ -124,8 +124,6 @@ def predicted(head, outputs):
     config.update(nms_pre=100000, score_thr=-1.0, min_bbox_size=-1, max_per_img=100000)
     config.nms = {"type": "nms", "iou_threshold": 1.0}  # RPN runs it in any case
     meta = {"img_shape": (1e6, 1e6), "ori_shape": (1e6, 1e6), "scale_factor": (1, 1)}
-    if isinstance(head, SSDHead):
-        head.loss_cls = None  # mmdet 3.3 asks for it and fails
     if isinstance(head, YOLACTHead):  # its own gives coefficients of masks too, after its own NMS
         return AnchorHead.predict_by_feat(
             _Plain(head), *outputs[:2], batch_img_metas=[meta], cfg=config, with_nms=False
@@ -196,10 +194,14 @@ def test_heads_that_predict_otherwise_are_refused_in_words():
         read_box_maps(guided.bbox_head, (), training=False)
 
 
-def test_a_detector_that_predicts_no_batches_is_refused():
-    config = "mmdet::guided_anchoring/ga-retinanet_r50_fpn_1x_coco.py"
-    guided = build_detector(DetectorSpec(config, NARROW), ("thing",), initialise=False)
-    with pytest.raises(DetectorError, match="the student's GARetinaHead predicts one image at a time"):
+@pytest.mark.parametrize(
+    ("config", "overrides", "head"),
+    [("ga-retinanet_r50_fpn", NARROW, "GARetinaHead"), ("ga-faster-rcnn_r50_fpn", FASTER, "GARPNHead")],
+)
+def test_a_detector_that_predicts_no_batches_is_refused(config, overrides, head):
+    spec = DetectorSpec(f"mmdet::guided_anchoring/{config}_1x_coco.py", overrides)
+    guided = build_detector(spec, ("thing",), initialise=False)
+    with pytest.raises(DetectorError, match=f"the student's {head} predicts one image at a time"):
         check_pair(guided, guided, (96, 128))
 
 
@@ -237,6 +239,18 @@ def test_boxes_that_a_head_places_otherwise_are_refused():
     detector.bbox_head.__class__ = Moved
     with pytest.raises(AbsentError, match=r"Moved places its boxes otherwise: .* up to \d.* pixels off"):
         check_boxes(detector.bbox_head, maps, (96, 128))
+    refused = check_pair(detector, detector, (96, 128), names=["predicted_logits"]).refused
+    assert refused["predicted_logits"] == "the student's detector predicts no class logits with boxes"
+
+
+def test_boxes_are_held_against_those_before_paa_averages_them():
+    torch.manual_seed(0)
+    paa = build_detector(DetectorSpec("mmdet::paa/paa_r50_fpn_1x_coco.py", NARROW), ("thing",)).eval()
+    with torch.no_grad():
+        paa.bbox_head.atss_reg.weight.normal_(0, 0.1)
+        maps = paa.extract_feat(torch.randn(1, 3, 96, 128))
+    check_boxes(paa.bbox_head, maps, (96, 128))
+    assert paa.bbox_head.with_score_voting
 
 
 def test_objectness_is_a_factor_of_the_score_where_a_head_has_one():

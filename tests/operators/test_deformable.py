@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from mmcv import ops
@@ -55,3 +56,25 @@ def test_every_gradient_can_be_asked_for_alone_and_twice(wanted: str) -> None:
             ]
             slope = float(ends[0].square().sum() - ends[1].square().sum()) / 2e-6
         assert float(first[0][1, 0, 2, 1]) == pytest.approx(slope, rel=1e-6)
+
+
+def test_planes_larger_than_the_output_are_read_from_their_beginning() -> None:
+    """DyHead's, which mmcv's kernels read as if they were as large as the output."""
+    whole = drawn(2, 27, 12, 10, seed=3)
+    offset, mask = whole[:, :18], whole[:, 18:]  # parts of one tensor, as DyHead's
+    small = [
+        np.stack([x.numpy().ravel()[: d * 30].reshape(d, 6, 5) for x in part]) for part, d in ((offset, 18), (mask, 9))
+    ]
+    expected = ops.modulated_deform_conv2d(FEATURES, *map(torch.from_numpy, small), WEIGHT[:2], None, 1, 1, 1, 2)
+    torch.testing.assert_close(
+        ops.modulated_deform_conv2d(FEATURES, offset, mask, WEIGHT[:2], None, 1, 1, 1, 2), expected
+    )
+
+
+def test_gradients_of_larger_planes_are_those_of_what_is_read() -> None:
+    planes = [drawn(2, width, 8, 7, seed=width).requires_grad_() for width in (18, 9)]
+
+    def convolved(offset: Tensor, mask: Tensor) -> Tensor:
+        return ops.modulated_deform_conv2d(FEATURES, offset, mask, WEIGHT[:2], None, 1, 1, 1, 2)
+
+    assert torch.autograd.gradcheck(convolved, planes)

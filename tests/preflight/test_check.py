@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmdet.models.detectors import RetinaNet
 
 from detkds_gp.config import load_config
 from detkds_gp.detectors import build_detector, save_student
@@ -119,3 +121,21 @@ def test_other_families_are_checked_too(name: str, tmp_path: Path) -> None:
     assert ("query_logits" in found) == ("query_boxes" in found) == (name in ("detr", "dino"))
     assert {"predicted_logits", "predicted_boxes"} <= set(found)
     assert np.isfinite([offer.scale for offer in found.values() if offer.scale is not None]).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "words"),
+    [
+        ("loss", AttributeError("no '_gt_sem_seg'"), "RetinaNet cannot learn on these data: it needs semantic maps"),
+        ("predict", KeyError("border"), "RetinaNet cannot predict on these data: fails() ends with KeyError: 'border'"),
+    ],
+)
+def test_what_mmdet_itself_cannot_do_is_told_in_one_line(
+    method: str, error: Exception, words: str, tiny_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(RetinaNet, method, fails)
+    with pytest.raises(DetectorError, match=f"the student's {re.escape(words)}.*; choose another detector$"):
+        check_experiment(load_config(tiny_config))

@@ -61,7 +61,10 @@ class Head:
     def of_side(cls, side: Side) -> Head:
         """Return the head of one detector of a pair; raises AbsentError as `of_outputs`."""
         strides, anchors = side.prior_strides.get("class_map", ()), map(len, side.anchors.get("class_map", ()))
-        return cls.of_outputs(side.outputs, side.num_classes, list(zip(strides, anchors, strict=True)))
+        try:
+            return cls.of_outputs(side.outputs, side.num_classes, list(zip(strides, anchors, strict=True)))
+        except AbsentError as reason:
+            raise AbsentError(f"{side.who}'s {reason}") from None
 
     @property
     def outputs(self) -> tuple[str, ...]:

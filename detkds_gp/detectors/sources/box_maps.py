@@ -20,6 +20,7 @@ from mmdet.models.dense_heads import (
     FoveaHead,
     GFLHead,
     GuidedAnchorHead,
+    PAAHead,
     RepPointsHead,
     SABLRetinaHead,
     TOODHead,
@@ -219,6 +220,9 @@ def _predicted(head: Any, outputs: Sequence[Any], size: tuple[int, int]) -> Tens
     """Return boxes (M, 4) of the head's own prediction, whatever their score, in input pixels."""
     config = copy.deepcopy(head.test_cfg)
     config.update(score_thr=-1.0, nms_pre=COMPARED, max_per_img=COMPARED)
+    if isinstance(head, PAAHead):
+        head = copy.copy(head)
+        head.with_score_voting = False  # it averages boxes that are predicted already
     meta = {"img_shape": size, "ori_shape": size, "pad_shape": size, "batch_input_shape": size, "scale_factor": (1, 1)}
     found = head.predict_by_feat(*outputs, batch_img_metas=[meta], cfg=config, rescale=False)
     return found[0].bboxes.float()[:COMPARED]
