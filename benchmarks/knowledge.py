@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "knowledge.json"
 FAMILIES = (
     "retinanet", "fcos", "atss", "gfl", "reppoints", "faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn",
+    "rtmdet", "yolox", "dino", "dino_to_retinanet",
 )  # fmt: skip
 FORMULAS: dict[str, tuple[str, ...]] = {
     "global": ("l2(standardize_channel(global))",),

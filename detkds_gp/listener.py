@@ -26,7 +26,7 @@ class Listener:
     def waiting(self, texts: Sequence[str]) -> None:
         """Take the first of the distillers still to be trained, those at work before all; told with every answer."""
 
-    def outlook(self, seconds: float) -> None:
+    def time_left(self, seconds: float) -> None:
         """Take the estimated time to the end of all that is planned."""
 
     def answered(self, niche: str, score: Score | None) -> None:

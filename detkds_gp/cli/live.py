@@ -94,7 +94,7 @@ class LiveListener(Listener):
         self._at_work = texts[: self._workers]
         self.refresh()
 
-    def outlook(self, seconds: float) -> None:
+    def time_left(self, seconds: float) -> None:
         """Show how long the whole run still takes, and count down."""
         self._left = Countdown(seconds)
         self.refresh()

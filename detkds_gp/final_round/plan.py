@@ -13,7 +13,7 @@ from detkds_gp.search import Generation
 if TYPE_CHECKING:
     from detkds_gp.config import ExperimentConfig, VerdictSettings
 
-LEAST_SEEDS = 3
+LEAST_SEEDS_OF_A_SHARE = 3
 LENGTHENED = 2
 TUNING = 12
 """The most trainings by which a rival's weight is tuned, where the config does not say."""
@@ -71,7 +71,7 @@ def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> 
     def fits(length: int, seeds: int, among: int) -> bool:
         return (among + 1) * seeds * length <= room
 
-    fewest = min(LEAST_SEEDS, len(wished.seeds))
+    fewest = min(LEAST_SEEDS_OF_A_SHARE, len(wished.seeds))
     length = next((n for n in (longest, (longest + shortest) // 2) if fits(n, len(wished.seeds), places)), shortest)
     length = min(length, longest)
     seeds = next((n for n in range(len(wished.seeds), fewest, -1) if fits(length, n, places)), fewest)

@@ -116,7 +116,7 @@ class Judging:
 
         Where the machine became so slow that not even two seeds are complete, the leader and the best rivals go on.
         """
-        verdict, fewest = self._summary.verdict, self._controller.planner.outlook.least_places
+        verdict, fewest = self._summary.verdict, self._controller.planner.final_stages.least_places
         chosen = verdict.finalists
         complete = self._judged_on(chosen)
         if len(complete) < min(LEAST_JUDGED, len(verdict.seeds)) and len(chosen) > fewest:

@@ -17,7 +17,7 @@ from detkds_gp.steering.budget import Budget, duration
 from detkds_gp.steering.decisions import End, Steering
 from detkds_gp.steering.inbox import Inbox
 from detkds_gp.steering.pacing import measured_pace
-from detkds_gp.steering.plan import Outlook, Plan
+from detkds_gp.steering.plan import FinalStages, Plan
 from detkds_gp.steering.planner import Planner
 from detkds_gp.steering.prices import Prices
 from detkds_gp.steering.watch import Watch
@@ -57,7 +57,7 @@ class Controller:
         self._strategy = strategy
         self._interrupt = interrupt
         self._inbox = Inbox(store.path.parent)
-        self._steering = Steering(store, self._inbox, self._read, self._outlook, listener.say)
+        self._steering = Steering(store, self._inbox, self._read, self._ending, listener.say)
         self._evaluations = evaluations
         self._store = store
         self._listener = listener
@@ -87,8 +87,8 @@ class Controller:
                 prices.learn(record.trial, record.score)
         niches, rivals = len(self._strategy.primitive_set.niches), len(config.verdict.rivals)
         tuning = tuning_trainings(self._strategy.plan(), config.verdict) // max(1, rivals)
-        outlook = Outlook(niches, wished, rivals, config.verdict.share, tuning)
-        self.planner = Planner(self._budget, self._strategy, outlook, prices, store)
+        final_stages = FinalStages(niches, wished, rivals, config.verdict.share, tuning)
+        self.planner = Planner(self._budget, self._strategy, final_stages, prices, store)
         self.watch = Watch(self.planner, store, self._evaluations, self._listener, self._inbox, self._interrupt)
         final = self._final(wished, waiting(wished))
         self.planner.use(final)
@@ -159,7 +159,7 @@ class Controller:
         recorded = self._store.events(TUNING_PLANNED)
         if recorded:
             return int(recorded[0].detail["each"])
-        each, planned = self.planner.plan().tuning, self.planner.outlook.tuning
+        each, planned = self.planner.plan().tuning, self.planner.final_stages.tuning
         self._store.record_event(TUNING_PLANNED, each=each, planned=planned)
         if each < planned:
             self._listener.say(f"{each} trainings tune the weight of each rival instead of {planned}")
@@ -167,9 +167,9 @@ class Controller:
 
     def tuned(self) -> None:
         """Plan without the tuning of rivals from here on: it is done."""
-        self.planner.use(self.planner.outlook.final, tuning=0)
+        self.planner.use(self.planner.final_stages.final, tuning=0)
 
-    def _outlook(self) -> tuple[End | None, str, int | None]:
+    def _ending(self) -> tuple[End | None, str, int | None]:
         plan = self.watch.plan = self.planner.plan()
         # without a budget nothing is cut, and what an earlier one cut is taken back
         sized = self._budget is not None or any(one.get("most") is not None for one in self._store.steerings())
@@ -191,7 +191,7 @@ class Controller:
         if planner.budget is not None:
             said += f"; {planner.said(planner.spent())} of {planner.budget.text} spent; {_in_words(plan)}"
         self._listener.say(said)
-        self._listener.outlook(seconds)
+        self._listener.time_left(seconds)
         at_work = Clock(self._store).seconds()
         self._store.record_event(PLANNED, seconds=seconds, at_work=at_work, **plan.to_json())
 

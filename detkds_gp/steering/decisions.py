@@ -69,7 +69,7 @@ class Steering:
         store: open for writing.
         inbox: commands of other processes.
         read: reads a formula as the search takes it.
-        outlook: says what the budget ends with the generation, why, and how large the next one may be.
+        ending: says what the budget ends with the generation, why, and how large the next one may be.
         say: takes a line of news.
     """
 
@@ -78,7 +78,7 @@ class Steering:
         store: Store,
         inbox: Inbox,
         read: Callable[[str], Distiller],
-        outlook: Callable[[], tuple[End | None, str, int | None]],
+        ending: Callable[[], tuple[End | None, str, int | None]],
         say: Callable[[str], None],
     ) -> None:
         self.first: Sequence[str] = ()
@@ -86,7 +86,7 @@ class Steering:
         self._store = store
         self._inbox = inbox
         self._read = read
-        self._outlook = outlook
+        self._ending = ending
         self._say = say
 
     def decide(self, stage: str, number: int, last: bool) -> Decision:
@@ -112,7 +112,7 @@ class Steering:
         if number != FIRST and self._inbox.stop_command() == "final":
             self._inbox.forget_stop()
             return Decision(end="search", reason="gp_search stop --final")
-        end, reason, most = self._outlook()
+        end, reason, most = self._ending()
         if last or end == "search" or number == FIRST:
             first = tuple(self.first) if number == FIRST else ()
             return Decision(first, end, reason, most=most)

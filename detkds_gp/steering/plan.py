@@ -12,7 +12,7 @@ from detkds_gp.search import Generation
 LEAST_SIZE = 2
 """New formulas of a niche, below which generations are left out instead."""
 LEAST_RIVALS = 2
-LEAST_SEEDS = 4
+LEAST_SEEDS_OF_A_BUDGET = 4
 LEAST_TUNING = 3
 _STEPS = 60
 
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class FinalStages:
     """What the settings plan besides the search, and the least of it that is worth a run.
 
     Attributes:
@@ -80,7 +80,7 @@ class Outlook:
     @property
     def least_seeds(self) -> int:
         """Of the final round."""
-        return min(LEAST_SEEDS, len(self.final.seeds))
+        return min(LEAST_SEEDS_OF_A_BUDGET, len(self.final.seeds))
 
     def fair_tuning(self, trained: int) -> int:
         """Return the trainings of each rival: no more than a knowledge gets, none where they make no curve."""
@@ -122,7 +122,7 @@ class Limits:
     trained: int = 0
 
 
-def fitted(outlook: Outlook, ahead: Sequence[Generation], limits: Limits, price: Price) -> Plan | None:
+def fitted(final_stages: FinalStages, ahead: Sequence[Generation], limits: Limits, price: Price) -> Plan | None:
     """Fit what is still to come into what is left of a budget.
 
     The final round, with what tunes its rivals, keeps to its share of the budget, or to its least where that is more.
@@ -130,7 +130,7 @@ def fitted(outlook: Outlook, ahead: Sequence[Generation], limits: Limits, price:
     search has the rest: its sizes get smaller, then generations are left out, before the final round gives up more.
 
     Args:
-        outlook: what the settings plan besides the search.
+        final_stages: what the settings plan besides the search.
         ahead: generations that the strategy plans.
         limits: what is left of the budget.
         price: what things cost.
@@ -138,8 +138,8 @@ def fitted(outlook: Outlook, ahead: Sequence[Generation], limits: Limits, price:
     Returns:
         the largest plan that fits; None where not even the least does.
     """
-    full, fewest = outlook.full(ahead), outlook.least_places
-    rounds = [*((n, full.seeds) for n in range(full.places, fewest - 1, -1)), (fewest, outlook.least_seeds)]
+    full, fewest = final_stages.full(ahead), final_stages.least_places
+    rounds = [*((n, full.seeds) for n in range(full.places, fewest - 1, -1)), (fewest, final_stages.least_seeds)]
     for tuned in (True, False):
         for places, seeds in rounds:
             final = price.final(places, seeds)
@@ -148,10 +148,10 @@ def fitted(outlook: Outlook, ahead: Sequence[Generation], limits: Limits, price:
                 continue
             for generations in _smaller(ahead):
                 more = sum(one.size for one in generations if not one.mixes)
-                tuning = outlook.tuned(limits.trained + more, left, price) if tuned else 0
-                if tuned and not tuning and outlook.tuning:
+                tuning = final_stages.tuned(limits.trained + more, left, price) if tuned else 0
+                if tuned and not tuning and final_stages.tuning:
                     break
-                judging = final + price.tuning(outlook.rivals, tuning)
+                judging = final + price.tuning(final_stages.rivals, tuning)
                 if cost(generations, price) + judging <= limits.room:
                     return Plan(tuple(generations), tuning, places, seeds)
     return None

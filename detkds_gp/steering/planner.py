@@ -13,7 +13,7 @@ from detkds_gp.score import MIX, Trial
 from detkds_gp.search import Generation, Strategy
 from detkds_gp.steering.budget import Budget, duration, spent
 from detkds_gp.steering.decisions import End
-from detkds_gp.steering.plan import Limits, Outlook, Plan, cost, fitted, least
+from detkds_gp.steering.plan import FinalStages, Limits, Plan, cost, fitted, least
 from detkds_gp.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.store import Store
 
@@ -30,7 +30,7 @@ class Planner:
     Args:
         budget: None holds everything.
         strategy: says what it still plans.
-        outlook: what the settings plan besides.
+        final_stages: what the settings plan besides.
         prices: what things cost.
         store: of the run.
 
@@ -41,11 +41,11 @@ class Planner:
     prepared: float | None = None
 
     def __init__(
-        self, budget: Budget | None, strategy: Strategy, outlook: Outlook, prices: Prices, store: Store
+        self, budget: Budget | None, strategy: Strategy, final_stages: FinalStages, prices: Prices, store: Store
     ) -> None:
         self.budget = budget
         self._strategy = strategy
-        self.outlook = outlook
+        self.final_stages = final_stages
         self.prices = prices
         self._store = store
 
@@ -82,10 +82,10 @@ class Planner:
         if needed + self.ending <= budget.amount:
             return
         wanted = needed if budget.kind != "wall" else min(needed / (1 - ENDING_SHARE), needed + ENDING_SECONDS)
-        outlook = self.outlook
-        rivals = outlook.least_places - 1
+        final_stages = self.final_stages
+        rivals = final_stages.least_places - 1
         beside = f" and {rivals} rival{'s' * (rivals > 1)}" if rivals else ""
-        judged = f"a final round of the winner{beside} on {outlook.least_seeds} seeds"
+        judged = f"a final round of the winner{beside} on {final_stages.least_seeds} seeds"
         parts = f"{self.said(before)} for teacher and students alone, {self.said(search)} for the smallest search, "
         parts += f"{self.said(final)} for {judged}"
         raise BudgetError(
@@ -136,7 +136,7 @@ class Planner:
         short = min(final.iterations, self.prices.proxy.iterations)
         preparation = self.preparation(waiting)
         needed = preparation + 2 * self._least_search() + self._least_final()
-        judging = self.prices.final(self._leader_and_rivals, self.outlook.least_seeds)
+        judging = self.prices.final(self._leader_and_rivals, self.final_stages.least_seeds)
         if needed <= self.room() and judging <= self._share(self.spent() + preparation):
             return final
         if short == final.iterations:
@@ -147,8 +147,8 @@ class Planner:
 
     def use(self, final: FinalRound, tuning: int | None = None) -> None:
         """Plan with a final round, and with other trainings of each rival, from here on."""
-        kept = self.outlook.tuning if tuning is None else tuning
-        self.outlook = replace(self.outlook, final=final, tuning=kept)
+        kept = self.final_stages.tuning if tuning is None else tuning
+        self.final_stages = replace(self.final_stages, final=final, tuning=kept)
         self.prices.length = final.iterations
 
     def plan(self, more: float = 0.0) -> Plan:
@@ -159,32 +159,32 @@ class Planner:
         """
         ahead = self._strategy.plan()
         if self.budget is None:
-            return self.outlook.full(ahead)
+            return self.final_stages.full(ahead)
         prepared = self.spent() + more if self.prepared is None else self.prepared
         limits = Limits(self._share(prepared), self.room() - more, self._trained())
-        return fitted(self.outlook, ahead, limits, self.prices) or self._emergency(ahead, limits.room)
+        return fitted(self.final_stages, ahead, limits, self.prices) or self._emergency(ahead, limits.room)
 
     def _share(self, prepared: float) -> float:
         """Return what the final round and the tuning of rivals may take: a share of what preparation leaves."""
-        return self.outlook.share * (self.room() + self.spent() - prepared)
+        return self.final_stages.share * (self.room() + self.spent() - prepared)
 
     def _trained(self) -> int:
         """Return how many formulas each knowledge has had."""
-        return sum(birth.niche != MIX for birth in self._store.births()) // self.outlook.niches
+        return sum(birth.niche != MIX for birth in self._store.births()) // self.final_stages.niches
 
     def _emergency(self, ahead: Sequence[Generation], room: float) -> Plan:
         """Return the least of what follows, where not even that fits: the machine became slower."""
-        outlook, generations = self.outlook, least(ahead)
-        judged = self.prices.final(outlook.least_places, 2, careful=False)
+        final_stages, generations = self.final_stages, least(ahead)
+        judged = self.prices.final(final_stages.least_places, 2, careful=False)
         if self._store.births() and room < cost(generations, self.prices, careful=False) + judged:
             generations = []
-        return Plan(tuple(generations), 0, outlook.least_places, outlook.least_seeds)
+        return Plan(tuple(generations), 0, final_stages.least_places, final_stages.least_seeds)
 
     def seconds(self, plan: Plan) -> float:
         """Return how long the rest of a run takes."""
         prices = replace(self.prices, kind="wall", recent=list(self.prices.recent))
         generations = cost(plan.generations, prices, careful=False)
-        tuning = prices.tuning(self.outlook.rivals, plan.tuning, careful=False)
+        tuning = prices.tuning(self.final_stages.rivals, plan.tuning, careful=False)
         return generations + tuning + prices.final(plan.places, plan.seeds, careful=False) + self.ending
 
     def ends(self, plan: Plan) -> tuple[End | None, str]:
@@ -223,7 +223,7 @@ class Planner:
         """Tell whether some finalists can be trained on one more seed before those who are left are judged."""
         if self.budget is None:
             return True
-        judging = self.prices.final(LEFT, self.outlook.least_seeds)
+        judging = self.prices.final(LEFT, self.final_stages.least_seeds)
         return self.prices.final(places, 1) + judging + self.prices.at_work_cost() <= self.room()
 
     def may_end(self, trials: Sequence[Trial]) -> bool:
@@ -246,14 +246,14 @@ class Planner:
 
     @property
     def _leader_and_rivals(self) -> int:
-        return max(self.outlook.least_places, min(self.outlook.final.places, 1 + self.outlook.rivals))
+        return max(self.final_stages.least_places, min(self.final_stages.final.places, 1 + self.final_stages.rivals))
 
     def judged(self) -> int:
         """Return how many formulas the final round can judge: as many as fit on all seeds, the least in any case."""
-        wished, fewest = self.outlook.final.places, self.outlook.least_places
+        wished, fewest = self.final_stages.final.places, self.final_stages.least_places
         if self.budget is None:
             return wished
-        seeds, room = len(self.outlook.final.seeds), self.room()
+        seeds, room = len(self.final_stages.final.seeds), self.room()
         return next((n for n in range(wished, fewest, -1) if self.prices.final(n, seeds) <= room), fewest)
 
     def _reserve(self, careful: bool) -> float:
@@ -264,4 +264,4 @@ class Planner:
         return cost(least(self._strategy.plan()), self.prices, careful)
 
     def _least_final(self, careful: bool = True) -> float:
-        return self.prices.final(self.outlook.least_places, self.outlook.least_seeds, careful)
+        return self.prices.final(self.final_stages.least_places, self.final_stages.least_seeds, careful)

@@ -145,7 +145,7 @@ class Watch:
             self._obey()
             if time.monotonic() - self._told > _TOLD_SECONDS:
                 self._told = time.monotonic()
-                self._listener.outlook(self._left(left))
+                self._listener.time_left(self._left(left))
 
         def begin(trials: Sequence[Trial]) -> bool:
             allowed = self._planner.may_begin(trials)

@@ -24,7 +24,7 @@ def watched(*, terminal: bool, quiet: bool = False) -> str:
         listener.phase("divide 1", 3, 1)
         listener.asked([("global", FORMULA), ("global", OTHER)])
         listener.waiting([FORMULA, OTHER])
-        listener.outlook(5400)
+        listener.time_left(5400)
         for score in (Score(0.25), Score.failed("diverged"), None):
             listener.answered("global", score)
         listener.answered("global", Score.failed("rejected:gradient"))

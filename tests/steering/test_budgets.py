@@ -238,7 +238,7 @@ def test_plans_are_recorded_and_read_by_the_status(tmp_path: Path) -> None:
     told: list[tuple[float, Any]] = []
 
     class Watching(Listener):
-        def outlook(self, seconds: float) -> None:
+        def time_left(self, seconds: float) -> None:
             told.append((seconds, read_status(tmp_path)["eta_seconds"]))
 
     made(tmp_path, 0.01, budget="60s").run(Watching())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from detkds_gp.final_round import FinalRound
 from detkds_gp.score import MIX
 from detkds_gp.search import Generation
-from detkds_gp.steering.plan import Limits, Outlook, Plan, fitted, least
+from detkds_gp.steering.plan import FinalStages, Limits, Plan, fitted, least
 
 FINAL = FinalRound(seeds=(11, 12, 13, 14), iterations=100, places=7)
 
@@ -29,7 +29,7 @@ class Trainings:
         return float(places * seeds)
 
 
-OUTLOOK = Outlook(niches=3, final=FINAL, rivals=4, share=0.4)
+FINAL_STAGES = FinalStages(niches=3, final=FINAL, rivals=4, share=0.4)
 
 
 def planned(divide: tuple[int, int, int] = (8, 6, 4), conquer: tuple[int, int, int] = (8, 6, 2)) -> list[Generation]:
@@ -55,7 +55,7 @@ LEAST = 3 * 2 + 2 + 3 * 4
 
 @pytest.mark.parametrize("room", range(LEAST, FULL + 20, 7))
 def test_both_stages_and_a_final_round_fit_into_every_room_that_holds_the_least(room: int) -> None:
-    plan = fitted(OUTLOOK, planned(), Limits(0.4 * room, room), Trainings())
+    plan = fitted(FINAL_STAGES, planned(), Limits(0.4 * room, room), Trainings())
     assert plan is not None
     assert cost(plan) <= room
     assert {one.stage for one in plan.generations} == {"divide", "conquer"}
@@ -69,10 +69,10 @@ def test_both_stages_and_a_final_round_fit_into_every_room_that_holds_the_least(
 
 def test_nothing_is_cut_of_what_fits_and_generations_go_after_sizes() -> None:
     whole = planned()
-    assert fitted(OUTLOOK, whole, Limits(0.4 * FULL, FULL), Trainings()) == OUTLOOK.full(whole)
+    assert fitted(FINAL_STAGES, whole, Limits(0.4 * FULL, FULL), Trainings()) == FINAL_STAGES.full(whole)
     numbers = []
     for room in range(FULL, LEAST - 1, -1):
-        plan = fitted(OUTLOOK, whole, Limits(0.4 * room, room), Trainings())
+        plan = fitted(FINAL_STAGES, whole, Limits(0.4 * room, room), Trainings())
         assert plan is not None
         numbers.append(len(plan.generations))
         if len(plan.generations) < 8:
@@ -84,7 +84,7 @@ def test_nothing_is_cut_of_what_fits_and_generations_go_after_sizes() -> None:
 @pytest.mark.parametrize("room", range(60, FULL + 12 * 4, 11))
 def test_the_tuning_of_rivals_leaves_the_search_its_part(room: int) -> None:
     """A larger search means fairer rivals, but these may not crowd it out again."""
-    plan = fitted(replace(OUTLOOK, tuning=12), planned(), Limits(0.4 * room, room), Trainings())
+    plan = fitted(replace(FINAL_STAGES, tuning=12), planned(), Limits(0.4 * room, room), Trainings())
     assert plan is not None
     judging = 4 * plan.tuning + plan.places * plan.seeds
     search = sum(len(one.niches) * one.size for one in plan.generations)
@@ -95,7 +95,7 @@ def test_the_tuning_of_rivals_leaves_the_search_its_part(room: int) -> None:
 
 
 def test_less_than_the_least_is_no_plan() -> None:
-    assert fitted(OUTLOOK, planned(), Limits(0.4 * (LEAST - 1), LEAST - 1), Trainings()) is None
+    assert fitted(FINAL_STAGES, planned(), Limits(0.4 * (LEAST - 1), LEAST - 1), Trainings()) is None
 
 
 @given(
@@ -108,7 +108,7 @@ def test_a_plan_within_the_search_keeps_its_room(
     places = [(one.stage, one.number) for one in whole]
     for stage, at in (("divide", min(number, divide)), ("conquer", max(0, min(number, conquer)))):
         ahead = whole[places.index((stage, at)) + 1 :] if at >= 0 else whole
-        plan = fitted(OUTLOOK, ahead, Limits(80, room), Trainings())
+        plan = fitted(FINAL_STAGES, ahead, Limits(80, room), Trainings())
         if plan is None:
             assert cost(Plan(tuple(least(ahead)), 0, 3, 4)) > room
             continue
