@@ -173,7 +173,7 @@ def _limits(run: Run, model: Model, effects: Sequence[Effect], rare: Sequence[st
     if run.references.noise is not None:
         limits.append(f"What single scores that lie near each other are worth: {run.references.noise}.")
     limits.append(
-        "Causes: evolution asks for what did well, so names that came along with good ones look good. "
+        "Causes: a search asks for what did well, so names that came along with good ones look good. "
         "Ablations (gp_search explain) test the winner's parts one by one."
     )
     return tuple(limits)

@@ -36,8 +36,8 @@ class SearchSettings(Settings):
     """The evolution.
 
     Attributes:
-        strategy: ``evolution``; ``belief`` (a Gaussian process chooses what is trained, docs/search.md);
-            ``regularized`` (the young survive, not the best); ``random`` (the same grammar and budget without
+        strategy: ``belief`` (a Gaussian process chooses what is trained, docs/search.md); ``evolution`` (the best
+            scores survive); ``regularized`` (the young survive); ``random`` (the same grammar and budget without
             selection); or the ``module:NAME`` of a `Strategy` of one's own.
         options: settings of a strategy of one's own.
         objectives: ``ap`` (fewer operations decide between equals) or ``ap_and_cost`` (NSGA-II).

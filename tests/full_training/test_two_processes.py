@@ -1,0 +1,70 @@
+"""YOLOX, RTMDet and DINO under ``torchrun``: killed on the way, started again, and read by plain mmdet at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmdet.apis import inference_detector, init_detector
+
+TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+COMMAND = [*TORCHRUN, str(Path(sys.executable).with_name("gp_search")), "train"]
+STEPS = 50
+ON_CPU = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+DETECTORS = {
+    "yolox": ("weighted_giou(boxes, box_score)", "No mosaic and mixup aug now!"),
+    "rtmdet": ("weighted_giou(boxes, box_score)", "Switch pipeline now!"),
+    "dino": ("weighted_giou(query_boxes, query_score)", None),
+}
+"""What is distilled, and what the log says when the pipeline switches, where it does."""
+
+
+def killed_at_a_checkpoint(command: list[str], folder: Path) -> None:
+    """Start a training, and kill all its processes once it has written a checkpoint."""
+    running = subprocess.Popen(
+        command, start_new_session=True, env=ON_CPU, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 600
+    while not (folder / "last_checkpoint").is_file():
+        assert running.poll() is None, running.communicate()[1][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DETECTORS)
+def test_it_goes_on_after_a_kill_and_plain_mmdet_reads_the_student(name: str, tmp_path: Path) -> None:
+    (formula, switched), folder = DETECTORS[name], tmp_path / "training"
+    options = [
+        f"full_training.iterations={STEPS}", "full_training.batch_size=2", "full_training.workers=0",
+        f"data.digits.root={tmp_path / 'digits'}", f"cache_dir={tmp_path / 'cache'}", "teacher.train.iterations=2",
+    ]  # fmt: skip
+    given = ["--distiller", formula, "--work-dir", str(folder), "--cfg-options", *options]
+    command = [*COMMAND, str(TINY / f"{name}.py"), *given]
+    killed_at_a_checkpoint(command, folder)
+    assert not (folder / "result.json").exists()
+    ended = subprocess.run(command, env=ON_CPU, capture_output=True, text=True, check=False, timeout=900)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = json.loads((folder / "result.json").read_text())
+    assert (told["iterations"], 0 <= told["ap"] <= 1) == (STEPS, True)
+    *_, scalars = sorted(folder.glob("*/vis_data/scalars.json"))
+    steps = [json.loads(line) for line in scalars.read_text().splitlines()]
+    trained = [step["step"] for step in steps if "loss" in step]
+    assert trained[0] > 1
+    assert trained[-1] == STEPS
+    assert all(step[key] > 0 for step in steps for key in step if "loss_distill" in key)
+    if switched is not None:
+        assert any(switched in log.read_text() for log in folder.glob("*/*.log"))
+    detector = init_detector(str(folder / "student.py"), str(folder / "student.pth"), device="cpu")
+    found = inference_detector(detector, np.zeros((64, 64, 3), np.uint8))
+    assert found.pred_instances.bboxes.shape[1] == 4
