@@ -31,6 +31,7 @@ from detkds_gp.listener import Listener
 from detkds_gp.naming import Named
 from detkds_gp.setup.fingerprints import file_hash, hash_of
 from detkds_gp.training import (
+    alone,
     first_does,
     process_count,
     processes,
@@ -134,7 +135,8 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
     with made(asked.work_dir):
         if not asked.finished:
             _check_amp(asked)
-        whole, student, distiller = prepared_configs(asked, listener)
+        with alone():
+            whole, student, distiller = prepared_configs(asked, listener)
         settings = {
             "formula": distiller.text,
             "distiller": asked.named.name,

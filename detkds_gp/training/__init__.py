@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from detkds_gp.training.distilled_detector import DistilledDetector
     from detkds_gp.training.found import SHOWN, evenly
     from detkds_gp.training.full import (
+        alone,
         first_does,
         process_count,
         processes,
@@ -43,6 +44,7 @@ __all__ = [
     "evenly",
     "first_does",
     "left_out",
+    "alone",
     "process_count",
     "processes",
     "score_student",

@@ -101,6 +101,21 @@ def first_does(work: Callable[[], None]) -> None:
         raise told[0]
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let this process compute as if there were no others.
+
+    The losses of most of mmdet's heads are divided by a mean over all processes, and wait for it: what one process
+    trains while the others wait for it would never end.
+    """
+    known = torch.distributed.is_initialized
+    torch.distributed.is_initialized = lambda: False
+    try:
+        yield
+    finally:
+        torch.distributed.is_initialized = known
+
+
 def trained(config: Config, work_dir: Path) -> Runner:
     """Train in ``work_dir``, going on from its last checkpoint if there is one.
 

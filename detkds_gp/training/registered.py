@@ -73,7 +73,7 @@ def distilled_detector(
     if DefaultScope.get_current_instance() is None:
         init_default_scope("mmdet")
     built = MODELS.build(copy.deepcopy(student))
-    if get_world_size() == 1:
+    if get_world_size() == 1 or not torch.cuda.is_available():
         built = revert_sync_batchnorm(built)  # it does not run on a CPU, and one process has nothing to synchronise
     grammar = load_primitive_set(settings.primitive_set)
     parsed = parse_distiller(distiller, grammar)
