@@ -51,7 +51,7 @@ class Check:
 def _step(evidence: Evidence) -> Outcome:
     if evidence.added is None:
         return Outcome(True, "not asked without a student")
-    return Outcome(evidence.added <= LONGEST, f"adds {evidence.added:.2g} times the student's own")
+    return Outcome(evidence.added <= LONGEST, f"adds {evidence.added:.3g} times the student's own")
 
 
 def _finite(evidence: Evidence) -> Outcome:
