@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.errors import DeclarationError
 from detkds_gp.execution import EXECUTORS, Executor, Factory, WorkersAsked
 from detkds_gp.language import PrimitiveSet
-from detkds_gp.language.loading import load_named
+from detkds_gp.language.loading import load_class
 
 _METHODS = ("made", "run", "drain", "close", "one_at_a_time")
 
@@ -45,10 +44,7 @@ def executor_class(name: str) -> type[Executor]:
     Raises:
         DeclarationError: the name is unknown, or what is named lacks a method of `Executor`.
     """
-    found: type[Executor] = load_named(EXECUTORS.get(name, name), type, "execution.executor")
-    missing = [method for method in _METHODS if not hasattr(found, method)]
-    if missing:
-        raise DeclarationError(f"execution.executor {name!r} has no {', '.join(missing)}; wanted what `Executor` lists")
+    found: type[Executor] = load_class(name, EXECUTORS, _METHODS, "execution.executor", "Executor")
     return found
 
 

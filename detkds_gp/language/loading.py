@@ -1,8 +1,9 @@
-"""What a config names as ``module:NAME``: primitive sets and zoos."""
+"""What a config names as ``module:NAME``: primitive sets, zoos, strategies, executors."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -41,4 +42,24 @@ def load_named(reference: str, kind: type[Any], key: str) -> Any:
         known = [other for other, value in vars(module).items() if isinstance(value, kind)]
         got = f"{module_name!r} has no {key.replace('primitive_', '')} {name!r}"
         raise DeclarationError(f"{key} {reference!r}: {got}{nearest(name, known)}")
+    return found
+
+
+def load_class(name: str, known: Mapping[str, str], members: Sequence[str], key: str, protocol: str) -> Any:
+    """Import a class that a config names.
+
+    Args:
+        name: one of ``known``, or ``module:NAME``.
+        known: references by their short names.
+        members: what the class has to have.
+        key: of the config, for messages.
+        protocol: what lists the members, for messages.
+
+    Raises:
+        DeclarationError: the name is unknown, or the class lacks a member.
+    """
+    found = load_named(known.get(name, name), type, key)
+    missing = [member for member in members if not hasattr(found, member)]
+    if missing:
+        raise DeclarationError(f"{key} {name!r} has no {', '.join(missing)}; wanted what `{protocol}` lists")
     return found

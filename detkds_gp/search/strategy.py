@@ -10,7 +10,7 @@ from deap import tools
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language import Distiller, PrimitiveSet
-from detkds_gp.language.loading import load_named
+from detkds_gp.language.loading import load_class
 from detkds_gp.score import MIX, Score
 from detkds_gp.search.individual import Candidate, Individual
 from detkds_gp.search.screening import Screen
@@ -159,8 +159,5 @@ def strategy_class(name: str) -> type[Strategy]:
     Raises:
         DeclarationError: the name is unknown, or what is named lacks a method of `Strategy`.
     """
-    found: type[Strategy] = load_named(STRATEGIES.get(name, name), type, "search.strategy")
-    missing = [method for method in _METHODS if not hasattr(found, method)]
-    if missing:
-        raise DeclarationError(f"search.strategy {name!r} has no {', '.join(missing)}; wanted what `Strategy` lists")
+    found: type[Strategy] = load_class(name, STRATEGIES, _METHODS, "search.strategy", "Strategy")
     return found
