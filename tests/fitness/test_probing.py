@@ -15,6 +15,7 @@ from detkds_gp.fitness.probing import LARGEST_SIDE
 from detkds_gp.fitness.worker import ProxyWorker, ScreenRequest
 from detkds_gp.language import Declaration, Distance, Loss, Map, PrimitiveSet, Transform, parse_distiller, verdicts
 from detkds_gp.losses.screening import Probes, Screen
+from detkds_gp.losses.screening.evidence import SMALLEST_STEP
 from detkds_gp.primitives import distances, inputs
 from detkds_gp.training import train
 
@@ -100,7 +101,7 @@ def test_what_would_more_than_double_a_step_is_rejected_by_a_count(task: ProxyTa
     assert probes.step is not None
     whole = probes.step.probe
     written = sum(2 * student.numel() for student, _ in whole.knowledge["global"])  # differences, and their sizes
-    assert added == pytest.approx(written / whole.images / probes.step.own, rel=0.02)
+    assert added == pytest.approx(written / whole.images / max(probes.step.own, SMALLEST_STEP), rel=0.02)
 
     def repeated(x: torch.Tensor) -> torch.Tensor:
         """Go there and back many times."""

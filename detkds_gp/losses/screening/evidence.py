@@ -16,6 +16,9 @@ from detkds_gp.losses.screening.probes import Probe, Probes
 from detkds_gp.losses.screening.work import work_of
 
 SEED = 0
+SMALLEST_STEP = 5e5
+"""Numbers an image that a step counts as writing at least: a tiny student's takes as long, for its many operations."""
+
 LEAST_POSITIONS = 64
 """Positions of a map from which its level counts; a coarser map may rightly be pooled to a single number."""
 
@@ -93,7 +96,7 @@ class Evidence:
         step = self.probes.step
         if step is None:
             return None
-        return work_of(lambda: self.value(step.probe.knowledge)) / step.probe.images / step.own
+        return work_of(lambda: self.value(step.probe.knowledge)) / step.probe.images / max(step.own, SMALLEST_STEP)
 
     def counted(self, probe: Probe) -> list[bool]:
         """Tell for every level whether the student has something to learn there that a gradient has to show.
