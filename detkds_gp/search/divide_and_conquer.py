@@ -95,7 +95,7 @@ class DivideAndConquer:
     def _divide(self) -> Stage:
         """Make the stage that evolves the formulas of every niche side by side."""
         breeder = FormulaBreeder(self.primitive_set, self.settings, self._toolbox(), self.breeds)
-        self._operators("divide", breeder.toolbox)
+        self._register("divide", breeder.toolbox)
         seeds, sizes = breeder.unlimited(self._first), self.settings.divide
         return Stage(
             "divide", self._niches, sizes, breeder.toolbox, self._ledger, seeds, one_weight=True, guide=self._guide
@@ -106,8 +106,12 @@ class DivideAndConquer:
         champions = [list(members) for members in self.champions.values()]
         breeder = MixBreeder(self.primitive_set, self.settings, self._toolbox(), champions, self.breeds)
         seeds = breeder.seeds()
-        self._operators("conquer", breeder.toolbox)
+        self._register("conquer", breeder.toolbox)
         return Stage("conquer", [MIX], self.settings.conquer, breeder.toolbox, self._ledger, seeds, guide=self._guide)
+
+    def _register(self, stage: str, toolbox: SeededToolbox) -> None:
+        """Register what replaces a breeder's operators in a stage."""
+        self._operators(stage, toolbox)
 
     def _best_by_niche(self, population: Sequence[Individual]) -> dict[str, list[Formula]]:
         niches: dict[str, list[Formula]] = {niche: [] for niche in self.primitive_set.niches}

@@ -7,11 +7,8 @@ from typing import Any
 
 from deap import tools
 
-from detkds_gp.language import PrimitiveSet
-from detkds_gp.search.divide_and_conquer import DivideAndConquer, Operators
+from detkds_gp.search.divide_and_conquer import DivideAndConquer
 from detkds_gp.search.individual import Formula, Individual
-from detkds_gp.search.screening import Screen, pass_all
-from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
 
 
@@ -21,20 +18,9 @@ class RegularizedEvolution(DivideAndConquer):
     Tournaments still choose parents by their scores. Champions are the best of all that were trained.
     """
 
-    def __init__(
-        self,
-        primitive_set: PrimitiveSet,
-        settings: SearchSettings,
-        seed: int = 0,
-        operators: Operators | None = None,
-        screen: Screen = pass_all,
-    ) -> None:
-        def aging(stage: str, toolbox: SeededToolbox) -> None:
-            toolbox.register("survive", select_divide_and_conquer, select=youngest)
-            if operators is not None:
-                operators(stage, toolbox)
-
-        super().__init__(primitive_set, settings, seed, aging, screen)
+    def _register(self, stage: str, toolbox: SeededToolbox) -> None:
+        toolbox.register("survive", select_divide_and_conquer, select=youngest)
+        super()._register(stage, toolbox)
 
     def _best_by_niche(self, population: Sequence[Individual]) -> dict[str, list[Formula]]:
         scored, best = self._ledger.scored, dict[tuple[str, ...], Individual]()
