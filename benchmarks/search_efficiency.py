@@ -8,7 +8,7 @@ whole distillers from the same grammar and get as many trainings.
     python benchmarks/search_efficiency.py [--landscapes 30] [--trainings 50 100 200 300] [--noise 0.01 ...]
         [--strategies evolution ...] [--save]
 
-``--save`` adds to ``benchmarks/results/search_efficiency.json``. The last line printed is one JSON object.
+``--save`` adds to ``benchmarks/results/search_efficiency.json``, a row of every strategy. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def main() -> None:
     command = "python " + shlex.join(["benchmarks/search_efficiency.py", *sys.argv[1:]])
     outcome = {"noise": NOISE, "runs": arguments.landscapes, "landscapes": told, "command": command}
     if arguments.save:
-        if RESULTS.exists():
-            outcome["landscapes"] = json.loads(RESULTS.read_text())["landscapes"] | told
+        known = json.loads(RESULTS.read_text())["landscapes"] if RESULTS.exists() else {}
+        outcome["landscapes"] = known | {place: known.get(place, {}) | rows for place, rows in told.items()}
         RESULTS.write_text(json.dumps(outcome, indent=1) + "\n")
     print(json.dumps(outcome))
 

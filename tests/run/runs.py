@@ -16,8 +16,11 @@ GP_SEARCH = str(Path(sys.executable).with_name("gp_search"))
 LOCAL = {"execution.executor": "local", "execution.workers": 2}
 
 
-def untimed(summary: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: part for name, part in summary.items() if name != "wall_seconds"}
+def untimed(told: Any) -> Any:
+    """Return a summary without what the clock measured."""
+    if isinstance(told, Mapping):
+        return {name: untimed(part) for name, part in told.items() if name not in ("wall_seconds", "training_time")}
+    return [untimed(part) for part in told] if isinstance(told, list) else told
 
 
 def rows(work_dir: Path) -> dict[Any, float]:
