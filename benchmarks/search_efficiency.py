@@ -8,7 +8,7 @@ whole distillers from the same grammar and get as many trainings.
     python benchmarks/search_efficiency.py [--landscapes 30] [--trainings 50 100 200 300] [--noise 0.01 ...]
         [--strategies evolution ...] [--save]
 
-``--save`` adds to ``benchmarks/results/search_efficiency.json``, a row of every strategy. The last line printed is one JSON object.
+``--save`` adds rows to ``benchmarks/results/search_efficiency.json``. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
