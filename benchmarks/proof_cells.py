@@ -120,6 +120,7 @@ def on_a_cpu(data: Callable[[Path], dict[str, Any]], sides: Callable[[], Sides])
                     "warm_start": ("zoo",),
                 },
                 "anchors": 0,
+                "verdict": {"share": 0.2},
                 "cache_dir": str(folder / "cache"),
                 "require_better_teacher": False,
             }
