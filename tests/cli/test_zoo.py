@@ -69,6 +69,7 @@ def test_with_a_config_it_says_what_applies_and_what_the_weights_come_to(
     assert "foreground_background" in ended.out
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_the_zoo_and_repeats(gp_search: GpSearch, tiny_config: Path, tmp_path: Path) -> None:
     seeded = tmp_path / "run"
     fast = ("knowledge=['global']", "search.conquer.generations=0", "search.conquer.population=1", "verdict.rivals={}")

@@ -67,6 +67,7 @@ def task(own: None, tmp_path_factory: pytest.TempPathFactory) -> ProxyTask:
     return task
 
 
+@pytest.mark.slow
 def test_a_source_from_outside_is_trained_with_in_a_worker_process(task: ProxyTask) -> None:
     requests = [
         *(ScreenRequest(f"l2({name})", 0) for name in INPUTS),

@@ -47,6 +47,7 @@ def forked():
         yield executor
 
 
+@pytest.mark.slow
 def test_every_kind_of_end_costs_one_task_of_forked_workers(forked):
     tasks = [("nap", 60), ("kill_self",), ("segfault",), ("exit", 7), ("square", 3)]
     answers = dict(forked.run(tasks))

@@ -112,6 +112,7 @@ def test_seeds_of_one_distiller_are_siblings_and_other_schedules_are_not(tiny_co
     assert first[1] == other_seed[1] != longer[1]
 
 
+@pytest.mark.slow
 def test_what_was_prepared_is_read_and_not_made_again(tiny_config: Path, tmp_path: Path) -> None:
     config, text = load_config(tiny_config, {**SHORT, **HALF_TRAINED}), "1 * calibrated * l2(global)"
     told = trained(config, text, tmp_path / "open")

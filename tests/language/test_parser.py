@@ -42,6 +42,7 @@ def corrupt(text: str, edits: list[tuple[str, int, int, str]]) -> str:
     return text
 
 
+@pytest.mark.slow
 @settings(
     max_examples=2000,
     deadline=None,

@@ -83,6 +83,7 @@ def test_it_finds(text, problem):
     assert "\n" not in "".join(report.problems)
 
 
+@pytest.mark.slow
 def test_it_is_silent_on_300_random_formulas():
     rng = random.Random(7)
     noisy = {}

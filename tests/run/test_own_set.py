@@ -62,6 +62,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_set_of_ones_own_in_five_lines_of_python(tiny_config: Path, tmp_path: Path) -> None:
     (tmp_path / "own_set.py").write_text(OWN_SET)
     (tmp_path / "five.py").write_text(SCRIPT.format(config=str(tiny_config)))

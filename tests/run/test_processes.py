@@ -74,6 +74,7 @@ def test_killed_three_times_it_ends_as_one_process_never_killed(
     assert len(rows(work_dir)) == total
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_everything_and_says_how_to_go_on(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_weights(tiny_config: Path, tmp_path: Path) -> None:
     script = tmp_path / "digest.py"
     script.write_text(SCRIPT)
