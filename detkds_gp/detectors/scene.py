@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.ops import box_iou, roi_align
+
+T = TypeVar("T")
 
 INSTANCE_SIDE = 7
 """Cells of an instance's features along each side."""
@@ -56,14 +58,14 @@ class Scene:
 
     def of_images(self, images: Sequence[int]) -> Scene:
         """Return the scene of some images, by index, as if these alone were the batch."""
-        boxes, sizes, labels, masks = (
-            tuple(parts[image] for image in images) if parts else ()
-            for parts in (self.boxes, self.sizes, self.labels, self.masks)
-        )
-        return Scene(boxes, self.shape, sizes, labels, masks)
 
-    def drawn_masks(self, image: int) -> Tensor:
-        """Return the masks of an image's objects on the padded input, (R, H, W) of 0 and 1.
+        def of(parts: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(parts[image] for image in images) if parts else ()
+
+        return Scene(of(self.boxes), self.shape, of(self.sizes), of(self.labels), of(self.masks))
+
+    def drawn_masks(self, image: int, height: int, width: int) -> Tensor:
+        """Return the masks of an image's objects, (R, H, W) of 0 and 1, cut or filled up with 0 to a height and width.
 
         Raises:
             ValueError: the batch has none.
@@ -72,8 +74,7 @@ class Scene:
             raise ValueError("got a batch without masks, wanted those of its objects")
         masks, device = self.masks[image], self.boxes[image].device
         drawn = masks if isinstance(masks, Tensor) else masks.to_tensor(dtype=torch.uint8, device=device)
-        height, width = (whole - part for whole, part in zip(self.shape, drawn.shape[1:], strict=True))
-        return pad(drawn, (0, width, 0, height))
+        return pad(drawn, (0, width - drawn.shape[2], 0, height - drawn.shape[1]))
 
 
 def scene_of(data: dict[str, Any]) -> Scene:

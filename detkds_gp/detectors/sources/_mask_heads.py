@@ -43,7 +43,8 @@ class MaskHead:
     Attributes:
         modules: those of a detector whose forwards are recorded.
         read: makes the outputs of their calls: ``instance_scores`` (N T, K), the class probabilities of every place;
-            ``instance_points`` (N T, 2) in pixels, where the head's places lie somewhere; those of a way to masks.
+            ``instance_points`` (N T, 2) in pixels, where the head's places lie somewhere; ``instance_extents`` (N, 2),
+            the height and width in pixels that its masks cover, as the head itself has it; those of a way to masks.
         rest: runs these modules on the neck's maps, where the detector's first head does not.
     """
 
@@ -71,10 +72,17 @@ def _rows(maps: Sequence[Tensor], width: int) -> Tensor:
     return torch.cat([x.float().permute(0, 2, 3, 1).reshape(len(x), -1, width) for x in maps], dim=1)
 
 
-def _placed(scores: Tensor, points: Tensor) -> Outputs:
-    """Return the probabilities (N, T, K) of places and where these lie (T, 2), in rows."""
-    points = points.float().expand(len(scores), -1, -1)
-    return {"instance_scores": [scores.detach().flatten(0, 1)], "instance_points": [points.flatten(0, 1)]}
+def _placed(scores: Tensor, points: Tensor, extent: Sequence[float]) -> Outputs:
+    """Return the probabilities (N, T, K) of places, where these lie (T, 2) and what masks cover, in rows."""
+    points = points.float().repeat(len(scores), 1)
+    extents = points.new_tensor(extent).repeat(len(scores), 1)
+    scores = scores.detach().flatten(0, 1)
+    return {"instance_scores": [scores], "instance_points": [points], "instance_extents": [extents]}
+
+
+def _covered(maps: Tensor, stride: float) -> tuple[float, float]:
+    """Return the height and width in pixels of maps (N, C, h, w)."""
+    return maps.shape[2] * stride, maps.shape[3] * stride
 
 
 def _product(kernels: Tensor, features: Tensor) -> Outputs:
@@ -90,13 +98,14 @@ def _priors(head: Any, maps: Sequence[Tensor], **options: Any) -> Tensor:
 
 
 def _read_yolact(detector: Any, calls: Calls) -> Outputs:
-    """Read coefficients of prototypes; a softmax tells the classes and the background, the last."""
+    """Read coefficients of prototypes, which cover the input; a softmax's last class is the background."""
     head = detector.bbox_head
     scores, _, coefficients = calls[0][0].output
     anchors = _priors(head, scores)
     classes = _rows(scores, head.cls_out_channels)
     classes = classes.sigmoid() if head.use_sigmoid_cls else classes.softmax(dim=2)[..., :-1]
-    places = _placed(classes, (anchors[:, :2] + anchors[:, 2:]) / 2)
+    extent = calls[2][0].arguments[0].shape[2:]
+    places = _placed(classes, (anchors[:, :2] + anchors[:, 2:]) / 2, extent)
     return {**places, **_product(_rows(coefficients, head.num_protos), calls[1][0].output)}
 
 
@@ -106,7 +115,8 @@ def _read_condinst(detector: Any, calls: Calls) -> Outputs:
     points = _priors(detector.bbox_head, scores, with_stride=True)
     kernels = _rows(parameters, head.num_params)
     extents = points[:, 2:3] * head.size_of_interest
-    places = _placed(_rows(scores, detector.bbox_head.cls_out_channels).sigmoid(), points[:, :2])
+    classes = _rows(scores, detector.bbox_head.cls_out_channels).sigmoid()
+    places = _placed(classes, points[:, :2], _covered(features, head.mask_feat_stride))
     return {**places, **_dynamic(head, kernels, features, points[:, :2] / extents, extents)}
 
 
@@ -116,7 +126,8 @@ def _read_rtmdet(detector: Any, calls: Calls) -> Outputs:
     points = _priors(head, scores, with_stride=True)
     kernels = _rows(parameters, head.num_gen_params)
     extents = points[:, 2:3] * OF_INTEREST
-    places = _placed(_rows(scores, head.cls_out_channels).sigmoid(), points[:, :2])
+    classes = _rows(scores, head.cls_out_channels).sigmoid()
+    places = _placed(classes, points[:, :2], _covered(features, head.prior_generator.strides[0][0]))
     return {**places, **_dynamic(head, kernels, features, points[:, :2] / extents, extents)}
 
 
@@ -148,31 +159,31 @@ def _dynamic(head: Any, kernels: Tensor, features: Tensor, points: Tensor, exten
     return {"instance_kernels": layers, "instance_features": [torch.cat([grid, features.float()], dim=1)]}
 
 
-def _cells(head: Any, calls: Sequence[Call], size: torch.Size, stride: int) -> Outputs:
-    """Return the scores and the centres of the cells of SOLO's grids, which divide the padded image.
+def _cells(head: Any, calls: Sequence[Call], finest: Tensor, stride: int) -> Outputs:
+    """Return the scores and the centres of the cells of SOLO's grids, which divide what its masks cover.
 
     Args:
         head: names its grids.
         calls: of its class layer, one a level.
-        size: (h, w) of its finest masks.
+        finest: (N, C, h, w), its finest maps.
         stride: input pixels between two cells of these.
     """
+    height, width = _covered(finest, stride)
     scores = _rows([call.output for call in calls], head.cls_out_channels).sigmoid()
-    limits = scores.new_tensor([size[1], size[0]]) * stride
     steps = [(torch.arange(cells, device=scores.device) + 0.5) / cells for cells in head.num_grids]
     grids = [torch.stack(torch.meshgrid(step, step, indexing="xy"), dim=2).flatten(0, 1) for step in steps]
-    return _placed(scores, torch.cat(grids) * limits)
+    return _placed(scores, torch.cat(grids) * scores.new_tensor([width, height]), (height, width))
 
 
 def _read_solo(detector: Any, calls: Calls) -> Outputs:
     """Read the layers' outputs: those of the head differ in eval mode."""
     maps = [call.output.float() for layer in calls[1:] for call in layer]
-    return {**_cells(detector.mask_head, calls[0], maps[0].shape[2:], SOLO_STRIDE), "instance_maps": maps}
+    return {**_cells(detector.mask_head, calls[0], maps[0], SOLO_STRIDE), "instance_maps": maps}
 
 
 def _read_decoupled_solo(detector: Any, calls: Calls) -> Outputs:
     maps = [call.output.float() for layer in calls[1:] for call in layer]
-    places = _cells(detector.mask_head, calls[0], maps[0].shape[2:], SOLO_STRIDE)
+    places = _cells(detector.mask_head, calls[0], maps[0], SOLO_STRIDE)
     half = len(maps) // 2
     return {**places, "instance_columns": maps[:half], "instance_rows": maps[half:]}
 
@@ -181,14 +192,16 @@ def _read_solov2(detector: Any, calls: Calls) -> Outputs:
     head, (kernels, _, features) = detector.mask_head, calls[1][0].output
     if head.dynamic_conv_size != 1:
         raise AbsentError(f"{type(head).__name__}'s kernels have side {head.dynamic_conv_size}, not 1")
-    places = _cells(head, calls[0], features.shape[2:], head.mask_stride)
+    places = _cells(head, calls[0], features, head.mask_stride)
     return {**places, **_product(_rows(kernels, head.kernel_out_channels), features)}
 
 
 def _read_queries(detector: Any, calls: Calls) -> Outputs:
     """Read the last decoder layer: a softmax tells the classes and the background, the last."""
-    logits, maps = (layers[-1].float() for layers in calls[0][0].output)
-    return {"instance_scores": [logits.detach().softmax(dim=2)[..., :-1].flatten(0, 1)], "instance_maps": [maps]}
+    (_, samples), (logits, maps) = calls[0][0].arguments, (layers[-1].float() for layers in calls[0][0].output)
+    scores = logits.detach().softmax(dim=2)[..., :-1].flatten(0, 1)
+    extents = maps.new_tensor([sample.batch_input_shape for sample in samples])
+    return {"instance_scores": [scores], "instance_extents": [extents], "instance_maps": [maps]}
 
 
 def _run_prototypes(detector: Any, ran: Ran) -> None:
@@ -213,7 +226,7 @@ def _decoupled_layers(detector: Any) -> list[nn.Module]:
 
 
 HEADS: dict[type, MaskHead] = {
-    YOLACTHead: MaskHead(lambda d: [d.bbox_head, d.mask_head.protonet], _read_yolact, _run_prototypes),
+    YOLACTHead: MaskHead(lambda d: [d.bbox_head, d.mask_head.protonet, d.backbone], _read_yolact, _run_prototypes),
     CondInstBboxHead: MaskHead(lambda d: [d.bbox_head, d.mask_head.mask_feature_head], _read_condinst, _run_features),
     RTMDetInsHead: MaskHead(lambda d: [d.bbox_head], _read_rtmdet),
     SOLOV2Head: MaskHead(lambda d: [d.mask_head.conv_cls, d.mask_head], _read_solov2, _run_mask_head),

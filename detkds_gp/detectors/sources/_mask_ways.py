@@ -84,25 +84,24 @@ def way_outputs(outputs: Mapping[str, object]) -> tuple[str, ...]:
     raise AbsentError("detector has no masks without regions")
 
 
-def logits_on_boxes(outputs: Outputs, image: int, places: Tensor, boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+def logits_on_boxes(outputs: Outputs, image: int, places: Tensor, boxes: Tensor) -> Tensor:
     """Return the mask logits (P, 1, 28, 28) of some places, resampled on a box each.
 
     Args:
-        outputs: of one detector.
+        outputs: of one detector; ``instance_extents`` (N, 2) is the height and width that its maps cover, in pixels.
         image: its index in the batch.
         places: (P,).
         boxes: (P, 4) in pixels.
-        shape: (height, width) of the padded input.
     """
-    way = WAYS[way_outputs(outputs)]
-    found = [(here, _resampled(maps, boxes[here], shape)) for here, maps in way(outputs, image, places)]
+    way, extent = WAYS[way_outputs(outputs)], outputs["instance_extents"][0][image]
+    found = [(here, _resampled(maps, boxes[here], extent)) for here, maps in way(outputs, image, places)]
     order = torch.cat([here for here, _ in found]).argsort()
     return torch.cat([maps for _, maps in found])[order]
 
 
-def _resampled(maps: Tensor, boxes: Tensor, shape: tuple[int, int]) -> Tensor:
-    """RoI-align maps (M, h, w) that cover the padded input, each on its box: (M, 1, 28, 28)."""
-    height, width = (cells / pixels for cells, pixels in zip(maps.shape[1:], shape, strict=True))
+def _resampled(maps: Tensor, boxes: Tensor, extent: Tensor) -> Tensor:
+    """RoI-align maps (M, h, w) each on its box: (M, 1, 28, 28)."""
+    scale = extent.new_tensor(maps.shape[1:]) / extent
     owner = torch.arange(len(boxes), device=boxes.device, dtype=boxes.dtype)[:, None]
-    rois = torch.cat([owner, boxes * boxes.new_tensor([width, height, width, height])], dim=1)
+    rois = torch.cat([owner, boxes * scale.flip(0).repeat(2)], dim=1)
     return roi_align(maps[:, None], rois, SIDE, 1.0, SAMPLES, aligned=True)

@@ -1,8 +1,8 @@
 """Masks that no region names, of YOLACT, CondInst, RTMDet-Ins, SOLO, SOLOv2 and Mask2Former: one for every object.
 
 Outputs: ``instance_scores`` (N T, K), the class probabilities of all places that a mask is predicted for;
-``instance_points`` (N T, 2), where these lie, in pixels; and what masks follow from, see `_mask_ways`. Each side's
-mask of an object is that of one place, resampled on the object's box.
+``instance_points`` (N T, 2), where these lie, in pixels; ``instance_extents`` (N, 2), what masks cover; and what these
+follow from, see `_mask_ways`. Each side's mask of an object is that of one place, resampled on the object's box.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ._mask_ways import SIDE, WAYS, logits_on_boxes, way_outputs
 from ._matching import class_columns, class_notes
 from ._shared import Outputs, Pairs, Shape, Shared, Step
 
-PLACES = ("instance_scores", "instance_points")
+PLACES = ("instance_scores", "instance_points", "instance_extents")
 """What is chosen by, and carries no gradient."""
 
 CLASS_COST, MASK_COSTS = 2.0, (CrossEntropyLossCost(weight=5.0), DiceCost(weight=5.0, pred_act=True, eps=1.0))
@@ -35,8 +35,11 @@ CLASS_COST, MASK_COSTS = 2.0, (CrossEntropyLossCost(weight=5.0), DiceCost(weight
 WORST = 1e6
 """The cost of what is not finite."""
 
-PIXEL = 1e-3
-"""How far two equal points may be apart."""
+NEAR = 1e-2
+"""Pixels by which points may be farther from a box than the nearest one, such as other anchors of one location."""
+
+CLOSE = 1e-2
+"""By how much of themselves two equal points or extents may differ, which may be kept at half precision."""
 
 
 def places_of(outputs: Outputs, scene: Scene, image: int, labels: Tensor) -> Tensor:
@@ -58,7 +61,8 @@ def places_of(outputs: Outputs, scene: Scene, image: int, labels: Tensor) -> Ten
     if "instance_points" in outputs:
         points = outputs["instance_points"][0].unflatten(0, (count, -1))[image]
         return best_in_boxes(scores, points, boxes)
-    return matched_queries(scores, outputs["instance_maps"][0][image].detach(), scene.drawn_masks(image))
+    height, width = outputs["instance_extents"][0][image].long().tolist()
+    return matched_queries(scores, outputs["instance_maps"][0][image].detach(), scene.drawn_masks(image, height, width))
 
 
 def best_in_boxes(scores: Tensor, points: Tensor, boxes: Tensor) -> Tensor:
@@ -67,7 +71,9 @@ def best_in_boxes(scores: Tensor, points: Tensor, boxes: Tensor) -> Tensor:
     area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)[:, None].where(inside, scores.new_tensor(float("inf")))
     own = inside & (area == area.amin(dim=0))
     apart = torch.cdist((boxes[:, :2] + boxes[:, 2:]) / 2, points)
-    return scores.where(own, -apart).argmax(dim=1)
+    nearest = apart <= apart.amin(dim=1, keepdim=True) + NEAR
+    own = own.where(own.any(dim=1, keepdim=True), nearest)
+    return scores.where(own, -1.0).argmax(dim=1)
 
 
 def matched_queries(scores: Tensor, maps: Tensor, masks: Tensor) -> Tensor:
@@ -109,18 +115,21 @@ class SharedInstanceMasks(Shared):
 
     def pairs(self, step: Step) -> Pairs:
         """Return the logits of all objects; all images are one level."""
-        found = [self._of_image(step, image) for image in range(len(step.scene.boxes))]
+        together = self.together and same(step.student, step.teacher, "instance_extents")
+        found = [self._of_image(step, image, together) for image in range(len(step.scene.boxes))]
         ours, theirs = (torch.cat(side) for side in zip(*found, strict=True))
         return [(ours, theirs)]
 
-    def _of_image(self, step: Step, image: int) -> tuple[Tensor, Tensor]:
+    def _of_image(self, step: Step, image: int, together: bool) -> tuple[Tensor, Tensor]:
         scene, labels = step.scene, step.scene.labels[image]
         theirs = places_of(step.teacher, scene, image, labels.new_tensor(self.columns)[labels])
-        ours = theirs if self.together else places_of(step.student, scene, image, labels)
+        ours = theirs if together else places_of(step.student, scene, image, labels)
         kept = (ours >= 0) & (theirs >= 0)
-        sides = (step.student, ours[kept]), (step.teacher, theirs[kept])
-        s, t = (logits_on_boxes(x, image, places, scene.boxes[image][kept], scene.shape) for x, places in sides)
-        return s, t
+        boxes = scene.boxes[image][kept]
+        return (
+            logits_on_boxes(step.student, image, ours[kept], boxes),
+            logits_on_boxes(step.teacher, image, theirs[kept], boxes),
+        )
 
 
 def share_masks(student: Side, teacher: Side) -> SharedInstanceMasks:
@@ -131,7 +140,7 @@ def share_masks(student: Side, teacher: Side) -> SharedInstanceMasks:
     """
     student.output("instance_scores"), teacher.output("instance_scores")
     ours, theirs = (_needed(side.outputs) for side in (student, teacher))
-    together = _same_places(student.outputs, teacher.outputs)
+    together = same(student.outputs, teacher.outputs, "instance_points")
     columns = class_columns(student, teacher)
     shapes: tuple[Shape, ...] = ((1, SIDE, SIDE),)
     whose = "the teacher's" if together else "each side's"
@@ -143,12 +152,12 @@ def _needed(outputs: Outputs) -> tuple[str, ...]:
     return (*(name for name in PLACES if name in outputs), *way_outputs(outputs))
 
 
-def _same_places(ours: Outputs, theirs: Outputs) -> bool:
-    """Whether the places of two detectors lie where each other's do, one by one."""
-    first, second = (outputs.get("instance_points", [None])[0] for outputs in (ours, theirs))
+def same(ours: Outputs, theirs: Outputs, name: str) -> bool:
+    """Whether an output of two detectors, if both have it, is the same."""
+    first, second = (outputs.get(name, [None])[0] for outputs in (ours, theirs))
     if first is None or second is None or first.shape != second.shape:
         return False
-    return bool((first - second.to(first.device)).abs().amax() < PIXEL)
+    return torch.allclose(first, second.to(first.device), rtol=CLOSE)
 
 
 def _modules(detector: BaseDetector) -> list[nn.Module]:
