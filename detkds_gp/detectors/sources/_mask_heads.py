@@ -114,10 +114,9 @@ def _read_condinst(detector: Any, calls: Calls) -> Outputs:
     head, (features,) = detector.mask_head, [call.output for call in calls[1]]
     points = _priors(detector.bbox_head, scores, with_stride=True)
     kernels = _rows(parameters, head.num_params)
-    extents = points[:, 2:3] * head.size_of_interest
     classes = _rows(scores, detector.bbox_head.cls_out_channels).sigmoid()
     places = _placed(classes, points[:, :2], _covered(features, head.mask_feat_stride))
-    return {**places, **_dynamic(head, kernels, features, points[:, :2] / extents, extents)}
+    return {**places, **_dynamic(head, kernels, features, points, head.size_of_interest)}
 
 
 def _read_rtmdet(detector: Any, calls: Calls) -> Outputs:
@@ -125,24 +124,23 @@ def _read_rtmdet(detector: Any, calls: Calls) -> Outputs:
     scores, _, parameters, features = calls[0][0].output
     points = _priors(head, scores, with_stride=True)
     kernels = _rows(parameters, head.num_gen_params)
-    extents = points[:, 2:3] * OF_INTEREST
     classes = _rows(scores, head.cls_out_channels).sigmoid()
     places = _placed(classes, points[:, :2], _covered(features, head.prior_generator.strides[0][0]))
-    return {**places, **_dynamic(head, kernels, features, points[:, :2] / extents, extents)}
+    return {**places, **_dynamic(head, kernels, features, points, OF_INTEREST)}
 
 
-def _dynamic(head: Any, kernels: Tensor, features: Tensor, points: Tensor, extents: Tensor) -> Outputs:
+def _dynamic(head: Any, kernels: Tensor, features: Tensor, points: Tensor, interest: int) -> Outputs:
     """Return the layers of dynamic convolutions, the first of which sees how far a cell is from its place.
 
-    That is (points - cells) / extents. It is linear, so that the layer becomes one on the cells themselves, which join
-    the features, and the points' part goes to its bias.
+    That is (points - cells) / (interest strides). It is linear, so that the layer becomes one on the cells themselves,
+    which join the features, and the points' part goes to its bias.
 
     Args:
         head: names the numbers of weights and biases of every layer, and places the features' cells.
         kernels: (N, T, D), all weights first, then all biases.
         features: (N, C, h, w).
-        points: (T, 2), in extents.
-        extents: (T, 1), in pixels.
+        points: (T, 4), with their strides.
+        interest: strides that count as 1.
     """
     parts = kernels.flatten(0, 1).split([*head.weight_nums, *head.bias_nums], dim=1)
     weights, biases = parts[: len(head.weight_nums)], parts[len(head.weight_nums) :]
@@ -153,8 +151,9 @@ def _dynamic(head: Any, kernels: Tensor, features: Tensor, points: Tensor, exten
     cells = head.prior_generator.single_level_grid_priors(size, 0, device=features.device).float()
     unit = float(head.prior_generator.strides[0][0])
     apart, rest, bias = layers[0].split([2, layers[0].shape[2] - 3, 1], dim=2)
-    bias = bias + (apart * points.repeat(n, 1)[:, None]).sum(dim=2, keepdim=True)
-    layers[0] = torch.cat([-apart * unit / extents.repeat(n, 1)[:, None], rest, bias], dim=2)
+    apart = apart / (points[:, 2:3] * interest).repeat(n, 1)[:, None]
+    bias = bias + (apart * points[:, :2].repeat(n, 1)[:, None]).sum(dim=2, keepdim=True)
+    layers[0] = torch.cat([-apart * unit, rest, bias], dim=2)
     grid = (cells / unit).T.reshape(1, 2, *size).expand(n, -1, -1, -1)
     return {"instance_kernels": layers, "instance_features": [torch.cat([grid, features.float()], dim=1)]}
 
