@@ -110,6 +110,8 @@ PAIRS = {
     "swin_to_r18": ("retinanet", "swin_retinanet"),
     "swin_to_faster_rcnn": ("faster_rcnn", "swin"),
     "mask2former_to_mask_rcnn": ("mask_rcnn", "mask2former"),
+    "mask2former_to_solov2": ("solov2", "mask2former"),
+    "condinst_to_rtmdet_ins": ("rtmdet_ins", "condinst"),
     "sparse_rcnn_to_retinanet": ("retinanet", "sparse_rcnn"),
     "yolof_to_retinanet": ("retinanet", "yolof"),
 }

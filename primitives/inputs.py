@@ -180,11 +180,12 @@ def proposal_score() -> None:
 
 @input(Map, niche="mask_logits", latex=r"\mu")
 def mask_logits() -> None:
-    """Logits of the mask head on the student's positive RoIs.
+    """Logits of the mask head on the student's positive RoIs; without RoIs one mask an object.
 
-    (P, K, h, w): before the sigmoid; P may be 0.
+    (P, K, h, w): before the sigmoid; P may be 0. Without RoIs (P, 1, 28, 28), on the objects' boxes.
 
-    In mmdet: ``roi_head._mask_forward(maps, positive_rois)["mask_preds"]``.
+    In mmdet: ``roi_head._mask_forward(maps, positive_rois)["mask_preds"]``; of YOLACT, CondInst, RTMDet-Ins, SOLO,
+    SOLOv2 and Mask2Former the mask of one anchor, point, cell or query.
     In torchvision: ``model.roi_heads.mask_predictor(mask_head(roi_features))``.
     """
 

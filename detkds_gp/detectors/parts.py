@@ -69,9 +69,9 @@ def has_priors(head: Any) -> bool:
 
 def num_classes(detector: BaseDetector) -> int | None:
     """Return how many classes the detector tells apart, or None if its heads do not say."""
-    head = getattr(detector, "bbox_head", None)
-    if head is None:
-        head = getattr(getattr(detector, "roi_head", None), "bbox_head", None)
+    regions = getattr(detector, "roi_head", None)
+    places = (detector, "bbox_head"), (regions, "bbox_head"), (detector, "mask_head"), (detector, "panoptic_head")
+    head = next((getattr(owner, name) for owner, name in places if getattr(owner, name, None) is not None), None)
     if isinstance(head, nn.ModuleList):  # a cascade: the stages agree
         head = head[0]
     return getattr(head, "num_classes", None)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torchvision.ops import box_iou, roi_align
+
+T = TypeVar("T")
 
 INSTANCE_SIDE = 7
 """Cells of an instance's features along each side."""
@@ -38,25 +41,50 @@ class Scene:
         boxes: for each image (R, 4) xyxy in input pixels, resized and flipped as the image is; R may be 0.
         shape: (height, width) of the padded input.
         sizes: (height, width) of each image in it, without its padding; empty where they are not known.
+        labels: for each image the classes (R,) of its objects; empty where they are not known.
+        masks: for each image what mmdet keeps of the masks of its objects; empty where a batch has none.
     """
 
     boxes: tuple[Tensor, ...]
     shape: tuple[int, int]
     sizes: tuple[tuple[int, int], ...] = ()
+    labels: tuple[Tensor, ...] = ()
+    masks: tuple[Any, ...] = ()
 
     @property
     def image_sizes(self) -> tuple[tuple[int, int], ...]:
         """The size of each image without its padding; that of the padded input where it is not known."""
         return self.sizes or (self.shape,) * len(self.boxes)
 
+    def of_images(self, images: Sequence[int]) -> Scene:
+        """Return the scene of some images, by index, as if these alone were the batch."""
+
+        def of(parts: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(parts[image] for image in images) if parts else ()
+
+        return Scene(of(self.boxes), self.shape, of(self.sizes), of(self.labels), of(self.masks))
+
+    def drawn_masks(self, image: int, height: int, width: int) -> Tensor:
+        """Return the masks of an image's objects, (R, H, W) of 0 and 1, cut or filled up with 0 to a height and width.
+
+        Raises:
+            ValueError: the batch has none.
+        """
+        if not self.masks:
+            raise ValueError("got a batch without masks, wanted those of its objects")
+        masks, device = self.masks[image], self.boxes[image].device
+        drawn = masks if isinstance(masks, Tensor) else masks.to_tensor(dtype=torch.uint8, device=device)
+        return pad(drawn, (0, width - drawn.shape[2], 0, height - drawn.shape[1]))
+
 
 def scene_of(data: dict[str, Any]) -> Scene:
     """Read the scene of a batch that went through a detector's ``data_preprocessor``."""
-    boxes = [sample.gt_instances.bboxes for sample in data["data_samples"]]
-    tensors = tuple(getattr(b, "tensor", b).float() for b in boxes)
+    objects = [sample.gt_instances for sample in data["data_samples"]]
+    boxes = tuple(getattr(one.bboxes, "tensor", one.bboxes).float() for one in objects)
+    masks = tuple(one.masks for one in objects if "masks" in one)
     height, width = data["inputs"].shape[-2:]
     sizes = tuple((int(h), int(w)) for h, w in (sample.img_shape[:2] for sample in data["data_samples"]))
-    return Scene(tensors, (height, width), sizes)
+    return Scene(boxes, (height, width), sizes, tuple(one.labels for one in objects), masks)
 
 
 def location_centres(height: int, width: int, stride: float, like: Tensor) -> Tensor:

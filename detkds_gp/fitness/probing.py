@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -108,7 +108,7 @@ class _Pool:
             for name, levels in cut_outputs(self.student, images, POOL).items()
         }
         theirs = cut_outputs(self.teacher, images, POOL)
-        pairs = self.pairing(ours, theirs, _scene_of(self.scene, images), self.detector)
+        pairs = self.pairing(ours, theirs, self.scene.of_images(images), self.detector)
         knowledge = {
             name: [(s, s if s is t else t.detach().requires_grad_()) for s, t in pairs[source]]
             for name, source in self.sources.items()
@@ -135,8 +135,3 @@ def _batch(proxy: ProxyTraining, seed: int, queries: int, largest: int | None, *
     shown = [index for index in order if len(split.images[index].boxes)] or order
     chosen = [shown[number % len(shown)] for number in range(POOL)]
     return make_batch([images[index] for index in chosen], masks=masks)
-
-
-def _scene_of(scene: Scene, images: Sequence[int]) -> Scene:
-    sizes = tuple(scene.sizes[image] for image in images) if scene.sizes else ()
-    return replace(scene, boxes=tuple(scene.boxes[image] for image in images), sizes=sizes)

@@ -205,18 +205,6 @@ def test_a_detector_that_predicts_no_batches_is_refused(config, overrides, head)
         check_pair(guided, guided, (96, 128))
 
 
-def test_masks_that_no_region_names_are_refused_with_the_head_that_finds_them():
-    yolact = build_detector(HEADS["yolact"], ("thing",), initialise=False)
-    pair = check_pair(yolact, yolact, (139, 101), names=["mask_logits", "boxes", "class_logits"])
-    assert set(pair.shared) == {"global", "boxes", "class_logits"}
-    assert pair.refused["mask_logits"].startswith(
-        "the student's YOLACT finds its masks by YOLACTProtonet, not on regions"
-    )
-    retina = build_detector(STUDENT, ("thing",), initialise=False)
-    refused = check_pair(retina, retina, (96, 128), names=["mask_logits"]).refused
-    assert refused["mask_logits"] == "the student's RetinaNet has no mask head"
-
-
 def test_a_reason_is_that_of_the_source_whose_modules_are_there():
     config = "mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py"
     yolo = build_detector(DetectorSpec(config, {"model.backbone.init_cfg": None}), ("thing",), initialise=False)

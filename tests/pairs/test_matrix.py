@@ -23,7 +23,7 @@ SLOW = (
     "retinanet", "fcos", "atss", "gfl", "paa", "tood", "yolox", "rtmdet", "ssd", "centernet_update", "ld", "lad",
     "faster_rcnn", "cascade_rcnn", "grid_rcnn", "cascade_rpn", "crowddet", "mask_rcnn", "htc", "ms_rcnn", "yolact",
     "condinst", "rtmdet_ins", "maskformer", "dino_to_retinanet", "cascade_mask_rcnn_to_fcos", "yolox_l_to_tiny",
-    "mask2former_to_mask_rcnn", "sparse_rcnn_to_retinanet",
+    "mask2former_to_mask_rcnn", "mask2former_to_solov2", "condinst_to_rtmdet_ins", "sparse_rcnn_to_retinanet",
 )  # fmt: skip
 
 

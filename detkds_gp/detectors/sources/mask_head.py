@@ -28,14 +28,9 @@ LOGIT_LIMIT = 1e-6
 
 def mask_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
     """Return the mask stages of a two-stage detector, one or those of a cascade."""
-    for name in ("panoptic_head", "mask_head", "bbox_head"):
-        single = getattr(detector, name, None)
-        if single is not None and finds_masks(detector):
-            raise AbsentError(
-                f"{type(detector).__name__} finds its masks by {type(single).__name__}, not on regions that both sides "
-                "could be compared on"
-            )
     head = getattr(detector, "roi_head", None)
+    if head is None and finds_masks(detector):
+        raise AbsentError(f"{type(detector).__name__} finds its masks in a way that is not known here")
     if head is None or not head.with_mask:
         raise AbsentError(f"{type(detector).__name__} has no mask head")
     head = roi_head(detector)
@@ -132,4 +127,5 @@ SOURCE = Source(
         ),
     ),
     {"mask_logits": share_masks},
+    called="masks on regions",
 )
