@@ -113,6 +113,7 @@ PAIRS = {
     "mask2former_to_solov2": ("solov2", "mask2former"),
     "condinst_to_rtmdet_ins": ("rtmdet_ins", "condinst"),
     "sparse_rcnn_to_retinanet": ("retinanet", "sparse_rcnn"),
+    "dino_to_sparse_rcnn": ("sparse_rcnn", "dino"),
     "yolof_to_retinanet": ("retinanet", "yolof"),
 }
 """By the name of an unlike pair, the families of its student and its teacher."""

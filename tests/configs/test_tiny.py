@@ -33,13 +33,16 @@ KINDS = {
     "cascade_mask_rcnn": "CascadeRCNN",
     "detr": "DETR",
     "dino": "DINO",
+    "sparse_rcnn": "SparseRCNN",
 }
 PAIRS = {name: (kind, kind) for name, kind in KINDS.items()} | {
     "gfl_to_retinanet": ("RetinaNet", "GFL"),
     "cascade_mask_to_faster": ("FasterRCNN", "CascadeRCNN"),
     "retinanet34_to_fcos18": ("FCOS", "RetinaNet"),
     "dino_to_retinanet": ("RetinaNet", "DINO"),
+    "dino_to_rtmdet": ("RTMDet", "DINO"),
     "faster_rcnn_to_fcos": ("FCOS", "FasterRCNN"),
+    "cascade_mask_to_fcos": ("FCOS", "CascadeRCNN"),
 }
 """By config: mmdet's classes of student and teacher."""
 

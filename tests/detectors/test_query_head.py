@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.models.detectors import SparseRCNN
 from mmdet.models.detectors.base import BaseDetector
 from torch import Tensor
 from torchvision.ops import generalized_box_iou
@@ -27,7 +28,7 @@ from detkds_gp.detectors import (
 from detkds_gp.detectors.sources._partners import box_gaps, class_gaps, one_against_rest, partners
 
 CLASSES = ("0", "1", "4", "7")
-KINDS = ("detr", "conditional_detr", "dab_detr", "deformable_detr", "dino", "ddq_detr")
+KINDS = ("detr", "conditional_detr", "dab_detr", "deformable_detr", "dino", "ddq_detr", "sparse_rcnn")
 SOFTMAX = ("detr",)
 NAMES = ("query_logits", "query_boxes")
 every = pytest.mark.parametrize("detector", KINDS, indirect=True)
@@ -57,6 +58,10 @@ def batch() -> dict[str, Any]:
     return make_batch(items, [False, True, False])
 
 
+def layers_of(detector: BaseDetector) -> int:
+    return detector.roi_head.num_stages if isinstance(detector, SparseRCNN) else 2
+
+
 def stirred(detector: BaseDetector) -> None:
     """Move all weights a little: the box branches of deformable detectors begin at zero, and pass no gradient."""
     with torch.no_grad():
@@ -73,12 +78,13 @@ def test_boxes_and_scores_are_those_that_the_detector_predicts(detector: BaseDet
     with torch.no_grad():
         found = detector.predict(data["inputs"], data["data_samples"], rescale=False)
     detector.train()
-    assert [len(outputs[name]) for name in NAMES] == [2, 2]
+    assert [len(outputs[name]) for name in NAMES] == [layers_of(detector)] * 2
     logits, boxes = (outputs[name][-1].unflatten(0, (3, -1)) for name in NAMES)
     for image, (height, width) in enumerate(SIZES):
         own = found[image].pred_instances
         corners = boxes[image] * torch.tensor([width, height, width, height])
-        corners = torch.minimum(corners.clamp_min(0), torch.tensor([width, height] * 2))
+        if not isinstance(detector, SparseRCNN):  # which does not clip
+            corners = torch.minimum(corners.clamp_min(0), torch.tensor([width, height] * 2))
         p = logits[image].softmax(dim=1)[:, :-1] if logits.shape[2] == 5 else logits[image].sigmoid()
         apart = (own.bboxes[:, None] - corners).abs().amax(dim=2) + (own.scores[:, None] - p[:, own.labels].T).abs()
         assert len(own)
@@ -138,11 +144,14 @@ def test_a_teacher_as_its_own_student_has_nothing_to_teach(detector: BaseDetecto
     outputs = outputs_on(detector, batch, pairing.teacher_outputs)
     scene = scene_of(detector.data_preprocessor(batch, True))
     for levels in pairing(outputs, outputs, scene).values():
-        assert len(levels) == 2
+        assert len(levels) == layers_of(detector)
         assert all(torch.equal(s, t) and len(s) == 3 * narrow.QUERIES for s, t in levels)
 
 
-@pytest.mark.parametrize(("first", "second"), [("dino", "detr"), ("detr", "dino"), ("detr", "detr")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("dino", "detr"), ("detr", "dino"), ("detr", "detr"), ("sparse_rcnn", "dino"), ("detr", "sparse_rcnn")],
+)
 def test_rows_are_matched_one_to_one_and_reach_the_backbone(first: str, second: str, batch: dict[str, Any]) -> None:
     student, teacher = made(first), made(second, seed=1)
     stirred(student)
@@ -154,9 +163,9 @@ def test_rows_are_matched_one_to_one_and_reach_the_backbone(first: str, second: 
     ours, theirs = taps.outputs(), outputs_on(teacher, batch, pairing.teacher_outputs)
     pairs = pairing(ours, theirs, scene_of(data))
     sides = torch.tensor([(w, h, w, h) for h, w in SIZES])
-    for layer, (s, t) in enumerate(pairs["query_boxes"]):
+    for back, (s, t) in enumerate(reversed(pairs["query_boxes"]), start=1):
         for side, outputs in ((s, ours), (t, theirs)):
-            own = outputs["query_boxes"][layer].unflatten(0, (3, -1)) * sides[:, None]
+            own = outputs["query_boxes"][-back].unflatten(0, (3, -1)) * sides[:, None]
             rows = side.unflatten(0, (3, -1))
             assert torch.equal(own.sort(dim=1).values, rows.sort(dim=1).values)  # each once, image by image
     softmax = [kind in SOFTMAX for kind in (first, second)]

@@ -19,9 +19,9 @@ FAMILIES = (
     "retinanet", "fcos", "atss", "gfl", "reppoints", "tood", "vfnet", "yolox", "rtmdet",
     "faster_rcnn", "cascade_rcnn", "mask_rcnn", "cascade_mask_rcnn",
 )  # fmt: skip
-QUERIES = ("detr", "dino")
+QUERIES = ("detr", "dino", "sparse_rcnn")
 UNLIKE = ("gfl_to_retinanet", "cascade_mask_to_faster", "retinanet34_to_fcos18")
-OF_PREDICTIONS = ("dino_to_retinanet", "faster_rcnn_to_fcos")
+OF_PREDICTIONS = ("dino_to_retinanet", "dino_to_rtmdet", "faster_rcnn_to_fcos", "cascade_mask_to_fcos")
 """Pairs of unlike kinds, which share their maps and matched predictions."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 import pytest
 import torch
+from mmdet.models.dense_heads import RPNHead
 from torch import Tensor, nn
 
 from detkds_gp.fitness import ProxyTraining
@@ -21,7 +22,16 @@ from detkds_gp.training import DistilledDetector, train
 from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
 ProxyOf = Callable[..., ProxyTraining]
-PAIRS = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)
+LATER = ("dino_to_rtmdet", "cascade_mask_to_fcos")
+"""Of kinds that other quick rows stand for."""
+NAMES = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    """Return parameters, of which those of LATER are slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in LATER else name for name in names]
+
+
 ANY = {"global", "foreground", "background", "instance", "predicted_logits", "predicted_boxes"}
 DENSE = ANY | {"class_logits", "class_map", "boxes", "cross_logits", "cross_map"}
 TWO_STAGE = ANY | {"class_logits", "boxes", "objectness", "objectness_map", "proposals"}
@@ -34,7 +44,7 @@ OFFERED = {
     **dict.fromkeys(QUERIES, ANY | {"query_logits", "query_boxes"}),
     **dict.fromkeys(OF_PREDICTIONS, ANY),
 }
-STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3}
+STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3, "sparse_rcnn": 6}
 """Of the student's box head, where there is more than one."""
 
 
@@ -56,12 +66,12 @@ def step(proxy: ProxyTraining, model: DistilledDetector) -> dict[str, Any]:
     return model.losses(batch, outputs)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", marked(NAMES))
 def test_a_pair_offers_the_knowledge_of_its_family(name: str, proxy_of: ProxyOf) -> None:
     assert set(sided_inputs(proxy_of(name))) == OFFERED[name]
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", marked(NAMES))
 def test_every_knowledge_gives_a_finite_loss_that_reaches_the_student(name: str, proxy_of: ProxyOf) -> None:
     proxy = proxy_of(name)
     for source, formula in sided_inputs(proxy).items():
@@ -83,7 +93,7 @@ MATCHED = {
 }
 
 
-@pytest.mark.parametrize("name", MATCHED)
+@pytest.mark.parametrize("name", marked(MATCHED))
 def test_a_student_trains_on_what_is_matched_and_its_teacher_stays(name: str, proxy_of: ProxyOf) -> None:
     proxy = proxy_of(name)
     model = model_of(proxy, f"0.1 * 1 * {MATCHED[name]}")
@@ -108,6 +118,11 @@ def counted(model: nn.Module, side: str) -> Counter[str]:
     return counts
 
 
+def proposing(detector: Any) -> dict[str, int]:
+    """Return the forward of a region proposal network; Sparse R-CNN's first regions are weights."""
+    return {"rpn_head": 1} if isinstance(detector.rpn_head, RPNHead) else {}
+
+
 def _counting(forward: Any, counts: Counter[str], key: str) -> Any:
     def run(*arguments: Any, **keywords: Any) -> Any:
         counts[key] += 1
@@ -117,7 +132,7 @@ def _counting(forward: Any, counts: Counter[str], key: str) -> Any:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", marked(NAMES))
 def test_both_run_no_more_than_they_must(name: str, kept: bool, proxy_of: ProxyOf) -> None:
     proxy = proxy_of(name, **({} if kept else {"proxy.teacher_limit_mb": 0}))
     grammar = proxy.task.primitive_set
@@ -134,14 +149,15 @@ def test_both_run_no_more_than_they_must(name: str, kept: bool, proxy_of: ProxyO
             module.__dict__.pop("forward", None)
     stages = STAGES.get(name, 1)
     expected = {"student.backbone": 1, "student.neck": 1}
-    heads = {"rpn_head": 1, "roi_head.bbox_head": stages} if hasattr(model.student, "rpn_head") else {"bbox_head": 1}
+    two = hasattr(model.student, "rpn_head")
+    heads = {**proposing(model.student), "roi_head.bbox_head": stages} if two else {"bbox_head": 1}
     if "mask_logits" in OFFERED[name]:
         heads["roi_head.mask_head"] = stages
     assert student == expected | {f"student.{part}": count for part, count in heads.items()}
-    regions = {"roi_head.bbox_head": 3 if "cascade" in name else 1}
+    regions = {"roi_head.bbox_head": STAGES.get(name, 3 if "cascade" in name else 1)}
     live = {} if kept else {"backbone": 1, "neck": 1}
     if not kept:  # of two stages, predictions take both
-        live |= {"rpn_head": 1, **regions} if hasattr(proxy.teacher, "rpn_head") else {"bbox_head": 1}
+        live |= {**proposing(proxy.teacher), **regions} if hasattr(proxy.teacher, "rpn_head") else {"bbox_head": 1}
     asked = {"bbox_head": 1} if "cross_logits" in OFFERED[name] else regions if "objectness" in OFFERED[name] else {}
     if "mask_logits" in OFFERED[name]:
         asked["roi_head.mask_head"] = 3 if "cascade" in name else 1
@@ -192,7 +208,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", marked(NAMES))
 def test_published_formulas_agree_on_the_same_features(name: str, proxy_of: ProxyOf) -> None:
     proxy = proxy_of(name)
     for formula, level_loss in PUBLISHED.items():
@@ -212,7 +228,7 @@ def random_distiller(proxy: ProxyTraining, rng: random.Random) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", marked(NAMES))
 def test_ten_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf) -> None:
     proxy, rng = proxy_of(name, **{"teacher.train.iterations": 20}), random.Random(name)
     grammar = proxy.task.primitive_set

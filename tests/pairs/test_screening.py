@@ -12,10 +12,11 @@ from detkds_gp.preflight.check import simplest_formula
 
 from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
-QUICK = ("retinanet", "mask_rcnn", *QUERIES, *OF_PREDICTIONS)
-SLOW = tuple(name for name in (*FAMILIES, *UNLIKE) if name not in QUICK)
-TEACHER = {"rtmdet": {"teacher.train.iterations": 200}}
-"""An RTMDet's boxes begin as points, on which no overlap has a gradient: its teacher has to train for a while."""
+QUICK = ("retinanet", "mask_rcnn", "detr", "dino", "dino_to_retinanet")
+SLOW = tuple(name for name in (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS) if name not in QUICK)
+TEACHER = {name: {"teacher.train.iterations": 200} for name in ("rtmdet", "sparse_rcnn")}
+"""An RTMDet's boxes begin as points, on which no overlap has a gradient, and those of all Sparse R-CNNs as the image:
+their teachers have to train for a while."""
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])

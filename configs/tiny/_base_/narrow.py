@@ -132,6 +132,26 @@ def ddq_detr(width: int, depth: int = 18) -> Detector:
     return _queries("ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py", width, depth, own, ENCODED)
 
 
+def sparse_rcnn(width: int, depth: int = 18) -> Detector:
+    channels, head = 2 * width, "model.roi_head.bbox_head"
+    overrides = {
+        **_backbone_and_neck(width, depth, levels=4),
+        "model.rpn_head.num_proposals": QUERIES,
+        "model.rpn_head.proposal_feature_channel": channels,
+        "model.roi_head.proposal_feature_channel": channels,
+        "model.roi_head.bbox_roi_extractor.out_channels": channels,
+        "model.roi_head.bbox_roi_extractor.finest_scale": 8,
+        "model.test_cfg.rcnn.max_per_img": DETECTIONS,
+    }
+    for stage in range(6):
+        overrides[f"{head}.{stage}.in_channels"] = channels
+        overrides[f"{head}.{stage}.feedforward_channels"] = 16 * width
+        overrides[f"{head}.{stage}.dynamic_conv_cfg.in_channels"] = channels
+        overrides[f"{head}.{stage}.dynamic_conv_cfg.feat_channels"] = width
+        overrides[f"{head}.{stage}.dynamic_conv_cfg.out_channels"] = channels
+    return {"config": "mmdet::sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py", "overrides": overrides}
+
+
 def _one_anchor() -> dict[str, Any]:
     return {
         "anchor_generator.strides": [8, 16, 32],

@@ -94,7 +94,7 @@ def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
         outputs.update(reader.read(detector, calls[kind == "regions" :]))
     if kind == "regions":  # a cascade predicts with the mean of its stages
         outputs["roi_logits"] = [torch.stack(outputs["roi_logits"]).mean(dim=0)] if outputs["roi_logits"] else []
-    count = first.shape[kind == "queries"]  # a query head's first axis is that of its layers
+    count = first.shape[-3 if kind == "queries" else 0]  # before queries and classes; a DETR's layers come first
     classes = num_classes(detector) or 0
     found = [_nothing(first, classes)] * count
     if all(outputs.values()):

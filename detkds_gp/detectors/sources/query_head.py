@@ -1,9 +1,9 @@
 """The query head of a DETR-like detector: class logits, boxes and scores of queries, a level for each decoder layer.
 
-Outputs, for every decoder layer: ``query_logits`` (N Q, K), or (N Q, K + 1) of a softmax, the background's last, and
-``query_boxes`` (N Q, 4): x1, y1, x2, y2 in parts of the image without its padding. Queries that are there for training
-alone (denoising ones, DDQ's dense ones) are cut out. Each of the teacher's queries is compared with one of the
-student's, image by image and layer by layer.
+Sparse R-CNN's stages count as decoder layers. Outputs, for every layer: ``query_logits`` (N Q, K), or (N Q, K + 1) of a
+softmax, the background's last, and ``query_boxes`` (N Q, 4): x1, y1, x2, y2 in parts of the image without its padding.
+Queries that are there for training alone (denoising ones, DDQ's dense ones) are cut out. Each of the teacher's queries
+is compared with one of the student's, image by image and layer by layer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..parts import AbsentError
 from ._base import Call, Ran, Reader, Side, Source
 from ._matching import class_columns, class_notes, selected
 from ._partners import box_gaps, class_gaps, class_probabilities, one_against_rest, partners
+from ._query_stages import has_query_stages, read_stages, run_stages, stage_modules
 from ._shared import Outputs, Pairs, Shape, Shared, Step
 
 What = Literal["logits", "boxes", "score"]
@@ -41,16 +42,21 @@ def query_head(detector: BaseDetector) -> Any:
 
 
 def run_queries(detector: BaseDetector, ran: Ran) -> None:
-    """Run encoder, decoder and head on the neck's maps."""
+    """Run encoder, decoder and head, or all stages, on the neck's maps."""
+    if has_query_stages(detector):
+        return run_stages(detector, ran)
     found = detector.forward_transformer(ran.maps, ran.samples)
     query_head(detector)(**found)
+    return None
 
 
 def _modules(detector: BaseDetector) -> list[nn.Module]:
-    return [query_head(detector)]
+    return stage_modules(detector) if has_query_stages(detector) else [query_head(detector)]
 
 
 def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
+    if has_query_stages(detector):
+        return read_stages(detector, calls)
     call = calls[0][0]
     wanted = matching_queries(detector, call)
     logits, boxes = (x[:, :, wanted].float().flatten(1, 2) for x in call.output)  # (layers, N Q, ...)

@@ -19,6 +19,7 @@ from mmdet.models.roi_heads import (
     DoubleHeadRoIHead,
     HybridTaskCascadeRoIHead,
     SABLHead,
+    SparseRoIHead,
     StandardRoIHead,
 )
 from torch import Tensor, nn
@@ -78,6 +79,8 @@ def box_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
 
 def _check_plain(head: Any) -> None:
     """Refuse second stages that run or read their box head in a way of their own."""
+    if isinstance(head, SparseRoIHead):
+        raise AbsentError(f"{type(head).__name__}'s regions are queries, and what they predict is shared as theirs")
     if type(head)._bbox_forward not in [known._bbox_forward for known in KNOWN]:
         raise AbsentError(f"{type(head).__name__} runs its box head in a way that is not known here")
     stages = head.bbox_head if isinstance(head.bbox_head, nn.ModuleList) else [head.bbox_head]
