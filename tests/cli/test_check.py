@@ -21,7 +21,7 @@ UNLIKE = {
     **dict.fromkeys(("dino_swin_l_to_r50", "dino_r50_to_detr_r50"), PREDICTED | {"query_logits"}),
     **dict.fromkeys(("dino_r50_to_retinanet_r50", "dino_r50_to_rtmdet_tiny"), PREDICTED),
     "cascade_mask_x101_to_fcos_r50": PREDICTED,
-    "sparse_rcnn_r101_to_r50": ANY,
+    "sparse_rcnn_r101_to_r50": PREDICTED | {"query_logits", "query_boxes"},
 }
 """By config, what pairs share that have no head of the same kind."""
 
