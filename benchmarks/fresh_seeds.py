@@ -17,6 +17,7 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -72,8 +73,8 @@ def main() -> None:
             "formula": formula,
             "test_ap": aps[role],
             "mean": fmean(known) if (known := [ap for ap in aps[role] if ap is not None]) else None,
-            "over_alone": _difference(aps[role], aps[ALONE]),
-            "winner_over_it": _difference(aps[WINNER], aps[role]),
+            "over_alone": difference(aps[role], aps[ALONE]),
+            "winner_over_it": difference(aps[WINNER], aps[role]),
         }
         for role, formula in judged(arguments.work_dir)[0].items()
     }
@@ -120,7 +121,8 @@ def trained(arguments: argparse.Namespace) -> tuple[dict[str, list[float | None]
     return aps, length, told
 
 
-def _difference(ours: list[float | None], theirs: list[float | None]) -> dict[str, float] | None:
+def difference(ours: Sequence[float | None], theirs: Sequence[float | None]) -> dict[str, float] | None:
+    """Return the paired gain of APs over others as plain values; None where a training failed."""
     found = complete_gain(ours, theirs)
     return None if found is None else found.to_json()
 

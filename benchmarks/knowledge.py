@@ -171,12 +171,18 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             found = measure(family, arguments.iterations, arguments.seeds, arguments.weight, Path(folder))
-        figures[family] = found
+        figures[family] = found | made_with()
         print(table({family: found}), flush=True)
         if arguments.save:
             save(known | figures, arguments)
     print(table(figures))
     print(json.dumps(figures))
+
+
+def made_with() -> dict[str, Any]:
+    """Return what a family was measured with: families are not all measured at once."""
+    versions = {name: version(name) for name in ("torch", "mmdet", "detkds_gp")} | {"operators": active_operators()}
+    return {"versions": versions, "command": shlex.join(["python", *sys.argv])}
 
 
 def save(families: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -185,9 +191,6 @@ def save(families: dict[str, Any], arguments: argparse.Namespace) -> None:
         "weight": arguments.weight,
         "seeds": arguments.seeds,
         "machine": f"{platform.machine()}, 2 workers of 1 thread",
-        "versions": {name: version(name) for name in ("torch", "mmdet", "detkds_gp")}
-        | {"operators": active_operators()},
-        "command": shlex.join(["python", *sys.argv]),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")

@@ -3,11 +3,12 @@
     python benchmarks/proof.py DIR [--cells NAME ...] [--scale cpu | gpu] [--seeds 4] [--workers 2] [--quick]
         [--longer] [--save]
 
-DIR holds the data (``bccd`` and ``raccoon`` in COCO format; digits are made) and takes everything that is trained: a
+DIR holds the data (``bccd``, ``raccoon`` and ``coco``; digits are made) and takes everything that is trained: a
 stopped proof goes on, and what is trained is not trained again. The protocol of every cell, fixed before it was run:
 
-1. The teacher is trained until it stops gaining. `gp_search run` searches with every default, T trainings in all; what
-   counts as searched is the best of its final round that is no published loss.
+1. The teacher is trained until it stops gaining. A search runs as `proof_cells.py` configures it, from the zoo's
+   formulas on, T trainings before its final round; what counts as searched is the best there that is no published
+   loss, at whatever weight.
 2. How long a student is trained: until twice the steps bring no more AP on selection than its seeds differ by, or
    `ALONG` steps. A cell whose teacher does not lie `GAP` times that above the student at its end is not used.
 3. Rivals get T trainings each: the published losses that apply, their weights tuned, T in all; Optuna's TPE over the
@@ -24,40 +25,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import optuna
+from fresh_seeds import FIRST_SEED, difference
 from proof_cells import ALONG, SCALES, Cell
-from weight_sweep import OTHERS, Aloud
+from proof_rivals import Rivals, Trainings, trees_of
+from weight_sweep import Aloud
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.evaluation import EvaluationService, Interrupt, Question
-from detkds_gp.gain import complete_gain
-from detkds_gp.language import NONE, Distiller, Term, load_zoo, make_distiller, parse_distiller
-from detkds_gp.naming import reason_against
+from detkds_gp.evaluation import Interrupt
+from detkds_gp.language import NONE, Distiller
 from detkds_gp.operators import active_operators
 from detkds_gp.results import opened
 from detkds_gp.run import Experiment
-from detkds_gp.score import TEACHER, Score, Trial
-from detkds_gp.search import WeightRange, rounded
+from detkds_gp.score import TEACHER, Trial
 from detkds_gp.setup.context import RunContext
 from detkds_gp.setup.prepare import gather
 from detkds_gp.store import Store
-from detkds_gp.tuning import RivalTuning
 
 RESULTS = Path(__file__).parent / "results" / "proof.json"
-FIRST_SEED = 5001
 PLACES = 3
 """Of each sort of rival, in what stands for a final round."""
 GAP = 3
@@ -65,8 +61,7 @@ GAP = 3
 DOUBLINGS = 4
 """At most, from twice the proxy's length."""
 EVERYTHING = "detkds_gp.primitives:OMNI"
-ALONE, SEARCHED = "alone", "searched"
-TUNED, COMBINED, AS_PUBLISHED, LONGER = "published, tuned", "TPE over published terms", "published", "alone, longer"
+ALONE, SEARCHED, LONGER = "alone", "searched", "alone, longer"
 
 
 @dataclass(frozen=True)
@@ -74,14 +69,14 @@ class Searched:
     """What the search of a cell found, and what it took.
 
     Attributes:
-        formula: with its scales.
+        formulas: of its final round but the rivals there, with their scales, the best on selection first.
         trainings: that it asked for before its final round.
         seeds: of its final round.
         iterations: of a training there.
         wall_seconds: of the run's parts.
     """
 
-    formula: str
+    formulas: Sequence[str]
     trainings: int
     seeds: Sequence[int]
     iterations: int
@@ -116,16 +111,16 @@ class CellProof:
     def searched(self) -> Searched:
         """Run the search, or read it."""
         work_dir = self.folder / "search"
-        told = Experiment(self._config, work_dir).run(Aloud()).summary
+        final = Experiment(self._config, work_dir).run(Aloud()).summary["final"]
         with opened(work_dir) as summary:
             judged = [summary.verdict.judged(finalist) for finalist in summary.verdict.finalists]
-        own = [one for one in judged if not one.finalist.weighed and one.selection_mean is not None]
-        final = told["final"]
+            wall_seconds = summary.to_json()["wall_seconds"]
         with Store.open(work_dir, readonly=True) as store:
             asked = [record.trial for record in store.scores()]
         trained = [trial for trial in asked if not trial.test and trial.distiller not in (NONE, TEACHER.distiller)]
-        best = max(own, key=lambda one: one.selection_mean or 0.0)
-        return Searched(best.formula, len(trained), final["seeds"], final["iterations"], told["wall_seconds"])
+        own = sorted((one for one in judged if not one.finalist.weighed), key=lambda one: -(one.selection_mean or 0.0))
+        formulas = tuple(one.formula for one in own)
+        return Searched(formulas, len(trained), final["seeds"], final["iterations"], wall_seconds)
 
     def figures(self) -> dict[str, Any]:
         """Return what the cell shows."""
@@ -138,22 +133,19 @@ class CellProof:
         interrupt = Interrupt(config.execution.grace_seconds)
         with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
             context.train_baselines(store, evaluations)
-            judge = Judge(self.cell, context, store, evaluations, searched, self._arguments)
-            told = judge.told()
-        search = {"formula": searched.formula, "trainings": searched.trainings, "wall_seconds": searched.wall_seconds}
-        return {"data": self.cell.data, "pair": self.cell.pair, **told, "search": search} | {
-            "rivals_seconds": round(time.monotonic() - began)
-        }
+            trainings = Trainings(context, store, evaluations)
+            told = Judge(self.cell, trainings, searched, self._arguments).told()
+        cost = {"trainings": searched.trainings, "wall_seconds": searched.wall_seconds}
+        seconds = round(time.monotonic() - began)
+        return {"data": self.cell.data, "pair": self.cell.pair, **told, "search": cost, "rivals_seconds": seconds}
 
 
 @dataclass
 class Judge:
-    """Tunes rivals, finds how long students are trained, and judges everyone on fresh seeds."""
+    """Finds how long students of a cell are trained, and judges everyone on fresh seeds."""
 
     cell: Cell
-    context: RunContext
-    store: Store
-    evaluations: EvaluationService
+    trainings: Trainings
     search: Searched
     arguments: argparse.Namespace
 
@@ -162,32 +154,33 @@ class Judge:
         length, gap = self.length()
         if gap is not None and gap["gap"] < GAP * gap["seeds_differ_by"] and not self.arguments.quick:
             return {"iterations": length, "gap": gap, "used": False}
-        everyone = {ALONE: parse_distiller(NONE, self._grammar), SEARCHED: self._read(self.search.formula)}
-        chosen = {sort: self.chosen(found) for sort, found in self.rivals().items() if found}
+        rivals = Rivals(self.trainings, self.search.trainings)
+        everyone = {ALONE: self.trainings.read(NONE), SEARCHED: self.own(rivals)}
+        chosen = {sort: self.chosen(found[:PLACES]) for sort, found in rivals.by_sort().items() if found}
         everyone |= {sort: distiller for sort, (distiller, _) in chosen.items()}
         seeds = range(FIRST_SEED, FIRST_SEED + self.arguments.seeds)
         aps = {role: self.aps(distiller, length, seeds) for role, distiller in everyone.items()}
         if self.arguments.longer:
-            more = length + self.search.trainings * self.context.config.proxy.iterations
+            more = length + self.search.trainings * self.trainings.short
             aps[LONGER] = self.aps(everyone[ALONE], more, seeds)
-        best = max(chosen, key=lambda sort: chosen[sort][1])
+        best, teacher = max(chosen, key=lambda sort: chosen[sort][1]), self.trainings.store.score(TEACHER)
         return {
             "iterations": length,
             "seeds": list(seeds),
             "gap": gap,
             "used": True,
-            "teacher": self.store.score(TEACHER).test_ap,  # type: ignore[union-attr]
+            "teacher": None if teacher is None else teacher.test_ap,
             "alone": _mean(aps[ALONE]),
             "searched": _mean(aps[SEARCHED]),
             "best_rival": {"name": best, "ap": _mean(aps[best])},
-            "gain": _difference(aps[SEARCHED], aps[ALONE]),
-            "over_rival": _difference(aps[SEARCHED], aps[best]),
+            "gain": difference(aps[SEARCHED], aps[ALONE]),
+            "over_rival": difference(aps[SEARCHED], aps[best]),
             "judged": {
                 role: {
-                    "formula": self._resolved(everyone[role], length, seeds[0]) if role in everyone else NONE,
+                    "formula": self._resolved(everyone.get(role, everyone[ALONE]), length, seeds[0]),
                     "test_ap": found,
-                    "over_alone": _difference(found, aps[ALONE]),
-                    "searched_over_it": _difference(aps[SEARCHED], found),
+                    "over_alone": difference(found, aps[ALONE]),
+                    "searched_over_it": difference(aps[SEARCHED], found),
                 }
                 for role, found in aps.items()
             },
@@ -197,145 +190,64 @@ class Judge:
         """Return how many steps a student is trained, and the gap to the teacher there."""
         if self.arguments.quick:
             return 4, None
-        seeds, steps = self.context.config.baseline_seeds, 2 * self.context.config.proxy.iterations
-        alone = parse_distiller(NONE, self._grammar)
+        steps = 2 * self.trainings.short
         if not self.cell.to_the_end:
             length = ALONG if self.arguments.scale == "cpu" else steps
-            return length, self._gap(self._selection(alone, length, seeds), {})
-        curve = {steps: self._selection(alone, steps, seeds)}
+            return length, self._gap(self._alone(length), {})
+        curve = {steps: self._alone(steps)}
         for _ in range(DOUBLINGS):
-            curve[2 * steps] = self._selection(alone, 2 * steps, seeds)
+            curve[2 * steps] = self._alone(2 * steps)
             if fmean(curve[2 * steps]) - fmean(curve[steps]) <= stdev(curve[steps]):
                 break
             steps *= 2
         return steps, self._gap(curve[max(curve)], {str(n): [round(ap, 4) for ap in aps] for n, aps in curve.items()})
 
+    def _alone(self, length: int) -> list[float]:
+        """Return the student alone's APs on selection."""
+        seeds = self.trainings.context.config.baseline_seeds
+        (scores,) = self.trainings.scores("how long", [self.trainings.read(NONE)], length, seeds)
+        return [score.ap or 0.0 for score in scores]
+
     def _gap(self, aps: Sequence[float], curve: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-        teacher = self.store.score(TEACHER)
+        teacher = self.trainings.store.score(TEACHER)
         assert teacher is not None
         assert teacher.ap is not None
         differ = {"gap": teacher.ap - fmean(aps), "seeds_differ_by": stdev(aps)}
         return {name: round(value, 4) for name, value in differ.items()} | {"curve": dict(curve)}
 
-    def rivals(self) -> dict[str, list[Distiller]]:
-        """Return the rivals of each sort, the best first; each sort was given as many trainings as the search."""
-        published = self._published()
-        each = max(3, self.search.trainings // max(1, len(published)))
-        settings = self.context.config.search
-        tuning = RivalTuning(
-            self._grammar, WeightRange(*settings.weight_range), self.evaluations, self._trial, {}, print
-        )
-        found = tuning.rivals({name: distiller.text for name, distiller in published.items()}, each)
-        tuned = [rival.tuned or rival.given for rival in found]
-        given = [one.given for one in found if one.given is not None and one.given.weighed != "calibrated, not tuned"]
-        as_given = [self._read(finalist.text) for finalist in given]
-        scored = self._scores("as published", as_given, self.context.config.proxy.iterations, [self._seed])
-        ranked = sorted(zip(as_given, scored, strict=True), key=lambda one: -(one[1].ap or 0.0))
-        return {
-            TUNED: [self._read(finalist.text) for finalist in tuned if finalist is not None][:PLACES],
-            COMBINED: self._combined(published)[:PLACES],
-            AS_PUBLISHED: [distiller for distiller, _ in ranked][:PLACES],
-        }
+    def own(self, rivals: Rivals) -> Distiller:
+        """Return the best that the search found, of those that are no published loss at some weight.
 
-    def _published(self) -> dict[str, Distiller]:
-        """Return the published losses that apply, one of those that differ in numbers alone."""
-        grammar, pair = self._grammar, self.context.task.pair
-        found: dict[str, Distiller] = {}
-        for entry in load_zoo(self.context.config.zoo).values():
-            if not reason_against(entry, grammar, pair):
-                found.setdefault(re.sub(r"\b\d[\d.e-]*", "", entry.formula), parse_distiller(entry.formula, grammar))
-        known = {d.name for d in grammar.inputs}
-        plain = [text for text in OTHERS.values() if set(re.findall(r"class_logits|box\w*", text)) <= known]
-        everything = [*found.values(), *(parse_distiller(text, grammar, bare=None) for text in plain)]
-        return {f"published {place}": distiller for place, distiller in enumerate(everything)}
-
-    def _combined(self, published: Mapping[str, Distiller]) -> list[Distiller]:
-        """Let TPE choose, by as many trainings, a published term of each knowledge, or none, and its weight."""
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        terms: dict[str, dict[str, Term]] = {}
-        for distiller in published.values():
-            for term in distiller.terms:
-                terms.setdefault(term.knowledge, {}).setdefault(term.formula, term)
-        sampler = optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, seed=0)
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        scored: dict[str, tuple[Distiller, float]] = {}
-        left = self.search.trainings
-        while left > 0:
-            trials = [study.ask() for _ in range(min(left, max(1, self.context.config.execution.workers)))]
-            made = [self._suggested(trial, terms) for trial in trials]
-            unique = list({one.text: one for one in made}.values())
-            scores = self._scores("TPE", unique, self.context.config.proxy.iterations, [self._seed])
-            known = {one.text: score.ap or 0.0 for one, score in zip(unique, scores, strict=True)}
-            for trial, one in zip(trials, made, strict=True):
-                study.tell(trial, known[one.text])
-                scored[one.text] = one, known[one.text]
-            left -= len(trials)
-        return [one for one, _ in sorted(scored.values(), key=lambda found: -found[1]) if one.terms]
-
-    def _suggested(self, trial: optuna.Trial, terms: Mapping[str, Mapping[str, Term]]) -> Distiller:
-        low, high = self.context.config.search.weight_range
-        chosen = []
-        for knowledge, known in terms.items():
-            formula = trial.suggest_categorical(knowledge, ["", *known])
-            if formula:
-                weight = rounded(trial.suggest_float(f"{knowledge}/{formula}", low, high, log=True))
-                chosen.append(replace(known[formula], weight=weight, scale=None))
-        return make_distiller(chosen, self._grammar) if chosen else Distiller()
+        Raises:
+            ValueError: its final round judged none.
+        """
+        published = set(map(trees_of, rivals.published))
+        found = map(self.trainings.read, self.search.formulas)
+        own = next((one for one in found if trees_of(one) not in published), None)
+        if own is None:
+            raise ValueError(f"the final round of {self.cell.name} judged published losses alone; give it more places")
+        return own
 
     def chosen(self, rivals: Sequence[Distiller]) -> tuple[Distiller, float]:
         """Return the rival with the highest mean AP on selection over the seeds of the search's final round, and it."""
-        length, seeds = self.search.iterations, self.search.seeds
-        scores = self._scores("rivals", rivals, length, seeds, test=True)
-        means = [
-            fmean(score.ap or 0.0 for score in scores[place * len(seeds) : (place + 1) * len(seeds)])
-            for place in range(len(rivals))
-        ]
+        scores = self.trainings.scores("rivals", rivals, self.search.iterations, self.search.seeds)
+        means = [fmean(score.ap or 0.0 for score in row) for row in scores]
         best = max(range(len(rivals)), key=means.__getitem__)
         return rivals[best], means[best]
 
     def aps(self, distiller: Distiller, length: int, seeds: Sequence[int]) -> list[float | None]:
         """Return the test AP of a distiller on every seed."""
-        return [score.test_ap for score in self._scores("fresh seeds", [distiller], length, seeds, test=True)]
-
-    def _selection(self, distiller: Distiller, length: int, seeds: Sequence[int]) -> list[float]:
-        return [score.ap or 0.0 for score in self._scores("how long", [distiller], length, seeds)]
-
-    def _scores(
-        self, phase: str, distillers: Sequence[Distiller], length: int, seeds: Sequence[int], *, test: bool = False
-    ) -> list[Score]:
-        asked = [
-            Question(Trial(one.text, length, seed, test=test), one, "proof") for one in distillers for seed in seeds
-        ]
-        answers = dict(zip([one.trial for one in asked], self.evaluations.scores(phase, asked), strict=True))
-        return [answers[one.trial] for one in asked]
+        (scores,) = self.trainings.scores("fresh seeds", [distiller], length, seeds, test=True)
+        return [score.test_ap for score in scores]
 
     def _resolved(self, distiller: Distiller, length: int, seed: int) -> str:
         """Return a distiller's text with the scales that it was trained with."""
-        return self.store.resolved(Trial(distiller.text, length, seed, test=True)) or distiller.text
-
-    def _read(self, text: str) -> Distiller:
-        return parse_distiller(text, self._grammar, bare=None)
-
-    def _trial(self, text: str) -> Trial:
-        return Trial(text, self.context.config.proxy.iterations, self._seed)
-
-    @property
-    def _seed(self) -> int:
-        return self.context.config.baseline_seeds[0]
-
-    @property
-    def _grammar(self) -> Any:
-        return self.context.task.primitive_set
+        return self.trainings.store.resolved(Trial(distiller.text, length, seed, test=True)) or distiller.text
 
 
 def _mean(aps: Sequence[float | None]) -> float | None:
     known = [ap for ap in aps if ap is not None]
     return fmean(known) if len(known) == len(aps) else None
-
-
-def _difference(ours: Sequence[float | None], theirs: Sequence[float | None]) -> dict[str, float] | None:
-    found = complete_gain(ours, theirs)
-    return None if found is None else found.to_json()
 
 
 def main() -> None:

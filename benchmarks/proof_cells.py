@@ -129,8 +129,14 @@ def on_a_cpu(data: Callable[[Path], dict[str, Any]], sides: Callable[[], Sides])
     return config
 
 
-def _shipped(pair: str, **options: Any) -> Callable[[Path], ExperimentConfig]:
-    return lambda folder: load_config(ROOT / "configs" / "coco" / f"{pair}.py", {"data.root": str(folder), **options})
+def _shipped(pair: str) -> Callable[[Path], ExperimentConfig]:
+    """Return what makes the config of a COCO pair on a GPU."""
+
+    def config(folder: Path) -> ExperimentConfig:
+        options = {"data.root": str(folder / "coco"), "cache_dir": str(folder / "cache"), "proxy.device": "cuda"}
+        return load_config(ROOT / "configs" / "coco" / f"{pair}.py", options)
+
+    return config
 
 
 CPU = (

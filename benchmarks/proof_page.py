@@ -14,11 +14,12 @@ from statistics import fmean
 from typing import Any
 
 from proof import ALONE, RESULTS, SEARCHED
+from proof_rivals import AS_PUBLISHED, COMBINED, TUNED
 from scipy.stats import binomtest
 
 from detkds_gp.gain import paired_gain, signed
 
-SHORT = {"published, tuned": "tuned", "TPE over published terms": "TPE", "published": "as published"}
+SHORT = {TUNED: "tuned", COMBINED: "TPE", AS_PUBLISHED: "as published"}
 """What stands in a table for a sort of rival."""
 
 

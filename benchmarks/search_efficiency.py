@@ -18,7 +18,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -111,14 +111,20 @@ def optimised_first(name: str, landscape: Landscape, trainings: int, seed: int) 
     return asked, found[:PLACES]
 
 
-def row(found: Sequence[dict[str, float]], evolved: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Sum up the runs of a strategy: means, intervals over landscapes, and what it gains more than evolution."""
+def row(found: Sequence[dict[str, float]], runs: Mapping[str, Sequence[dict[str, float]]]) -> dict[str, Any]:
+    """Sum up the runs of a strategy: means with an interval, its gain over evolution, and belief's gain over it."""
     gains = [one["gain"] for one in found]
     means = {key: fmean(one[key] for one in found) for key in ("gain", "leader", "trainings", "seconds")}
-    whole, over = (paired_gain(gains, other) for other in ([0.0] * len(gains), [one["gain"] for one in evolved]))
-    told = {**means, "low": whole.low, "high": whole.high}
-    more = {key: round(value, 4) for key, value in vars(over).items()}
-    return {key: round(value, 4) for key, value in told.items()} | {"over_evolution": more}
+    whole = paired_gain(gains, [0.0] * len(gains))
+    evolved, believed = ([one["gain"] for one in runs.get(name, ())] for name in ("evolution", "belief"))
+    told = rounded_values({**means, "low": whole.low, "high": whole.high})
+    told |= {"over_evolution": rounded_values(vars(paired_gain(gains, evolved)))} if evolved else {}
+    return told | ({"belief_over_it": rounded_values(vars(paired_gain(believed, gains)))} if believed else {})
+
+
+def rounded_values(values: Mapping[str, float]) -> dict[str, Any]:
+    """Round to four places."""
+    return {key: round(value, 4) for key, value in values.items()}
 
 
 def main() -> None:
@@ -138,7 +144,7 @@ def main() -> None:
             for name in runs:
                 runs[name].append(searched(name, landscape, trainings, seed))
         place = str(trainings) if noise == NOISE else f"{trainings}, noise {noise:g}"
-        told[place] = {name: row(found, runs["evolution"]) for name, found in runs.items()}
+        told[place] = {name: row(found, runs) for name, found in runs.items()}
         for name, one in told[place].items():
             print(f"{place:>16s}  {name:28s} {one}", flush=True)
     command = "python " + shlex.join(["benchmarks/search_efficiency.py", *sys.argv[1:]])

@@ -42,12 +42,8 @@ def query_head(detector: BaseDetector) -> Any:
 
 
 def run_queries(detector: BaseDetector, ran: Ran) -> None:
-    """Run encoder, decoder and head, or all stages, on the neck's maps."""
-    if has_query_stages(detector):
-        return run_stages(detector, ran)
-    found = detector.forward_transformer(ran.maps, ran.samples)
-    query_head(detector)(**found)
-    return None
+    """Run what predicts for queries on the neck's maps."""
+    (run_stages if has_query_stages(detector) else _run_decoder)(detector, ran)
 
 
 def _modules(detector: BaseDetector) -> list[nn.Module]:
@@ -55,8 +51,15 @@ def _modules(detector: BaseDetector) -> list[nn.Module]:
 
 
 def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
-    if has_query_stages(detector):
-        return read_stages(detector, calls)
+    return (read_stages if has_query_stages(detector) else _read_decoder)(detector, calls)
+
+
+def _run_decoder(detector: Any, ran: Ran) -> None:
+    found = detector.forward_transformer(ran.maps, ran.samples)
+    query_head(detector)(**found)
+
+
+def _read_decoder(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     call = calls[0][0]
     wanted = matching_queries(detector, call)
     logits, boxes = (x[:, :, wanted].float().flatten(1, 2) for x in call.output)  # (layers, N Q, ...)
