@@ -4,7 +4,8 @@
         [--longer] [--save]
 
 DIR holds the data (``bccd``, ``raccoon`` and ``coco``; digits are made) and takes everything that is trained: a
-stopped proof goes on, and what is trained is not trained again. The protocol of every cell, fixed before any final training:
+stopped proof goes on, and what is trained is not trained again. The protocol of every cell, fixed before any final
+training:
 
 1. The teacher is trained until it stops gaining. A search runs as `proof_cells.py` configures it, from the zoo's
    formulas on, T trainings before its final round; what counts as searched is the best there that is no published
