@@ -17,12 +17,14 @@ CANVASES = {
     "Pad": "size",
 }
 """By steps that make an image of a fixed size: the key of its (width, height)."""
+OF_A_RANGE = "absolute_range"
+"""A crop whose sides are drawn between two numbers of pixels."""
 
 Size = tuple[int, int]
 
 
 def set_image_size(config: Config, size: Size) -> None:
-    """Resize to one size wherever a pipeline resizes; one with a canvas, such as mosaics, is scaled as a whole.
+    """Resize to one size wherever a pipeline resizes; one that crops or has a canvas, such as mosaics, is scaled whole.
 
     Args:
         config: of a training.
@@ -30,10 +32,12 @@ def set_image_size(config: Config, size: Size) -> None:
     """
     wanted = (size[1], size[0])
     for pipeline in _pipelines([config.get(name) for name in LOADERS] + [config.get("custom_hooks")]):
-        canvas = _canvas(pipeline)
+        canvas, largest = _canvas(pipeline), _largest(pipeline)
         for step in pipeline:
             if canvas is not None:
                 _scale(step, canvas, wanted)
+            elif largest is not None:
+                _scale_edges(step, largest, wanted)
             elif step.get("type") in RESIZES:
                 _resize(step, wanted)
 
@@ -45,18 +49,59 @@ def _pipelines(part: Any) -> Iterator[list[dict[str, Any]]]:
     """Yield the pipelines of data sets, of what mixes their images, and of hooks that switch to another one."""
     for key, child in part.items() if isinstance(part, dict) else enumerate(part if isinstance(part, list) else ()):
         if key in ("pipeline", "switch_pipeline") and isinstance(child, (list, tuple)):
-            yield [step for step in child if isinstance(step, dict)]
+            yield list(_steps(child))
         else:
             yield from _pipelines(child)
+
+
+def _steps(part: Any) -> Iterator[dict[str, Any]]:
+    """Yield the steps of a pipeline, in their place those that a step chooses from."""
+    if isinstance(part, dict):
+        yield part
+        yield from _steps(part.get("transforms"))
+    elif isinstance(part, (list, tuple)):
+        for step in part:
+            yield from _steps(step)
 
 
 def _canvas(pipeline: list[dict[str, Any]]) -> Size | None:
     """Return the (width, height) of the images that a pipeline makes, where its steps fix it."""
     for step in reversed(pipeline):
         size = step.get(CANVASES.get(str(step.get("type")), ""))
-        if size is not None and all(isinstance(side, int) for side in size):
+        if size is not None and step.get("crop_type") != OF_A_RANGE and all(isinstance(side, int) for side in size):
             return size[0], size[1]
     return None
+
+
+def _largest(pipeline: list[dict[str, Any]]) -> Size | None:
+    """Return the (short, long) edges of the largest images of a pipeline that crops sides of a range, as a DETR's."""
+    if not any(step.get("crop_type") == OF_A_RANGE for step in pipeline):
+        return None
+    (*_, last) = ([], *(found for step in pipeline if (found := _scales(step))))
+    return max(map(_edges, last), default=None)
+
+
+def _scales(step: dict[str, Any]) -> list[Size]:
+    """Return the sizes that a step resizes to."""
+    if step.get("type") not in RESIZES:
+        return []
+    return list(step["scales"]) if "scales" in step else [step["scale"]]
+
+
+def _edges(size: Size) -> Size:
+    """Return the (short, long) edges of a size."""
+    return min(size), max(size)
+
+
+def _scale_edges(step: dict[str, Any], largest: Size, wanted: Size) -> None:
+    """Scale the edges that a step names as the largest images are scaled; a crop's are both short ones."""
+    short, long = (new / old for new, old in zip(_edges(wanted), largest, strict=True))
+    for key in ("scale", "scales"):
+        if step.get(key) is not None:
+            scaled = [(int(low * short), int(high * long)) for low, high in map(_edges, _scales(step))]
+            step[key] = scaled if key == "scales" else scaled[0]
+    if step.get("crop_type") == OF_A_RANGE:
+        step["crop_size"] = tuple(int(side * short) for side in step["crop_size"])
 
 
 def _resize(step: dict[str, Any], wanted: Size) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from mmcv.transforms import Compose
+from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.registry import DefaultScope
 
 from detkds_gp.detectors import DetectorSpec, detector_config
 from detkds_gp.training.image_size import set_image_size
@@ -12,6 +17,7 @@ from detkds_gp.training.image_size import set_image_size
 RTMDET = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"
 YOLOX = "mmdet::yolox/yolox_tiny_8xb8-300e_coco.py"
 EFFICIENTNET = "mmdet::efficientnet/retinanet_effb3_fpn_8xb4-crop896-1x_coco.py"
+DINO = "mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py"
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 
 
@@ -54,3 +60,30 @@ def test_the_pipeline_of_a_data_set_that_mixes_images_is_sized_too() -> None:
 def test_crops_keep_their_share_of_what_they_are_cut_from(size: tuple[int, int]) -> None:
     found = sizes(sized(EFFICIENTNET, size).train_dataloader.dataset.pipeline)
     assert found == {"RandomResize": size[::-1], "RandomCrop": size[::-1]}
+
+
+def test_a_pipeline_that_chooses_between_steps_is_scaled_whole() -> None:
+    found = sized(DINO, (120, 160))
+    (choice,) = (step for step in found.train_dataloader.dataset.pipeline if step["type"] == "RandomChoice")
+    (plain,), (first, crop, last) = choice.transforms
+    assert [tuple(scale) for scale in plain.scales] == [tuple(scale) for scale in last.scales]
+    assert [tuple(scale) for scale in (plain.scales[0], plain.scales[-1])] == [(72, 160), (120, 160)]
+    assert [tuple(scale) for scale in first.scales] == [(60, 504), (75, 504), (90, 504)]
+    assert crop.crop_size == (57, 90)
+    assert sizes(found.test_dataloader.dataset.pipeline) == {"Resize": (160, 120)}
+
+
+@pytest.mark.parametrize("size", [(64, 64), (120, 160), (160, 120)])
+def test_what_a_detr_trains_on_is_no_larger_than_asked(size: tuple[int, int]) -> None:
+    found = sized(DINO, size)
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        steps = Compose(found.train_dataloader.dataset.pipeline[2:-1])
+    for _ in range(20):
+        made = steps({
+            "img": np.zeros((240, 320, 3), np.uint8), "img_shape": (240, 320),
+            "gt_bboxes": HorizontalBoxes(torch.tensor([[10.0, 10, 300, 200]])),
+            "gt_bboxes_labels": np.zeros(1, np.int64), "gt_ignore_flags": np.zeros(1, bool),
+        })  # fmt: skip
+        height, width = made["img"].shape[:2]
+        assert min(height, width) <= min(size)
+        assert max(height, width) <= max(size)
