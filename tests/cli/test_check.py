@@ -96,7 +96,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COCO)
 def test_pairs_of_coco_are_wired(name: str, gp_search: GpSearch, coco: Path) -> None:
-    options = [f"data.root={coco}", "proxy.image_size=256,256", "proxy.batch_size=2"]
+    options = [f"data.root={coco}", "proxy.image_size=128,128", "proxy.batch_size=2"]
     ended = gp_search("check", CONFIGS / "coco" / f"{name}.py", "--random-weights", "--json", "--cfg-options", *options)
     assert ended.code == 0, ended.err
     report = json.loads(ended.out)
