@@ -4,6 +4,7 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from deap import gp
@@ -41,10 +42,10 @@ def echo(primitive_set, declaration, tree):
 
 def test_sets_declarations_and_trees_travel_to_a_spawned_process():
     declaration = combiners.temperature.with_values(1, 3)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         for primitive_set in (OMNI, DETKDS, OMNI.niche("global")):
             tree = parse_tree("l2(unit_channel(global))", primitive_set)
-            there = pool.apply(echo, (primitive_set, declaration, tree))
+            there = pool.submit(echo, primitive_set, declaration, tree).result()
             assert there == echo(primitive_set, declaration, tree)
             assert there[2] == (1.0, 3.0)
 
