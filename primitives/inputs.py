@@ -190,6 +190,18 @@ def mask_logits() -> None:
     """
 
 
+@input(Map, niche="encoder", latex=r"F_{\mathrm{enc}}")
+def memory() -> None:
+    """Feature map of every level of a DETR's encoder.
+
+    (N, C, H, W): what its decoder attends to, in the teacher's channels: where the student has
+    another number of them, a 1x1 convolution trained with it leads there.
+
+    In mmdet: ``encoder(...)``, (N, H W, C), split by level and brought to maps.
+    In torchvision: no detector has such an encoder.
+    """
+
+
 @input(Rows, niche="queries", latex=r"z_{q}")
 def query_logits() -> None:
     """Class logits of the queries of a DETR, each of the teacher's beside one of the student's.

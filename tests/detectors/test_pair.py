@@ -44,7 +44,7 @@ def test_two_retinanets_share_all_that_one_stage_offers(pair):
     assert set(pair.shared) == offered
     assert set(pair.refused) == {
         "box_bins", "objectness", "objectness_map", "proposals", "proposal_score", "mask_logits",
-        "query_logits", "query_boxes", "query_score",
+        "query_logits", "query_boxes", "query_score", "memory",
     }  # fmt: skip
     maps = pair.shared["global"]
     assert maps.student == tuple((64, h, w) for h, w in GRIDS)

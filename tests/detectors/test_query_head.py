@@ -184,6 +184,30 @@ def test_rows_are_matched_one_to_one_and_reach_the_backbone(first: str, second: 
         assert gradient.any()
 
 
+@pytest.mark.parametrize("kind", ["detr", "deformable_detr", "dino", "ddq_detr"])
+def test_the_memory_is_what_the_decoder_attends_to(
+    kind: str, batch: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, seen = made(kind), list[dict[str, Any]]()
+    decode = detector.pre_decoder
+
+    def spy(memory: Tensor, *arguments: Any, **keywords: Any) -> Any:
+        seen.append({"memory": memory, **keywords})
+        return decode(memory, *arguments, **keywords)
+
+    monkeypatch.setattr(detector, "pre_decoder", spy)
+    data = detector.data_preprocessor(batch, True)
+    with Taps(detector, ["memory"]) as taps:
+        detector.loss(data["inputs"], data["data_samples"])
+    maps, memory = taps.outputs()["memory"], seen[0]["memory"]
+    assert torch.equal(torch.cat([level.flatten(2) for level in maps], dim=2).transpose(1, 2), memory)
+    shapes = seen[0].get("spatial_shapes")
+    wanted = [(4, 4)] if shapes is None else [tuple(map(int, shape)) for shape in shapes]
+    assert [tuple(level.shape[2:]) for level in maps] == wanted
+    sum(level.square().mean() for level in maps).backward()
+    assert detector.backbone.conv1.weight.grad.any()
+
+
 def test_layers_are_paired_from_the_end() -> None:
     spec = narrow.deformable_detr(8)
     spec["overrides"]["model.decoder.num_layers"] = 3

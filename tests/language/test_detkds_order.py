@@ -26,6 +26,7 @@ GRAM = ("channel_gram", "space_gram")
 ROW_NORM = ("unit_row", "standardize_row")
 MAPS = (
     "global", "foreground", "background", "instance", "class_map", "objectness_map", "mask_logits", "cross_map",
+    "memory",
 )  # fmt: skip
 ROWS = {
     "class_logits": (), "cross_logits": (), "box_bins": ("box_score", "valuable_boxes"),

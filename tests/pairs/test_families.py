@@ -41,7 +41,8 @@ OFFERED = {
     "gfl": DENSE | {"box_bins"},
     **dict.fromkeys(("faster_rcnn", "cascade_rcnn", "cascade_mask_to_faster"), TWO_STAGE),
     **dict.fromkeys(("mask_rcnn", "cascade_mask_rcnn"), TWO_STAGE | {"mask_logits"}),
-    **dict.fromkeys(QUERIES, ANY | {"query_logits", "query_boxes"}),
+    **dict.fromkeys(("detr", "dino"), ANY | {"query_logits", "query_boxes", "memory"}),
+    "sparse_rcnn": ANY | {"query_logits", "query_boxes"},
     **dict.fromkeys(OF_PREDICTIONS, ANY),
 }
 STAGES = {"cascade_rcnn": 3, "cascade_mask_rcnn": 3, "sparse_rcnn": 6}

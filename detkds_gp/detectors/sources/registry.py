@@ -9,7 +9,7 @@ from importlib import import_module
 from detkds_gp.errors import DeclarationError
 
 from ..parts import AbsentError
-from . import cross_head, dense_head, instance_masks, mask_head, neck, predictions, query_head, roi_head, rpn
+from . import cross_head, dense_head, encoder, instance_masks, mask_head, neck, predictions, query_head, roi_head, rpn
 from ._base import Reader, Side, Source
 from ._shared import Outputs, Shared
 from .module_path import module_source
@@ -19,6 +19,7 @@ SHIPPED = (
     dense_head.SOURCE,
     rpn.SOURCE,
     query_head.SOURCE,
+    encoder.SOURCE,
     roi_head.SOURCE,
     instance_masks.SOURCE,
     mask_head.SOURCE,
