@@ -11,7 +11,7 @@ knowledge that it offers, at a tenth of its scale. What is recorded of each:
 
     python benchmarks/families.py [--quick] [--only retinanet dino ...] [--again] [--save] [--page]
 
-Each runs in a process of its own, for 120 s of the CPU at most. With ``--save`` each is written to
+Each runs in a process of its own, for 300 s of the CPU at most. With ``--save`` each is written to
 ``benchmarks/results/families.json`` when it is done, and those that stand there are not run again, unless ``--again``
 asks for it. ``--page`` writes docs/detectors.md of what stands there, and measures nothing. The last line printed is
 one JSON object.
@@ -53,7 +53,7 @@ from detkds_gp.training import seed_all
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "families.json"
 PAGE = ROOT / "docs" / "detectors.md"
-STEPS, SECONDS, SIZE, WEIGHT = 5, 120, 128, 0.1
+STEPS, SECONDS, SIZE, WEIGHT = 5, 300, 128, 0.1
 QUICK = ("retinanet", "gfl_to_retinanet")
 
 Row = dict[str, Any]

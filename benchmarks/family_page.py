@@ -21,6 +21,7 @@ KNOWLEDGE = {
     "proposals": "proposals",
     "mask_logits": "mask logits",
     "cross_head": "cross-head",
+    "memory": "encoder memory",
     "queries": "queries",
     "predictions": "predictions",
 }

@@ -50,6 +50,7 @@ FORMULAS: dict[str, tuple[str, ...]] = {
     "proposals": ("weighted_giou(proposals, proposal_score)",),
     "mask_logits": ("binary_kl(units(flatten_space(mask_logits), 1))",),
     "cross_head": ("binary_kl(units(cross_logits, 1))",),
+    "memory": ("l2(standardize_channel(memory))",),
     "queries": ("weighted_giou(query_boxes, query_score)",),
     "predictions": ("weighted_giou(predicted_boxes, predicted_score)",),
 }

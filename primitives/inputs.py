@@ -190,7 +190,7 @@ def mask_logits() -> None:
     """
 
 
-@input(Map, niche="encoder", latex=r"F_{\mathrm{enc}}")
+@input(Map, niche="memory", latex=r"F_{\mathrm{enc}}")
 def memory() -> None:
     """Feature map of every level of a DETR's encoder.
 

@@ -121,7 +121,7 @@ def test_without_takes_inputs_away():
 
 ALL_NICHES = (
     "global", "foreground_background", "instance", "class_logits", "localization",
-    "objectness", "proposals", "mask_logits", "cross_head", "queries", "predictions",
+    "objectness", "proposals", "mask_logits", "cross_head", "memory", "queries", "predictions",
 )  # fmt: skip
 GRIDS = {"global", "foreground_background", "class_logits", "objectness", "cross_head"}
 MASKS = {"teacher_score", "foreground_mask", "background_mask", "valuable_region"}

@@ -20,6 +20,8 @@ from .query_head import query_head, run_queries
 
 
 def _modules(detector: BaseDetector) -> list[nn.Module]:
+    if not isinstance(getattr(detector, "encoder", None), nn.Module):
+        raise AbsentError(f"{type(detector).__name__} has no transformer encoder")
     query_head(detector)
     return [detector.encoder, pyramid(detector)]
 
