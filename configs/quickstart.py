@@ -56,7 +56,7 @@ search = dict(
     champions=1,
 )
 # Minutes, not hours: one rival, no anchors of the noise model, and a final round that may take half of the training.
-verdict = dict(seeds=(1001, 1002, 1003, 1004), finalists=1, rivals=dict(PKD="pkd"), share=0.5)
+verdict = dict(seeds=(1001, 1002, 1003, 1004), iterations=70, finalists=1, rivals=dict(PKD="pkd"), share=0.5)
 anchors = 0
 
 del narrow, retinanet, adamw

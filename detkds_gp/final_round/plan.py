@@ -54,8 +54,9 @@ class FinalRound:
 def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> FinalRound:
     """Fit the final round into its share of all planned training steps.
 
-    First it gets shorter, down to the proxy's length; then it loses seeds, down to three; then places. The leader
-    of the search and the student alone are always judged, on three seeds, even where that takes more.
+    First it loses seeds, down to three; then places, down to the leader's and one for each rival; then it gets shorter,
+    down to the proxy's length, since what wins a short training may lose a longer one; then it loses places again. The
+    leader of the search and the student alone are always judged, on three seeds, even where that takes more.
 
     Args:
         config: with what is wished for, from `with_rivals`.
@@ -71,10 +72,9 @@ def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> 
     def fits(length: int, seeds: int, among: int) -> bool:
         return (among + 1) * seeds * length <= room
 
-    fewest = min(LEAST_SEEDS_OF_A_SHARE, len(wished.seeds))
-    length = next((n for n in (longest, (longest + shortest) // 2) if fits(n, len(wished.seeds), places)), shortest)
-    length = min(length, longest)
-    seeds = next((n for n in range(len(wished.seeds), fewest, -1) if fits(length, n, places)), fewest)
+    fewest, least = min(LEAST_SEEDS_OF_A_SHARE, len(wished.seeds)), min(places, 1 + len(wished.rivals))
+    seeds = next((n for n in range(len(wished.seeds), fewest, -1) if fits(longest, n, places)), fewest)
+    length = next((n for n in (longest, (longest + shortest) // 2) if fits(n, seeds, least)), min(longest, shortest))
     judged = next((n for n in range(places, 1, -1) if fits(length, seeds, n)), 1)
     steps = (judged + 1) * seeds * length
     asked, got = (longest, len(wished.seeds), places), (length, seeds, judged)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,14 +61,17 @@ def test_the_final_round_stays_within_its_share(share: float) -> None:
     assert len(final.seeds) >= 3
 
 
-def test_it_gets_shorter_before_it_loses_seeds_and_loses_these_before_formulas() -> None:
-    plans = [planned(config(iterations=400, share=share / 100)) for share in range(50, 2, -1)]
-    for earlier, later in pairwise(plans):
-        assert later.iterations <= earlier.iterations
-        if len(later.seeds) < 4:
-            assert later.iterations == 100
-        if later.places < 12:
-            assert len(later.seeds) == 3
+def test_it_loses_seeds_then_formulas_and_gets_shorter_only_where_rivals_would_go() -> None:
+    shares = [share / 100 for share in range(50, 2, -1)]
+    plans = [planned(config(iterations=400, share=share)) for share in shares]
+    lengths = [plan.iterations for plan in plans]
+    assert lengths == sorted(lengths, reverse=True)
+    for share, plan in zip(shares, plans, strict=True):
+        if plan.places < plans[0].places:
+            assert len(plan.seeds) == 3
+        if plan.iterations < 400:  # the student alone, the leader and all four rivals would have been longer at work
+            longer = {250: 400, 100: 250}[plan.iterations]
+            assert (1 + 1 + 4) * 3 * longer > share / (1 - share) * OTHERS
 
 
 def test_leader_and_student_are_judged_whatever_it_takes() -> None:
