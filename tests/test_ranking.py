@@ -76,6 +76,7 @@ def test_budgets_are_held_against_the_longest_of_the_first_start() -> None:
     assert 0 < found["config", 40].better < 1
 
 
+@pytest.mark.slow
 def test_budgets_that_are_continued_cost_what_all_before_them_do() -> None:
     whole = table(NOISE)
     falling = Table("bbox", 0, tuple(replace(row, decay=0.5) for row in whole.rows))
@@ -97,6 +98,7 @@ def test_what_to_expect_of_the_best_score_is_the_mean_over_all_draws(draws: int)
     assert expected_best(found, truth, draws) == pytest.approx(float(np.mean(best)), abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_budget_with_the_highest_expected_best_is_recommended() -> None:
     few, many = (table(NOISE).agreements(minutes) for minutes in (0.5, 1000))
     best = recommended(few)

@@ -38,6 +38,7 @@ def test_mmdets_own_train_script_trains_it(gp_search: GpSearch, tiny_config: Pat
     assert "backbone.conv1.weight" in student["state_dict"]
 
 
+@pytest.mark.slow
 def test_a_rank_and_values_of_the_config_are_taken(
     gp_search: GpSearch, tiny_config: Path, finished: Outcome, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_what_it_would_not_heed_is_refused(gp_search: GpSearch, tiny_config: Pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_long_formula_is_taken_and_what_is_trained_for_it_is_told(
     gp_search: GpSearch, tiny_config: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ LONG = "1 * 0.5 * l2(" + "unit_channel(" * 40 + "global" + ")" * 41
 QUICK = ("--cfg-options", "full_training.batch_size=4", "full_training.workers=0")
 
 
+@pytest.mark.slow
 def test_a_long_formula_trains_into_a_folder_of_a_short_name(
     gp_search: GpSearch, tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_every_kind_of_end_costs_one_task(tmp_path):
     assert named["unpicklable error"].detail.startswith("Unpicklable: 1 against 2\n")
 
 
+@pytest.mark.slow
 def test_start_up_is_not_counted_not_even_after_a_kill(tmp_path):
     log = tmp_path / "log"
     tasks = [("nap", 0.1), ("nap", 60), ("nap", 0.1), ("exit", 1), ("nap", 0.1)]

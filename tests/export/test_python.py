@@ -186,6 +186,7 @@ def test_wrong_knowledge_is_told_by_input_level_and_shape() -> None:
         loss({**knowledge, "box_score": knowledge["box_score"][:1]})
 
 
+@pytest.mark.slow
 def test_it_trains_a_detector_of_torchvision_as_the_docs_say(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "training.md").read_text()
     (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -10,6 +10,7 @@ from detkds_gp.losses import lint
 from detkds_gp.primitives import OMNI
 
 
+@pytest.mark.slow
 def test_shapes_are_those_that_lint_reports(random_distillers):
     for distiller in random_distillers:
         trees = [term.tree for term in distiller.terms]

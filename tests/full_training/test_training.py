@@ -190,6 +190,7 @@ def test_a_training_of_other_processes_is_not_gone_on_with(
         trained(load_config(tiny_config, SHORT), "none", tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_hours_are_those_of_all_sessions(folders: Path, tiny_config: Path, tmp_path: Path) -> None:
     again = tmp_path / "distilled"
     shutil.copytree(folders / "distilled", again)
@@ -295,6 +296,7 @@ def test_it_says_how_many_images_are_trained_on(tiny_config: Path, tmp_path: Pat
         prepared_configs(FullTraining(config, read_distiller("none", config), tmp_path / "x"), listener)
 
 
+@pytest.mark.slow
 def test_distillers_are_named_in_every_way(tiny_config: Path, finished: Outcome, tmp_path: Path) -> None:
     config = load_config(tiny_config)
     best = read_distiller(str(finished.work_dir), config)

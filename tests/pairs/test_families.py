@@ -22,7 +22,10 @@ from detkds_gp.training import DistilledDetector, train
 from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
 ProxyOf = Callable[..., ProxyTraining]
-LATER = ("dino_to_rtmdet", "cascade_mask_to_fcos")
+LATER = (
+    "atss", "reppoints", "tood", "vfnet", "cascade_rcnn", "cascade_mask_rcnn",
+    "cascade_mask_to_faster", "dino_to_rtmdet", "cascade_mask_to_fcos",
+)  # fmt: skip
 """Of kinds that other quick rows stand for."""
 NAMES = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)
 

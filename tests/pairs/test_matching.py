@@ -99,6 +99,7 @@ def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Pat
         assert torch.equal(pairs["mask_logits"][0][1], masks[:, columns])
 
 
+@pytest.mark.slow
 def test_a_teachers_detections_are_scored_under_the_datas_labels(proxy_of: ProxyOf, tmp_path: Path) -> None:
     plain = proxy_of("retinanet", **{"teacher.train.iterations": 60})
     wanted = plain.evaluate(plain.teacher, "selection")

@@ -54,6 +54,7 @@ def trained(proxy: ProxyTraining, name: str, iterations: int) -> None:
     assert bool(learned & moved) == bool(learned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["retinanet"])
 def test_every_distiller_that_applies_trains(name: str, proxy_of: ProxyOf) -> None:
     proxy = proxy_of(name)

@@ -98,7 +98,7 @@ def test_the_written_student_is_the_average_of_all_steps(folder: Path) -> None:
     assert all(torch.equal(value, found[name]) for name, value in checkpoint(folder, STEPS)["state_dict"].items())
 
 
-@pytest.mark.parametrize("step", [1, 3, 5])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_interrupted_anywhere_it_ends_with_the_same_average_to_the_last_bit(
     step: int, folder: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +117,7 @@ class Seen(Hook):
         self.weights = {name: value.clone() for name, value in detector_of(runner).student.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [STEPS - 1, STEPS])
 def test_the_scored_student_is_the_written_one(step: int, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "last_checkpoint").write_text(str(folder / f"iter_{step}.pth"))

@@ -29,6 +29,7 @@ def trained(tiny_config: Path, folder: Path, **settings: Any) -> None:
     run_full_training(FullTraining(config, read_distiller("none", config), folder), Listener())
 
 
+@pytest.mark.slow
 def test_a_rate_that_makes_it_diverge_ends_it_and_the_last_checkpoint_stays(tiny_config: Path, tmp_path: Path) -> None:
     for _ in range(2):  # started again, it goes on from that checkpoint
         with pytest.raises(ConfigError, match=r"diverges: .*became (nan|inf) at iteration 6 of 8; .*optimizer\.lr"):

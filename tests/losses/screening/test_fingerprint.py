@@ -111,6 +111,7 @@ def directions(formula, points):
     return [gradient / common for gradient in gradients]
 
 
+@pytest.mark.slow
 def test_every_merge_of_random_formulas_holds_at_unseen_points(omni):
     points = []
     with torch.random.fork_rng(devices=[]):
