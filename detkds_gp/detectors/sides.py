@@ -14,7 +14,7 @@ from torch import Tensor
 
 from detkds_gp.errors import DetectorError, first_line
 
-from .parts import AbsentError, has_priors, num_classes, prior_generator
+from .parts import AbsentError, has_priors, num_classes, picked_queries, prior_generator
 from .sources import Outputs, Side, output_names, readers_of
 from .sources.box_maps import prior_strides
 from .taps import Taps
@@ -57,9 +57,7 @@ def look(
             outputs.update(_of_regions(detector, outputs, padded))
             absent = {**taps.absent, **_unlike_predictions(detector, outputs, padded)}
         except (RuntimeError, ValueError, AssertionError) as error:
-            first = first_line(error)
-            size = f"{image_size[0]}x{image_size[1]}"
-            raise DetectorError(f"{who} cannot take an image of {size} pixels: {first}") from error
+            raise DetectorError(_cannot_take(detector, who, image_size, error)) from error
     outputs = {name: levels for name, levels in outputs.items() if name not in absent}
     heads = _heads(detector, outputs)
     return Side(
@@ -73,6 +71,14 @@ def look(
         prior_strides={name: prior_strides(head) for name, head in heads.items()},
         tapped=taps.tapped,
     )
+
+
+def _cannot_take(detector: BaseDetector, who: str, image_size: tuple[int, int], error: Exception) -> str:
+    """Return what to say where a detector fails on an empty image."""
+    count, said = picked_queries(detector), f"{who} cannot take an image of {image_size[0]}x{image_size[1]} pixels"
+    if count and "out of range" in str(error):
+        return f"{said}: it picks its {count} queries among the positions of its maps; raise proxy.image_size"
+    return f"{said}: {first_line(error)}"
 
 
 def _of_regions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int]) -> Outputs:

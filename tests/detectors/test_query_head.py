@@ -26,6 +26,7 @@ from detkds_gp.detectors import (
     scene_of,
 )
 from detkds_gp.detectors.sources._partners import box_gaps, class_gaps, one_against_rest, partners
+from detkds_gp.errors import DetectorError
 
 CLASSES = ("0", "1", "4", "7")
 KINDS = ("detr", "conditional_detr", "dab_detr", "deformable_detr", "dino", "ddq_detr", "sparse_rcnn")
@@ -252,3 +253,9 @@ def test_gaps_are_those_of_probabilities_and_giou() -> None:
     logits = torch.randn(6, 4) * 30
     assert torch.allclose(one_against_rest(logits).sigmoid(), logits.softmax(dim=1)[:, :-1], atol=1e-6)
     assert one_against_rest(torch.tensor([[300.0, 0.0, 0.0]])).isfinite().all()
+
+
+def test_an_image_too_small_for_the_queries_is_told_with_the_remedy() -> None:
+    remedy = r"picks its \d+ queries among the positions of its maps; raise proxy.image_size"
+    with pytest.raises(DetectorError, match=f"the student cannot take an image of 16x16 pixels: it {remedy}"):
+        check_pair(made("dino"), made("dino"), (16, 16))
