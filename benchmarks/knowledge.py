@@ -6,8 +6,9 @@ table says what the kinds of knowledge are worth by themselves at this budget, n
 
     python benchmarks/knowledge.py [--quick] [--families retinanet gfl ...] [--iterations 300] [--seeds 4] [--save]
 
-With ``--save`` each family is written to ``benchmarks/results/knowledge.json`` when it is done; families that stand
-there already with the same options are not run again. The last line printed is one JSON object.
+With ``--save`` each family is written to ``benchmarks/results/knowledge.json`` when it is done; of those that
+stand there already with the same options only knowledge that they lack is measured. The last line
+printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -67,7 +68,14 @@ def formula_of(niche: str, task: ProxyTask) -> str:
     return next(f for f in FORMULAS[niche] if "box_bins" not in f or "box_bins" in known)
 
 
-def measure(family: str, iterations: int, seeds: int, weight: float, folder: Path) -> dict[str, Any]:
+def measure(
+    family: str, iterations: int, seeds: int, weight: float, folder: Path, known: dict[str, Any]
+) -> dict[str, Any]:
+    """Train under every knowledge of a family that is not known yet, and add what it brings.
+
+    Raises:
+        ValueError: the student alone does not score as it did when the rest was measured.
+    """
     options = {
         "primitive_set": "detkds_gp.primitives:OMNI",
         "data.digits": {"root": str(folder / "digits"), "train": 240, "selection": 40, "test": 150, "size": 64,
@@ -87,12 +95,15 @@ def measure(family: str, iterations: int, seeds: int, weight: float, folder: Pat
     work_dir = folder / family
     work_dir.mkdir()
     task = prepare(config, gather(config), work_dir, Listener())
+    missing = [niche for niche in task.primitive_set.niches if niche not in known.get("knowledge", ())]
+    if not missing:
+        return known
     started = time.perf_counter()
     executor = LocalExecutor(ProxyWorker(task), 2, 3600.0, 1)
     try:
         (teacher,) = (answer for _, answer in executor.run([TeacherRequest()], limited=False))
         list(executor.run([ProbeRequest(0)], limited=False))
-        formulas = {niche: formula_of(niche, task) for niche in task.primitive_set.niches}
+        formulas = {niche: formula_of(niche, task) for niche in missing}
         asked = [ScaleRequest(formula, 0) for formula in formulas.values()]
         scales = {asked[index].formula: scale.value for index, scale in executor.run(asked)}
         distillers = {
@@ -111,13 +122,16 @@ def measure(family: str, iterations: int, seeds: int, weight: float, folder: Pat
         executor.close()
     aps = {text: [scores[Trial(text, iterations, 1000 + s, test=True)].test_ap for s in range(seeds)]
            for text in (NONE, *distillers.values())}  # fmt: skip
-    return {
+    alone, gains = [round(ap, 4) for ap in aps[NONE]], {n: told(t, aps[t], aps[NONE]) for n, t in distillers.items()}
+    if known and known["student"] != alone:
+        raise ValueError(f"{family} alone scores {alone}, and {known['student']} before: measure all of it again")
+    return made_with() | {
         "metric": config.proxy.metric,
         "iterations": iterations,
         "teacher": round(teacher.test_ap, 4),
-        "student": [round(ap, 4) for ap in aps[NONE]],
-        "knowledge": {niche: told(text, aps[text], aps[NONE]) for niche, text in distillers.items()},
-        "minutes": round((time.perf_counter() - started) / 60, 1),
+        "student": alone,
+        "knowledge": known.get("knowledge", {}) | gains,
+        "minutes": round((time.perf_counter() - started) / 60 + known.get("minutes", 0), 1),
     }
 
 
@@ -167,12 +181,11 @@ def main() -> None:
     known = json.loads(RESULTS.read_text())["families"] if arguments.save and RESULTS.exists() else {}
     figures: dict[str, Any] = {}
     for family in arguments.families:
-        if family in known and known[family]["iterations"] == arguments.iterations:
-            figures[family] = known[family]
-            continue
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(family, arguments.iterations, arguments.seeds, arguments.weight, Path(folder))
-        figures[family] = found | made_with()
+            there = known.get(family, {})
+            there = there if there.get("iterations") == arguments.iterations else {}
+            found = measure(family, arguments.iterations, arguments.seeds, arguments.weight, Path(folder), there)
+        figures[family] = found
         print(table({family: found}), flush=True)
         if arguments.save:
             save(known | figures, arguments)
