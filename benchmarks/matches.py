@@ -36,6 +36,7 @@ from torch import Tensor
 
 from detkds_gp.config import load_config
 from detkds_gp.detectors import Outputs, Taps, outputs_on, scene_of
+from detkds_gp.detectors.sources._partners import class_probabilities
 from detkds_gp.detectors.sources.query_head import SharedQueries
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.fitness.calibration import body, measure_scale, write_probe
@@ -117,6 +118,8 @@ def looks(proxy: ProxyTraining, formula: str, weight: float, steps: int) -> list
     training, found = Training(trained, last, steps, 0), list[Look]()
     seen, _ = next(proxy.batches(0, watcher))
     assert watcher.pairing is not None
+    shared = proxy.task.pair.shared["query_logits"]
+    assert isinstance(shared, SharedQueries)
     theirs = outputs_on(proxy.teacher, seen, watcher.pairing.teacher_outputs)
     for number, (batch, outputs) in enumerate(islice(proxy.batches(0, trained), steps)):
         if number < BLIND:
@@ -125,15 +128,18 @@ def looks(proxy: ProxyTraining, formula: str, weight: float, steps: int) -> list
         watcher.student.load_state_dict(trained.student.state_dict())
         now, partners = gradient(watcher, seen, theirs, None)
         held = gradient(watcher, seen, theirs, found[-1].partners)[0] if found else None
-        found.append(Look(partners, scores(theirs, partners), now, held))
+        found.append(Look(partners, scores(theirs, partners, softmax=shared.softmax[1]), now, held))
         training.step(batch, outputs)
     return found
 
 
-def scores(teacher: Outputs, partners: Partners) -> tuple[Tensor, ...]:
+def scores(teacher: Outputs, partners: Partners, *, softmax: bool) -> tuple[Tensor, ...]:
     """Return by layer the teacher's best class probability of each compared query."""
     layers = teacher["query_logits"][-len(partners) :]
-    return tuple(logits.sigmoid().amax(dim=1)[rows] for logits, (_, rows) in zip(layers, partners, strict=True))
+    return tuple(
+        class_probabilities(logits, softmax=softmax).amax(dim=1)[rows]
+        for logits, (_, rows) in zip(layers, partners, strict=True)
+    )
 
 
 def told(found: list[Look]) -> dict[str, list[float]]:

@@ -55,7 +55,8 @@ search = dict(
     conquer=dict(population=4, offspring=4, generations=1),
     champions=1,
 )
-# Minutes, not hours: one rival, no anchors of the noise model, and a final round that may take half of the training.
+# Minutes, not hours: one rival, no anchors of the noise model, and a final round that may take half of the training,
+# of trainings as long as the search's.
 verdict = dict(seeds=(1001, 1002, 1003, 1004), iterations=70, finalists=1, rivals=dict(PKD="pkd"), share=0.5)
 anchors = 0
 

@@ -24,7 +24,7 @@ Size = tuple[int, int]
 
 
 def set_image_size(config: Config, size: Size) -> None:
-    """Resize to one size wherever a pipeline resizes; one that crops or has a canvas, such as mosaics, is scaled whole.
+    """Resize to one size wherever a pipeline resizes; one with crops or a canvas, such as mosaics, is scaled whole.
 
     Args:
         config: of a training.
@@ -55,10 +55,11 @@ def _pipelines(part: Any) -> Iterator[list[dict[str, Any]]]:
 
 
 def _steps(part: Any) -> Iterator[dict[str, Any]]:
-    """Yield the steps of a pipeline, in their place those that a step chooses from."""
+    """Yield the steps of a pipeline, after each those that it chooses from; Albu's are another library's."""
     if isinstance(part, dict):
         yield part
-        yield from _steps(part.get("transforms"))
+        if part.get("type") != "Albu":
+            yield from _steps(part.get("transforms"))
     elif isinstance(part, (list, tuple)):
         for step in part:
             yield from _steps(step)
@@ -75,33 +76,27 @@ def _canvas(pipeline: list[dict[str, Any]]) -> Size | None:
 
 def _largest(pipeline: list[dict[str, Any]]) -> Size | None:
     """Return the (short, long) edges of the largest images of a pipeline that crops sides of a range, as a DETR's."""
-    if not any(step.get("crop_type") == OF_A_RANGE for step in pipeline):
-        return None
-    (*_, last) = ([], *(found for step in pipeline if (found := _scales(step))))
-    return max(map(_edges, last), default=None)
+    resizes = [edges for step in pipeline if (edges := _edges(step))]
+    crops = any(step.get("crop_type") == OF_A_RANGE for step in pipeline)
+    return max(resizes[-1]) if crops and resizes else None
 
 
-def _scales(step: dict[str, Any]) -> list[Size]:
-    """Return the sizes that a step resizes to."""
-    if step.get("type") not in RESIZES:
+def _edges(step: dict[str, Any]) -> list[Size]:
+    """Return the (short, long) edges of all sizes that a step resizes to; none where it names no size."""
+    sizes = step.get("scales", step.get("scale")) if step.get("type") in RESIZES else None
+    if sizes is None:
         return []
-    return list(step["scales"]) if "scales" in step else [step["scale"]]
-
-
-def _edges(size: Size) -> Size:
-    """Return the (short, long) edges of a size."""
-    return min(size), max(size)
+    return [(min(size), max(size)) for size in ([sizes] if isinstance(sizes[0], int) else sizes)]
 
 
 def _scale_edges(step: dict[str, Any], largest: Size, wanted: Size) -> None:
     """Scale the edges that a step names as the largest images are scaled; a crop's are both short ones."""
-    short, long = (new / old for new, old in zip(_edges(wanted), largest, strict=True))
-    for key in ("scale", "scales"):
-        if step.get(key) is not None:
-            scaled = [(int(low * short), int(high * long)) for low, high in map(_edges, _scales(step))]
-            step[key] = scaled if key == "scales" else scaled[0]
+    ends = min(wanted), max(wanted)
+    if edges := _edges(step):
+        key, scaled = "scales" if "scales" in step else "scale", [_scaled(size, largest, ends) for size in edges]
+        step[key] = scaled[0] if isinstance(step[key][0], int) else scaled
     if step.get("crop_type") == OF_A_RANGE:
-        step["crop_size"] = tuple(int(side * short) for side in step["crop_size"])
+        step["crop_size"] = tuple(int(side * ends[0] / largest[0]) for side in step["crop_size"])
 
 
 def _resize(step: dict[str, Any], wanted: Size) -> None:

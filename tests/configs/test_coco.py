@@ -12,7 +12,7 @@ import yaml
 from mmdet.datasets import CocoDataset
 
 from detkds_gp.config import ExperimentConfig, load_config
-from detkds_gp.detectors import detector_config
+from detkds_gp.detectors import build_detector, detector_config
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "coco"
 CLASSES = CocoDataset.METAINFO["classes"]
@@ -97,3 +97,12 @@ def test_an_option_switches_the_pretrained_backbone_off(name: str) -> None:
     model = detector_config(config.student.spec(), CLASSES).model
     assert model.backbone.init_cfg is None
     assert model.backbone.get("depth", 50) == 50  # those of YOLOX and RTMDet have none
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["student", "teacher"])
+def test_a_detector_builds(config: ExperimentConfig, side: str) -> None:
+    settings = getattr(config, side).model_copy(update={"checkpoint": None})
+    settings = settings.model_copy(update={"overrides": {"model.backbone.init_cfg": None}})
+    detector = build_detector(settings.spec(), CLASSES)
+    assert next(detector.parameters()).isfinite().all()

@@ -69,6 +69,8 @@ def test_it_loses_seeds_then_formulas_and_gets_shorter_only_where_rivals_would_g
     for share, plan in zip(shares, plans, strict=True):
         if plan.places < plans[0].places:
             assert len(plan.seeds) == 3
+        if plan.places < 1 + 4:
+            assert plan.iterations == 100
         if plan.iterations < 400:  # the student alone, the leader and all four rivals would have been longer at work
             longer = {250: 400, 100: 250}[plan.iterations]
             assert (1 + 1 + 4) * 3 * longer > share / (1 - share) * OTHERS

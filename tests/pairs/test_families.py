@@ -250,7 +250,7 @@ def test_ten_random_distillers_on_every_knowledge_train(name: str, proxy_of: Pro
         total.backward()
         assert any(p.grad is not None and p.grad.any() for p in model.student.parameters()), scaled.text
         model.zero_grad()
-        train(model, proxy.batches(0, model), proxy.task.settings, 8, seed=0)
+        train(model, proxy.batches(0, model), proxy.task.settings, 20, seed=0)
         after = model.student.state_dict()
         assert all(torch.isfinite(value).all() for value in after.values() if value.is_floating_point()), scaled.text
         assert any(not torch.equal(after[key], value) for key, value in before.items())

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmcv.transforms import Compose
 from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from detkds_gp.detectors import DetectorSpec, detector_config
@@ -87,3 +88,34 @@ def test_what_a_detr_trains_on_is_no_larger_than_asked(size: tuple[int, int]) ->
         height, width = made["img"].shape[:2]
         assert min(height, width) <= min(size)
         assert max(height, width) <= max(size)
+
+
+@pytest.mark.parametrize(
+    ("resize", "wanted"),
+    [
+        ({"type": "RandomResize", "scale": [(1333, 400), (1333, 800)]}, [(32, 96), (64, 96)]),
+        ({"type": "RandomResize", "scale": (1333, 800), "ratio_range": (0.5, 2.0)}, (64, 96)),
+        ({"type": "RandomChoiceResize", "scales": [(400, 1333), (800, 1333)]}, [(32, 96), (64, 96)]),
+    ],
+)
+def test_whatever_names_sizes_before_a_crop_of_a_range_is_scaled(resize: dict[str, Any], wanted: Any) -> None:
+    crop = {"type": "RandomCrop", "crop_type": "absolute_range", "crop_size": (400, 600)}
+    others = [{"type": "Resize", "scale_factor": 2.0}, {"type": "Sharpened", "scale": 3}]
+    pipeline = [*others, resize, crop]
+    found = Config({"train_dataloader": {"dataset": {"pipeline": pipeline}}})
+    set_image_size(found, (64, 96))
+    *kept, sized, cropped = found.train_dataloader.dataset.pipeline
+    assert [dict(step) for step in kept] == others
+    value = sized.get("scales", sized.get("scale"))
+    assert (tuple(value) if isinstance(value[0], int) else [tuple(size) for size in value]) == wanted
+    assert cropped.crop_size == (32, 48)
+
+
+def test_steps_of_albumentations_stay() -> None:
+    inner = {"type": "Resize", "height": 512, "width": 512}
+    pipeline = [{"type": "Resize", "scale": (1333, 800)}, {"type": "Albu", "transforms": [inner]}]
+    found = Config({"train_dataloader": {"dataset": {"pipeline": pipeline}}})
+    set_image_size(found, (64, 96))
+    first, albu = found.train_dataloader.dataset.pipeline
+    assert tuple(first.scale) == (96, 64)
+    assert dict(albu.transforms[0]) == inner

@@ -10,7 +10,7 @@ from functools import partial
 from math import prod
 
 from mmdet.models.detectors.base import BaseDetector
-from torch import Tensor, nn
+from torch import nn
 
 from ..parts import AbsentError, pyramid
 from ._base import Call, Reader, Source, tensors_in
@@ -28,15 +28,11 @@ def _modules(detector: BaseDetector) -> list[nn.Module]:
 
 def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     memory, maps = calls[0][0].output, tensors_in(calls[1][0].output)
-    if not isinstance(memory, Tensor):
-        raise AbsentError(f"{type(detector).__name__}'s encoder gives no memory of images alone")
     grids = [tuple(x.shape[2:]) for x in maps]
     if sum(map(prod, grids)) != memory.shape[1]:
         grids = grids[-1:]  # a DETR takes the last
     levels = memory.float().split([prod(grid) for grid in grids], dim=1)
-    return {
-        "memory": [x.transpose(1, 2).unflatten(2, grid) for x, grid in zip(levels, grids, strict=True)],
-    }
+    return {"memory": [x.transpose(1, 2).unflatten(2, grid) for x, grid in zip(levels, grids, strict=True)]}
 
 
 SOURCE = Source(
