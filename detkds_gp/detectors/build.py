@@ -22,6 +22,7 @@ from detkds_gp.errors import DetectorError, named_line, nearest
 
 from .checkpoint import load_weights, weights_only
 from .quiet import quiet
+from .unset import draw_unset, unset_as_nan
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bo
         spec: the detector.
         classes: its class names, in the order of its labels.
         initialise: whether a detector without a checkpoint gets its ``init_weights()``, which may download a
-            pretrained backbone; else its layers keep the weights they were made with.
+            pretrained backbone; else its layers keep the weights they were made with, and parameters that were
+            made without any are drawn.
 
     Returns:
         An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does
@@ -67,13 +69,15 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bo
     if scope is None or scope.scope_name != "mmdet":
         init_default_scope("mmdet")
     with quiet():
-        detector = _build_model(spec, config)
+        with unset_as_nan():
+            detector = _build_model(spec, config)
         if spec.checkpoint is None:
             if initialise:
                 _initialise(spec, detector)
         else:
             load_weights(detector, spec.checkpoint, classes)
             detector._is_init = True  # so that nothing initialises over the weights
+    draw_unset(detector)
     return detector
 
 

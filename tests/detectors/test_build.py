@@ -9,9 +9,11 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from detkds_gp.config import load_config
 from detkds_gp.detectors import DetectorSpec, build_detector, detector_config
 from detkds_gp.errors import DetectorError
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 CLASSES = ("red", "white", "plate")
 
 
@@ -30,6 +32,21 @@ def test_the_same_seed_gives_the_same_weights_and_nothing_else_is_drawn(spec):
     assert all(torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(weights[0].values(), weights[2].values(), strict=True))
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
+
+
+def test_without_initialisation_no_weight_is_what_lay_in_the_memory():
+    dino = load_config(CONFIGS / "tiny" / "dino.py").student.spec()
+    weights = []
+    for seed in (3, 3, 4):
+        lying = [torch.full((count,), torch.inf) for count in (64, 128, 256, 512) for _ in range(100)]
+        del lying
+        torch.manual_seed(seed)
+        weights.append(build_detector(dino, CLASSES, initialise=False).state_dict())
+    assert all(value.isfinite().all() for value in weights[0].values())
+    assert all(torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True))
+    assert not torch.equal(weights[0]["level_embed"], weights[2]["level_embed"])
+    assert weights[0]["level_embed"].std() == pytest.approx(1, abs=0.3)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_initialisation_is_that_of_mmdet(student):
