@@ -84,7 +84,7 @@ def verdict(gain: Interval | None) -> str:
     'not distinguishable from the student alone: the interval of the gain holds 0'
     """
     if gain is None:
-        return "no verdict: the run is not finished, or a training on one of the verdict's seeds failed"
+        return "no verdict: the run is not finished, its budget left no two seeds, or a training on one failed"
     if gain.low > 0:
         return "better than the student alone: the interval of the gain is above 0"
     if gain.high < 0:

@@ -15,7 +15,7 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
     from mmdet.models.detectors.base import BaseDetector
 
     from .batch import ImageInput, make_batch, predict
-    from .build import DetectorSpec, build_detector, detector_config
+    from .build import DetectorSpec, build_detector, detector_config, mended
     from .checkpoint import checkpoint_classes, load_weights, rewrite_weights, save_student, save_weights
     from .inherit import inherit, inheritable
     from .masks import finds_masks
@@ -32,6 +32,7 @@ __all__ = [
     "DetectorSpec",
     "build_detector",
     "detector_config",
+    "mended",
     "checkpoint_classes",
     "load_weights",
     "rewrite_weights",

@@ -249,12 +249,17 @@ def _build_model(spec: DetectorSpec, config: Config) -> BaseDetector:
         raise DetectorError(
             f"{spec.config} builds a {type(detector).__name__}, wanted an mmdet detector; give a detector's config"
         )
+    return revert_sync_batchnorm(mended(detector))
+
+
+def mended(detector: BaseDetector) -> BaseDetector:
+    """Give an SSD the ``loss_cls`` that its prediction asks for, and a DDQ what its first step would give it."""
     for module in detector.modules():
         if isinstance(module, SSDHead) and not hasattr(module, "loss_cls"):
             module.loss_cls = None  # mmdet 3.3's own prediction asks for it, and fails
     if isinstance(detector, DDQDETR):  # so that its weights have the same names before and after a step
         detector.decoder.aux_reg_branches = detector.bbox_head.aux_reg_branches
-    return revert_sync_batchnorm(detector)
+    return detector
 
 
 def _initialise(spec: DetectorSpec, detector: BaseDetector) -> None:

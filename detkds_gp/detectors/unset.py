@@ -12,16 +12,12 @@ from torch import nn
 @contextmanager
 def unset_as_nan() -> Iterator[None]:
     """Make memory that is allocated and not written hold NaN, as torch does for deterministic algorithms."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = filled
-        torch.use_deterministic_algorithms(before, warn_only=warns)
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def draw_unset(model: nn.Module) -> None:

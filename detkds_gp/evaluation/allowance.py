@@ -16,11 +16,13 @@ class Allowance:
         begin: asked with the trainings that a worker takes next; False: nothing further is begun.
         over: True: what is at work is abandoned.
         heard: told every new answer, after it is recorded.
+        lost: told of the trainings of a worker that was killed, or hit the time limit; each may be begun once more.
     """
 
     begin: Callable[[Sequence[Trial]], bool] = lambda trials: True
     over: Callable[[], bool] = lambda: False
     heard: Callable[[Trial, Score], None] = lambda trial, score: None
+    lost: Callable[[Sequence[Trial]], None] = lambda trials: None
 
 
 UNLIMITED = Allowance()

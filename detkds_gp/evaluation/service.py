@@ -42,6 +42,7 @@ class EvaluationService:
         seed: of the search's trainings; scales are measured, and formulas screened, with it.
         interrupt: when it asks for an end, no further task is begun.
         packing: which candidates a worker trains side by side.
+        steps: training steps of a candidate, which the time limit of workers is for.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class EvaluationService:
         seed: int,
         interrupt: Interrupt | None = None,
         packing: Packing = ALONE,
+        steps: int | None = None,
     ) -> None:
         self._store = store
         self._make = executor
@@ -60,6 +62,7 @@ class EvaluationService:
         self._seed = seed
         self._interrupt = interrupt or Interrupt(0.0)
         self._packing = packing
+        self._steps = steps
         self._forecast = Forecast()
 
     def close(self) -> None:
@@ -171,16 +174,27 @@ class EvaluationService:
         packs = self._packing(requests)
         gate = Gate(lambda number: allowance.begin([asked[i].trial for i in packs[number]]), allowance.over)
         packed = [_request([requests[i] for i in pack]) for pack in packs]
-        for number, answer in self._run(packed, _failed_score, gate=gate):
+
+        def lost(number: int) -> None:
+            allowance.lost([asked[i].trial for i in packs[number]])
+
+        for number, answer in self._run(packed, _failed_score, gate=gate, lost=lost):
             scores = answer if isinstance(answer, list) else [answer]
             for index in packs[number]:
                 del waiting[asked[index].trial]
             self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
             for index, score in zip(packs[number], scores, strict=True):
-                yield asked[index], score, requests[index].distiller
+                if score is not None:
+                    yield asked[index], score, requests[index].distiller
 
     def _run(
-        self, requests: Sequence[Request], fail: Callable[[Fault], Any], *, limited: bool = True, gate: Gate = OPEN
+        self,
+        requests: Sequence[Request],
+        fail: Callable[[Fault], Any],
+        *,
+        limited: bool = True,
+        gate: Gate = OPEN,
+        lost: Callable[[int], None] = lambda index: None,
     ) -> Iterator[tuple[int, Any]]:
         """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left."""
         if not requests:
@@ -191,11 +205,12 @@ class EvaluationService:
         executor, again, answered = self._executor, [], 0
         # Preparations may take hours: a request to stop abandons them at once.
         with self._interrupt.graceful(executor.drain) if limited else nullcontext():
-            patience = max(map(_size, requests))
+            patience = max(map(self._patience, requests))
             for index, answer in executor.run(requests, limited=limited, patience=patience, gate=gate):
                 answered += 1
                 if isinstance(_sound(answer), Fault):
                     again.append(index)
+                    lost(index)
                 else:
                     yield index, answer
             if answered < len(requests):
@@ -203,18 +218,36 @@ class EvaluationService:
             for index in sorted(again):
                 if gate.over() or not gate.begin(index):
                     break
-                yield index, self._alone(executor, requests[index], fail, limited)
+                answer = self._alone(executor, requests[index], fail, limited, gate.over)
+                if answer is not None:
+                    yield index, answer
             self._interrupt.check()
 
-    def _alone(self, executor: Executor, request: Request, fail: Callable[[Fault], Any], limited: bool) -> Any:
-        """Try once more what hit a limit; the candidates of a pack one by one."""
+    def _alone(
+        self,
+        executor: Executor,
+        request: Request,
+        fail: Callable[[Fault], Any],
+        limited: bool,
+        over: Callable[[], bool],
+    ) -> Any:
+        """Try once more what hit a limit; the candidates of a pack one by one, None for what there was no time for."""
         if isinstance(request, PackRequest):
-            return [self._alone(executor, trial, fail, limited) for trial in request.trials]
+            return [self._alone(executor, trial, fail, limited, over) for trial in request.trials]
         self._interrupt.check()
-        for _, answer in executor.run([request], limited=limited):
+        patience = self._patience(request)
+        for _, answer in executor.run([request], limited=limited, patience=patience, gate=Gate(over=over)):
             return fail(answer) if isinstance(_sound(answer), Fault) else answer
         self._interrupt.check()
-        raise EvaluatorError(f"no answer to {request}")
+        return None
+
+    def _patience(self, request: Request) -> float:
+        """Return how many times a candidate's time limit a request has: a final round trains longer, and tests."""
+        if isinstance(request, PackRequest):
+            return sum(map(self._patience, request.trials))
+        if not isinstance(request, Trial) or not self._steps:
+            return 1.0
+        return max(1.0, request.iterations / self._steps) * (2.0 if request.test else 1.0)
 
     @property
     def usage(self) -> Usage:
@@ -224,10 +257,6 @@ class EvaluationService:
 
 def _request(trials: Sequence[Trial]) -> Request:
     return trials[0] if len(trials) == 1 else PackRequest(tuple(trials))
-
-
-def _size(request: Request) -> int:
-    return len(request.trials) if isinstance(request, PackRequest) else 1
 
 
 def _sound(answer: Any) -> Any:

@@ -27,7 +27,8 @@ class ExecutionSettings(Settings):
         address: of a running Ray cluster; None takes RAY_ADDRESS, else starts an instance on this machine.
         pack: candidates that a worker trains side by side on one pass of data; None: as many as fit into the free
             memory where they share the teacher's forward pass or the decoding of images, else one.
-        time_limit_seconds: for one candidate.
+        time_limit_seconds: for one candidate; what trains longer than the proxy, such as a finalist, has as many times
+            more, and twice that where it is tested.
         grace_seconds: in which candidates at work may finish when the run is asked to stop.
     """
 

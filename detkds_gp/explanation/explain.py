@@ -78,6 +78,9 @@ class Explaining:
         ranking = self._summary.ranking()
         if not ranking:
             raise StoreError(f"{self._store.path} has no scored distiller to explain; let gp_search run go on first")
+        if not self._summary.verdict.seeds:
+            got = f"the budget of {self._store.path} ended before its final round, so that no gain is known to explain"
+            raise StoreError(f"{got}; search in another --work-dir with a larger --budget")
         best = self._summary.winner(ranking) or ranking[0]
         self._store.record_event(EXPLAINING, winner=best.text)
         pictures = self._pictures(best, evaluations)

@@ -69,7 +69,7 @@ def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     Returns:
         |task gradient| / |distillation gradient|, both on those parameters of backbone and neck that the tree
         reaches, each the median over its batches, rounded to 3 significant digits; or ``rejected:gradient``,
-        ``nonfinite``, ``shape``.
+        ``nonfinite``, ``shape``. Where no image of a batch shows an object, a tree without a gradient passes it over.
 
     Raises:
         FormulaError: if the formula cannot be read.
@@ -118,16 +118,21 @@ def task_gradients(proxy: ProxyTraining, seed: int) -> list[Gradient]:
 def _distilled_gradients(proxy: ProxyTraining, model: DistilledDetector, seed: int) -> list[Gradient]:
     """Return the gradient of a loss on each of the first batches; it differs little between them."""
     assert model.pairing is not None
-    batches = min(DISTILLED_BATCHES, proxy.task.settings.calibration_batches)
-    found = []
-    for iteration, (batch, teacher) in enumerate(islice(proxy.batches(seed, model), batches)):
+    count = min(DISTILLED_BATCHES, proxy.task.settings.calibration_batches)
+    found: list[Gradient] = []
+    batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
+    for iteration, (batch, teacher) in enumerate(batches):
+        if len(found) == count:
+            break
         assert teacher is not None
         seed_all(seed, iteration)
         _, student, scene = _forward(model, batch, model.pairing.student_outputs)
         terms = model.distill(student, teacher, scene)
         loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
-        found.append(squared_gradients(loss, body(model.student)))
-    return found
+        gradient = squared_gradients(loss, body(model.student))
+        if _length(gradient) or any(len(sample.gt_instances) for sample in batch["data_samples"]):
+            found.append(gradient)
+    return found or [[None] * len(body(model.student))]
 
 
 def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:

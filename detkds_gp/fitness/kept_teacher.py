@@ -95,9 +95,18 @@ def keep_teacher(
                 slot.append(rounded(level.unflatten(0, (2, -1)), precision, name).cpu())
         if index == 0:
             _check_room(path, len(images) * _bytes(kept))
-    whole = {name: [torch.cat(level) for level in levels] for name, levels in kept.items()}
+    whole = {name: [_joined(level) for level in levels] for name, levels in kept.items()}
     with atomic_tensors(path, WHAT, REMEDY) as file:
         torch.save(whole, file)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Join what was kept of a level, image by image, and let go of it meanwhile: both do not fit into memory."""
+    count = len(parts[0])
+    whole = parts[0].new_empty(len(parts) * count, *parts[0].shape[1:])
+    for index in range(len(parts) - 1, -1, -1):
+        whole[index * count : (index + 1) * count] = parts.pop()
+    return whole
 
 
 def _bytes(kept: dict[str, list[list[Tensor]]]) -> int:

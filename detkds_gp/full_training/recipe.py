@@ -83,6 +83,8 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
         amp=asked.amp,
     )
     whole = training_config(student, recipe)
+    if distiller.terms:
+        _import_for(whole, detector_config(task.teacher, task.teacher_classes))
     listener.say(_trained_on(whole, splits["train"]))
     listener.say(_averaged(whole))
     alone = Config(whole.to_dict())
@@ -149,12 +151,14 @@ def _sound(answer: Any) -> Any:
 def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Distiller) -> dict[str, Any]:
     """Return the config of the registered model."""
     alone = student.model.to_dict()
+    if asked.config.student.checkpoint is not None or asked.config.init_student_from_teacher:
+        alone = alone | {"init_cfg": None, "backbone": {**alone["backbone"], "init_cfg": None}}  # nothing is downloaded
     if not distiller.terms:
         return {"type": "DistilledDetector", "student": alone, "distiller": distiller.text}
     teacher = detector_config(task.teacher, task.teacher_classes).model.to_dict()
-    padding = alone.get("data_preprocessor", {}).get("pad_size_divisor")
-    if padding is not None and "data_preprocessor" in teacher:
-        teacher["data_preprocessor"]["pad_size_divisor"] = padding  # both see maps of one size
+    if "data_preprocessor" in teacher:  # both see maps of one size
+        padding = alone.get("data_preprocessor", {}).get("pad_size_divisor", 1)
+        teacher["data_preprocessor"]["pad_size_divisor"] = padding
     teacher["init_cfg"] = {"type": "Pretrained", "checkpoint": task.teacher.checkpoint}
     return {
         "type": "DistilledDetector",
@@ -167,6 +171,13 @@ def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Dis
         "image_size": task.settings.image_size,
         "seed": asked.seed,
     }
+
+
+def _import_for(whole: Config, teacher: Config) -> None:
+    """Let a training import what its teacher's config imports."""
+    wanted = (teacher.get("custom_imports") or {}).get("imports") or []
+    wanted, known = [wanted] if isinstance(wanted, str) else wanted, whole.custom_imports.imports
+    whole.custom_imports.imports = [*(name for name in wanted if name not in known), *known]
 
 
 def _settings(config: ExperimentConfig) -> FullTrainingSettings:

@@ -10,6 +10,9 @@ MIX = "mix of the best"
 LEFT = 2
 """Finalists whom a race leaves: the winner, and the best of the other side, published or found."""
 
+LEAST_JUDGED = 2
+"""Seeds below which a difference has no interval."""
+
 
 @dataclass(frozen=True)
 class Finalist:

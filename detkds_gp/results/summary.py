@@ -143,7 +143,10 @@ class Summary:
         """Say in a line what is known of a distiller: its AP on test, its gain and the verdict once it is judged."""
         judged, alone = self.verdict.judged(Finalist(ranked.text, ranked.birth.niche)), self.verdict.alone
         if judged.gain is None:
-            return f"AP {ranked.score.ap:.3f} on selection in the search; not judged on test"
+            told = [ap for ap in judged.test_aps if ap is not None]
+            seeds = f"{len(told)} seed{'s' * (len(told) > 1)} of the final round" if told else ""
+            on_test = f"AP {fmean(told):.3f} on test, over {seeds}" if told else "not judged on test"
+            return f"AP {ranked.score.ap:.3f} on selection in the search; {on_test}"
         ours, theirs = (fmean(ap for ap in one.test_aps if ap is not None) for one in (judged, alone))
         aps = f"AP {ours:.3f} on test, student alone {theirs:.3f}"
         return f"{aps}, gain {judged.gain} over {len(judged.test_aps)} seeds; {verdict(judged.gain)}"
@@ -151,8 +154,9 @@ class Summary:
     def _rival(self, finalist: Finalist) -> Ranked:
         judged = self.verdict.judged(finalist)
         distiller = parse_distiller(judged.formula, self.primitive_set)
-        known = self._store.score(self.trial(finalist.text)) or Score(judged.selection_mean)
-        return Ranked(distiller, finalist.text, Birth(finalist.text, "rival", finalist.role, 0, ()), known)
+        known = self._store.score(self.trial(finalist.text))
+        score = known if known is not None and known.ok else Score(judged.selection_mean)
+        return Ranked(distiller, finalist.text, Birth(finalist.text, "rival", finalist.role, 0, ()), score)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract of ``gp_search show --json``; what is not known yet is null or empty.

@@ -204,7 +204,7 @@ class _Run:
         wished = plan_final_round(self.context.config, self.strategy.plan())
         final = self.controller.begin(wished, lambda final: self.context.waiting(self.store, _alone(final)))
         self.context.train_baselines(self.store, self.evaluations, _alone(final), self.controller.over)
-        self.context.train_anchors(self.evaluations)
+        self.context.train_anchors(self.evaluations, self.controller.watch.anchors())
         self._say_noise()
         return final
 

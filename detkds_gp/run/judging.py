@@ -8,15 +8,12 @@ from detkds_gp.evaluation import Allowance, EvaluationService, Question
 from detkds_gp.final_round import FinalRound, Race, Rival, finalists, kept, plan_race
 from detkds_gp.language import NONE, Distiller, parse_distiller
 from detkds_gp.results import MIX, Finalist, Ranked, Summary
-from detkds_gp.results.finalist import LEFT
+from detkds_gp.results.finalist import LEAST_JUDGED, LEFT
 from detkds_gp.score import Trial
 from detkds_gp.setup.context import RunContext
 from detkds_gp.steering import Controller
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_RACED
-
-LEAST_JUDGED = 2
-"""Seeds below which a difference has no interval."""
 
 
 class Judging:

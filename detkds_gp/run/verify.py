@@ -19,7 +19,7 @@ from detkds_gp.search import Candidate, Observer, SearchSettings, Strategy, make
 from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.setup.prepare import installed_versions
 from detkds_gp.steering import recorded_decision
-from detkds_gp.store import FIRST, Birth, Store
+from detkds_gp.store import FIRST, ROUNDING, Birth, Store, differing
 from detkds_gp.store.events import STARTED
 
 Place = tuple[str, int]
@@ -165,7 +165,8 @@ class _Comparison(Observer):
         if (generation := self._store.generation(*place)) is None:
             raise _EndOfRecordError
         told = {"counts": strategy.counts, "niches": list(records)}
-        if _plain(told) != {"counts": generation.counts, "niches": generation.statistics["niches"]}:
+        recorded = {"counts": generation.counts, "niches": generation.statistics["niches"]}
+        if any(differing(recorded, _plain(told), tolerance=ROUNDING)):
             raise _DifferenceError(f"{_named(place)}: its counts or statistics are not the recorded ones")
         self._done[place] = len(candidates)
 

@@ -11,7 +11,16 @@ from typing import Any
 
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.data.summary import summarize
-from detkds_gp.evaluation import EvaluationService, Interrupt, Packing, Question, make_executor, pack_size
+from detkds_gp.evaluation import (
+    UNLIMITED,
+    Allowance,
+    EvaluationService,
+    Interrupt,
+    Packing,
+    Question,
+    make_executor,
+    pack_size,
+)
 from detkds_gp.execution import Factory
 from detkds_gp.fitness import ProxyTask, ProxyWorker, Request
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, parse_distiller
@@ -93,9 +102,8 @@ class RunContext:
             else:
                 bind(store, self.fingerprint, self.called)
             write_grammar(self.folder, self.task.primitive_set)
-            evaluations = EvaluationService(
-                store, make, self.listener, self.config.baseline_seeds[0], interrupt, self.packing
-            )
+            seed, steps = self.config.baseline_seeds[0], self.config.proxy.iterations
+            evaluations = EvaluationService(store, make, self.listener, seed, interrupt, self.packing, steps)
             try:
                 yield store, evaluations
             finally:
@@ -141,14 +149,15 @@ class RunContext:
         baselines.train(list(dict.fromkeys([*alone, *more])), config.baseline_seeds[0])
         baselines.check(alone, config.require_better_teacher)
 
-    def train_anchors(self, evaluations: EvaluationService) -> None:
+    def train_anchors(self, evaluations: EvaluationService, allowance: Allowance = UNLIMITED) -> None:
         """Train the formulas that show, before the search, how much of a score is luck.
 
         Args:
             evaluations: from `open`, after `train_baselines`.
+            allowance: is told of every answer.
         """
         if self._anchors:
-            evaluations.scores("anchors of the noise model", self._anchors)
+            evaluations.scores("anchors of the noise model", self._anchors, allowance)
 
     @property
     def _anchors(self) -> list[Question]:

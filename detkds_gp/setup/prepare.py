@@ -27,7 +27,7 @@ from detkds_gp.setup.wiring import check_masks, detector_specs, inheritance, wir
 
 PATIENCE = 5.0
 """Seconds between two lines on the reading of headers."""
-MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmengine", "deap", "numpy")
+MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmengine", "deap", "numpy", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True)

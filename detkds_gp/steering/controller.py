@@ -97,8 +97,7 @@ class Controller:
 
     def _final(self, wished: FinalRound, waiting: Sequence[Request]) -> FinalRound:
         """Return the recorded plan of the final round, or make and record it."""
-        recorded = self._store.events(FINAL_PLANNED)
-        if recorded:
+        if recorded := self._store.events(FINAL_PLANNED):
             known = FinalRound(**recorded[0].detail)
             return replace(known, seeds=tuple(known.seeds))
         final = self.planner.shortened(wished, waiting)
@@ -111,6 +110,7 @@ class Controller:
         """Refuse a budget that is too small; say and record what is to come, where the search has not begun."""
         planner = self.planner
         if self._store.births():
+            planner.check_left()
             return
         planner.check(waiting)
         before = planner.preparation(waiting)
@@ -121,10 +121,10 @@ class Controller:
             self._listener.expected("teacher and students alone", seconds)
         self._tell(seconds)
 
-    @property
-    def over(self) -> Callable[[], bool]:
-        """Tells whether the budget is over."""
-        return self.planner.over
+    def over(self) -> bool:
+        """Tell whether the budget is over, or ``gp_search stop`` asked for an end."""
+        self.watch.obey()
+        return self._interrupt.requested or self.planner.over()
 
     def begin_search(self, injected: Sequence[str]) -> None:
         """Decide before the first generation.
@@ -167,6 +167,7 @@ class Controller:
 
     def tuned(self) -> None:
         """Plan without the tuning of rivals from here on: it is done."""
+        self.planner.prices.forget_work()
         self.planner.use(self.planner.final_stages.final, tuning=0)
 
     def _ending(self) -> tuple[End | None, str, int | None]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from detkds_gp.errors import BudgetError
 from detkds_gp.final_round import FinalRound
 from detkds_gp.fitness import CurveRequest, Request
-from detkds_gp.results.finalist import LEFT
+from detkds_gp.results import Verdict
+from detkds_gp.results.finalist import LEAST_JUDGED, LEFT
 from detkds_gp.score import MIX, Trial
 from detkds_gp.search import Generation, Strategy
 from detkds_gp.steering.budget import Budget, duration, spent
@@ -16,6 +17,7 @@ from detkds_gp.steering.decisions import End
 from detkds_gp.steering.plan import FinalStages, Limits, Plan, cost, fitted, least
 from detkds_gp.steering.prices import TUNED_AT_A_TIME, Prices
 from detkds_gp.store import Store
+from detkds_gp.store.events import FINAL_CUT, FINISHED
 
 ENDING_SECONDS = 10.0
 ENDING_SHARE = 0.05
@@ -92,6 +94,28 @@ class Planner:
             f"budget is {budget.text!r}, {self._enough(budget.amount - self.spent() - before)}; wanted "
             f"{self._wanted(wanted)} ({parts}); use --budget {budget.option(wanted * self._margin)}{self._remedy()}"
         )
+
+    def check_left(self) -> None:
+        """Refuse to go on with a budget that is spent: all that is still to come would be left out for good.
+
+        Raises:
+            BudgetError: says what is spent, and what the rest takes.
+        """
+        if self.budget is None or self.room() > 0 or self._judged():
+            return
+        used, rest = self.spent(), self._least_search() + self._least_final()
+        raise BudgetError(
+            f"budget is {self.budget.text!r}, which counts what all sessions spend, and {self.said(used)} are spent; "
+            f"use --budget {self.budget.option((used + rest) * self._margin)} or more, or none"
+        )
+
+    def _judged(self) -> bool:
+        """Tell whether the final round is over, or has the seeds that a verdict takes."""
+        verdict = Verdict(self._store)
+        if self._store.events(FINISHED) or self._store.events(FINAL_CUT):
+            return True
+        complete = verdict.complete_seeds(verdict.finalists)
+        return bool(verdict.finalists) and len(complete) >= min(LEAST_JUDGED, len(verdict.seeds))
 
     def _wanted(self, amount: float) -> str:
         evaluations = self.budget is not None and self.budget.kind == "evaluations"

@@ -73,6 +73,11 @@ class Prices:
         moment = time.monotonic() if now is None else now
         self._at_work |= dict.fromkeys(trials, (moment, sum(map(self.expected, trials))))
 
+    def lost(self, trials: Sequence[Trial]) -> None:
+        """Forget trainings that a worker lost; tried once more, they begin anew."""
+        for trial in trials:
+            self._at_work.pop(trial, None)
+
     def forget_work(self) -> None:
         """Forget what was at work: it was answered or abandoned."""
         self._at_work.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def _status(store: Store, config: Mapping[str, Any], work_dir: Path) -> dict[str
     started = store.events(STARTED)
     session = started[-1].detail if started else {}
     budget = Budget.parse(session["budget"]) if session.get("budget") else None
-    planned = sum(climbers(len(current), proxy))
+    niches = Counter(birth.niche for birth in births if (birth.stage, birth.generation) == last)
+    planned = sum(sum(climbers(count, proxy)) for count in niches.values())
     state, clock = state_of(store, work_dir), Clock(store)
     elapsed = clock.seconds() if state == "running" else clock.total
     worked = [event.detail for event in store.events(WORKED)]

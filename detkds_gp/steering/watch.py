@@ -52,6 +52,7 @@ class Watch:
         self._interrupt = interrupt
         self._mark = self._used()
         self._besides, self._candidates = 0.0, 0
+        self._resumed = False
         self._told = 0.0
 
     def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
@@ -93,7 +94,7 @@ class Watch:
             opened[:] = opened or [self._planner.may_race(places)]
             return opened[0] and self._begun_in_time(trials)
 
-        return Allowance(begin, self._planner.over, self._planner.prices.learn)
+        return Allowance(begin, self._planner.over, self._heard, self._planner.prices.lost)
 
     def judging(self, places: int, done: int) -> Allowance:
         """Return what the final round may begin: seed by seed, each only if it fits.
@@ -112,7 +113,11 @@ class Watch:
                 opened.append(trials[0].seed)
             return self._begun_in_time(trials)
 
-        return Allowance(begin, self._planner.over, self._planner.prices.learn)
+        return Allowance(begin, self._planner.over, self._heard, self._planner.prices.lost)
+
+    def anchors(self) -> Allowance:
+        """Return what the noise model's trainings may begin: all of them, until an end is asked for."""
+        return Allowance(heard=self._heard, lost=self._planner.prices.lost)
 
     def tuning(self) -> tuple[Allowance, Callable[[], bool]]:
         """Return what the tuning of rivals may begin, and what tells whether it goes on."""
@@ -122,7 +127,7 @@ class Watch:
             planner.prices.begun(trials)
             return True
 
-        return Allowance(begin, lambda: planner.late(), planner.prices.learn), planner.may_tune
+        return Allowance(begin, planner.late, self._heard, planner.prices.lost), planner.may_tune
 
     def _begun_in_time(self, trials: Sequence[Trial]) -> bool:
         """Tell whether trainings of a seed that has begun still end within the budget, and note them as begun."""
@@ -133,7 +138,7 @@ class Watch:
 
     def search_begins(self) -> None:
         """Take the time from which candidates cost something."""
-        self._mark = self._used()
+        self._mark, self._resumed = self._used(), bool(self._store.births())
 
     def _allowance(self, waiting: int) -> Allowance:
         left = waiting
@@ -141,8 +146,7 @@ class Watch:
         def heard(trial: Trial, score: Score) -> None:
             nonlocal left
             left -= 1
-            self._planner.prices.learn(trial, score)
-            self._obey()
+            self._heard(trial, score)
             if time.monotonic() - self._told > _TOLD_SECONDS:
                 self._told = time.monotonic()
                 self._listener.time_left(self._left(left))
@@ -153,14 +157,14 @@ class Watch:
                 self._planner.prices.begun(trials)
             return allowed
 
-        return Allowance(begin, self._planner.late, heard)
+        return Allowance(begin, self._planner.late, heard, self._planner.prices.lost)
 
     def _left(self, waiting: int) -> float:
         """Estimate the seconds to the end while a generation is trained, of which some are waiting."""
         prices = self._planner.prices
         now = replace(prices, kind="wall").generation(1, waiting, careful=False)
-        if self.plan is None:
-            return now
+        if self.plan is None:  # what was decided before this session began
+            return now + self._planner.seconds(self._planner.plan())
         return now + self._planner.seconds(replace(self.plan, generations=self.plan.generations[1:]))
 
     def _record_not_begun(self, questions: Sequence[Question], scores: Sequence[Score]) -> None:
@@ -179,6 +183,7 @@ class Watch:
         """Measure what candidates cost besides their trainings: screening, calibration, and the search itself.
 
         Workers that wait for the last training of a generation are no overhead: its rounds are priced by themselves.
+        Nor is the replay of a search that is resumed, and what its first trainings wait for.
 
         Args:
             fresh: what was trained now.
@@ -189,15 +194,21 @@ class Watch:
         answered = [score for trial in fresh if (score := self._store.score(trial)) is not None]
         trained = [score.wall_seconds for score in answered if score.failure != NOT_BEGUN]
         passed, busy, held = (after - before for after, before in zip(now, self._mark, strict=True))
-        if fresh:
+        resumed, self._resumed = self._resumed, self._resumed and not fresh
+        if fresh or resumed:
             self._mark = now
-        if trained:
+        if trained and not resumed and (first or self._candidates):
             if first:
                 self._besides, self._candidates = 0.0, len(trained)
             self._besides += max(0.0, busy - sum(trained)) + max(0.0, passed * prices.workers - held)
-            prices.overhead = self._besides / max(1, self._candidates)
+            prices.overhead = self._besides / self._candidates
 
-    def _obey(self) -> None:
+    def _heard(self, trial: Trial, score: Score) -> None:
+        self._planner.prices.learn(trial, score)
+        self.obey()
+
+    def obey(self) -> None:
+        """Ask for an end if ``gp_search stop`` did."""
         if self._inbox.stop_command() == "pause":
             self._inbox.forget_stop()
             self._interrupt.request()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.store._fingerprint import differing
+    from detkds_gp.store._fingerprint import ROUNDING, differing
     from detkds_gp.store._lock import writer_of
     from detkds_gp.store.check import StoreReport, check_store
     from detkds_gp.store.records import (
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from detkds_gp.store.store import FILE_NAME, Store
 
 __all__ = [
-    "FILE_NAME", "FIRST", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord",
+    "FILE_NAME", "FIRST", "ROUNDING", "Birth", "Costs", "Event", "Generation", "Merge", "ScaleRecord", "ScoreRecord",
     "ScreeningRecord", "Store", "StoreReport", "check_store", "differing", "writer_of",
 ]  # fmt: skip
 

@@ -16,6 +16,8 @@ class _Absent:
 
 _ABSENT = _Absent()
 _SHOWN = 12
+ROUNDING = 1e-4
+"""Of an AP: what the belief expects differs in its last digits between processors, and between versions of SciPy."""
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 60
@@ -39,10 +41,13 @@ def differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     return "; ".join(found[:_SHOWN] + more)
 
 
-def differing(recorded: Any, asked: Any, absent: Any = None, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differing(
+    recorded: Any, asked: Any, absent: Any = None, key: str = "", tolerance: float = 0.0
+) -> Iterator[tuple[str, Any, Any]]:
     """Yield what differs in nested JSON values, by dotted key: what is asked in its order, then what else was recorded.
 
     ``absent`` stands for the value of a key that one side lacks. Lists of one length are compared item by item.
+    Floating-point numbers may differ by ``tolerance``.
     """
     if isinstance(recorded, Mapping) and isinstance(asked, Mapping):
         names = dict.fromkeys([*asked, *recorded])
@@ -50,8 +55,9 @@ def differing(recorded: Any, asked: Any, absent: Any = None, key: str = "") -> I
     elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
         pairs = {str(index): pair for index, pair in enumerate(zip(recorded, asked, strict=True))}
     else:
-        if recorded != asked:
+        close = isinstance(recorded, float) and isinstance(asked, float) and abs(recorded - asked) <= tolerance
+        if recorded != asked and not close:
             yield key, recorded, asked
         return
     for name, (before, now) in pairs.items():
-        yield from differing(before, now, absent, f"{key}.{name}" if key else name)
+        yield from differing(before, now, absent, f"{key}.{name}" if key else name, tolerance)

@@ -18,7 +18,7 @@ from detkds_gp.errors import StoreError
 from detkds_gp.score import Scale, Score, Screening, Trial
 from detkds_gp.store import tables
 from detkds_gp.store._database import connected, plain_errors
-from detkds_gp.store._fingerprint import brief, differences, to_json
+from detkds_gp.store._fingerprint import ROUNDING, brief, differences, differing, to_json
 from detkds_gp.store._lock import sole_writer
 from detkds_gp.store.events import MEASURED
 from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
@@ -196,7 +196,10 @@ class Store:
     def record_generation(
         self, stage: str, number: int, counts: Mapping[str, Any], statistics: Mapping[str, Any]
     ) -> None:
-        """Record the counts and statistics of a generation, any JSON."""
+        """Record the counts and statistics of a generation, any JSON; what differs by ``ROUNDING`` is the same."""
+        known, now = self.generation(stage, number), json.loads(to_json(statistics))
+        if known is not None and not list(differing(known.statistics, now, tolerance=ROUNDING)):
+            statistics = known.statistics
         told = {"counts": to_json(counts), "statistics": to_json(statistics)}
         self._record(tables.generations, {"stage": stage, "number": number, **told})
 

@@ -119,5 +119,5 @@ ALL_COSTS = """
 SCALE_COSTS = "SELECT coalesce(sum(wall_seconds), 0) FROM scales WHERE NOT extra"
 LAST_ACTIVITY = """
     SELECT max(t) FROM (SELECT max(finished_at) AS t FROM scores WHERE finished_at < ? AND NOT extra
-    UNION ALL SELECT max(time) FROM events WHERE time < ? AND NOT extra)
+    UNION ALL SELECT max(time) FROM events WHERE time < ? AND NOT extra AND kind != 'named')
 """

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from mmengine.config import Config
+
+from detkds_gp.errors import ConfigError
 
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize")
 CANVASES = {
@@ -14,6 +17,7 @@ CANVASES = {
     "MixUp": "img_scale",
     "CachedMixUp": "img_scale",
     "RandomCrop": "crop_size",
+    "RandomCenterCropPad": "crop_size",
     "Pad": "size",
 }
 """By steps that make an image of a fixed size: the key of its (width, height)."""
@@ -29,8 +33,16 @@ def set_image_size(config: Config, size: Size) -> None:
     Args:
         config: of a training.
         size: (height, width) in pixels.
+
+    Raises:
+        ConfigError: a loader's pipeline has no step of a known type that resizes, crops or pads.
     """
     wanted = (size[1], size[0])
+    for name in LOADERS:
+        if config.get(name) and not any(map(_sizes, chain.from_iterable(_pipelines([config[name]])))):
+            got = f"no step in the {name} of the student's config resizes, crops or pads images to a size"
+            remedy = f"give one a Resize in full_training.options: {name}.dataset.pipeline=[...]"
+            raise ConfigError(f"{got}, wanted one of {', '.join((*RESIZES, *CANVASES))} to set to {size}; {remedy}")
     for pipeline in _pipelines([config.get(name) for name in LOADERS] + [config.get("custom_hooks")]):
         canvas, largest = _canvas(pipeline), _largest(pipeline)
         for step in pipeline:
@@ -38,7 +50,7 @@ def set_image_size(config: Config, size: Size) -> None:
                 _scale(step, canvas, wanted)
             elif largest is not None:
                 _scale_edges(step, largest, wanted)
-            elif step.get("type") in RESIZES:
+            elif _type(step) in RESIZES:
                 _resize(step, wanted)
 
 
@@ -58,17 +70,26 @@ def _steps(part: Any) -> Iterator[dict[str, Any]]:
     """Yield the steps of a pipeline, after each those that it chooses from; Albu's are another library's."""
     if isinstance(part, dict):
         yield part
-        if part.get("type") != "Albu":
+        if _type(part) != "Albu":
             yield from _steps(part.get("transforms"))
     elif isinstance(part, (list, tuple)):
         for step in part:
             yield from _steps(step)
 
 
+def _type(step: dict[str, Any]) -> str:
+    """Return the name of a step's type, which may come with its scope or its module."""
+    return str(step.get("type")).rpartition(".")[2]
+
+
+def _sizes(step: dict[str, Any]) -> bool:
+    return _type(step) in RESIZES or step.get(CANVASES.get(_type(step), "")) is not None
+
+
 def _canvas(pipeline: list[dict[str, Any]]) -> Size | None:
     """Return the (width, height) of the images that a pipeline makes, where its steps fix it."""
     for step in reversed(pipeline):
-        size = step.get(CANVASES.get(str(step.get("type")), ""))
+        size = step.get(CANVASES.get(_type(step), ""))
         if size is not None and step.get("crop_type") != OF_A_RANGE and all(isinstance(side, int) for side in size):
             return size[0], size[1]
     return None
@@ -83,7 +104,7 @@ def _largest(pipeline: list[dict[str, Any]]) -> Size | None:
 
 def _edges(step: dict[str, Any]) -> list[Size]:
     """Return the (short, long) edges of all sizes that a step resizes to; none where it names no size."""
-    sizes = step.get("scales", step.get("scale")) if step.get("type") in RESIZES else None
+    sizes = step.get("scales", step.get("scale")) if _type(step) in RESIZES else None
     if sizes is None:
         return []
     return [(min(size), max(size)) for size in ([sizes] if isinstance(sizes[0], int) else sizes)]

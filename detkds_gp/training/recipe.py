@@ -112,6 +112,17 @@ def data_sets(part: Any) -> Iterator[ConfigDict]:
             yield from data_sets(child)
 
 
+def _one(part: Any) -> Any:
+    """Return a data set without joining: ours stands for all that are joined, and each image comes once."""
+    if not isinstance(part, dict):
+        return part
+    if str(part.get("type")).endswith("ConcatDataset") and part.get("datasets"):
+        return _one(part["datasets"][0])
+    if isinstance(part.get("dataset"), dict):
+        part["dataset"] = _one(part["dataset"])
+    return part
+
+
 def left_out(config: Config, images: Sequence[tuple[int, int, bool]]) -> dict[str, int]:
     """Return how many training images mmdet's filters leave out, by the filter's key; nothing without a filter.
 
@@ -135,6 +146,7 @@ def _set_data(config: Config, recipe: Recipe) -> None:
     """Let every loader read our splits, and every evaluator compare with them."""
     for loader, split in (("train", "train"), ("val", "selection"), ("test", "test")):
         files = recipe.splits[split]
+        config[f"{loader}_dataloader"]["dataset"] = _one(config[f"{loader}_dataloader"]["dataset"])
         found = list(data_sets(config[f"{loader}_dataloader"]["dataset"]))
         if not found:
             raise ConfigError(f"the student's {loader}_dataloader reads no annotation file; give a COCO-style config")
@@ -246,7 +258,9 @@ def average_hook(config: Config) -> dict[str, Any] | None:
 def _set_hooks(config: Config) -> None:
     """Add what makes checkpoints the student's, losses the batch's and divergence an end; TensorBoard; the import."""
     own_hooks = [{"type": name} for name in ("ReadStudent", "StopNonfinite", "WriteStudent", "AverageLosses")]
-    config.custom_hooks = [*(config.get("custom_hooks") or []), *own_hooks]
+    # a check of the number of classes, which is ours to set, would refuse a teacher that knows more
+    theirs = [h for h in config.get("custom_hooks") or [] if not str(h.get("type")).endswith("NumClassCheckHook")]
+    config.custom_hooks = [*theirs, *own_hooks]
     own = config.get("custom_imports") or {"imports": [], "allow_failed_imports": False}
     imports = [own["imports"]] if isinstance(own["imports"], str) else list(own["imports"])
     config.custom_imports = {**own, "imports": [*imports, IMPORTS]}

@@ -20,7 +20,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
 from pydantic import ValidationError
 
-from detkds_gp.detectors import BaseDetector, check_pair, load_weights
+from detkds_gp.detectors import BaseDetector, check_pair, load_weights, mended
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import load_primitive_set, parse_distiller
 from detkds_gp.losses import DistillationLoss
@@ -72,7 +72,7 @@ def distilled_detector(
     settings = _settings(wiring)
     if DefaultScope.get_current_instance() is None:
         init_default_scope("mmdet")
-    built = MODELS.build(copy.deepcopy(student))
+    built = mended(MODELS.build(copy.deepcopy(student)))
     if get_world_size() == 1 or not torch.cuda.is_available():
         built = revert_sync_batchnorm(built)  # it does not run on a CPU, and one process has nothing to synchronise
     grammar = load_primitive_set(settings.primitive_set)
@@ -109,7 +109,7 @@ def _teacher(config: Model | None, settings: Wiring) -> BaseDetector:
         raise ConfigError(f"DistilledDetector: got a distiller without a trained teacher, {wanted}")
     if isinstance(found.get("backbone"), dict):
         found["backbone"]["init_cfg"] = None
-    teacher = revert_sync_batchnorm(MODELS.build(found))
+    teacher = revert_sync_batchnorm(mended(MODELS.build(found)))
     load_weights(teacher, checkpoint, settings.teacher_classes or settings.classes)
     return teacher
 

@@ -11,11 +11,11 @@ from detkds_gp.final_round import Rival
 from detkds_gp.language import PrimitiveSet, parse_distiller
 from detkds_gp.naming import is_formula
 from detkds_gp.results import Finalist
-from detkds_gp.score import Trial
+from detkds_gp.score import NOT_BEGUN, Trial
 from detkds_gp.search import WeightRange, cell
 from detkds_gp.tuning.curve import Curve
 from detkds_gp.tuning.proportions import Proportions
-from detkds_gp.tuning.tuner import LEAST_TRAININGS, Tuner, tuned_aps
+from detkds_gp.tuning.tuner import LEAST_TRAININGS, Aps, Tuner, tuned_aps
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class RivalTuning:
         given = self._given(name, text, proportions)
         if trainings < LEAST_TRAININGS or not self.goes_on():
             return Rival(given)
-        tuner = Tuner(self.weights, proportions.starts, trainings)
-        aps = tuned_aps(tuner, lambda weights: self._aps(name, proportions, weights), self.goes_on)
+        aps = self._aps(name, proportions, trainings)
+        if not aps:
+            return Rival(given)
         if all(ap is None for ap in aps.values()):
             self.say(f"{name} is not tuned: none of its {len(aps)} trainings succeeded")
             return Rival(given)
@@ -82,7 +83,17 @@ class RivalTuning:
         published = not is_formula(self.called.get(name, name))
         return Finalist(text, name, "paper's weight" if published else "as given", proportions.given)
 
-    def _aps(self, name: str, proportions: Proportions, weights: Sequence[float]) -> list[float | None]:
-        made = [proportions.at(weight) for weight in weights]
-        asked = [Question(self.trial(one.text), one, one.terms[0].knowledge) for one in made]
-        return [score.ap for score in self.evaluations.scores(f"tuning {name}", asked, self.allowance)]
+    def _aps(self, name: str, proportions: Proportions, trainings: int) -> Aps:
+        """Train at one weight after another, until the allowance ends it; return what was trained."""
+        left_out: set[float] = set()
+
+        def score(weights: Sequence[float]) -> list[float | None]:
+            made = [proportions.at(weight) for weight in weights]
+            asked = [Question(self.trial(one.text), one, one.terms[0].knowledge) for one in made]
+            scores = self.evaluations.scores(f"tuning {name}", asked, self.allowance)
+            left_out.update(w for w, one in zip(weights, scores, strict=True) if one.failure == NOT_BEGUN)
+            return [one.ap for one in scores]
+
+        tuner = Tuner(self.weights, proportions.starts, trainings)
+        aps = tuned_aps(tuner, score, lambda: not left_out and self.goes_on())
+        return {weight: ap for weight, ap in aps.items() if weight not in left_out}

@@ -300,3 +300,27 @@ def test_costs_are_summed_by_kind(tmp_path: Path) -> None:
         store.record_score(Trial("l1(global)", 10, 0), Score.failed(NOT_BEGUN))
         costs = store.costs()
     assert (costs.trainings, costs.wall_seconds) == (3, 10.0)
+
+
+def test_a_budget_that_is_spent_leaves_nothing_out_for_good(tmp_path: Path, plain: Path) -> None:
+    work_dir = tmp_path / "run"
+    with pytest.raises(Stopped):
+        run(work_dir, Hooked("divide 1", lambda: Inbox(work_dir).stop("pause")))
+    before = analytic.history(work_dir)
+    with pytest.raises(
+        ConfigError, match=r"counts what all sessions spend, and \d+ evaluations are spent; use --budget"
+    ):
+        run(work_dir, budget="5")
+    assert analytic.history(work_dir) == before
+    run(work_dir)
+    assert analytic.history(work_dir) == analytic.history(plain)
+
+
+@pytest.mark.parametrize("phase", ["teacher and students alone", "final round"])
+def test_a_stop_is_obeyed_outside_of_generations_too(phase: str, tmp_path: Path, plain: Path) -> None:
+    work_dir = tmp_path / "run"
+    with pytest.raises(Stopped):
+        run(work_dir, Hooked(phase, lambda: Inbox(work_dir).stop("pause")))
+    assert read_status(work_dir)["state"] == "stopped"
+    run(work_dir)
+    assert analytic.history(work_dir) == analytic.history(plain)

@@ -230,3 +230,17 @@ def test_look_ups_use_an_index(tmp_path, filled):
     ).fetchall()
     connection.close()
     assert all("USING INDEX" in step[-1] for step in plan)
+
+
+def test_a_generation_may_differ_by_what_processors_round(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.record_generation("divide", 0, {"born": 2}, {"expected": {"a": [0.31234567, 2]}})
+        store.record_generation("divide", 0, {"born": 2}, {"expected": {"a": [0.31234561, 2]}})
+        assert store.generations()[0].statistics == {"expected": {"a": [0.31234567, 2]}}
+        for counts, statistics in (
+            ({"born": 2}, {"expected": {"a": [0.3133, 2]}}),
+            ({"born": 2}, {"expected": {"a": [0.31234567, 3]}}),
+            ({"born": 3}, {"expected": {"a": [0.31234561, 2]}}),
+        ):
+            with pytest.raises(StoreError, match="no longer repeats itself"):
+                store.record_generation("divide", 0, counts, statistics)

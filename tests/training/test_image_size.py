@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from detkds_gp.detectors import DetectorSpec, detector_config
+from detkds_gp.errors import ConfigError
 from detkds_gp.training.image_size import set_image_size
 
 RTMDET = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"
@@ -119,3 +120,21 @@ def test_steps_of_albumentations_stay() -> None:
     first, albu = found.train_dataloader.dataset.pipeline
     assert tuple(first.scale) == (96, 64)
     assert dict(albu.transforms[0]) == inner
+
+
+def test_types_may_come_with_their_scope_or_module() -> None:
+    found = detector_config(DetectorSpec(RETINANET), ("thing",))
+    for step in (*found.train_dataloader.dataset.pipeline, *found.test_dataloader.dataset.pipeline):
+        if step["type"] == "Resize":
+            step["type"] = "mmdet.datasets.transforms.transforms.Resize"
+    set_image_size(found, (64, 96))
+    assert sizes(found.train_dataloader.dataset.pipeline)["Resize"] == (96, 64)
+    assert sizes(found.test_dataloader.dataset.pipeline)["Resize"] == (96, 64)
+
+
+def test_a_pipeline_that_sizes_nothing_is_refused() -> None:
+    centernet = "mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py"
+    with pytest.raises(
+        ConfigError, match=r"no step in the val_dataloader .* resizes.*val_dataloader\.dataset\.pipeline"
+    ):
+        sized(centernet)

@@ -183,3 +183,21 @@ def test_what_does_not_fit_is_told() -> None:
         made(student=student)
     with pytest.raises(ConfigError, match="options do not fit"):
         made(options={"train_dataloader.dataset.pipeline.99": 1})
+
+
+def test_joined_data_sets_become_one() -> None:
+    student = detector_config(DetectorSpec(RETINANET), CLASSES)
+    own = student.train_dataloader.dataset
+    joined = {"type": "ConcatDataset", "datasets": [own, own]}
+    student.train_dataloader.dataset = {"type": "RepeatDataset", "times": 3, "dataset": joined}
+    found = made(student=student).train_dataloader.dataset
+    assert (found.type, found.times, found.dataset.type) == ("RepeatDataset", 3, "CocoDataset")
+    assert len(list(data_sets(found))) == 1
+
+
+def test_a_check_of_the_number_of_classes_does_not_meet_the_teacher() -> None:
+    student = detector_config(DetectorSpec(RETINANET), CLASSES)
+    student.custom_hooks = [{"type": "NumClassCheckHook"}, {"type": "CheckInvalidLossHook", "interval": 50}]
+    assert [hook["type"] for hook in made(student=student).custom_hooks if "Check" in hook["type"]] == [
+        "CheckInvalidLossHook"
+    ]

@@ -10,7 +10,7 @@ import torch
 from mmdet.registry import MODELS
 
 from detkds_gp.config import load_config
-from detkds_gp.detectors import build_detector, detector_config, save_student
+from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, save_student
 from detkds_gp.errors import ConfigError, DetectorError, FormulaError
 from detkds_gp.training import DistilledDetector
 from detkds_gp.training import registered as registered
@@ -76,3 +76,13 @@ def test_mistakes_are_told(parts: dict[str, Any]) -> None:
     for change, error, message in wrong:
         with pytest.raises(error, match=message):
             MODELS.build({**parts, **change})
+
+
+def test_an_ssd_and_a_ddq_are_mended_as_the_searchs_are() -> None:
+    for name in ("ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco", "ddq/ddq-detr-4scale_r50_8xb2-12e_coco"):
+        spec = DetectorSpec(f"mmdet::{name}.py", {"model.backbone.init_cfg": None})
+        config = detector_config(spec, CLASSES)
+        model = MODELS.build({"type": "DistilledDetector", "student": config.model.to_dict()}).student
+        wanted = build_detector(spec, CLASSES, initialise=False)
+        assert model.state_dict().keys() == wanted.state_dict().keys()
+        assert hasattr(model.bbox_head, "loss_cls")

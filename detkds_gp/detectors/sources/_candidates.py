@@ -25,6 +25,10 @@ READERS: dict[str, tuple[Reader, ...]] = {
 }
 """By what a head predicts for, the readers of its class logits and boxes; all of them read the same modules."""
 
+OBJECTS = "object_map"
+OF_OBJECTS = next(reader for reader in DENSE.readers if reader.outputs == (OBJECTS,))
+"""Of locations: the objectness that YOLOX multiplies its class probabilities by; it alone knows the background."""
+
 Candidates = tuple[Tensor, Tensor]
 """Of one image: logits (T, K), or (T, K + 1) of a softmax, and boxes (T, 1 or K, 4), one for all or one a class."""
 
@@ -37,11 +41,13 @@ class Head:
         kind: a key of READERS.
         softmax: whether the last column of its logits is the background's.
         levels: of a dense head, the exact stride and the number of anchors of a location.
+        objects: of a dense head, whether its class probabilities are multiplied by an objectness.
     """
 
     kind: str
     softmax: bool
     levels: tuple[tuple[float, int], ...] = ()
+    objects: bool = False
 
     @classmethod
     def of_outputs(cls, outputs: Outputs, classes: int | None, levels: Sequence[tuple[float, int]]) -> Head:
@@ -54,7 +60,8 @@ class Head:
             logits = outputs.get("class_map" if kind == "locations" else readers[0].outputs[-2])
             if logits and all(outputs.get(name) for reader in readers for name in reader.outputs):
                 anchors = levels[0][1] if kind == "locations" else 1
-                return cls(kind, logits[0].shape[1] // anchors == (classes or 0) + 1, tuple(levels))
+                softmax = logits[0].shape[1] // anchors == (classes or 0) + 1
+                return cls(kind, softmax, tuple(levels), kind == "locations" and bool(outputs.get(OBJECTS)))
         raise AbsentError("detector predicts no class logits with boxes")
 
     @classmethod
@@ -69,7 +76,8 @@ class Head:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The outputs that candidates are made of."""
-        return tuple(name for reader in READERS[self.kind] for name in reader.outputs)
+        objects = (OBJECTS,) if self.objects else ()
+        return (*(name for reader in READERS[self.kind] for name in reader.outputs), *objects)
 
     def candidates(self, outputs: Outputs, sizes: Sequence[tuple[int, int]] | int) -> list[Candidates]:
         """Return the candidates of every image; of decoder layers and stages those of the last.
@@ -90,9 +98,21 @@ class Head:
         return [(logits[owner == image], boxes[owner == image]) for image in range(count)]
 
     def _of_locations(self, outputs: Outputs, count: int) -> list[Candidates]:
-        logits, boxes = [], []
-        maps = zip(outputs["class_map"], outputs["box_map"], self.levels, strict=True)
-        for class_map, box_map, (stride, anchors) in maps:
-            logits.append(class_rows(class_map.unflatten(1, (anchors, -1))).unflatten(0, (count, -1)))
-            boxes.append(box_rows(box_map, stride).unflatten(0, (count, -1)))
-        return list(zip(torch.cat(logits, dim=1), torch.cat(boxes, dim=1)[:, :, None], strict=True))
+        def rows(name: str) -> Tensor:
+            maps = zip(outputs[name], self.levels, strict=True)
+            return torch.cat([class_rows(m.unflatten(1, (n, -1))).unflatten(0, (count, -1)) for m, (_, n) in maps], 1)
+
+        logits = joint(rows("class_map"), rows(OBJECTS)) if self.objects else rows("class_map")
+        maps = zip(outputs["box_map"], self.levels, strict=True)
+        boxes = [box_rows(box_map, stride).unflatten(0, (count, -1)) for box_map, (stride, _) in maps]
+        return list(zip(logits, torch.cat(boxes, dim=1)[:, :, None], strict=True))
+
+
+def joint(logits: Tensor, others: Tensor) -> Tensor:
+    """Return the logits of the products of two sigmoids; the tensors broadcast.
+
+    >>> joint(torch.tensor([0.0]), torch.tensor([0.0])).sigmoid()
+    tensor([0.2500])
+    """
+    one, other = torch.broadcast_tensors(-logits, -others)  # 1 / p = (1 + e^-a) (1 + e^-b)
+    return -torch.stack([one, other, one + other]).logsumexp(dim=0)

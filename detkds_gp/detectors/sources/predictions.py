@@ -9,6 +9,7 @@ last decoder layer, a two-stage detector on the proposals of its own RPN.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -21,7 +22,7 @@ from torchvision.ops import batched_nms
 
 from ..parts import AbsentError, num_classes, prior_generator, rpn_head
 from ._base import Call, Ran, Reader, Rest, Side, Source, tensors_in
-from ._candidates import READERS, Candidates, Head
+from ._candidates import OF_OBJECTS, READERS, Candidates, Head
 from ._matching import class_columns, class_notes, selected
 from ._partners import box_gaps, class_gaps, class_probabilities, one_against_rest, partners
 from ._shared import Outputs, Pairs, Shape, Shared, Step
@@ -92,6 +93,9 @@ def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     outputs: Outputs = {}
     for reader in READERS[kind]:
         outputs.update(reader.read(detector, calls[kind == "regions" :]))
+    if kind == "locations":
+        with suppress(AbsentError):
+            outputs.update(OF_OBJECTS.read(detector, calls))
     if kind == "regions":  # a cascade predicts with the mean of its stages
         outputs["roi_logits"] = [torch.stack(outputs["roi_logits"]).mean(dim=0)] if outputs["roi_logits"] else []
     count = first.shape[-3 if kind == "queries" else 0]  # before queries and classes; a DETR's layers come first
