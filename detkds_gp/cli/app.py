@@ -26,7 +26,7 @@ from detkds_gp.cli.train import train
 from detkds_gp.cli.tune import tune
 from detkds_gp.cli.weights import weights
 from detkds_gp.cli.zoo import zoo
-from detkds_gp.errors import UserError
+from detkds_gp.errors import ConfigError, UserError
 
 BEGAN = time.time()
 """When the program started: a budget counts from here, the imports included."""
@@ -164,6 +164,10 @@ def check(
     from detkds_gp.preflight import check_experiment, knowledge_not_shared
 
     settings = load_config(config, parse_options(cfg_options or []))
+    if curves and random_weights:
+        raise ConfigError("--curves trains both detectors, so it needs their weights; leave --random-weights out")
+    if iterations is not None and not curves:
+        raise ConfigError("--iterations is the length of --curves; give both")
     if curves:
         _print_curves(settings, iterations, json)
         return

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from detkds_gp.cli.export import DEFAULT_SET, DEFAULT_ZOO
 from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
+from detkds_gp.errors import ConfigError
 
 if TYPE_CHECKING:
     from detkds_gp.losses import LintReport
@@ -28,6 +29,8 @@ def lint(
     """Check a formula before training: kinds and shapes, and all that a search asks of it."""
     notes: list[str] = []
     if config is None:
+        if cfg_options or work_dir is not None:
+            raise ConfigError(f"{OPTIONS_FLAG} and --work-dir are for a config's pair; give --config too")
         from detkds_gp.language import load_primitive_set
         from detkds_gp.losses import lint as check
 

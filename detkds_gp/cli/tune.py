@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,10 +48,10 @@ def tune(
     if json:
         print_json(told)
     else:
-        _print(console, told, config)
+        _print(console, told, config, cfg_options or [])
 
 
-def _print(console: Console, told: Mapping[str, Any], config: str) -> None:
+def _print(console: Console, told: Mapping[str, Any], config: str, options: Sequence[str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -70,5 +71,6 @@ def _print(console: Console, told: Mapping[str, Any], config: str) -> None:
         console.print("at no weight is it told from the student alone: on this pair and length it may not help at all")
     coefficients = ", ".join(f"{coefficient:g} on {name}" for name, coefficient in told["coefficients"].items())
     console.print(f"best weight {told['weight']:g}; as a plain coefficient in any other code: {coefficients}")
-    line = f"gp_search train {config} --distiller '{told['distiller']}'"
+    given = [OPTIONS_FLAG, *options] if options else []
+    line = shlex.join(["gp_search", "train", config, "--distiller", told["distiller"], *given])
     console.print(line, soft_wrap=True, markup=False, highlight=False)

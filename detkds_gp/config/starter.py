@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ def _optimizer(student: Any, pair: Pair) -> dict[str, Any]:
 def _written(value: Any, indent: int = 0) -> str:
     """Write a value as people write configs: ``dict(a=1)`` where the keys are names, broken where it is long."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         inner = ", ".join(map(_written, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"

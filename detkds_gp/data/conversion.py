@@ -108,7 +108,7 @@ def sources_hash(files: Iterable[Path], root: Path, choice: str) -> str:
     """Return the sha256 (hex) of all that a conversion reads: names and bytes of files, and how they are read.
 
     Args:
-        files: those below ``root``.
+        files: those below ``root``, and others that they name.
         root: the folder to be converted.
         choice: what else decides the result.
     """
@@ -116,7 +116,8 @@ def sources_hash(files: Iterable[Path], root: Path, choice: str) -> str:
     for path in files:
         if path.suffix.lower() in READ:
             content = path.read_bytes()
-            digest.update(f"\n{path.relative_to(root).as_posix()} {len(content)}\n".encode(errors="surrogateescape"))
+            name = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+            digest.update(f"\n{name} {len(content)}\n".encode(errors="surrogateescape"))
             digest.update(content)
     return digest.hexdigest()
 

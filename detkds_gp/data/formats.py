@@ -16,8 +16,8 @@ from detkds_gp.data.conversion import sources_hash
 from detkds_gp.data.discover import OPEN, Choice, FoundData, find_data, within
 from detkds_gp.data.folders import CONVERSION, files_below
 from detkds_gp.data.voc import convert_voc
-from detkds_gp.data.yolo import convert_yolo
-from detkds_gp.data.yolo_layout import yolo_files
+from detkds_gp.data.yolo import convert_yolo, source_in
+from detkds_gp.data.yolo_layout import files_outside, read_source, yolo_files
 from detkds_gp.errors import DataError
 
 LAYOUTS = ("coco", "voc", "yolo")
@@ -90,6 +90,8 @@ def _converted(place: Path, files: Sequence[Path], converted: Path, layout: str,
     if images is not None and not images.is_dir():
         raise DataError(f"--images got {str(choice.images[''])!r}, no such folder; give one in {root} or from here")
     told = f"{layout} {place.name if place.is_file() else ''} {images} {choice.encoding}"
+    if layout == "yolo":
+        files = [*files, *files_outside(read_source(source_in(place)), root)]
     out = converted.with_name(f"{converted.name}-{sources_hash(files, root, told)[:8]}")
     convert: dict[str, Callable[[], object]] = {
         "voc": lambda: convert_voc(place, out, images=images, encoding=choice.encoding),

@@ -104,6 +104,15 @@ def images_by_split(source: YoloSource, src: Path) -> tuple[Roles, list[str]]:
     return {split: sorted(dict.fromkeys(paths)) for split, paths in roles.items()}, notes
 
 
+def files_outside(source: YoloSource, src: Path) -> list[Path]:
+    """Return what a source names that lies outside of its folder: images, their labels, lists of images."""
+    place = Places(source, src)
+    named = [place.find(entry) for entries in source.splits.values() for entry in entries]
+    images = [image for own in images_by_split(source, src)[0].values() for image in own]
+    found = {*(path for path in named if path is not None and path.is_file()), *images, *map(label_of, images)}
+    return sorted(path for path in found if path is not None and not path.is_relative_to(src))
+
+
 def label_of(image: Path) -> Path | None:
     """Return the label file of an image: in ``labels`` for its folder ``images``, else beside it."""
     parts = list(image.parts)

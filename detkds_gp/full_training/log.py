@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ POINTS = 120
 
 def losses_of(folder: Path) -> list[tuple[int, float, float]]:
     """Return (steps, the student's own loss, the distillation loss) as logged; empty where nothing was."""
-    rows = {row["step"]: row for row in _rows(folder) if "loss" in row and "step" in row}
+    rows = {row["step"]: row for row in _rows(folder) if "loss" in row and "step" in row and isfinite(row["loss"])}
     found = [(step, *_split(row)) for step, row in sorted(rows.items())]
     return found[:: max(1, -(-len(found) // POINTS))]
 

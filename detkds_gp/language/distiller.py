@@ -179,12 +179,21 @@ def distiller_from_json(values: Any, primitive_set: PrimitiveSet) -> Distiller:
     """Read what `Distiller.to_json` returned.
 
     Raises:
-        FormulaError: if there is no text under ``formula``, or the text is broken.
+        FormulaError: if there is no text under ``formula``, or the text is broken, or ``terms`` say something else.
     """
     formula = values.get("formula") if isinstance(values, dict) else None
     if not isinstance(formula, str):
         raise FormulaError("got no 'formula', wanted the values that Distiller.to_json returns")
-    return parse_distiller(formula, primitive_set)
+    distiller = parse_distiller(formula, primitive_set)
+    terms = values.get("terms")
+    for row, wanted in zip(terms, distiller.to_json()["terms"], strict=False) if isinstance(terms, list) else ():
+        other = next(
+            (key for key in wanted if isinstance(row, dict) and row.get(key, wanted[key]) != wanted[key]), None
+        )
+        if other is not None:
+            got = f"terms have the {other} {row[other]!r}, and the formula has {wanted[other]!r}"
+            raise FormulaError(f"{got}; only the formula is read: edit it, and leave the terms out")
+    return distiller
 
 
 def _term(tokens: Tokens, primitive_set: PrimitiveSet, bare: float | None) -> Term:

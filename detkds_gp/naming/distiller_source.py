@@ -51,10 +51,13 @@ def read_distiller(source: str, config: ExperimentConfig, *, bare: float | None 
 
     try:
         return read(config.primitive_set)
-    except FormulaError:
+    except FormulaError as error:
         if config.primitive_set == EVERYTHING:
             raise
-        return read(EVERYTHING)
+        try:
+            return read(EVERYTHING)
+        except FormulaError:
+            raise error from None  # what its own set says is nearer to what was meant
 
 
 def _name(source: str, sort: Sort, distiller: Distiller) -> str:

@@ -136,21 +136,21 @@ def _json(path: Path) -> Any:
         raise ConfigError(f"cannot read {path}: {error}; give the JSON of distillers") from None
 
 
-def _within(values: Any, primitive_set: PrimitiveSet) -> Iterator[Distiller]:
-    """Yield the distillers that JSON values hold: objects with a ``formula``, and formulas in a list."""
+def _within(values: Any, primitive_set: PrimitiveSet, *, top: bool = True) -> Iterator[Distiller]:
+    """Yield the distillers that JSON values hold: objects with a ``formula``, and formulas in a list at the top."""
     if isinstance(values, Mapping):
         if isinstance(values.get("formula"), str):
             yield distiller_from_json(values, primitive_set)
             return
         for value in values.values():
             if isinstance(value, Mapping | list):
-                yield from _within(value, primitive_set)
+                yield from _within(value, primitive_set, top=False)
     elif isinstance(values, Sequence):
         for value in values:
-            if isinstance(value, str):
+            if isinstance(value, str) and top:  # within an object they are sentences
                 yield parse_distiller(value, primitive_set)
             elif isinstance(value, Mapping):
-                yield from _within(value, primitive_set)
+                yield from _within(value, primitive_set, top=False)
 
 
 def _of_run(work_dir: Path, primitive_set: PrimitiveSet) -> list[Distiller]:

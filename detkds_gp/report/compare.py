@@ -80,4 +80,4 @@ def transfer(formula: str, run: Run) -> Transfer:
     over = known.ap - fmean(alone) if known is not None and known.ap is not None and alone else None
     everyone = [*run.finalists, *run.dropped, *run.champions.values(), *([run.winner] if run.winner else [])]
     gain = next((judged.gain for judged in everyone if judged.candidate.text == formula and judged.gain), None)
-    return Transfer(gain, over, run.winner is not None and run.winner.candidate.text == formula)
+    return Transfer(gain, over, run.won and run.winner is not None and run.winner.candidate.text == formula)

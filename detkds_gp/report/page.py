@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ NO_PICTURES = (
     "No pictures are painted of this run: call gp_search run once more where its data are; "
     "gp_search train paints what its students find."
 )
+OPTIONS = "--cfg-options"
 LISTED = 10
 """Candidates of the table of the best."""
 
@@ -91,6 +93,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         data=data,
         doubts=[line for line in data if line.startswith("warning")],
         command_config=_config_path(run),
+        command_options=_config_options(run),
         quoted_dir=shlex.quote(str(run.work_dir)),
         settings=json.dumps(run.fingerprint, indent=2, ensure_ascii=False),
     )
@@ -178,9 +181,24 @@ def _last_session(run: Run) -> Mapping[str, Any]:
 
 def _config_path(run: Run) -> str:
     """Return the config that the last session was started with; the argument's name where none was given."""
-    words = [str(word) for word in _last_session(run).get("command", ())]
-    after = words[words.index("run") + 1 :] if "run" in words else []
+    after = _arguments(run)
     return shlex.quote(after[0]) if after and not after[0].startswith("-") else "CONFIG"
+
+
+def _config_options(run: Run) -> str:
+    """Return the config options that the last session was started with, as its command line had them."""
+    after, found = _arguments(run), list[str]()
+    for place, word in enumerate(after):
+        if word == OPTIONS:
+            found += takewhile(lambda one: not one.startswith("--"), after[place + 1 :])
+        elif word.startswith(f"{OPTIONS}="):
+            found.append(word.partition("=")[2])
+    return f" {shlex.join([OPTIONS, *found])}" if found else ""
+
+
+def _arguments(run: Run) -> list[str]:
+    words = [str(word) for word in _last_session(run).get("command", ())]
+    return words[words.index("run") + 1 :] if "run" in words else []
 
 
 def _by_group(effects: Iterable[Effect]) -> dict[str, list[Effect]]:

@@ -98,3 +98,14 @@ def test_primitives_are_tried_whatever_is_known_of_them(gp_search: GpSearch, tmp
     sound = gp_search("primitives", "--check")
     assert sound.code == 0, sound.err
     assert sound.out.endswith(" primitives of detkds_gp.primitives:OMNI keep their contracts\n")
+
+
+def test_options_that_would_change_nothing_are_refused(gp_search: GpSearch, tiny_config: Path) -> None:
+    for said, *command in (
+        ("give --config too", "lint", SOUND, "--cfg-options", "proxy.image_size=64,64"),
+        ("leave --random-weights out", "check", tiny_config, "--curves", "--random-weights"),
+        ("is the length of --curves", "check", tiny_config, "--iterations", "5"),
+    ):
+        ended = gp_search(*command)
+        assert ended.code == 2
+        assert said in ended.err

@@ -104,7 +104,7 @@ def test_every_text_reads_back(digits: Path, tmp_path: Path) -> None:
     odd = tmp_path / 'a "quoted" \\ folder'
     shutil.copytree(digits, odd)
     raw = json.loads((odd / "train.json").read_text())
-    raw["categories"][0]["name"] = 'it\'s "one"'
+    raw["categories"][0]["name"] = 'it\'s "one"\n'
     for name in ("train", "selection", "test"):
         content = json.loads((odd / f"{name}.json").read_text())
         content["categories"][0]["name"] = raw["categories"][0]["name"]
@@ -112,6 +112,6 @@ def test_every_text_reads_back(digits: Path, tmp_path: Path) -> None:
     path = tmp_path / "search.py"
     path.write_text(_text(Pair(RETINANET, RETINANET, "t.pth"), find_data(odd), Machine("cpu", 1)))
     config = load_config(path)
-    assert config.data.classes[0] == 'it\'s "one"'
+    assert config.data.classes[0] == 'it\'s "one"\n'
     assert Path(config.data.root) == odd
     assert config.teacher.checkpoint == "t.pth"

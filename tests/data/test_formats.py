@@ -193,6 +193,22 @@ def test_a_conversion_is_never_used_for_other_sources(tmp_path: Path) -> None:
     assert data_in(tmp_path / "voc", tmp_path / "search-data").root not in (first.root, second.root)
 
 
+def test_a_conversion_is_never_used_for_others_that_lie_elsewhere(tmp_path: Path) -> None:
+    _ultralytics(tmp_path / "elsewhere")
+    home = tmp_path / "home"
+    home.mkdir()
+    where = yaml.safe_load((tmp_path / "elsewhere/coco8.yaml").read_text())
+    (home / "data.yaml").write_text(yaml.safe_dump({**where, "path": str(tmp_path / "elsewhere")}))
+    first = data_in(home / "data.yaml", tmp_path / "search-data")
+    assert data_in(home / "data.yaml", tmp_path / "search-data") == first
+    labels = sorted((tmp_path / "elsewhere/labels").rglob("*.txt"))
+    labels[0].write_text(label(5) + label(0))
+    second = data_in(home / "data.yaml", tmp_path / "search-data")
+    assert second.root != first.root
+    draw(labels[1].parents[2] / "images" / labels[1].parent.name / "another.png", 3)
+    assert data_in(home / "data.yaml", tmp_path / "search-data").root not in (first.root, second.root)
+
+
 def test_a_conversion_within_the_folder_is_no_part_of_it(tmp_path: Path) -> None:
     voc(tmp_path, 6)
     found = data_in(tmp_path, tmp_path / "search-data")

@@ -134,3 +134,11 @@ def test_terms_stand_in_the_order_of_the_niches():
     assert [term.knowledge for term in terms] == [
         "foreground_background", "instance", "localization", "objectness", "mask_logits",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), [("weight", 5), ("scale", 2.0), ("tree", "l1(global)")])
+def test_terms_that_were_edited_beside_the_formula_are_told(key, value):
+    values = parse_distiller("3 * 1.5 * l2(global)", OMNI).to_json()
+    values["terms"][0][key] = value
+    with pytest.raises(FormulaError, match=f"terms have the {key} .* only the formula is read"):
+        distiller_from_json(values, OMNI)

@@ -131,6 +131,9 @@ def test_a_file_is_the_distiller_it_holds(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds 2 distillers, wanted one"):
         named_distiller(str(path), OMNI, ZOO)
     assert [d.text for d in named_distillers(str(path), OMNI, ZOO)] == [FORMULA, "1 * 1 * l2(global)"]
+    shown = {"best": wanted.to_json(), "cut": ["the final round has 3 seeds"], "niches": {"global": wanted.to_json()}}
+    path.write_text(json.dumps(shown))
+    assert named_distiller(str(path), OMNI, ZOO) == wanted
     for broken in ("{", "[]", '{"formula": 3}'):
         path.write_text(broken)
         with pytest.raises(ConfigError, match=r"distiller\.json"):
@@ -243,3 +246,9 @@ def test_what_names_meant_at_the_first_start_stays(task: ProxyTask, tiny_config:
         in_formulas(with_warm_start(config, ["l2(global)"]), task, work_dir, heard)
     with pytest.raises(ConfigError, match=r"other\.json"):
         in_formulas(config, task, tmp_path / "another", heard)
+
+
+def test_a_formula_that_no_set_can_read_is_told_of_its_own(tiny_config: Path) -> None:
+    config = load_config(tiny_config, {"primitive_set": "detkds_gp.primitives:DETKDS"})
+    with pytest.raises(FormulaError, match="did you mean 'global'"):
+        read_distiller("l2(globl)", config)

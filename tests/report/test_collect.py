@@ -262,6 +262,20 @@ def trained_with(html: str) -> str:
         return context.params["distiller"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [["--cfg-options", "a.b=1", "c=it's", "--workers", "2"], ["--cfg-options", "a.b=1", "--cfg-options=c=it's"]],
+)
+def test_the_command_has_the_options_of_the_run(given: list[str], small: Path, tmp_path: Path) -> None:
+    copied(small, tmp_path)
+    with Store.open(tmp_path) as store:
+        started = next(event.detail for event in store.events("started"))
+        store.record_event("started", **{**started, "command": ["gp_search", "run", "made.py", *given]})
+    html = unescape(render_report(collect(tmp_path), DETKDS))
+    (line,) = re.findall("<pre>(gp_search train .*?)</pre>", html)
+    assert shlex.split(line)[-3:] == ["--cfg-options", "a.b=1", "c=it's"]
+
+
 def test_a_run_that_has_not_finished_can_be_trained_with(made_run, tmp_path: Path) -> None:
     made_run.make_run(tmp_path, 20, judged=False)
     run = collect(tmp_path)
