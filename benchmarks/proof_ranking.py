@@ -2,8 +2,8 @@
 
     python benchmarks/proof_ranking.py DIR [--cell blood_cells-RetinaNet] [--length 480] [--seeds 2] [--save]
 
-DIR is that of `proof.py`, where the cell has ended. Some of its losses are chosen by rule (`chosen`): of the search, of the
-rivals of every sort, and the student alone. Each is trained on seeds that nothing was chosen on:
+DIR is that of `proof.py`, where the cell has ended. Some of its losses are chosen by rule (`chosen`): of the search, of
+the rivals of every sort, and the student alone. Each is trained on seeds that nothing was chosen on:
 
 - to the length of the cell, and scored at a quarter and at half of it: averaged weights, AP on selection;
 - with a falling rate (``proxy.decay=.5``) for a quarter and for half of it;
