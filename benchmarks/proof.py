@@ -7,11 +7,12 @@ DIR holds the data (``bccd``, ``raccoon`` and ``coco``; digits are made) and tak
 stopped proof goes on, and what is trained is not trained again. The protocol of every cell, fixed before any final
 training:
 
-1. The teacher is trained until it stops gaining. A search runs as `proof_cells.py` configures it, from the zoo's
-   formulas on, T trainings before its final round; what counts as searched is the best there that is no published
-   loss, at whatever weight.
-2. How long a student is trained: until twice the steps bring no more AP on selection than its seeds differ by, or
-   `ALONG` steps. A cell whose teacher does not lie `GAP` times that above the student at its end is not used.
+1. The teacher is trained until it stops gaining. How long a student is trained: until twice the steps bring no more AP
+   on selection than its seeds differ by, or `ALONG` steps. A cell whose teacher does not lie `GAP` times that above the
+   student at its end is not used.
+2. A search runs as `proof_cells.py` configures it, from the zoo's formulas on, with trainings of `SHARE` of that length
+   and a final round of the whole of it; T trainings before its final round. What counts as searched is the best there
+   that is no published loss, at whatever weight; what is handed over is the best there, whatever it is.
 3. Rivals get T trainings each: the published losses that apply, their weights tuned, T in all; Optuna's TPE over the
    zoo's terms, which to combine and how strongly; and the published losses at their papers' weights. Of each sort the
    best `PLACES` by one training are trained on the seeds of the search's final round; the best on selection goes on.
@@ -29,15 +30,15 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from fresh_seeds import FIRST_SEED, difference
+from fresh_seeds import difference
 from proof_cells import ALONG, SCALES, Cell
 from proof_rivals import Rivals, Trainings, trees_of
 from weight_sweep import Aloud
@@ -57,12 +58,17 @@ from detkds_gp.store import Store
 RESULTS = Path(__file__).parent / "results" / "proof.json"
 PLACES = 3
 """Of each sort of rival, in what stands for a final round."""
+FIRST_SEED = 6001
+"""Of those that nothing was chosen on."""
+SHARE = 0.5
+"""Of a student's length that a training of the search has; a quarter ranks poorly (`proof_ranking.py`)."""
 GAP = 3
 """Times what seeds differ by that a teacher lies above a student at its end."""
+FIRST_LENGTH = 240
 DOUBLINGS = 4
-"""At most, from twice the proxy's length."""
+"""Of the first length, at most."""
 EVERYTHING = "detkds_gp.primitives:OMNI"
-ALONE, SEARCHED, LONGER = "alone", "searched", "alone, longer"
+ALONE, SEARCHED, HANDED_OVER, LONGER = "alone", "searched", "handed over", "alone, longer"
 
 
 @dataclass(frozen=True)
@@ -70,18 +76,22 @@ class Searched:
     """What the search of a cell found, and what it took.
 
     Attributes:
-        formulas: of its final round but the rivals there, with their scales, the best on selection first.
+        formulas: of its final round but the rivals there, with their scales; the best first.
+        handed_over: the best of all, a rival or not: what a user of the search trains with.
         trainings: that it asked for before its final round.
         seeds: of its final round.
         iterations: of a training there.
         wall_seconds: of the run's parts.
+        seconds: that it took now.
     """
 
     formulas: Sequence[str]
+    handed_over: str
     trainings: int
     seeds: Sequence[int]
     iterations: int
     wall_seconds: Mapping[str, float]
+    seconds: float
 
 
 class CellProof:
@@ -108,57 +118,116 @@ class CellProof:
             values["verdict"] = {"seeds": (1001, 1002), "tuning": 3}
         return ExperimentConfig.model_validate({**config.model_dump(), **values})
 
-    @cached_property
-    def searched(self) -> Searched:
+    def figures(self) -> dict[str, Any]:
+        """Return what the cell shows; without any figures of distillers where there is no gap."""
+        cell, began = self.cell, time.monotonic()
+        with self._trainings("length", self._config) as trainings:
+            length, gap = self._length(trainings)
+        named = {"data": cell.data, "pair": cell.pair, "iterations": length, "gap": gap}
+        if gap is not None and gap["gap"] < GAP * gap["seeds_differ_by"]:
+            return {**named, "used": False}
+        config = self._of_length(length)
+        searched = self._searched(config)
+        with self._trainings("rivals", config) as trainings:
+            told = Judge(cell, trainings, searched, self._arguments).told(length)
+        cost = {"trainings": searched.trainings, "wall_seconds": searched.wall_seconds}
+        seconds = round(time.monotonic() - began - searched.seconds)
+        return {**named, "used": True, **told, "search": cost, "rivals_seconds": seconds}
+
+    def _of_length(self, length: int) -> ExperimentConfig:
+        """Return the config of a search for students that are trained so long."""
+        if self._arguments.quick:
+            return self._config
+        proxy = {**self._config.proxy.model_dump(), "iterations": round(SHARE * length)}
+        verdict = {**self._config.verdict.model_dump(), "iterations": length}
+        return ExperimentConfig.model_validate({**self._config.model_dump(), "proxy": proxy, "verdict": verdict})
+
+    @contextmanager
+    def _trainings(self, folder: str, config: ExperimentConfig) -> Iterator[Trainings]:
+        """Open a folder of trainings of any published loss, with the students alone trained."""
+        values = {
+            **config.model_dump(),
+            "primitive_set": EVERYTHING,
+            "verdict": {"rivals": {}, "seeds": config.verdict.seeds},
+            "search": {**config.search.model_dump(), "warm_start": ()},
+        }
+        config = ExperimentConfig.model_validate(values)
+        context = RunContext.prepared(config, gather(config), self.folder / folder, Aloud())
+        interrupt = Interrupt(config.execution.grace_seconds)
+        with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
+            context.train_baselines(store, evaluations)
+            yield Trainings(context, store, evaluations)
+
+    def _length(self, trainings: Trainings) -> tuple[int, dict[str, Any] | None]:
+        """Return how many steps a student is trained, and the gap to the teacher there."""
+        if self._arguments.quick:
+            return 4, None
+        if not self.cell.to_the_end:
+            length = ALONG if self._arguments.scale == "cpu" else 2 * trainings.short
+            return length, _gap(trainings, _alone(trainings, length), {})
+        steps = FIRST_LENGTH if self._arguments.scale == "cpu" else 2 * trainings.short
+        curve = {steps: _alone(trainings, steps)}
+        for _ in range(DOUBLINGS):
+            curve[2 * steps] = _alone(trainings, 2 * steps)
+            if fmean(curve[2 * steps]) - fmean(curve[steps]) <= stdev(curve[steps]):
+                break
+            steps *= 2
+        told = {str(n): [round(ap, 4) for ap in aps] for n, aps in curve.items()}
+        return steps, _gap(trainings, curve[max(curve)], told)
+
+    def _searched(self, config: ExperimentConfig) -> Searched:
         """Run the search, or read it."""
-        work_dir = self.folder / "search"
-        final = Experiment(self._config, work_dir).run(Aloud()).summary["final"]
+        work_dir, began = self.folder / "search", time.monotonic()
+        final = Experiment(config, work_dir).run(Aloud()).summary["final"]
         with opened(work_dir) as summary:
-            judged = [summary.verdict.judged(finalist) for finalist in summary.verdict.finalists]
+            verdict = summary.verdict
+            judged = [verdict.judged(finalist) for finalist in verdict.finalists]
+            judged.sort(key=lambda one: -(one.selection_mean or 0.0))
+            judged += verdict.dropped
+            winner = verdict.winner()
+            handed_over = judged[0] if winner is None else verdict.judged(winner)
             wall_seconds = summary.to_json()["wall_seconds"]
         with Store.open(work_dir, readonly=True) as store:
             asked = [record.trial for record in store.scores()]
         trained = [trial for trial in asked if not trial.test and trial.distiller not in (NONE, TEACHER.distiller)]
-        own = sorted((one for one in judged if not one.finalist.weighed), key=lambda one: -(one.selection_mean or 0.0))
-        formulas = tuple(one.formula for one in own)
-        return Searched(formulas, len(trained), final["seeds"], final["iterations"], wall_seconds)
+        own = [one.formula for one in judged if not one.finalist.weighed]
+        seconds = time.monotonic() - began
+        return Searched(
+            own, handed_over.formula, len(trained), final["seeds"], final["iterations"], wall_seconds, seconds
+        )
 
-    def figures(self) -> dict[str, Any]:
-        """Return what the cell shows."""
-        searched, began = self.searched, time.monotonic()
-        rivals = {"rivals": {}, "seeds": self._config.verdict.seeds}
-        search = {**self._config.search.model_dump(), "warm_start": ()}
-        values = {**self._config.model_dump(), "primitive_set": EVERYTHING, "verdict": rivals, "search": search}
-        config = ExperimentConfig.model_validate(values)
-        context = RunContext.prepared(config, gather(config), self.folder / "rivals", Aloud())
-        interrupt = Interrupt(config.execution.grace_seconds)
-        with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
-            context.train_baselines(store, evaluations)
-            trainings = Trainings(context, store, evaluations)
-            told = Judge(self.cell, trainings, searched, self._arguments).told()
-        cost = {"trainings": searched.trainings, "wall_seconds": searched.wall_seconds}
-        seconds = round(time.monotonic() - began)
-        return {"data": self.cell.data, "pair": self.cell.pair, **told, "search": cost, "rivals_seconds": seconds}
+
+def _alone(trainings: Trainings, length: int) -> list[float]:
+    """Return the student alone's APs on selection."""
+    seeds = trainings.context.config.baseline_seeds
+    (scores,) = trainings.scores("how long", [trainings.read(NONE)], length, seeds)
+    return [score.ap or 0.0 for score in scores]
+
+
+def _gap(trainings: Trainings, aps: Sequence[float], curve: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    teacher = trainings.store.score(TEACHER)
+    assert teacher is not None
+    assert teacher.ap is not None
+    differ = {"gap": teacher.ap - fmean(aps), "seeds_differ_by": stdev(aps)}
+    return {name: round(value, 4) for name, value in differ.items()} | {"curve": dict(curve)}
 
 
 @dataclass
 class Judge:
-    """Finds how long students of a cell are trained, and judges everyone on fresh seeds."""
+    """Judges everyone of a cell on fresh seeds."""
 
     cell: Cell
     trainings: Trainings
     search: Searched
     arguments: argparse.Namespace
 
-    def told(self) -> dict[str, Any]:
-        """Return the figures of the cell; without any of distillers where there is no gap."""
-        length, gap = self.length()
-        if gap is not None and gap["gap"] < GAP * gap["seeds_differ_by"] and not self.arguments.quick:
-            return {"iterations": length, "gap": gap, "used": False}
+    def told(self, length: int) -> dict[str, Any]:
+        """Return the figures of the cell, of students of a length."""
         rivals = Rivals(self.trainings, self.search.trainings)
         everyone = {ALONE: self.trainings.read(NONE), SEARCHED: self.own(rivals)}
         chosen = {sort: self.chosen(found[:PLACES]) for sort, found in rivals.by_sort().items() if found}
         everyone |= {sort: distiller for sort, (distiller, _) in chosen.items()}
+        everyone[HANDED_OVER] = self.trainings.read(self.search.handed_over)
         seeds = range(FIRST_SEED, FIRST_SEED + self.arguments.seeds)
         aps = {role: self.aps(distiller, length, seeds) for role, distiller in everyone.items()}
         if self.arguments.longer:
@@ -166,10 +235,7 @@ class Judge:
             aps[LONGER] = self.aps(everyone[ALONE], more, seeds)
         best, teacher = max(chosen, key=lambda sort: chosen[sort][1]), self.trainings.store.score(TEACHER)
         return {
-            "iterations": length,
             "seeds": list(seeds),
-            "gap": gap,
-            "used": True,
             "teacher": None if teacher is None else teacher.test_ap,
             "alone": _mean(aps[ALONE]),
             "searched": _mean(aps[SEARCHED]),
@@ -186,35 +252,6 @@ class Judge:
                 for role, found in aps.items()
             },
         }
-
-    def length(self) -> tuple[int, dict[str, Any] | None]:
-        """Return how many steps a student is trained, and the gap to the teacher there."""
-        if self.arguments.quick:
-            return 4, None
-        steps = 2 * self.trainings.short
-        if not self.cell.to_the_end:
-            length = ALONG if self.arguments.scale == "cpu" else steps
-            return length, self._gap(self._alone(length), {})
-        curve = {steps: self._alone(steps)}
-        for _ in range(DOUBLINGS):
-            curve[2 * steps] = self._alone(2 * steps)
-            if fmean(curve[2 * steps]) - fmean(curve[steps]) <= stdev(curve[steps]):
-                break
-            steps *= 2
-        return steps, self._gap(curve[max(curve)], {str(n): [round(ap, 4) for ap in aps] for n, aps in curve.items()})
-
-    def _alone(self, length: int) -> list[float]:
-        """Return the student alone's APs on selection."""
-        seeds = self.trainings.context.config.baseline_seeds
-        (scores,) = self.trainings.scores("how long", [self.trainings.read(NONE)], length, seeds)
-        return [score.ap or 0.0 for score in scores]
-
-    def _gap(self, aps: Sequence[float], curve: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-        teacher = self.trainings.store.score(TEACHER)
-        assert teacher is not None
-        assert teacher.ap is not None
-        differ = {"gap": teacher.ap - fmean(aps), "seeds_differ_by": stdev(aps)}
-        return {name: round(value, 4) for name, value in differ.items()} | {"curve": dict(curve)}
 
     def own(self, rivals: Rivals) -> Distiller:
         """Return the best that the search found, of those that are no published loss at some weight.

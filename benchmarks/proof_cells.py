@@ -101,7 +101,7 @@ def _dino_to_retinanet() -> Sides:
 
 
 def on_a_cpu(data: Callable[[Path], dict[str, Any]], sides: Callable[[], Sides]) -> Callable[[Path], ExperimentConfig]:
-    """Return what makes the config of a cell of narrow detectors, a search of about a hundred trainings."""
+    """Return what makes the config of a cell of narrow detectors, a search of some seventy trainings."""
 
     def config(folder: Path) -> ExperimentConfig:
         asked, (student, teacher) = data(folder), sides()
@@ -114,13 +114,13 @@ def on_a_cpu(data: Callable[[Path], dict[str, Any]], sides: Callable[[], Sides])
                 "teacher": {**teacher, "train": training},
                 "proxy": {**asked["proxy"], "optimizer": ADAMW, "warmup": 10, "calibration_iterations": 20},
                 "search": {
-                    "divide": {"population": 3, "offspring": 2, "generations": 3},
-                    "conquer": {"population": 8, "offspring": 8, "generations": 3},
+                    "divide": {"population": 2, "offspring": 1, "generations": 3},
+                    "conquer": {"population": 6, "offspring": 6, "generations": 3},
                     "champions": 2,
                     "warm_start": ("zoo",),
                 },
                 "anchors": 0,
-                "verdict": {"share": 0.2},
+                "verdict": {"share": 0.5},
                 "cache_dir": str(folder / "cache"),
                 "require_better_teacher": False,
             }

@@ -1,25 +1,27 @@
 """The results of `proof.py` as Markdown: a row a cell, and what all cells say together.
 
-    python benchmarks/proof_page.py
+    python benchmarks/proof_page.py [FILE]
 
-prints it. Over cells: how often the searched loss is above, a sign test, and the mean difference with its 95% interval,
-for which every cell counts once, whatever its seeds.
+prints it, of ``results/proof.json`` where no file is given. Over cells: how often the searched loss is above, a sign
+test, and the mean difference with its 95% interval, for which every cell counts once, whatever its seeds.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from proof import ALONE, RESULTS, SEARCHED
+from proof import ALONE, HANDED_OVER, RESULTS, SEARCHED
 from proof_rivals import AS_PUBLISHED, COMBINED, TUNED
 from scipy.stats import binomtest
 
 from detkds_gp.gain import paired_gain, signed
 
-SHORT = {TUNED: "tuned", COMBINED: "TPE", AS_PUBLISHED: "as published"}
+SHORT = {TUNED: "tuned", COMBINED: "TPE", AS_PUBLISHED: "as published", HANDED_OVER: "handed over"}
 """What stands in a table for a sort of rival."""
 
 
@@ -60,7 +62,8 @@ def _interval(gain: Mapping[str, float] | None) -> str:
 
 
 def main() -> None:
-    cells = list(json.loads(RESULTS.read_text(encoding="utf-8"))["cells"].values())
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    cells = list(json.loads(path.read_text(encoding="utf-8"))["cells"].values())
     head = ("data", "pair", "steps", "teacher", "alone", "searched", "over alone", "rivals", "best rival", "over it")
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     print("\n".join(map(row, cells)))
