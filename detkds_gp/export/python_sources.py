@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import symtable
 import sys
@@ -70,6 +71,7 @@ class Sources:
 
     def _define(self, key: tuple[str, str], outline: _Outline) -> None:
         node = outline.defined[key[1]]
+        _check_decorators(key[1], node, outline)
         renamed = {used: self._take(key[0], used) for used in _used(node, outline) if used != key[1]}
         name, count = key[1], 1
         while True:
@@ -173,8 +175,30 @@ def _used(node: Definition, outline: _Outline) -> list[str]:
     known = {**outline.defined, **outline.imported}
     text = outline.text(node, {})
     free = set(_global_names(symtable.symtable(text, "<primitive>", "exec")))
+    annotations = {part.id for note in _annotations(node) for part in ast.walk(note) if isinstance(part, ast.Name)}
+    for _, _, name in _places(node):
+        if name in free - known.keys() - annotations and not hasattr(builtins, name):
+            got = f"a primitive uses {name!r}, which the top of its module neither imports, defines nor sets by itself"
+            raise UserError(f"cannot export: {got}; write {name} = ... in a line of its own, outside of any block")
     names = [name for _, _, name in sorted(_places(node)) if name in known and name in free]
     return list(dict.fromkeys(names))
+
+
+def _annotations(node: Definition) -> Iterator[ast.expr]:
+    for part in ast.walk(node):
+        notes = (getattr(part, "annotation", None), getattr(part, "returns", None))
+        yield from (note for note in notes if isinstance(note, ast.expr))
+
+
+def _check_decorators(name: str, node: Definition, outline: _Outline) -> None:
+    """Refuse a decorator that changes what a definition does: only a primitive's own is left out of its text."""
+    for decorator in getattr(node, "decorator_list", []):
+        written = ast.unparse(decorator)
+        first = next(part.id for part in ast.walk(decorator) if isinstance(part, ast.Name))
+        origin = outline.imported.get(first, ("", None, ""))[0]
+        if origin.partition(".")[0] not in ("detkds_gp", "functools"):
+            got = f"{name!r} is decorated by @{written}, which does not stand in the exported text"
+            raise UserError(f"cannot export: {got}; do what it does within the function")
 
 
 def _global_names(table: symtable.SymbolTable) -> Iterator[str]:

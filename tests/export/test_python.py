@@ -258,3 +258,50 @@ def test_what_cannot_be_exported_is_told() -> None:
         export(parse_distiller("calibrated * l2(global)", OMNI), OMNI, "python")
     with pytest.raises(UserError, match="holds one"):
         export_panels([Panel(parse_distiller("l2(global)", OMNI), OMNI)] * 2, "python")
+
+
+OWN_HEAD = """
+import functools
+import torch
+from torch import Tensor
+
+from detkds_gp.language import Map, transform
+"""
+PRIMITIVE = """
+
+@transform(Map, Map, shape="n c h w -> n c h w", latex="g(#1)")
+def bent(x: Tensor) -> Tensor:
+    \"\"\"Bend.\"\"\"
+    return x * helped(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("helper", "said"),
+    [
+        (
+            "@torch.no_grad()\ndef helped(x: Tensor) -> Tensor:\n    return x",
+            "'helped' is decorated by @torch.no_grad()",
+        ),
+        ("LOW, HIGH = 0.1, 0.9\n\ndef helped(x: Tensor) -> Tensor:\n    return x * LOW", "uses 'LOW', which the top"),
+        ("try:\n    HIGH = 1.0\nfinally:\n    pass\n\ndef helped(x: Tensor) -> float:\n    return HIGH", "uses 'HIGH'"),
+        (
+            "@functools.cache\ndef kept() -> int:\n    return 2\n\ndef helped(x: 'Odd') -> int:\n    return kept()",
+            "",
+        ),
+    ],
+)
+def test_what_a_text_would_lose_is_told(
+    helper: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"losing_{abs(hash(helper))}"
+    (tmp_path / f"{name}.py").write_text(f"{OWN_HEAD}\n\n{helper}\n{PRIMITIVE}")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = PrimitiveSet("OWN", [global_, import_module(name).bent, own_l2])
+    distiller = parse_distiller("own_l2(bent(global))", own)
+    if said:
+        with pytest.raises(UserError, match=re.escape(said)):
+            export(distiller, own, "python")
+    else:
+        text = str(export(distiller, own, "python"))
+        compared(distiller.text, DistillationLoss(distiller, own), module_of(text).distillation_loss)
