@@ -46,8 +46,8 @@ ALLOWED: dict[str, set[str]] = {
         "score", "setup", "training",
     },
     "explanation": {
-        "config", "detections", "detectors", "errors", "evaluation", "fitness", "language", "listener", "losses",
-        "results", "score", "search", "store", "training",
+        "config", "data", "detections", "detectors", "errors", "evaluation", "fitness", "language", "listener",
+        "losses", "results", "score", "search", "store", "training",
     },
     "tuning": {
         "config", "errors", "evaluation", "final_round", "language", "listener", "naming", "results", "score",

@@ -72,14 +72,18 @@ def stop(
 ) -> None:
     """Stop a run in order: what is at work is finished, and the same command continues."""
     from detkds_gp.errors import StoreError
-    from detkds_gp.steering import Inbox, read_status
+    from detkds_gp.steering import Inbox
     from detkds_gp.store import writer_of
 
     writer = writer_of(work_dir)
     if writer is None:
         raise StoreError(f"no run is at work in {work_dir}; nothing to stop")
-    if final and read_status(work_dir)["phase"] == "final round":
-        raise StoreError(f"process {writer} judges already; without --final it stops, and the same command continues")
+    if final:
+        from detkds_gp.steering import read_status
+
+        if read_status(work_dir)["phase"] == "final round":
+            remedy = "without --final it stops, and the same command continues"
+            raise StoreError(f"process {writer} judges already; {remedy}")
     Inbox(work_dir).stop("final" if final else "pause")
     what = "judges after the generation at work, or the first" if final else "stops when what is at work is finished"
     print(f"process {writer} {what}")

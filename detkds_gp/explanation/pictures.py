@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.utils import draw_bounding_boxes
 
+from detkds_gp.data.drawn_boxes import draw_boxes, written
 from detkds_gp.detections import Detections
 from detkds_gp.detectors import ImageInput, finds_masks, make_batch, predict
 from detkds_gp.detectors.parts import pyramid
@@ -147,14 +147,10 @@ def _boxes(plain: Tensor, found: Detections, image: ImageInput, names: Sequence[
         return canvas
     boxes = torch.as_tensor(found.boxes[kept] * np.tile(image.scale, 2) * zoom, dtype=torch.float32)
     boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2])
-    labels = [int(label) for label in found.labels[kept]]
-    return draw_bounding_boxes(
-        canvas,
-        boxes,
-        labels=[names[label] for label in labels],
-        colors=[_COLOURS[label % len(_COLOURS)] for label in labels],
-        width=2,
-    )
+    labels, painted = [int(label) for label in found.labels[kept]], Image.fromarray(canvas.permute(1, 2, 0).numpy())
+    told, colours = written(names), [_COLOURS[label % len(_COLOURS)] for label in labels]
+    draw_boxes(painted, boxes.tolist(), [told[label] for label in labels], colours)
+    return torch.from_numpy(np.array(painted)).permute(2, 0, 1)
 
 
 def _heat(plain: Tensor, pull: Tensor, image: ImageInput) -> Tensor:

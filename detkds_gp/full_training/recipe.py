@@ -152,7 +152,7 @@ def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Dis
     """Return the config of the registered model."""
     alone = student.model.to_dict()
     if asked.config.student.checkpoint is not None or asked.config.init_student_from_teacher:
-        alone = alone | {"init_cfg": None, "backbone": {**alone["backbone"], "init_cfg": None}}  # nothing is downloaded
+        alone = _undownloaded(alone | {"backbone": _undownloaded(alone["backbone"])})
     if not distiller.terms:
         return {"type": "DistilledDetector", "student": alone, "distiller": distiller.text}
     teacher = detector_config(task.teacher, task.teacher_classes).model.to_dict()
@@ -171,6 +171,13 @@ def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Dis
         "image_size": task.settings.image_size,
         "seed": asked.seed,
     }
+
+
+def _undownloaded(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a model, or a part of one, that loads no pretrained weights: others follow."""
+    init = part.get("init_cfg")
+    pretrained = isinstance(init, dict) and str(init.get("type")).endswith("Pretrained")
+    return {**part, "init_cfg": None} if pretrained else part
 
 
 def _import_for(whole: Config, teacher: Config) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.errors import ConfigError
@@ -113,7 +112,6 @@ def _trained_and_scored(asked: FullTraining) -> tuple[dict[str, Any], dict[str, 
     """Return what goes to `RESULT_FILE` and to `FOUND_FILE`."""
     settings = read(asked.work_dir / ASKED_FILE, "give another --work-dir")
     config = Config.fromfile(asked.work_dir / CONFIG_FILE, import_custom_modules=False)
-    import_modules_from_strings(**config.custom_imports)  # in every process: the first alone read the student's
     runner = trained(config, asked.work_dir)
     started = time.monotonic()
     (student, found), (teacher, by_teacher) = score_student(runner), score_teacher(runner) or (None, [])

@@ -22,6 +22,7 @@ from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 from torch import Tensor
 
 from detkds_gp.detectors import evaluating
@@ -132,6 +133,8 @@ def trained(config: Config, work_dir: Path) -> Runner:
     config = _placed(config, work_dir)
     begun = _Begun()
     try:
+        if config.get("custom_imports"):  # in every process: a Runner leaves it to who reads the config
+            import_modules_from_strings(**config.custom_imports)
         runner = Runner.from_cfg(config)
         runner.register_hook(begun)
         _ = runner.test_loop  # built now: the end of the training is too late to tell a mistake in it
