@@ -84,7 +84,7 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     )
     whole = training_config(student, recipe)
     if distiller.terms:
-        _import_for(whole, detector_config(task.teacher, task.teacher_classes))
+        import_for(whole, detector_config(task.teacher, task.teacher_classes))
     listener.say(_trained_on(whole, splits["train"]))
     listener.say(_averaged(whole))
     alone = Config(whole.to_dict())
@@ -180,7 +180,7 @@ def _undownloaded(part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "init_cfg": None} if pretrained else part
 
 
-def _import_for(whole: Config, teacher: Config) -> None:
+def import_for(whole: Config, teacher: Config) -> None:
     """Let a training import what its teacher's config imports."""
     wanted = (teacher.get("custom_imports") or {}).get("imports") or []
     wanted, known = [wanted] if isinstance(wanted, str) else wanted, whole.custom_imports.imports

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +191,25 @@ def test_a_student_that_cannot_be_trained_alone_is_named(elsewhere: ProxyTask) -
     settings = elsewhere.settings.model_copy(update=wild)
     with pytest.raises(DetectorError, match=r"student alone fails to train.*optimizer\.lr"):
         write_probe(ProxyTraining(replace(elsewhere, settings=settings)), seed=0)
+
+
+@pytest.mark.parametrize(("shown", "wanted"), [(3, None), (0, "rejected:gradient")])
+def test_batches_without_objects_are_passed_over(
+    shown: int, wanted: str | None, task_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the calibration batches the first two show nothing, or none does."""
+    proxy = ProxyTraining(task_with(tmp_path, knowledge=None, **{"proxy.calibration_batches": 2 + shown}))
+    assert proxy.prepare_teacher().ok
+    write_probe(proxy, seed=0)
+    whole = proxy.batches
+
+    def batches(*given: Any) -> Iterator[Any]:
+        for number, (batch, teacher) in enumerate(whole(*given)):
+            if number < 2:
+                for sample in batch["data_samples"]:
+                    sample.gt_instances = sample.gt_instances[:0]
+            yield batch, teacher
+
+    monkeypatch.setattr(proxy, "batches", batches)
+    assert measure_scale(proxy, "l2(instance)", seed=0).failure == wanted
+    assert measure_scale(proxy, "l2(global)", seed=0).ok

@@ -22,6 +22,7 @@ from detkds_gp.full_training import (
     prepared_configs,
     run_full_training,
 )
+from detkds_gp.full_training.recipe import import_for
 from detkds_gp.full_training.training import protocol
 from detkds_gp.listener import Listener
 from detkds_gp.naming import read_distiller
@@ -141,3 +142,22 @@ def test_where_the_proxy_starts_is_not_where_the_full_training_starts(tiny_confi
     start = torch.load(whole.load_from, weights_only=True)["state_dict"]
     assert start.keys() == student.state_dict().keys()
     assert all(torch.equal(value, start[name]) for name, value in student.state_dict().items())
+
+
+def test_nothing_is_downloaded_for_a_student_with_a_checkpoint(tiny_config: Path, tmp_path: Path) -> None:
+    own = {"student.overrides": {**load_config(tiny_config).student.overrides}}
+    pretrained = {"_delete_": True, "type": "Pretrained", "checkpoint": "torchvision://resnet18"}
+    own["student.overrides"]["model.backbone.init_cfg"] = pretrained
+    student = build_detector(load_config(tiny_config).student.spec(), tuple("0123456789"))
+    torch.save({"state_dict": student.state_dict()}, tmp_path / "plain.pth")
+    config = load_config(tiny_config, {**SHORT, **own, "student.checkpoint": str(tmp_path / "plain.pth")})
+    whole, alone, _ = prepared_configs(FullTraining(config, read_distiller("none", config), tmp_path / "x"), Listener())
+    assert whole.model.student.backbone.init_cfg is alone.model.backbone.init_cfg is None
+
+
+def test_what_the_teachers_config_imports_is_imported() -> None:
+    whole = Config({"custom_imports": {"imports": ["theirs", "detkds_gp.training.registered"]}})
+    for wanted, imports in (([], None), (["own"], "own"), (["own", "other"], ["own", "theirs", "other"])):
+        found = Config(whole.to_dict())
+        import_for(found, Config({"custom_imports": {"imports": imports}} if imports else {}))
+        assert found.custom_imports.imports == [*wanted, "theirs", "detkds_gp.training.registered"]

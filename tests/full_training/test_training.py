@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from detkds_gp.config import ExperimentConfig, load_config
+from detkds_gp.configs.tiny._base_ import narrow
 from detkds_gp.errors import ConfigError, FormulaError
 from detkds_gp.full_training import prepared_configs, write_trainings_page
 from detkds_gp.full_training.page import siblings_of, students_of
@@ -221,6 +222,18 @@ def test_mask_ap_is_told_where_the_students_config_compares_boxes(mask_config: P
     told = trained(load_config(mask_config, {**SHORT, **boxes, "proxy.metric": "segm"}), "none", tmp_path / "none")
     assert told["ap"] == told["metrics"]["student"]["coco/segm_mAP"]
     assert "coco/bbox_mAP" in told["metrics"]["student"]
+
+
+@pytest.mark.slow
+def test_a_teacher_without_masks_is_scored_beside_a_student_with_them(mask_config: Path, tmp_path: Path) -> None:
+    path = mask_config.with_name("boxes_teach_masks.py")
+    teacher = {**narrow.faster_rcnn(16), "_delete_": True, "train": {"iterations": 3, "batch_size": 4}}
+    path.write_text(f'_base_ = "{mask_config}"\nknowledge = None\nteacher = {teacher!r}\n')
+    config = load_config(path, {**SHORT, "proxy.metric": "bbox"})
+    told = trained(config, "1 * 0.5 * l2(global)", tmp_path / "distilled")
+    assert "coco/segm_mAP" in told["metrics"]["student"]
+    assert set(told["metrics"]["teacher"]) == {k for k in told["metrics"]["student"] if "segm" not in k}
+    assert told["teacher_ap"] == told["metrics"]["teacher"]["coco/bbox_mAP"]
 
 
 def prepared(folders: Path, pattern: str) -> list[Path]:
