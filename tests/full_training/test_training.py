@@ -12,7 +12,6 @@ import torch
 from mmengine.config import Config
 
 from detkds_gp.config import ExperimentConfig, load_config
-from detkds_gp.configs.tiny._base_ import narrow
 from detkds_gp.errors import ConfigError, FormulaError
 from detkds_gp.full_training import prepared_configs, write_trainings_page
 from detkds_gp.full_training.page import siblings_of, students_of
@@ -28,28 +27,9 @@ from detkds_gp.listener import Listener
 from detkds_gp.naming import read_distiller
 from detkds_gp.run import Outcome
 
-TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 SHORT = {"full_training.iterations": 3, "full_training.batch_size": 4, "full_training.workers": 0}
 HALF_TRAINED = {"proxy.start": "half_trained", "proxy.start_iterations": 2}
 TEXT = "1 * 0.5 * l2(global) + 1 * 3 * kl(softmax_row(class_logits, 2))"
-FAMILIES = {
-    "retinanet": "pkd",
-    "fcos": "fgd_fcos",
-    "atss": "mgd",
-    "gfl": "ld",
-    "reppoints": "crosskd",
-    "tood": "pkd",
-    "vfnet": "crosskd",
-    "yolox": "weighted_giou(boxes, box_score)",
-    "rtmdet": "weighted_giou(boxes, box_score)",
-    "faster_rcnn": "fgd_two_stage",
-    "cascade_rcnn": "detkds_faster_rcnn",
-    "mask_rcnn": "mgd_two_stage",
-    "cascade_mask_rcnn": "cwd",
-    "gfl_to_retinanet": "bckd",
-    "retinanet34_to_fcos18": "weighted_giou(boxes, box_score)",
-    "cascade_mask_to_faster": "detkds_cascade",
-}
 
 
 def trained(config: ExperimentConfig, distiller: str, folder: Path, **more: Any) -> dict[str, Any]:
@@ -216,26 +196,6 @@ def test_mixed_precision_without_a_gpu_is_told(tiny_config: Path, tmp_path: Path
         trained(load_config(tiny_config, SHORT), TEXT, tmp_path / "x", amp=True)
 
 
-@pytest.mark.slow
-def test_mask_ap_is_told_where_the_students_config_compares_boxes(mask_config: Path, tmp_path: Path) -> None:
-    boxes = {"student.overrides": {**dict(load_config(mask_config).student.overrides), "test_evaluator.metric": "bbox"}}
-    told = trained(load_config(mask_config, {**SHORT, **boxes, "proxy.metric": "segm"}), "none", tmp_path / "none")
-    assert told["ap"] == told["metrics"]["student"]["coco/segm_mAP"]
-    assert "coco/bbox_mAP" in told["metrics"]["student"]
-
-
-@pytest.mark.slow
-def test_a_teacher_without_masks_is_scored_beside_a_student_with_them(mask_config: Path, tmp_path: Path) -> None:
-    path = mask_config.with_name("boxes_teach_masks.py")
-    teacher = {**narrow.faster_rcnn(16), "_delete_": True, "train": {"iterations": 3, "batch_size": 4}}
-    path.write_text(f'_base_ = "{mask_config}"\nknowledge = None\nteacher = {teacher!r}\n')
-    config = load_config(path, {**SHORT, "proxy.metric": "bbox"})
-    told = trained(config, "1 * 0.5 * l2(global)", tmp_path / "distilled")
-    assert "coco/segm_mAP" in told["metrics"]["student"]
-    assert set(told["metrics"]["teacher"]) == {k for k in told["metrics"]["student"] if "segm" not in k}
-    assert told["teacher_ap"] == told["metrics"]["teacher"]["coco/bbox_mAP"]
-
-
 def prepared(folders: Path, pattern: str) -> list[Path]:
     return sorted(folders.glob(f"*/preparation/*/{pattern}"))
 
@@ -320,34 +280,3 @@ def test_distillers_are_named_in_every_way(tiny_config: Path, finished: Outcome,
     assert first.name != second.name
     assert first.primitive_set == config.primitive_set
     assert read_distiller("l2(weighted(global, teacher_score))", config).primitive_set.endswith(":OMNI")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_trains(family: str, tmp_path: Path) -> None:
-    local = {"data.digits.root": str(tmp_path / "digits"), "cache_dir": str(tmp_path / "cache")}
-    config = load_config(TINY / f"{family}.py", {**SHORT, **local, "teacher.train.iterations": 2})
-    folder = tmp_path / "training"
-    trained(config, FAMILIES[family], folder)
-    (log,) = folder.glob("*/vis_data/scalars.json")
-    steps = [json.loads(line) for line in log.read_text().splitlines()]
-    losses = [step[key] for step in steps for key in step if "loss_distill" in key]
-    assert losses
-    assert all(loss > 0 for loss in losses)
-    assert (folder / "student.pth").is_file()
-
-
-@pytest.mark.slow
-def test_yolox_trains_alone_and_closes_its_mosaic(tmp_path: Path) -> None:
-    """mmdet's hook looks for the head of the student that is wrapped; of 20 steps the last comes without mosaic."""
-    local = {"data.digits.root": str(tmp_path / "digits"), "cache_dir": str(tmp_path / "cache")}
-    config = load_config(TINY / "yolox.py", {**SHORT, **local, "full_training.iterations": 20})
-    folder = tmp_path / "training"
-    assert 0 <= trained(config, "none", folder)["ap"] <= 1
-    (log,) = folder.glob("*/*.log")
-    assert "No mosaic and mixup aug now!" in log.read_text()
-    (scalars,) = folder.glob("*/vis_data/scalars.json")
-    steps = [json.loads(line) for line in scalars.read_text().splitlines()]
-    last = [step for step in steps if "loss" in step]
-    assert "loss_l1" in last[-1]
-    assert "loss_l1" not in last[0]
