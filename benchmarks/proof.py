@@ -4,8 +4,8 @@
         [--longer] [--save]
 
 DIR holds the data (``bccd``, ``raccoon`` and ``coco``; digits are made) and takes everything that is trained: a
-stopped proof goes on, and what is trained is not trained again. The protocol of every cell, fixed before any final
-training:
+stopped proof goes on, and what is trained is not trained again. The protocol of every cell (it was changed once, after
+the first cell, whose figures under the one before are in ``results/proof_quarter.json``):
 
 1. The teacher is trained until it stops gaining. How long a student is trained: until twice the steps bring no more AP
    on selection than its seeds differ by, or `ALONG` steps. A cell whose teacher does not lie `GAP` times that above the
@@ -61,7 +61,7 @@ PLACES = 3
 FIRST_SEED = 6001
 """Of those that nothing was chosen on."""
 SHARE = 0.5
-"""Of a student's length that a training of the search has; a quarter ranks poorly (`proof_ranking.py`)."""
+"""Of a student's length that a training of the search has; `proof_ranking.py` looks at what shorter ones say."""
 GAP = 3
 """Times what seeds differ by that a teacher lies above a student at its end."""
 FIRST_LENGTH = 240

@@ -129,7 +129,7 @@ def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> lis
     ]
     if alone.longer.mean >= WORTH:
         longer = f"{LONGER} times the steps bring about {alone.longer} without a teacher"
-        said.append(f"Your student is still climbing: {longer}. A loss that leads now may be behind there.")
+        said.append(f"Your student is still climbing: {longer}. What leads at this length need not lead there.")
     known = [End(teacher_ap, teacher_ap, teacher_ap, Interval(0.0, 0.0, 0.0))] if teacher_ap is not None else []
     ceiling = max([*known, *([theirs] if theirs is not None else [])], key=lambda end: end.ap, default=None)
     if ceiling is None:

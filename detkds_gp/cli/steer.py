@@ -85,8 +85,8 @@ def stop(
             remedy = "without --final it stops, and the same command continues"
             raise StoreError(f"process {writer} judges already; {remedy}")
     Inbox(work_dir).stop("final" if final else "pause")
-    what = "judges after the generation at work, or the first" if final else "stops when what is at work is finished"
-    print(f"process {writer} {what}")
+    ends = "ends the search after the current generation (before the search: after its first), then judges"
+    print(f"process {writer} {ends if final else 'stops when what is at work is finished'}")
 
 
 def inject(

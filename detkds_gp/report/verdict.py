@@ -139,7 +139,7 @@ def _open_text(run: Run) -> str:
         "running": "The run goes on; the comparison on test images comes last.",
         "stopped": "The run has stopped before the comparison on test images; the same command continues it.",
         "finished": "A training of the comparison failed, so there is no interval."
-        if run.winner.failures
+        if run.winner.failures or (run.seeds and None in run.references.alone_test)
         else "The budget ended before two seeds of the comparison on test images were complete.",
     }
     return f"{best}. {why[run.state]} Being picked as the best flatters an AP: it is no proof of a gain."

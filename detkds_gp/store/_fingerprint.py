@@ -17,7 +17,7 @@ class _Absent:
 _ABSENT = _Absent()
 _SHOWN = 12
 ROUNDING = 1e-4
-"""Of an AP: what the belief expects differs in its last digits between processors, and between versions of SciPy."""
+"""Of an AP: what the belief expects differs in its last digits between processors."""
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -107,3 +108,19 @@ def test_of_a_rival_that_wins_the_page_tells_apart_what_was_bred(judge: Judge) -
     assert "300 iterations on each of 4 seeds" in html
     rows = html[html.index("Who was compared") : html.index('id="search"')].split("<tr>")[2:]
     assert ["PKD" in rows[0], "winner" in rows[0], "leader" in rows[1]] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("alone", "failures", "said"),
+    [
+        ((0.2,), (), "The budget ended before two seeds"),
+        ((0.2, None), (), "A training of the comparison failed"),
+        ((0.2, 0.2), ("nonfinite",), "A training of the comparison failed"),
+    ],
+)
+def test_a_comparison_without_an_interval_says_why(judge: Judge, alone, failures, said: str) -> None:
+    run = judge((0.25, 0.26, 0.24, 0.25), (0.1, 0.1, 0.1, 0.1))
+    winner = replace(run.winner, gain=None, failures=failures)
+    references = replace(run.references, alone_test=alone)
+    told = verdict(replace(run, winner=winner, references=references, seeds=tuple(range(len(alone))), state="finished"))
+    assert said in told.text
