@@ -39,7 +39,8 @@ def connected(path: Path, readonly: bool) -> Iterator[Connection]:
     with plain_errors(path):
         if not path.exists():
             _create(path)
-        _check_header(path)
+        if (size := path.stat().st_size) < _HEADER_BYTES:  # SQLite would take it for a new database and overwrite it
+            raise StoreError(f"{path} is damaged: it was cut to {size} bytes; {_DAMAGED}")
         connection = _connect_to_read(path) if readonly else _connect(path, "mode=rw")
     try:
         with plain_errors(path):
@@ -102,13 +103,6 @@ def _create(path: Path) -> None:
     finally:
         connection.close()
     draft.replace(path)
-
-
-def _check_header(path: Path) -> None:
-    """Refuse what SQLite would take for a new database and overwrite."""
-    size = path.stat().st_size
-    if size < _HEADER_BYTES:
-        raise StoreError(f"{path} is damaged: it was cut to {size} bytes; {_DAMAGED}")
 
 
 def _check(connection: Connection, path: Path) -> None:

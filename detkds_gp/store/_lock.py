@@ -5,9 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from detkds_gp.errors import StoreError
 
@@ -19,8 +18,10 @@ def sole_writer(work_dir: Path) -> Iterator[None]:
     Raises:
         StoreError: another process (or this one) holds the lock, or the directory is unusable.
     """
-    with _opened(work_dir) as file:
+    with ExitStack() as opened:
         try:
+            work_dir.mkdir(parents=True, exist_ok=True)
+            file = opened.enter_context((work_dir / "store.lock").open("a+"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -32,7 +33,8 @@ def sole_writer(work_dir: Path) -> Iterator[None]:
                 "let it finish, stop it, or use another --work-dir"
             ) from None
         except OSError as error:
-            raise _unusable(work_dir, error) from error
+            reason = f"cannot write in {work_dir}: {error.strerror}"
+            raise StoreError(f"{reason}; make it writable or use another --work-dir") from error
         yield
 
 
@@ -47,15 +49,3 @@ def writer_of(work_dir: Path) -> str | None:
     except OSError:
         return None
     return None
-
-
-def _opened(work_dir: Path) -> TextIO:
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-        return (work_dir / "store.lock").open("a+")
-    except OSError as error:
-        raise _unusable(work_dir, error) from error
-
-
-def _unusable(work_dir: Path, error: OSError) -> StoreError:
-    return StoreError(f"cannot write in {work_dir}: {error.strerror}; make it writable or use another --work-dir")

@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, insert, select
 from sqlalchemy.exc import DatabaseError
@@ -22,6 +23,11 @@ from detkds_gp.store._fingerprint import ROUNDING, brief, differences, differing
 from detkds_gp.store._lock import sole_writer
 from detkds_gp.store.events import MEASURED
 from detkds_gp.store.records import Birth, Costs, Event, Generation, Merge, ScaleRecord, ScoreRecord, ScreeningRecord
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Made = TypeVar("Made", bound="DataclassInstance")
 
 FILE_NAME = "store.sqlite"
 """Name of the store in a work directory."""
@@ -81,7 +87,7 @@ class Store:
         """
         asked, recorded = to_json(fingerprint), self.fingerprint()
         if recorded is None:
-            self._record(tables.meta, {"name": "fingerprint", "value": asked})
+            self._record(tables.meta, name="fingerprint", value=asked)
         elif differing := differences(recorded, json.loads(asked)):
             raise StoreError(
                 f"{self.path} belongs to another search (recorded -> asked): {differing}; "
@@ -90,8 +96,8 @@ class Store:
 
     def fingerprint(self) -> dict[str, Any] | None:
         """Return what ``begin`` recorded; None before."""
-        row = self._find(tables.meta, {"name": "fingerprint"})
-        return None if row is None else json.loads(row["value"])
+        text = self._value(tables.meta, "value", name="fingerprint")
+        return None if text is None else json.loads(text)
 
     def bound_to(self) -> dict[str, Any]:
         """Return what ``begin`` recorded.
@@ -112,8 +118,7 @@ class Store:
 
     def score(self, trial: Trial) -> Score | None:
         """Return the recorded answer of a trial; None if it was not recorded."""
-        row = self._find(tables.scores, vars(trial))
-        return None if row is None else _score(row)
+        return self._one(tables.scores, Score, **vars(trial))
 
     def record_score(self, trial: Trial, score: Score, resolved: str = "") -> None:
         """Record a trial's answer, with its details as an event before it, and the distiller's text as trained."""
@@ -121,77 +126,61 @@ class Store:
         details = told.pop("details")
         if details is not None and self.score(trial) is None:
             self.record_event(MEASURED, trial=vars(trial), **vars(details))
-        answer = {**told, "resolved": resolved, "finished_at": time.time(), "extra": self._extra}
-        self._record(tables.scores, {**vars(trial), **answer})
+        told |= {"resolved": resolved, "finished_at": time.time(), "extra": self._extra}
+        self._record(tables.scores, **vars(trial), **told)
 
     def resolved(self, trial: Trial) -> str | None:
         """Return the distiller's text as a trial trained it; None if it was not recorded."""
-        row = self._find(tables.scores, vars(trial))
-        return None if row is None else row["resolved"]
+        return self._value(tables.scores, "resolved", **vars(trial))
 
     def scores(self) -> list[ScoreRecord]:
         """Return all scores in the order of recording."""
-        return [
-            ScoreRecord(
-                Trial(r["distiller"], r["iterations"], r["seed"], r["test"]),
-                _score(r),
-                r["resolved"],
-                r["finished_at"],
-                r["extra"],
-            )
-            for r in self._rows(tables.scores)
-        ]
+        rows = self._rows(tables.scores)
+        return [_made(ScoreRecord, row, trial=_made(Trial, row), score=_made(Score, row)) for row in rows]
 
     def scale(self, tree: str) -> Scale | None:
         """Return the recorded scale of a tree's text; None if it was not recorded."""
-        row = self._find(tables.scales, {"tree": tree})
-        return None if row is None else _scale(row)
+        return self._one(tables.scales, Scale, tree=tree)
 
     def record_scale(self, tree: str, scale: Scale) -> None:
         """Record the calibrated scale of a tree's text."""
-        self._record(tables.scales, {"tree": tree, **vars(scale), "extra": self._extra})
+        self._record(tables.scales, tree=tree, **vars(scale), extra=self._extra)
 
     def scales(self) -> list[ScaleRecord]:
         """Return all scales in the order of recording."""
-        return [ScaleRecord(r["tree"], _scale(r), r["extra"]) for r in self._rows(tables.scales)]
+        return [_made(ScaleRecord, row, scale=_made(Scale, row)) for row in self._rows(tables.scales)]
 
     def screening(self, tree: str) -> Screening | None:
         """Return what screening said of a tree's text; None if it was not recorded."""
-        row = self._find(tables.screenings, {"tree": tree})
-        return None if row is None else _screening(row)
+        return self._one(tables.screenings, Screening, tree=tree)
 
     def record_screening(self, tree: str, screening: Screening) -> None:
         """Record what screening said of a tree's text."""
-        self._record(tables.screenings, {"tree": tree, **vars(screening)})
+        self._record(tables.screenings, tree=tree, **vars(screening))
 
     def screenings(self) -> list[ScreeningRecord]:
         """Return all screenings in the order of recording."""
-        return [ScreeningRecord(r["tree"], _screening(r)) for r in self._rows(tables.screenings)]
+        return [_made(ScreeningRecord, row, screening=_made(Screening, row)) for row in self._rows(tables.screenings)]
 
     def record_birth(self, text: str, stage: str, niche: str, generation: int, parents: Sequence[str]) -> None:
         """Record where a distiller comes from; it is born once, so a later origin is refused."""
-        birth = Birth(text, stage, niche, generation, tuple(parents))
-        self._record(tables.births, {**vars(birth), "parents": to_json(birth.parents)})
+        self._record(tables.births, **vars(Birth(text, stage, niche, generation, tuple(parents))))
 
     def births(self) -> list[Birth]:
         """Return all distillers in the order of birth."""
-        return [
-            Birth(r["text"], r["stage"], r["niche"], r["generation"], tuple(json.loads(r["parents"])))
-            for r in self._rows(tables.births)
-        ]
+        return self._all(tables.births, Birth)
 
     def merge(self, other: str) -> str | None:
         """Return the canonical text that ``other`` was merged into; None if it was not."""
-        row = self._find(tables.merges, {"other": other})
-        return None if row is None else row["canonical"]
+        return self._value(tables.merges, "canonical", other=other)
 
     def record_merge(self, other: str, canonical: str) -> None:
         """Record that two texts are the same loss."""
-        self._record(tables.merges, {"other": other, "canonical": canonical})
+        self._record(tables.merges, other=other, canonical=canonical)
 
     def merges(self) -> list[Merge]:
         """Return all merges in the order of recording."""
-        return [Merge(r["other"], r["canonical"]) for r in self._rows(tables.merges)]
+        return self._all(tables.merges, Merge)
 
     def record_generation(
         self, stage: str, number: int, counts: Mapping[str, Any], statistics: Mapping[str, Any]
@@ -200,30 +189,27 @@ class Store:
         known, now = self.generation(stage, number), json.loads(to_json(statistics))
         if known is not None and not list(differing(known.statistics, now, tolerance=ROUNDING)):
             statistics = known.statistics
-        told = {"counts": to_json(counts), "statistics": to_json(statistics)}
-        self._record(tables.generations, {"stage": stage, "number": number, **told})
+        self._record(tables.generations, stage=stage, number=number, counts=counts, statistics=statistics)
 
     def generations(self) -> list[Generation]:
         """Return all generations in the order of recording."""
-        return [_generation(row) for row in self._rows(tables.generations)]
+        return self._all(tables.generations, Generation)
 
     def generation(self, stage: str, number: int) -> Generation | None:
         """Return one generation; None while it was not recorded."""
-        row = self._find(tables.generations, {"stage": stage, "number": number})
-        return None if row is None else _generation(row)
+        return self._one(tables.generations, Generation, stage=stage, number=number)
 
     def steering(self, stage: str, number: int) -> dict[str, Any] | None:
         """Return what was decided from outside with a generation; None if nothing was."""
-        row = self._find(tables.steering, {"stage": stage, "number": number})
-        return None if row is None else json.loads(row["decision"])
+        return self._value(tables.steering, "decision", stage=stage, number=number)
 
     def record_steering(self, stage: str, number: int, decision: Mapping[str, Any]) -> None:
         """Record what was decided from outside (injections, an end) with a generation, any JSON."""
-        self._record(tables.steering, {"stage": stage, "number": number, "decision": to_json(decision)})
+        self._record(tables.steering, stage=stage, number=number, decision=decision)
 
     def steerings(self) -> list[dict[str, Any]]:
         """Return all decisions from outside in the order of recording."""
-        return [json.loads(row["decision"]) for row in self._rows(tables.steering)]
+        return [row["decision"] for row in self._rows(tables.steering)]
 
     def costs(self) -> Costs:
         """Return how many trainings the search had and what they cost, summed up by SQLite; extra ones left out."""
@@ -262,62 +248,62 @@ class Store:
 
     def record_event(self, kind: str, **detail: Any) -> None:
         """Record that something happened now; every call adds an event."""
-        told = {"time": time.time(), "kind": kind, "detail": to_json(detail), "extra": self._extra}
-        self._record(tables.events, told)
+        self._record(tables.events, time=time.time(), kind=kind, detail=detail, extra=self._extra)
 
     def events(self, kind: str | None = None) -> list[Event]:
         """Return the events of one kind, or all, in the order of recording."""
-        return [
-            Event(r["time"], r["kind"], json.loads(r["detail"]), r["extra"])
-            for r in self._rows(tables.events)
-            if kind in (None, r["kind"])
-        ]
+        return self._all(tables.events, Event, **({} if kind is None else {"kind": kind}))
 
-    def _find(self, table: Table, key: Mapping[str, Any]) -> RowMapping | None:
+    def _rows(self, table: Table, /, **known: Any) -> Sequence[RowMapping]:
+        """Return the rows that have some values, or all, in the order of recording."""
         with plain_errors(self.path):
-            return self._connection.execute(_by_key(table), key).mappings().first()
+            return self._connection.execute(_by(table, *known), known).mappings().all()
 
-    def _rows(self, table: Table) -> Sequence[RowMapping]:
-        with plain_errors(self.path):
-            return self._connection.execute(select(table).order_by(table.c.position)).mappings().all()
+    def _all(self, table: Table, kind: type[Made], /, **known: Any) -> list[Made]:
+        return [_made(kind, row) for row in self._rows(table, **known)]
 
-    def _record(self, table: Table, row: Mapping[str, Any]) -> None:
+    def _one(self, table: Table, kind: type[Made], /, **key: Any) -> Made | None:
+        return next(iter(self._all(table, kind, **key)), None)
+
+    def _value(self, table: Table, column: str, /, **key: Any) -> Any:
+        """Return what stands in a column of the row with a key; None if there is no such row."""
+        return next((row[column] for row in self._rows(table, **key)), None)
+
+    def _record(self, table: Table, /, **row: Any) -> None:
         """Commit a row, or check that the row with the same key says the same."""
         key = {name: row[name] for name in table.info["key"]}
-        recorded = self._find(table, key) if key else None
-        if recorded is None:
-            _check_finite(table, row)
-            with plain_errors(self.path):
-                self._connection.execute(insert(table), dict(row))
+        for recorded in self._rows(table, **key) if key else ():
+            names = [name for name in row if name not in _UNCOMPARED]
+            told, now = ({name: _comparable(side[name]) for name in names} for side in (recorded, row))
+            if differing := differences(told, now):
+                raise StoreError(
+                    f"{self.path} already holds other {table.name} of {brief(key)} (recorded -> now): "
+                    f"{differing}; the search no longer repeats itself: use another --work-dir"
+                )
             return
-        told = {name: recorded[name] for name in row if name not in _UNCOMPARED}
-        if differing := differences(told, {name: row[name] for name in told}):
-            raise StoreError(
-                f"{self.path} already holds other {table.name} of {brief(key)} (recorded -> now): "
-                f"{differing}; the search no longer repeats itself: use another --work-dir"
-            )
+        _check_finite(table, row)
+        with plain_errors(self.path):
+            self._connection.execute(insert(table), row)
 
 
 @cache
-def _by_key(table: Table) -> Select[Any]:
-    """Build a table's look-up once; building takes longer than SQLite's answer."""
-    return select(table).where(*(table.c[name] == bindparam(name) for name in table.info["key"]))
+def _by(table: Table, *names: str) -> Select[Any]:
+    """Build a look-up once; building takes longer than SQLite's answer."""
+    return select(table).where(*(table.c[name] == bindparam(name) for name in names)).order_by(table.c.position)
 
 
-def _score(row: RowMapping) -> Score:
-    return Score(row["ap"], row["test_ap"], row["failure"], row["detail"], row["wall_seconds"])
+def _made(kind: type[Made], row: RowMapping, **more: Any) -> Made:
+    """Make a value of the columns that are called as its fields, and of more."""
+    return kind(**{name: row[name] for name in _field_names(kind) if name in row}, **more)
 
 
-def _generation(row: RowMapping) -> Generation:
-    return Generation(row["stage"], row["number"], json.loads(row["counts"]), json.loads(row["statistics"]))
+@cache
+def _field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
-def _scale(row: RowMapping) -> Scale:
-    return Scale(row["value"], row["failure"], row["detail"], row["wall_seconds"])
-
-
-def _screening(row: RowMapping) -> Screening:
-    return Screening(row["failure"], row["detail"], row["fingerprint"], row["wall_seconds"])
+def _comparable(value: Any) -> Any:
+    return to_json(value) if isinstance(value, (dict, list, tuple)) else value
 
 
 def _check_finite(table: Table, row: Mapping[str, Any]) -> None:

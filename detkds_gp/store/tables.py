@@ -2,115 +2,88 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint, false
+from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, TypeDecorator, UniqueConstraint, false
+from sqlalchemy.types import TypeEngine
+
+from detkds_gp.store._fingerprint import to_json
 
 SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
 
-def _table(name: str, key: int, *columns: Column[Any]) -> Table:
-    """Declare a table in the order of recording; its first ``key`` columns identify a row."""
-    names = tuple(column.name for column in columns[:key])
+class Json(TypeDecorator[Any]):
+    """Plain values, by their one JSON text; a list comes back as a tuple."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> str:
+        """Return the text of a value."""
+        return to_json(value)
+
+    def process_result_value(self, value: Any, dialect: object) -> Any:
+        """Return the value of a text."""
+        found = json.loads(value)
+        return tuple(found) if isinstance(found, list) else found
+
+
+def _table(title: str, key: int, /, maybe: Collection[str] = (), **columns: type[TypeEngine[Any]]) -> Table:
+    """Declare a table in the order of recording; its first ``key`` columns identify a row, ``maybe`` may be NULL.
+
+    A column ``extra`` tells whether a row comes of what was asked beside the search, and is no cost of it.
+    """
+    made = [
+        Column(name, kind, nullable=name in maybe, server_default=false() if name == "extra" else None)
+        for name, kind in columns.items()
+    ]
+    names = tuple(columns)[:key]
     order = Column("position", Integer, primary_key=True)
     unique = [UniqueConstraint(*names)] if names else []
-    return Table(name, metadata, order, *columns, *unique, info={"key": names})
+    return Table(title, metadata, order, *made, *unique, info={"key": names})
 
 
-def _extra() -> Column[Any]:
-    """Declare whether a row comes of what was asked beside the search, and is no cost of it."""
-    return Column("extra", Boolean, nullable=False, server_default=false())
-
-
-meta = _table(
-    "meta",
-    1,
-    Column("name", Text, nullable=False),
-    Column("value", Text, nullable=False),
-)
-
+meta = _table("meta", 1, name=Text, value=Text)
 scores = _table(
     "scores",
     4,
-    Column("distiller", Text, nullable=False),
-    Column("iterations", Integer, nullable=False),
-    Column("seed", Integer, nullable=False),
-    Column("test", Boolean, nullable=False),
-    Column("ap", Float),
-    Column("test_ap", Float),
-    Column("failure", Text),
-    Column("detail", Text, nullable=False),
-    Column("wall_seconds", Float, nullable=False),
-    Column("resolved", Text, nullable=False),
-    Column("finished_at", Float, nullable=False),
-    _extra(),
+    maybe=("ap", "test_ap", "failure"),
+    distiller=Text,
+    iterations=Integer,
+    seed=Integer,
+    test=Boolean,
+    ap=Float,
+    test_ap=Float,
+    failure=Text,
+    detail=Text,
+    wall_seconds=Float,
+    resolved=Text,
+    finished_at=Float,
+    extra=Boolean,
 )
-
 scales = _table(
     "scales",
     1,
-    Column("tree", Text, nullable=False),
-    Column("value", Float),
-    Column("failure", Text),
-    Column("detail", Text, nullable=False),
-    Column("wall_seconds", Float, nullable=False),
-    _extra(),
+    maybe=("value", "failure"),
+    tree=Text,
+    value=Float,
+    failure=Text,
+    detail=Text,
+    wall_seconds=Float,
+    extra=Boolean,
 )
-
 screenings = _table(
-    "screenings",
-    1,
-    Column("tree", Text, nullable=False),
-    Column("failure", Text),
-    Column("detail", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("wall_seconds", Float, nullable=False),
+    "screenings", 1, maybe=("failure",), tree=Text, failure=Text, detail=Text, fingerprint=Text, wall_seconds=Float
 )
-
-births = _table(
-    "births",
-    1,
-    Column("text", Text, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("niche", Text, nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("parents", Text, nullable=False),
-)
-
-merges = _table(
-    "merges",
-    1,
-    Column("other", Text, nullable=False),
-    Column("canonical", Text, nullable=False),
-)
-
-generations = _table(
-    "generations",
-    2,
-    Column("stage", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("counts", Text, nullable=False),
-    Column("statistics", Text, nullable=False),
-)
-
-steering = _table(
-    "steering",
-    2,
-    Column("stage", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("decision", Text, nullable=False),
-)
-
-events = _table(
-    "events",
-    0,
-    Column("time", Float, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    _extra(),
-)
+births = _table("births", 1, text=Text, stage=Text, niche=Text, generation=Integer, parents=Json)
+merges = _table("merges", 1, other=Text, canonical=Text)
+generations = _table("generations", 2, stage=Text, number=Integer, counts=Json, statistics=Json)
+steering = _table("steering", 2, stage=Text, number=Integer, decision=Json)
+events = _table("events", 0, time=Float, kind=Text, detail=Json, extra=Boolean)
 
 ALL_COSTS = """
     SELECT count(*), coalesce(sum(wall_seconds), 0), max(finished_at) FROM scores
