@@ -124,7 +124,6 @@ class Executor(Protocol):
         Raises:
             ConfigError: what is asked for is not there.
         """
-        ...
 
     def run(
         self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
@@ -140,15 +139,12 @@ class Executor(Protocol):
             Exception: what the factory raised, as itself where it can be pickled.
             WorkerStartError: worker processes die while starting.
         """
-        ...
 
     def drain(self) -> None:
         """Hand out no further task: ``run`` ends when what is at work has answered. For signal handlers."""
-        ...
 
     def close(self) -> None:
         """Stop all workers at once; closing twice is allowed, running afterwards is not."""
-        ...
 
 
 def attempt(evaluation: Callable[[], ResultT]) -> ResultT | Fault:
@@ -176,11 +172,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def check_positive(**numbers: float | None) -> None:
-    """Refuse what is not above 0; None stands for no limit.
-
-    Raises:
-        ValueError: naming all numbers.
-    """
+    """Raise a ValueError that names all numbers where one is not above 0; None stands for no limit."""
     if any(number is not None and number <= 0 for number in numbers.values()):
         got = ", ".join(f"{name}={number}" for name, number in numbers.items())
         raise ValueError(f"got {got}; wanted positive numbers")

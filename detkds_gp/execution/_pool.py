@@ -29,37 +29,26 @@ class Worker(Protocol):
     @property
     def ready(self) -> bool:
         """Whether it may be given a task; a worker that has to be scheduled first begins to be."""
-        ...
 
     def give(self, task: Any, time_limit_seconds: float | None) -> None:
         """Hand out a task, with no limit if None."""
-        ...
 
     @property
     def answered(self) -> bool:
         """Whether ``answer`` returns at once."""
-        ...
 
     def answer(self) -> Any:
         """Return the result, a Fault, NOT_STARTED or MOVED; raise what the factory raised."""
-        ...
 
     def begin_stop(self) -> None:
         """Ask for the end of the worker, without waiting."""
-        ...
 
     def finish_stop(self) -> None:
         """Wait until the worker has ended."""
-        ...
 
 
 class PoolExecutor:
-    """Hands tasks in their order to whichever worker is free.
-
-    Args:
-        workers: not started yet, or started when first asked whether they are ready.
-        time_limit_seconds: of one task; None for no limit.
-    """
+    """Hands tasks in their order to whichever worker is free; workers are started, or start when asked if ready."""
 
     def __init__(self, workers: Sequence[Worker], time_limit_seconds: float | None = None) -> None:
         self.usage = Usage()
@@ -123,24 +112,29 @@ class PoolExecutor:
         """Return (index, result or Fault) of the workers now free; tasks that never ran wait again."""
         answers = []
         for worker in [w for w in round_.busy if w.answered]:
-            index, given_at = round_.busy.pop(worker)
+            self.usage.busy_seconds += self._now() - round_.busy[worker][1]
+            answer = worker.answer()  # where it raises, the worker is stopped with those that are busy
+            index, _ = round_.busy.pop(worker)
             round_.free[worker] = None
-            self.usage.busy_seconds += self._now() - given_at
-            answer = round_.settled(index, self._counted(worker.answer()))
-            if answer is NOT_STARTED:
+            answer = self._settled(round_, index, answer)
+            if isinstance(answer, _HandOutAgain):
                 round_.waiting.appendleft(index)
             else:
                 answers.append((index, answer))
         return answers
 
-    def _counted(self, answer: Any) -> Any:
-        """Pass the answer through; give up when worker after worker dies while starting."""
+    def _settled(self, round_: _Round, index: int, answer: Any) -> Any:
+        """Pass the answer through; give up where starts fail in a row, and on a task under which machines go."""
         self._failed_starts = self._failed_starts + 1 if answer is NOT_STARTED else 0
         if self._failed_starts >= _START_ATTEMPTS:
             raise WorkerStartError(
                 f"{self._failed_starts} worker processes in a row died while starting, wanted "
                 f"{len(self._workers)}; see their output above, or use fewer if memory is short"
             )
+        if answer is MOVED:
+            round_.moves[index] += 1
+            if round_.moves[index] > _MOVES:
+                return Fault("worker_lost", f"{round_.moves[index]} machines were lost under it", 0.0)
         return answer
 
     def __enter__(self) -> Any:
@@ -154,22 +148,11 @@ class _Round:
     """The tasks of one ``run`` and where they are."""
 
     def __init__(self, tasks: Sequence[Any], limit: float | None, workers: Iterable[Worker], gate: Gate) -> None:
+        self.tasks, self.limit, self.gate = tasks, limit, gate
         self.free: dict[Worker, None] = dict.fromkeys(workers)
-        self.tasks = tasks
-        self.limit = limit
-        self.gate = gate
         self.waiting = deque(range(len(tasks)))
         self.busy: dict[Worker, tuple[int, float]] = {}
-        self._moves: Counter[int] = Counter()
-
-    def settled(self, index: int, answer: Any) -> Any:
-        """Let a task whose machine is gone wait again, but not for ever."""
-        if answer is not MOVED:
-            return answer
-        self._moves[index] += 1
-        if self._moves[index] <= _MOVES:
-            return NOT_STARTED
-        return Fault("worker_lost", f"{self._moves[index]} machines were lost under it", 0.0)
+        self.moves: Counter[int] = Counter()
 
 
 def stop_all(workers: Iterable[Worker]) -> None:

@@ -13,13 +13,9 @@ from types import ModuleType
 
 
 def sources_beside(modules: Iterable[str]) -> dict[str, str]:
-    """Return the source of these modules and of all loaded ones that lie in the same folders.
+    """Return by name the source of imported modules, and of all loaded ones in the same folders that are not installed.
 
-    Args:
-        modules: names of imported modules.
-
-    Returns:
-        by name; a package's ends with ``.``. Modules of installed packages do not count as lying there.
+    A package's name ends with ``.``.
     """
     own = [name for name in modules if name.partition(".")[0] != __name__.partition(".")[0]]
     folders = {folder for name in own if (folder := _folder(name)) is not None}

@@ -1,7 +1,6 @@
 """What runs inside a worker process.
 
-Everything crosses the process boundary as bytes pickled here and there, so that a value that
-cannot be pickled is one task's fault and not the end of the pool.
+All that crosses its boundary is pickled here and there: a value that cannot be is one task's fault, not the pool's end.
 """
 
 from __future__ import annotations
@@ -36,13 +35,7 @@ _evaluator: Callable[[Any], Any] | StartFailure | None = None
 
 
 def start(factory: bytes, threads: int, device: str | None = None) -> None:
-    """Prepare this process and build its evaluator.
-
-    Args:
-        factory: see `build`.
-        threads: see `build`.
-        device: the only GPU that this process may see; None for all.
-    """
+    """Prepare this process and `build` its evaluator; ``device`` is the only GPU that it may see, None for all."""
     # The default action kills at once; a Python handler would wait for native code to return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -54,10 +47,7 @@ def start(factory: bytes, threads: int, device: str | None = None) -> None:
 def build(factory: bytes, threads: int) -> None:
     """Build this process's evaluator; a failure is kept for the first task.
 
-    Args:
-        factory: the pickled factory; unpickled only after the thread counts are set, because it
-            may import torch.
-        threads: of each numeric library.
+    The factory is unpickled after the ``threads`` of each numeric library are set, because it may import torch.
     """
     global _evaluator
     _limit_threads(threads)
@@ -76,6 +66,14 @@ def work(task: bytes) -> bytes:
     assert evaluate is not None, "start() runs first"
     evaluated = attempt(lambda: pickle.dumps(evaluate(pickle.loads(task))))
     return evaluated if isinstance(evaluated, bytes) else pickle.dumps(evaluated)
+
+
+def opened(payload: bytes) -> Any:
+    """Return the result or Fault that a worker answered; raise what its factory raised."""
+    answer = pickle.loads(payload)
+    if isinstance(answer, StartFailure):
+        raise answer.error from RuntimeError("in a worker process\n" + answer.trace)
+    return answer
 
 
 def _end_with_parent() -> None:

@@ -7,9 +7,10 @@ import os
 import pickle
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from detkds_gp.errors import ConfigError, first_line
@@ -76,7 +77,7 @@ class RayExecutor(PoolExecutor):
         actor = self._ray.remote(_Actor).options(**options)
         build = (_travel.sources_beside(modules), pickle.dumps(factory), max(1, int(resources.num_cpus)))
         self._arrived: set[Any] = set()
-        members = [_RayWorker(self._ray, actor, build, self._arrived) for _ in range(workers)]
+        members = [_RayWorker(self._ray, partial(actor.remote, *build), self._arrived) for _ in range(workers)]
         super().__init__(members, time_limit_seconds)
         self._resources = resources
         self._idle_since = time.monotonic()
@@ -126,18 +127,13 @@ class _Actor:
 class _RayWorker:
     """One actor, seen from the coordinator; replaced when it is gone and there is a task for it.
 
-    Args:
-        ray: the module, connected.
-        actor: makes actors.
-        build: arguments of `_Actor`.
-        arrived: references known to be there; asking Ray one by one would take long with many workers.
+    ``arrived`` are references known to be there: asking Ray one by one would take long with many workers.
     """
 
-    def __init__(self, ray: Any, actor: Any, build: tuple[Any, ...], arrived: AbstractSet[Any]) -> None:
+    def __init__(self, ray: Any, make: Callable[[], Any], arrived: AbstractSet[Any]) -> None:
         self._ray = ray
         self._arrived = arrived
-        self._make = actor
-        self._build = build
+        self._make = make
         self._actor: Any = None
         self._started: Any = None
         self._reference: Any = None
@@ -158,20 +154,15 @@ class _RayWorker:
     @property
     def ready(self) -> bool:
         if self._actor is None:
-            self._actor = self._make.remote(*self._build)
+            self._actor = self._make()
             self._started = self._actor.started.remote()
         if self._started in self._arrived:
-            self._stillborn = self._start_fault()
+            try:
+                self._ray.get(self._started)
+            except self._ray.exceptions.RayError as error:  # what its first task will get for an answer
+                self._stillborn = MOVED if _meaning(error, 0.0) is MOVED else NOT_STARTED
             self._started = None
         return self._started is None
-
-    def _start_fault(self) -> Any:
-        """Return None if the worker lives, else what its first task will get for an answer."""
-        try:
-            self._ray.get(self._started)
-        except self._ray.exceptions.RayError as error:
-            return MOVED if _meaning(error, 0.0) is MOVED else NOT_STARTED
-        return None
 
     def give(self, task: Any, time_limit_seconds: float | None) -> None:
         self._limit, self._given_at = time_limit_seconds, time.monotonic()
@@ -195,11 +186,7 @@ class _RayWorker:
         except self._ray.exceptions.RayError as error:
             self.begin_stop()
             return _meaning(error, spent)
-        answer = pickle.loads(payload)
-        if isinstance(answer, _worker.StartFailure):
-            self.begin_stop()
-            raise answer.error from RuntimeError("in a worker process\n" + answer.trace)
-        return answer
+        return _worker.opened(payload)
 
     def begin_stop(self) -> None:
         if self._actor is not None and self._ray.is_initialized():
@@ -231,11 +218,7 @@ def _connected(resources: Resources, workers: int) -> tuple[Any, bool]:
 
 
 def _check_reachable(address: str) -> None:
-    """Try a host:port for seconds; Ray itself would try for minutes.
-
-    Raises:
-        ConfigError: nobody listens there.
-    """
+    """Try a host:port for seconds; Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or "/" in address:
         return
