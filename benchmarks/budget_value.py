@@ -25,7 +25,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from detkds_gp.config import ExperimentConfig, load_config
-from detkds_gp.evaluation.rungs import survivors
+from detkds_gp.evaluation.halving import survivors
 from detkds_gp.fitness import ProxyTraining
 from detkds_gp.listener import Listener
 from detkds_gp.operators import active_operators

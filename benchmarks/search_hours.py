@@ -17,7 +17,7 @@ from full_step import CLASSES, FULL, PAIRS, RESULTS, ROOT, SMALL
 
 from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.detectors import build_detector, check_pair
-from detkds_gp.evaluation.rungs import planned_iterations
+from detkds_gp.evaluation.halving import planned_iterations
 from detkds_gp.final_round import plan_final_round
 from detkds_gp.language import load_primitive_set
 from detkds_gp.listener import Listener

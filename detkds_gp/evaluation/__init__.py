@@ -5,36 +5,18 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.evaluation.allowance import UNLIMITED, Allowance
     from detkds_gp.evaluation.interrupt import Interrupt, Stopped
     from detkds_gp.evaluation.packing import Packing, pack_size
-    from detkds_gp.evaluation.question import Evaluator, Question, candidates_to
+    from detkds_gp.evaluation.question import UNLIMITED, Allowance, Evaluator, Question, candidates_to
     from detkds_gp.evaluation.screening import NotRecordedError, Screener, answer_nothing
     from detkds_gp.evaluation.service import EvaluationService
     from detkds_gp.evaluation.units import Scales, in_units, starting, weighed
     from detkds_gp.evaluation.workers import executor_class, make_executor, worker_count
 
 __all__ = [
-    "UNLIMITED",
-    "Allowance",
-    "EvaluationService",
-    "Evaluator",
-    "Interrupt",
-    "Packing",
-    "Question",
-    "Scales",
-    "Screener",
-    "Stopped",
-    "NotRecordedError",
-    "candidates_to",
-    "in_units",
-    "executor_class",
-    "make_executor",
-    "pack_size",
-    "starting",
-    "answer_nothing",
-    "weighed",
-    "worker_count",
-]
+    "UNLIMITED", "Allowance", "EvaluationService", "Evaluator", "Interrupt", "NotRecordedError", "Packing", "Question",
+    "Scales", "Screener", "Stopped", "answer_nothing", "candidates_to", "executor_class", "in_units", "make_executor",
+    "pack_size", "starting", "weighed", "worker_count",
+]  # fmt: skip
 
 import_lazily(__name__)

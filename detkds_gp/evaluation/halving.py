@@ -1,15 +1,20 @@
-"""Successive halving within a generation: the better part of every rung trains on."""
+"""Successive halving within a generation: the better part of every rung trains on; and the steps that it takes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING
 
-from detkds_gp.evaluation import Evaluator, Question
-from detkds_gp.evaluation.rungs import survivors
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial
+
+if TYPE_CHECKING:  # what reads a run's state counts steps, and imports no more
+    from detkds_gp.evaluation import Evaluator, Question
+    from detkds_gp.search import Generation
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Halving:
                 if not score.ok:
                     final[one.trial] = score
                 elif one not in better:
-                    final[one.trial] = _stopped(score, rung, one.niche)
+                    told = f"AP {score.ap:.4f} after {rung} iterations is not among the best of {one.niche}"
+                    final[one.trial] = Score.failed(STOPPED_ON_RUNG, told, score.wall_seconds)
             running = better
         scores = self.evaluator.scores(phase, running) if running else []
         final |= {one.trial: score for one, score in zip(running, scores, strict=True)}
@@ -60,6 +66,21 @@ def _better(running: Sequence[Question], scores: Sequence[Score], keep: float) -
     return [running[place] for place in sorted(chosen)]
 
 
-def _stopped(score: Score, rung: int, niche: str) -> Score:
-    detail = f"AP {score.ap:.4f} after {rung} iterations is not among the best of {niche}"
-    return Score.failed(STOPPED_ON_RUNG, detail, score.wall_seconds)
+def survivors(count: int, keep: float) -> int:
+    """Return how many of some candidates on a rung train on; one does at least."""
+    return max(1, ceil(count * keep - 1e-9)) if count else 0
+
+
+def climbers(count: int, proxy: ProxySettings) -> list[int]:
+    """Return how many of some candidates of one niche are trained to each rung, the whole training last."""
+    counts = [count]
+    for _ in proxy.rungs:
+        counts.append(survivors(counts[-1], proxy.keep))
+    return counts
+
+
+def planned_iterations(generations: Sequence[Generation], proxy: ProxySettings) -> int:
+    """Return the training steps of the generations that a strategy plans."""
+    lengths = [later - earlier for earlier, later in pairwise([0, *proxy.rungs, proxy.iterations])]
+    each = [sum(n * length for n, length in zip(climbers(g.size, proxy), lengths, strict=True)) for g in generations]
+    return sum(len(one.niches) * steps for one, steps in zip(generations, each, strict=True))

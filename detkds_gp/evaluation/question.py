@@ -1,4 +1,4 @@
-"""Questions about candidates, and what answers them. Evaluators wrap each other."""
+"""Questions about candidates, what answers them, and what limits it. Evaluators wrap each other."""
 
 from __future__ import annotations
 
@@ -42,13 +42,28 @@ class Evaluator(Protocol):
         """
 
 
-def candidates_to(evaluator: Evaluator, trial: Callable[[str], Trial]) -> Callable[[Sequence[Candidate]], list[Score]]:
-    """Return what asks an evaluator for the scores of a generation's candidates.
+@dataclass(frozen=True)
+class Allowance:
+    """Whether a training may still begin, and when all that is at work is abandoned.
 
-    Args:
-        evaluator: asked.
-        trial: the training that the text of a distiller stands for.
+    Attributes:
+        begin: asked with the trainings that a worker takes next; False: nothing further is begun.
+        over: True: what is at work is abandoned.
+        heard: told every new answer, after it is recorded.
+        lost: told of the trainings of a worker that was killed, or hit the time limit; each may be begun once more.
     """
+
+    begin: Callable[[Sequence[Trial]], bool] = lambda trials: True
+    over: Callable[[], bool] = lambda: False
+    heard: Callable[[Trial, Score], None] = lambda trial, score: None
+    lost: Callable[[Sequence[Trial]], None] = lambda trials: None
+
+
+UNLIMITED = Allowance()
+
+
+def candidates_to(evaluator: Evaluator, trial: Callable[[str], Trial]) -> Callable[[Sequence[Candidate]], list[Score]]:
+    """Return what asks an evaluator for a generation's scores; ``trial`` is the training that a text stands for."""
 
     def evaluate(candidates: Sequence[Candidate]) -> list[Score]:
         questions = [Question(trial(one.distiller.text), one.distiller, one.niche) for one in candidates]

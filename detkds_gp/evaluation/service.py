@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from detkds_gp.errors import UserError
-from detkds_gp.evaluation.allowance import UNLIMITED, Allowance, not_begun
-from detkds_gp.evaluation.forecast import Forecast
 from detkds_gp.evaluation.interrupt import Interrupt
-from detkds_gp.evaluation.packing import ALONE, Packing
-from detkds_gp.evaluation.question import Question
+from detkds_gp.evaluation.packing import ALONE, Forecast, Packing
+from detkds_gp.evaluation.question import UNLIMITED, Allowance, Question
 from detkds_gp.execution import OPEN, Executor, Fault, Gate, Usage
 from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.listener import Listener
-from detkds_gp.score import Scale, Score, Screening, Trial
+from detkds_gp.score import NOT_BEGUN, Scale, Score, Screening, Trial
 from detkds_gp.store import Store
 
 _SHOWN = 16
@@ -34,6 +33,9 @@ class LostTrainingError(UserError):
 
 class EvaluationService:
     """Asks the store first and the workers for what is missing.
+
+    Whatever is asked raises UserError if a worker met what the user can mend, such as a broken image, EvaluatorError
+    if a worker failed in a way that is no formula's fault, and Stopped if the interrupt asked for an end.
 
     Args:
         store: open for writing.
@@ -80,11 +82,6 @@ class EvaluationService:
             phase: for the listener.
             questions: scales that are missing are measured first. Those of a seed are trained before those of the next.
             allowance: says whether a training may still begin.
-
-        Raises:
-            UserError: if a worker met what the user can mend, such as a broken image.
-            EvaluatorError: if a worker failed in a way that is no formula's fault.
-            Stopped: if the interrupt asked for an end.
         """
         known = {one.trial: score for one in questions if (score := self._store.score(one.trial)) is not None}
         self._listener.phase(phase, len(questions), len(known))
@@ -96,43 +93,26 @@ class EvaluationService:
         for one, score, resolved in self._evaluated(missing, allowance):
             self._store.record_score(one.trial, score, resolved)
             known[one.trial] = score
+            self._forecast.learn(one.trial, one.distiller, score)
             self._listener.answered(one.niche, score)
             allowance.heard(one.trial, score)
-        for one in missing:
-            if one.trial in known:
-                self._forecast.learn(one.trial, one.distiller, known[one.trial])
-        return [known.get(one.trial) or not_begun() for one in questions]
+        not_begun = Score.failed(NOT_BEGUN, "what has to follow needs the rest of the budget")
+        return [known.get(one.trial, not_begun) for one in questions]
 
     def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
-        """Return the scale of every formula, each measured once and recorded.
-
-        Raises:
-            EvaluatorError: if a worker failed in a way that is no formula's fault.
-            Stopped: if the interrupt asked for an end.
-        """
-        known: dict[str, Scale] = {}
-        missing: list[str] = []
-        for formula in dict.fromkeys(formulas):
-            scale = self._store.scale(formula)
-            if scale is None:
-                missing.append(formula)
-            else:
-                known[formula] = scale
-        for index, scale in self._run([ScaleRequest(formula, self._seed) for formula in missing], _failed_scale):
+        """Return the scale of every formula, each measured once and recorded."""
+        known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
+        missing = [formula for formula in dict.fromkeys(formulas) if formula not in known]
+        asked = [ScaleRequest(formula, self._seed) for formula in missing]
+        for index, scale in self._run(asked, partial(Scale, None)):
             self._store.record_scale(missing[index], scale)
             known[missing[index]] = scale
         return known
 
     def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
-        """Return what workers say of formulas before they are trained; the caller records it.
-
-        Raises:
-            UserError: if a worker met what the user can mend, such as a broken image.
-            EvaluatorError: if a worker failed in a way that is no formula's fault.
-            Stopped: if the interrupt asked for an end.
-        """
+        """Return what workers say of formulas before they are trained; the caller records it."""
         asked = [ScreenRequest(formula, self._seed) for formula in formulas]
-        return {formulas[index]: answer for index, answer in self._run(asked, _failed_screening)}
+        return {formulas[index]: answer for index, answer in self._run(asked, Screening)}
 
     def prepared(
         self, requests: Sequence[Request], over: Callable[[], bool] = lambda: False
@@ -145,10 +125,8 @@ class EvaluationService:
 
         Raises:
             LostTrainingError: if memory ran out or the worker was killed, twice.
-            UserError: if a worker met what the user can mend.
-            EvaluatorError: if a worker raised anything else.
         """
-        for index, answer in self._run(requests, _raise, limited=False, gate=Gate(over=over)):
+        for index, answer in self._run(requests, _lost_twice, limited=False, gate=Gate(over=over)):
             yield requests[index], answer
 
     def _evaluated(self, missing: Sequence[Question], allowance: Allowance) -> Iterator[tuple[Question, Score, str]]:
@@ -157,32 +135,32 @@ class EvaluationService:
         missing = sorted(
             missing, key=lambda one: (places[one.trial.seed], -self._forecast.seconds(one.trial, one.distiller))
         )
-        scales = self.scales([formula for one in missing for formula in one.distiller.uncalibrated])
+        measured = self.scales([formula for one in missing for formula in one.distiller.uncalibrated])
         asked: list[Question] = []
         requests: list[Trial] = []
         for one in missing:
-            uncalibrated = one.distiller.uncalibrated
-            failed = next((scales[formula] for formula in uncalibrated if not scales[formula].ok), None)
+            scales = {formula: measured[formula] for formula in one.distiller.uncalibrated}
+            failed = next((scale for scale in scales.values() if not scale.ok), None)
             if failed is not None:
                 yield one, Score.failed(failed.failure or "", failed.detail, failed.wall_seconds), ""
                 continue
-            resolved = one.distiller.with_scales({formula: scales[formula].value or 0.0 for formula in uncalibrated})
+            resolved = one.distiller.with_scales({formula: scale.value or 0.0 for formula, scale in scales.items()})
             asked.append(one)
             requests.append(replace(one.trial, distiller=resolved.text))
+        packs = self._packing(requests)
+        trials = [[asked[i].trial for i in pack] for pack in packs]
         waiting = {one.trial: None for one in asked}
         self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
-        packs = self._packing(requests)
-        gate = Gate(lambda number: allowance.begin([asked[i].trial for i in packs[number]]), allowance.over)
-        packed = [_request([requests[i] for i in pack]) for pack in packs]
-
-        def lost(number: int) -> None:
-            allowance.lost([asked[i].trial for i in packs[number]])
-
-        for number, answer in self._run(packed, _failed_score, gate=gate, lost=lost):
-            scores = answer if isinstance(answer, list) else [answer]
-            for index in packs[number]:
-                del waiting[asked[index].trial]
+        for number, answer in self._run(
+            [_request([requests[i] for i in pack]) for pack in packs],
+            Score.failed,
+            gate=Gate(lambda number: allowance.begin(trials[number]), allowance.over),
+            lost=lambda number: allowance.lost(trials[number]),
+        ):
+            for trial in trials[number]:
+                del waiting[trial]
             self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+            scores = answer if isinstance(answer, list) else [answer]
             for index, score in zip(packs[number], scores, strict=True):
                 if score is not None:
                     yield asked[index], score, requests[index].distiller
@@ -190,25 +168,26 @@ class EvaluationService:
     def _run(
         self,
         requests: Sequence[Request],
-        fail: Callable[[Fault], Any],
+        fail: Callable[..., Any],
         *,
         limited: bool = True,
         gate: Gate = OPEN,
         lost: Callable[[int], None] = lambda index: None,
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left."""
+        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left.
+
+        ``fail`` makes an answer of the second fault: of its ``failure``, ``detail`` and ``wall_seconds``.
+        """
         if not requests:
             return
         self._interrupt.check()
-        if self._executor is None:
-            self._executor = self._make()
-        executor, again, answered = self._executor, [], 0
+        executor = self._executor = self._executor or self._make()
+        again, answered = [], 0
         # Preparations may take hours: a request to stop abandons them at once.
         with self._interrupt.graceful(executor.drain) if limited else nullcontext():
-            patience = max(map(self._patience, requests))
-            for index, answer in executor.run(requests, limited=limited, patience=patience, gate=gate):
+            for index, answer in self._tried(executor, requests, limited, gate):
                 answered += 1
-                if isinstance(_sound(answer), Fault):
+                if isinstance(answer, Fault):
                     again.append(index)
                     lost(index)
                 else:
@@ -227,7 +206,7 @@ class EvaluationService:
         self,
         executor: Executor,
         request: Request,
-        fail: Callable[[Fault], Any],
+        fail: Callable[..., Any],
         limited: bool,
         over: Callable[[], bool],
     ) -> Any:
@@ -235,11 +214,24 @@ class EvaluationService:
         if isinstance(request, PackRequest):
             return [self._alone(executor, trial, fail, limited, over) for trial in request.trials]
         self._interrupt.check()
-        patience = self._patience(request)
-        for _, answer in executor.run([request], limited=limited, patience=patience, gate=Gate(over=over)):
-            return fail(answer) if isinstance(_sound(answer), Fault) else answer
+        for _, answer in self._tried(executor, [request], limited, Gate(over=over)):
+            if isinstance(answer, Fault):
+                return fail(failure=answer.kind, detail=answer.detail, wall_seconds=answer.wall_seconds)
+            return answer
         self._interrupt.check()
         return None
+
+    def _tried(
+        self, executor: Executor, requests: Sequence[Request], limited: bool, gate: Gate
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (index, answer, or the fault of a limit) as they come; raise what stops the run."""
+        patience = max(map(self._patience, requests))
+        for index, answer in executor.run(requests, limited=limited, patience=patience, gate=gate):
+            if isinstance(answer, UserError):
+                raise answer
+            if isinstance(answer, Fault) and answer.kind == "error":
+                raise EvaluatorError(answer.detail)
+            yield index, answer
 
     def _patience(self, request: Request) -> float:
         """Return how many times a candidate's time limit a request has: a final round trains longer, and tests."""
@@ -259,27 +251,6 @@ def _request(trials: Sequence[Trial]) -> Request:
     return trials[0] if len(trials) == 1 else PackRequest(tuple(trials))
 
 
-def _sound(answer: Any) -> Any:
-    """Pass an answer or the fault of a limit through; raise what stops the run."""
-    if isinstance(answer, UserError):
-        raise answer
-    if isinstance(answer, Fault) and answer.kind == "error":
-        raise EvaluatorError(answer.detail)
-    return answer
-
-
-def _raise(fault: Fault) -> None:
+def _lost_twice(failure: str, detail: str, wall_seconds: float) -> None:
     remedy = "free some memory or use fewer workers, then start again: what is finished is kept"
-    raise LostTrainingError(f"a preparing training was lost twice: {fault.kind} ({fault.detail}); {remedy}")
-
-
-def _failed_score(fault: Fault) -> Score:
-    return Score.failed(fault.kind, fault.detail, fault.wall_seconds)
-
-
-def _failed_scale(fault: Fault) -> Scale:
-    return Scale(None, fault.kind, fault.detail, fault.wall_seconds)
-
-
-def _failed_screening(fault: Fault) -> Screening:
-    return Screening(fault.kind, fault.detail, wall_seconds=fault.wall_seconds)
+    raise LostTrainingError(f"a preparing training was lost twice: {failure} ({detail}); {remedy}")

@@ -18,10 +18,6 @@ def in_units(distiller: Distiller, scales: Scales) -> Distiller:
 
     Weights have two significant digits. A tree whose scale cannot be measured gets weight 1: its training
     says why.
-
-    Args:
-        distiller: may have both sorts of terms.
-        scales: asked about the trees of those with a coefficient.
     """
     measured = scales([term.formula for term in distiller.terms if term.scale is not None])
     return Distiller(tuple(_in_units(term, measured) for term in distiller.terms))
@@ -40,11 +36,6 @@ def weighed(texts: Iterable[str], primitive_set: PrimitiveSet, scales: Scales) -
 
     A plain coefficient, such as a paper's weight, gives two: at that weight and at 1. A tree without a number
     before it is taken at 1.
-
-    Args:
-        texts: formulas.
-        primitive_set: whose names they use.
-        scales: asked once, about all trees with a coefficient.
 
     Raises:
         FormulaError: if a formula is broken, or names what the set does not have.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import filterfalse
+
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.execution import EXECUTORS, Executor, Factory, WorkersAsked
 from detkds_gp.language import PrimitiveSet
@@ -13,10 +15,7 @@ _METHODS = ("made", "run", "drain", "close", "one_at_a_time")
 def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: PrimitiveSet) -> Executor:
     """Make the executor that the config names; local processes start with their first task.
 
-    Args:
-        config: of the experiment.
-        worker: answers requests in each worker.
-        primitive_set: whose modules travel to a cluster.
+    The modules of the primitive set travel to a cluster.
 
     Raises:
         ConfigError: Ray is not installed, or its cluster cannot be reached.
@@ -30,16 +29,13 @@ def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: Prim
         execution.gpus_per_worker,
         execution.address,
         preloaded(config, worker, primitive_set),
-        tuple(own_modules(primitive_set)),
+        tuple(sorted(filterfalse(_is_ours, _modules(primitive_set)))),
     )
     return executor_class(execution.executor).made(worker, asked)
 
 
 def executor_class(name: str) -> type[Executor]:
-    """Return the class of an executor.
-
-    Args:
-        name: one of `EXECUTORS`, or ``module:NAME``.
+    """Return the class of an executor, one of `EXECUTORS` or ``module:NAME``.
 
     Raises:
         DeclarationError: the name is unknown, or what is named lacks a method of `Executor`.
@@ -60,12 +56,12 @@ def preloaded(config: ExperimentConfig, worker: Factory, primitive_set: Primitiv
     """
     if config.proxy.device != "cpu" or config.threads != 1 or config.execution.gpus_per_worker:
         return ()
-    grammar = {declaration.function.__module__ for declaration in primitive_set.declarations.values()}
-    shared = {type(worker).__module__, *grammar} - set(own_modules(primitive_set))
-    return tuple(sorted(name for name in shared if name.partition(".")[0] == "detkds_gp"))
+    return tuple(sorted(filter(_is_ours, {type(worker).__module__, *_modules(primitive_set)})))
 
 
-def own_modules(primitive_set: PrimitiveSet) -> list[str]:
-    """Return the modules of primitives that detkds_gp does not bring, in the set's order."""
-    modules = {declaration.function.__module__ for declaration in primitive_set.declarations.values()}
-    return sorted(module for module in modules if module.partition(".")[0] != "detkds_gp")
+def _modules(primitive_set: PrimitiveSet) -> set[str]:
+    return {declaration.function.__module__ for declaration in primitive_set.declarations.values()}
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "detkds_gp"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from detkds_gp.evaluation.rungs import planned_iterations
+from detkds_gp.evaluation.halving import planned_iterations
 from detkds_gp.results import Finalist
 from detkds_gp.search import Generation
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 
-from detkds_gp.evaluation.rungs import climbers
+from detkds_gp.evaluation.halving import climbers
 from detkds_gp.fitness import (
     CurveRequest,
     PackRequest,

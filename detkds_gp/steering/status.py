@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.evaluation.rungs import climbers
+from detkds_gp.evaluation.halving import climbers
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.results import Clock, Verdict, screening_counts, state_of
 from detkds_gp.score import Score, Trial

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from detkds_gp.evaluation import Question
-from detkds_gp.evaluation.halving import Halving
+from detkds_gp.evaluation.halving import Halving, climbers, planned_iterations, survivors
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.primitives import DETKDS
-from detkds_gp.score import Score, Trial
+from detkds_gp.score import MIX, Score, Trial
+from detkds_gp.search import Generation
 
 RUNGS = ProxySettings(iterations=80, rungs=(20, 40), keep=0.5)
 
@@ -78,3 +81,16 @@ def test_without_rungs_everyone_is_asked_once_at_full_length() -> None:
     recorder = Recorder({"global0": 0.1, "global1": 0.4})
     assert [s.ap for s in Halving(recorder, ProxySettings(iterations=80)).scores("", questions(2))] == [0.1, 0.4]
     assert recorder.asked == [(80, ["global0", "global1"])]
+
+
+@pytest.mark.parametrize(("count", "keep", "left"), [(0, 0.5, 0), (1, 0.1, 1), (4, 0.5, 2), (5, 0.5, 3), (10, 0.3, 3)])
+def test_survivors(count: int, keep: float, left: int) -> None:
+    assert survivors(count, keep) == left
+
+
+def test_planned_iterations_are_those_that_are_asked() -> None:
+    two = ("global", "class_logits")
+    search = [*(Generation("divide", n, two, size) for n, size in enumerate((5, 3, 3))), Generation("c", 0, (MIX,), 4)]
+    assert climbers(5, RUNGS) == [5, 3, 2]
+    # 5 to 20, 3 on to 40, 2 on to 80: 100 + 60 + 80; 3, 2, 1: 60 + 40 + 40; 4, 2, 1: 80 + 40 + 40
+    assert planned_iterations(search, RUNGS) == 2 * (240 + 2 * 140) + 160
