@@ -43,7 +43,7 @@ from detkds_gp.detectors import BaseDetector, build_detector, make_batch, scene_
 from detkds_gp.detectors.taps import Taps, outputs_of
 from detkds_gp.fitness import Evaluation, ProxyTask, ProxyTraining, SplitImages
 from detkds_gp.fitness.calibration import measure_scale, write_probe
-from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.images import plan
 from detkds_gp.listener import Listener
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.operators import active_operators

@@ -28,31 +28,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "CurveRequest",
-    "Evaluation",
-    "PaceRequest",
-    "PackRequest",
-    "ProbeRequest",
-    "ProxySettings",
-    "ProxyTask",
-    "ProxyTraining",
-    "ProxyWorker",
-    "Request",
-    "ScaleRequest",
-    "ScreenRequest",
-    "ScreeningSettings",
-    "SplitImages",
-    "StartRequest",
-    "TeacherRequest",
-    "TeacherTraining",
-    "body",
-    "kept_bytes",
-    "looks",
-    "probes_of",
-    "scale_of",
-    "squared_gradients",
-    "teacher_curve",
-    "with_checkpoint",
-]
+    "CurveRequest", "Evaluation", "PaceRequest", "PackRequest", "ProbeRequest", "ProxySettings", "ProxyTask",
+    "ProxyTraining", "ProxyWorker", "Request", "ScaleRequest", "ScreenRequest", "ScreeningSettings", "SplitImages",
+    "StartRequest", "TeacherRequest", "TeacherTraining", "body", "kept_bytes", "looks", "probes_of", "scale_of",
+    "squared_gradients", "teacher_curve", "with_checkpoint",
+]  # fmt: skip
 
 import_lazily(__name__)

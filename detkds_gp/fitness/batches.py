@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 import torch
 
-from detkds_gp.detectors import BaseDetector, finds_masks, make_batch
-from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.plan import plan
-from detkds_gp.fitness.prefetch import ahead, uploaded
+from detkds_gp.detectors import BaseDetector, finds_masks
+from detkds_gp.fitness.images import Drawn, SplitImages, drawn
+from detkds_gp.fitness.kept_teacher import TeacherOutputs
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.fitness.teacher_outputs import TeacherOutputs
 from detkds_gp.training import DistilledDetector
 from detkds_gp.training.loop import Batch
 
-Drawn = tuple[list[int], list[bool], dict[str, Any]]
-"""Indices of the images, which are mirrored, and the batch of `make_batch`."""
+Item = TypeVar("Item")
 
 
 class Batches:
     """Gives all candidates of a seed the same batches.
 
-    Args:
-        task: whose plan they follow.
-        images: to train on.
-        teacher: gives the teacher, when it has to run.
-        prefetch: make each batch in a thread while the one before is trained on; worth it where a GPU trains.
+    ``teacher`` gives the teacher, when it has to run. With ``prefetch`` each batch is made in a thread while the one
+    before is trained on; worth it where a GPU trains.
     """
 
     def __init__(
@@ -44,33 +38,43 @@ class Batches:
     def __call__(self, seed: int, *models: DistilledDetector, begin: int = 0) -> Iterator[Batch]:
         """Return the batches without end, with the teacher's outputs that the models need.
 
-        Args:
-            seed: of the plan.
-            models: that are trained on the batches.
-            begin: how many steps of a candidate's training are passed over.
-
-        Raises:
-            StoreError: if the kept teacher outputs cannot be read.
-            DataError: if the student learns masks, and an object has none that can be drawn.
+        The first ``begin`` steps of a candidate's training are passed over. Raises as `drawn` and `TeacherOutputs` do.
         """
-        drawn = self._drawn(seed, any(finds_masks(model.student) for model in models), begin)
+        settings, masks = self._task.settings, any(finds_masks(model.student) for model in models)
+        begin += self._task.skipped
+        made = map(self._uploaded, drawn(self._images, settings.batch_size, seed, masks=masks, begin=begin))
         pairings = [model.pairing for model in models if model.pairing is not None]
         needed = dict.fromkeys(name for pairing in pairings for name in pairing.teacher_outputs)
         names = list(needed) if pairings else None
         complete = partial(self._complete, names)
         if self._prefetch and self._task.teacher_outputs is None:
-            return map(complete, ahead(drawn))  # a step may run the very same teacher: never two threads at once
-        return ahead(map(complete, drawn)) if self._prefetch else map(complete, drawn)
+            return map(complete, ahead(made))  # a step may run the very same teacher: never two threads at once
+        return ahead(map(complete, made)) if self._prefetch else map(complete, made)
 
     def _complete(self, names: Sequence[str] | None, drawn: Drawn) -> Batch:
         indices, flips, batch = drawn
         return batch, self._teacher_outputs(indices, flips, batch, names) if names is not None else None
 
-    def _drawn(self, seed: int, masks: bool, begin: int) -> Iterator[Drawn]:
-        images, settings = self._images, self._task.settings
-        drawn = plan(len(images), settings.batch_size, seed)
-        for indices, flips in islice(drawn, self._task.skipped + begin, None):
-            batch = make_batch([images[index] for index in indices], flips, masks=masks)
-            if self._on_gpu:
-                batch["inputs"] = [uploaded(image, settings.device) for image in batch["inputs"]]
-            yield indices, flips, batch
+    def _uploaded(self, drawn: Drawn) -> Drawn:
+        """Copy a batch's images to the GPU, where one trains, through pinned memory without waiting for the copies."""
+        indices, flips, batch = drawn
+        if self._on_gpu:
+            device = self._task.settings.device
+            batch["inputs"] = [image.pin_memory().to(device, non_blocking=True) for image in batch["inputs"]]
+        return indices, flips, batch
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the same items, each made in a thread while the one before is at use.
+
+    At most one item more is drawn than taken; what making one raises is raised where it would have been taken.
+    Closing the iterator ends the thread.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        following = pool.submit(next, items, None)
+        try:
+            while (item := following.result()) is not None:
+                following = pool.submit(next, items, None)
+                yield item
+        finally:
+            del following  # an error that it holds would keep this frame, and all models below it, alive

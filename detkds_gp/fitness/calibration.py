@@ -11,14 +11,13 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from detkds_gp.detectors import BaseDetector, Outputs, Scene, Taps, scene_of
+from detkds_gp.detectors import BaseDetector
+from detkds_gp.fitness.kept_students import read_weights, write_weights
 from detkds_gp.fitness.proxy import ProxyTraining
-from detkds_gp.fitness.weights import read_weights, write_weights
 from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.score import Scale
@@ -37,9 +36,7 @@ DISTILLED_BATCHES = 2
 def write_start(proxy: ProxyTraining, seed: int) -> None:
     """Train the student of a seed alone for ``start_iterations`` steps: all its candidates start from it.
 
-    Raises:
-        DetectorError: if it fails to train.
-        ValueError: if the settings do not start from a half-trained student.
+    Raises as `ProxyTraining.alone`; a ValueError if the settings do not start from a half-trained student.
     """
     path = proxy.task.start(seed)
     if path is None:
@@ -50,9 +47,7 @@ def write_start(proxy: ProxyTraining, seed: int) -> None:
 def write_probe(proxy: ProxyTraining, seed: int) -> None:
     """Train the student of a seed shortly without distillation, and keep it for calibration.
 
-    Raises:
-        DetectorError: if the student cannot even be trained alone.
-        StoreError: if the half-trained student cannot be read.
+    Raises as `ProxyTraining.student` and `ProxyTraining.alone`.
     """
     iterations, skipped = proxy.task.settings.calibration_iterations, proxy.task.skipped
     write_weights(proxy.alone(proxy.student(seed), seed, iterations, skipped), proxy.task.probe)
@@ -60,11 +55,6 @@ def write_probe(proxy: ProxyTraining, seed: int) -> None:
 
 def measure_scale(proxy: ProxyTraining, formula: str, seed: int) -> Scale:
     """Measure the scale of one tree on the probe student.
-
-    Args:
-        proxy: gives student, batches and the teacher's outputs.
-        formula: the tree's text.
-        seed: whose plan gives the batches.
 
     Returns:
         |task gradient| / |distillation gradient|, both on those parameters of backbone and neck that the tree
@@ -98,18 +88,13 @@ def task_gradients(proxy: ProxyTraining, seed: int) -> list[Gradient]:
 
     Single batches are not to be trusted: a few give several times the others' gradient. A proxy measures them once for
     all trees.
-
-    Args:
-        proxy: gives student and batches.
-        seed: whose plan gives the batches.
     """
     if seed not in proxy.task_gradients:
         model, found = probe_model(proxy, NONE, seed), []
         batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
         for iteration, (batch, _) in enumerate(batches):
             seed_all(seed, iteration)
-            losses, _, _ = _forward(model, batch, ())
-            total, _ = model.student.parse_losses(losses)
+            total, _ = model.student.parse_losses(model.losses(batch))
             found.append(squared_gradients(total, body(model.student)))
         proxy.task_gradients[seed] = found
     return proxy.task_gradients[seed]
@@ -117,18 +102,15 @@ def task_gradients(proxy: ProxyTraining, seed: int) -> list[Gradient]:
 
 def _distilled_gradients(proxy: ProxyTraining, model: DistilledDetector, seed: int) -> list[Gradient]:
     """Return the gradient of a loss on each of the first batches; it differs little between them."""
-    assert model.pairing is not None
     count = min(DISTILLED_BATCHES, proxy.task.settings.calibration_batches)
     found: list[Gradient] = []
     batches = islice(proxy.batches(seed, model), proxy.task.settings.calibration_batches)
     for iteration, (batch, teacher) in enumerate(batches):
         if len(found) == count:
             break
-        assert teacher is not None
         seed_all(seed, iteration)
-        _, student, scene = _forward(model, batch, model.pairing.student_outputs)
-        terms = model.distill(student, teacher, scene)
-        loss = torch.stack([levels.mean() for levels in terms.values()]).sum()
+        losses = model.losses(batch, teacher)
+        loss = torch.stack([levels.mean() for name, levels in losses.items() if name.startswith("loss_distill_")]).sum()
         gradient = squared_gradients(loss, body(model.student))
         if _length(gradient) or any(len(sample.gt_instances) for sample in batch["data_samples"]):
             found.append(gradient)
@@ -138,24 +120,12 @@ def _distilled_gradients(proxy: ProxyTraining, model: DistilledDetector, seed: i
 def probe_model(proxy: ProxyTraining, formula: str, seed: int) -> DistilledDetector:
     """Make the probe student of a seed with a distiller's loss and adapters, in train mode.
 
-    Raises:
-        FormulaError: the formula cannot be read.
-        StoreError: the probe student cannot be read.
+    Raises FormulaError or StoreError if the formula or the student cannot be read.
     """
     model = proxy.model(parse_distiller(formula, proxy.task.primitive_set), seed)
     model.student.load_state_dict(read_weights(proxy.task.probe))
     model.train()
     return model
-
-
-def _forward(
-    model: DistilledDetector, batch: dict[str, Any], names: Sequence[str]
-) -> tuple[dict[str, Any], Outputs, Scene]:
-    """Run the student's own loss once and return it, the student's outputs, and the objects of the batch."""
-    data = model.student.data_preprocessor(batch, True)
-    with Taps(model.student, names) as taps:
-        losses = model.student.loss(data["inputs"], data["data_samples"])
-    return losses, taps.outputs(), scene_of(data)
 
 
 def body(student: BaseDetector) -> list[Tensor]:

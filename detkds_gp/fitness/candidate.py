@@ -16,6 +16,9 @@ from detkds_gp.training import Training, TrainingFault
 Evaluated = tuple[float, float | None, Details | None]
 """AP on selection and, if asked for, on test, with what else it tells."""
 
+FAULTS = (TrainingFault, KnowledgeError, FloatingPointError)
+"""What may go wrong with a training, and is no fault of ours."""
+
 POINTS = 60
 """Rows of a training's losses at most."""
 
@@ -23,11 +26,8 @@ POINTS = 60
 class Candidate:
     """A training that ends in a score: what goes wrong in it has a name, never an AP.
 
-    Args:
-        training: fresh, or taken up again.
-
     Attributes:
-        training: as given.
+        training: fresh, or taken up again.
         curve: (steps, AP on selection) at each `look`.
     """
 
@@ -77,12 +77,15 @@ class Candidate:
     def _naming_failures(self) -> Iterator[None]:
         try:
             yield
-        except TrainingFault as fault:
-            self._failure = fault.failure, fault.detail
-        except KnowledgeError as error:
-            self._failure = "shape", str(error)
-        except FloatingPointError as error:
-            self._failure = "nonfinite", str(error)
+        except FAULTS as error:
+            self._failure = named(error)
+
+
+def named(error: Exception) -> tuple[str, str]:
+    """Return the name of one of `FAULTS`, and what it says."""
+    if isinstance(error, TrainingFault):
+        return error.failure, error.detail
+    return "shape" if isinstance(error, KnowledgeError) else "nonfinite", str(error)
 
 
 def averaged(losses: Sequence[tuple[float, float]], most: int) -> Iterator[tuple[int, float, float]]:

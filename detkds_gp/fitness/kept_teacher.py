@@ -1,17 +1,20 @@
-"""The teacher's outputs on every training image and its mirror image, computed once and shared by all processes."""
+"""The teacher's outputs on training images and their mirror images: kept once for all processes, else computed."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from detkds_gp.atomic import atomic_tensors
-from detkds_gp.detectors import BaseDetector, ImageInput, make_batch, outputs_on
+from detkds_gp.detectors import BaseDetector, ImageInput, Outputs, make_batch, outputs_on
 from detkds_gp.errors import StoreError, first_line
+from detkds_gp.fitness.task import ProxyTask
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -22,14 +25,10 @@ REMEDY = (
 
 
 class KeptTeacher:
-    """The teacher's outputs by image and flip.
+    """The teacher's outputs by image and flip, from a file that `keep_teacher` wrote.
 
-    Args:
-        path: a file that `keep_teacher` wrote.
-        device: where it is loaded to; ``cpu`` maps the file, so that worker processes share its memory.
-
-    Raises:
-        StoreError: if the file is missing or broken.
+    On the ``cpu`` the file is mapped, so that worker processes share its memory. One that is missing or broken raises
+    a StoreError.
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
@@ -49,13 +48,10 @@ class KeptTeacher:
         Args:
             indices: of the images, in the batch's order.
             flips: whether each is mirrored.
-            names: the outputs wanted.
+            names: the outputs wanted; one that was not kept raises a StoreError.
 
         Returns:
             by name and level, float32: (N, C, H, W) of maps, (N * M, K) of rows.
-
-        Raises:
-            StoreError: if an output was not kept.
         """
         missing = [name for name in names if name not in self._kept]
         if missing:
@@ -63,6 +59,39 @@ class KeptTeacher:
         rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
         rows = rows.to(self._device)
         return {name: [level[rows].float().flatten(0, 1) for level in self._kept[name]] for name in names}
+
+
+class TeacherOutputs:
+    """Gives the teacher's outputs on batches, at one precision whether they are kept or not.
+
+    ``teacher`` gives the teacher, when it has to run.
+    """
+
+    def __init__(self, task: ProxyTask, teacher: Callable[[], BaseDetector]) -> None:
+        self._path = task.teacher_outputs
+        self._settings = task.settings
+        self._teacher = teacher
+
+    def __call__(
+        self, indices: Sequence[int], flips: Sequence[bool], batch: dict[str, Any], names: Sequence[str]
+    ) -> Outputs:
+        """Return the teacher's outputs on a batch, as `KeptTeacher` does, on the settings' device.
+
+        Raises:
+            StoreError: if the kept outputs cannot be read, or a number is too large for the precision.
+        """
+        if self._path is not None:
+            kept, device = self._kept(indices, flips, names), self._settings.device
+            return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
+        teacher, precision = self._teacher(), self._settings.teacher_precision
+        outputs = outputs_on(teacher, batch, names)
+        return {name: [rounded(level, precision, name).float() for level in levels] for name, levels in outputs.items()}
+
+    @cached_property
+    def _kept(self) -> KeptTeacher:
+        assert self._path is not None
+        fits = self._path.exists() and self._path.stat().st_size <= self._settings.teacher_memory_mb * 2**20
+        return KeptTeacher(self._path, self._settings.device if fits else "cpu")
 
 
 def kept_bytes(numbers: int, images: int, precision: str) -> int:
@@ -73,44 +102,32 @@ def kept_bytes(numbers: int, images: int, precision: str) -> int:
 def keep_teacher(
     teacher: BaseDetector, images: Sequence[ImageInput], names: Sequence[str], precision: str, path: Path
 ) -> None:
-    """Run the teacher once over every image and its mirror image, and write its outputs.
+    """Run the teacher once over every image and its mirror image, and write its outputs, whole or not at all.
 
     Args:
         teacher: in any mode; it runs in eval mode without gradient.
         images: all of one size.
         names: the teacher's outputs to keep.
         precision: a key of PRECISIONS.
-        path: written whole or not at all.
+        path: of the file.
 
     Raises:
         StoreError: if a number is too large for the precision, or the file cannot be written.
     """
-    kept: dict[str, list[list[Tensor]]] = {}
+    kept: dict[str, list[Tensor]] = {}
     for index in range(len(images)):
-        batch = make_batch([images[index]] * 2, [False, True])
-        outputs = outputs_on(teacher, batch, names)
+        outputs = outputs_on(teacher, make_batch([images[index]] * 2, [False, True]), names)
         for name in names:
-            slots = kept.setdefault(name, [[] for _ in outputs[name]])
-            for slot, level in zip(slots, outputs[name], strict=True):
-                slot.append(rounded(level.unflatten(0, (2, -1)), precision, name).cpu())
-        if index == 0:
-            _check_room(path, len(images) * _bytes(kept))
-    whole = {name: [_joined(level) for level in levels] for name, levels in kept.items()}
+            outputs[name] = [rounded(level.unflatten(0, (2, -1)), precision, name).cpu() for level in outputs[name]]
+        if not kept:
+            _check_room(path, len(images) * sum(level.nbytes for name in names for level in outputs[name]))
+            rows = 2 * len(images)
+            kept = {name: [level.new_empty(rows, *level.shape[1:]) for level in outputs[name]] for name in names}
+        for name in names:
+            for whole, level in zip(kept[name], outputs[name], strict=True):
+                whole[2 * index : 2 * index + 2] = level
     with atomic_tensors(path, WHAT, REMEDY) as file:
-        torch.save(whole, file)
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    """Join what was kept of a level, image by image, and let go of it meanwhile: both do not fit into memory."""
-    count = len(parts[0])
-    whole = parts[0].new_empty(len(parts) * count, *parts[0].shape[1:])
-    for index in range(len(parts) - 1, -1, -1):
-        whole[index * count : (index + 1) * count] = parts.pop()
-    return whole
-
-
-def _bytes(kept: dict[str, list[list[Tensor]]]) -> int:
-    return sum(part.nbytes for levels in kept.values() for level in levels for part in level)
+        torch.save(kept, file)
 
 
 def _check_room(path: Path, size: int) -> None:
@@ -122,11 +139,7 @@ def _check_room(path: Path, size: int) -> None:
 
 
 def rounded(level: Tensor, precision: str, name: str) -> Tensor:
-    """Bring an output to a precision.
-
-    Raises:
-        StoreError: if a number is too large for it.
-    """
+    """Bring an output to a precision; raise a StoreError if a number is too large for it."""
     kept = level.to(PRECISIONS[precision])
     if kept.dtype != level.dtype and level.isfinite().all() and not kept.isfinite().all():
         got = f"the teacher's {name!r} reaches {float(level.abs().max()):.3g}, more than {precision} holds"

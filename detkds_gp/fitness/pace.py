@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from detkds_gp.detectors import BaseDetector, build_detector, finds_masks, make_batch, predict
+from detkds_gp.detectors import BaseDetector, build_detector, make_batch, predict
 from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.proxy import ProxyTraining
+from detkds_gp.fitness.teacher import begun
 from detkds_gp.score import Pace
 from detkds_gp.training import DistilledDetector, Training, TrainingFault, seed_all
 
@@ -33,9 +32,6 @@ def measure_pace(proxy: ProxyTraining) -> Pace:
     A teacher that is still to be trained has random weights here, and the student is untrained: a trained detector
     finds more objects, which takes a little longer.
 
-    Args:
-        proxy: gives task, images and batches.
-
     Raises:
         DetectorError: if a detector cannot be built.
         DataError: if an image cannot be read.
@@ -44,29 +40,23 @@ def measure_pace(proxy: ProxyTraining) -> Pace:
     seed_all(0)
     student = build_detector(task.student, task.splits["train"].classes).to(settings.device)
     looked = _prediction(student, proxy.images["selection"])  # before a step, which may break the weights
-    step = _student_step(proxy, student)
-    asked, training = _teacher(proxy)
+    model = DistilledDetector(student)
+    batches, training = proxy.batches(0, model), Training(model, settings, settings.iterations, seed=0)
+    step = _seconds(lambda: training.step(*next(batches)))
+    asked, still = _teacher(proxy)
     counts = {name: len(images) for name, images in proxy.images.items()}
     kept = task.teacher_outputs is None or task.teacher_outputs.exists()
-    looks = min(task.teacher_training.checks, task.teacher_training.iterations) if training else 0
+    looks = min(task.teacher_training.checks, task.teacher_training.iterations) if still else 0
     return Pace(
         step=step,
         distilled=DISTILLED * step + (asked * settings.batch_size if task.teacher_outputs is None else 0.0),
         selection=COMPARED * looked * counts["selection"],
         test=COMPARED * looked * counts["test"],
-        teacher=training
+        teacher=still
         + COMPARED * asked * ((1 + looks) * counts["selection"] + counts["test"])
         + (0.0 if kept else 2 * asked * counts["train"]),
         overhead=settings.calibration_batches * step + SCREENING_SECONDS,
     )
-
-
-def _student_step(proxy: ProxyTraining, student: BaseDetector) -> float:
-    settings = proxy.task.settings
-    model = DistilledDetector(student)
-    training = Training(model, settings, settings.iterations, seed=0)
-    batches = proxy.batches(0, model)
-    return _seconds(lambda: training.step(*next(batches)))
 
 
 def _teacher(proxy: ProxyTraining) -> tuple[float, float]:
@@ -75,16 +65,9 @@ def _teacher(proxy: ProxyTraining) -> tuple[float, float]:
     path = task.teacher.checkpoint
     if path is not None and Path(path).exists():
         return _prediction(proxy.teacher, images), 0.0
-    detector = build_detector(replace(task.teacher, checkpoint=None), images.split.classes).to(task.settings.device)
-    settings, masks = task.teacher_training, finds_masks(detector)
-    training = Training(DistilledDetector(detector), settings, settings.iterations, settings.seed)
-    drawn = plan(len(images), settings.batch_size, settings.seed)
-
-    def step() -> None:
-        indices, flips = next(drawn)
-        training.step(make_batch([images[index] for index in indices], flips, masks=masks))
-
-    return _prediction(detector, images), settings.iterations * _seconds(step)
+    training, batches = begun(task.teacher, images, task.teacher_training, task.settings.device)
+    looked = _prediction(training.model.student, images)  # before a step, which may break the weights
+    return looked, training.iterations * _seconds(lambda: training.step(next(batches)))
 
 
 def _prediction(detector: BaseDetector, images: SplitImages) -> float:

@@ -25,8 +25,7 @@ from detkds_gp.detectors import (
     scene_of,
 )
 from detkds_gp.fitness.calibration import probe_model
-from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.images import SplitImages, plan
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE
 from detkds_gp.losses.screening import BATCH, POOL, Probe, Probes, Step, Work

@@ -16,15 +16,14 @@ from detkds_gp.data.coco import CocoSplit
 from detkds_gp.detectors import BaseDetector, build_detector, inherit
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.batches import Batches
-from detkds_gp.fitness.candidate import Candidate, Evaluated
+from detkds_gp.fitness.candidate import FAULTS, Candidate, Evaluated, named
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
+from detkds_gp.fitness.kept_students import WaitingTrainings, read_weights
 from detkds_gp.fitness.kept_teacher import keep_teacher
-from detkds_gp.fitness.rungs import WaitingTrainings
 from detkds_gp.fitness.settings import ProxySettings
 from detkds_gp.fitness.task import ProxyTask
 from detkds_gp.fitness.teacher import train_teacher
-from detkds_gp.fitness.weights import read_weights
 from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.losses import DistillationLoss, KnowledgeError
 from detkds_gp.score import Score, Trial
@@ -58,6 +57,7 @@ class ProxyTraining:
         self.images = _within_limit(task.splits, task.settings)
         on_gpu = torch.device(task.settings.device).type == "cuda"
         self.batches = Batches(task, self.images["train"], lambda: self.teacher, prefetch=on_gpu)
+        self._waiting = WaitingTrainings(task)
         self._evaluations: dict[str, Evaluation] = {}
         self._students: dict[int, BaseDetector] = {}
         self._teacher: BaseDetector | None = None
@@ -106,17 +106,16 @@ class ProxyTraining:
 
     def _watched(self, trials: Sequence[Trial], lengths: Sequence[int]) -> list[tuple[Score, list[tuple[int, float]]]]:
         """Score trials, with their students' AP on selection at some lengths on the way."""
-        first, started, waiting = trials[0], time.perf_counter(), WaitingTrainings(self.task)
-        candidates = [Candidate(self._training(trial, waiting)) for trial in trials]
+        first, started = trials[0], time.perf_counter()
+        candidates = [Candidate(self._training(trial)) for trial in trials]
         for length in lengths:
             self._advance(candidates, first.seed, length)
             for candidate in candidates:
                 candidate.look(partial(self.evaluate, split="selection"))
         self._advance(candidates, first.seed, first.iterations)
         for candidate, trial in zip(candidates, trials, strict=True):
-            kept = self._is_watched(trial)
-            evaluate = partial(self._evaluated, test=trial.test, kept=kept)
-            candidate.finish(partial(waiting.put_down, trial=trial), evaluate)
+            evaluate = partial(self._evaluated, test=trial.test, kept=self._is_watched(trial))
+            candidate.finish(partial(self._waiting.put_down, trial=trial), evaluate)
         seconds = (time.perf_counter() - started) / len(trials)
         return [(candidate.score(seconds), candidate.curve) for candidate in candidates]
 
@@ -128,16 +127,16 @@ class ProxyTraining:
             FormulaError: if the distiller's text cannot be read, or a scale is not measured.
             StoreError: if the kept teacher outputs cannot be read.
         """
-        training = self._training(trial, WaitingTrainings(self.task))
+        training = self._training(trial)
         batches = self.batches(trial.seed, training.model, begin=training.iteration)
         _advance(training, islice(batches, trial.iterations - training.iteration), f"under {trial.distiller}")
         return training.model
 
-    def _training(self, trial: Trial, waiting: WaitingTrainings) -> Training:
+    def _training(self, trial: Trial) -> Training:
         model = self.model(parse_distiller(trial.distiller, self.task.primitive_set), trial.seed)
-        length, skipped = waiting.schedule(trial), self.task.skipped
-        training = Training(model, self.task.settings, length, trial.seed, skipped)
-        waiting.take_up(training, trial)
+        length = self._waiting.schedule(trial)
+        training = Training(model, self.task.settings, length, trial.seed, self.task.skipped)
+        self._waiting.take_up(training, trial)
         return training
 
     def _advance(self, candidates: Sequence[Candidate], seed: int, iterations: int) -> None:
@@ -170,10 +169,8 @@ class ProxyTraining:
         started = time.perf_counter()
         try:
             ap, test_ap, details = self._evaluated(self._teacher_kept(), test=True, kept=True)
-        except TrainingFault as fault:
-            return Score.failed(fault.failure, fault.detail, time.perf_counter() - started)
-        except FloatingPointError as error:
-            return Score.failed("nonfinite", str(error), time.perf_counter() - started)
+        except FAULTS as error:
+            return Score.failed(*named(error), time.perf_counter() - started)
         return Score(ap, test_ap, wall_seconds=time.perf_counter() - started, details=details)
 
     def _teacher_kept(self) -> BaseDetector:
@@ -224,7 +221,9 @@ class ProxyTraining:
         student = copy.deepcopy(self.student(seed))
         loss = DistillationLoss(distiller, self.task.primitive_set) if distiller.terms else None
         generator = torch.Generator().manual_seed(seed)
-        model = DistilledDetector(student, loss, self.task.pair, self._running(loss), generator)
+        runs_teacher = loss is not None and self.task.pair.runs_teacher(loss.sources.values())
+        teacher = self.teacher if runs_teacher else None
+        model = DistilledDetector(student, loss, self.task.pair, teacher, generator)
         return model.to(self.task.settings.device)
 
     def student(self, seed: int) -> BaseDetector:
@@ -247,10 +246,6 @@ class ProxyTraining:
             inherit(student, self.teacher, self.task.pair)
         return student
 
-    def _running(self, loss: DistillationLoss | None) -> BaseDetector | None:
-        """Return the teacher if a loss runs a part of it at every step."""
-        return self.teacher if loss is not None and self.task.pair.runs_teacher(loss.sources.values()) else None
-
     def evaluate(self, detector: BaseDetector, split: str) -> float:
         """Return a detector's COCO AP on ``selection`` or ``test``, in [0, 1], of the settings' metric.
 
@@ -269,11 +264,7 @@ class ProxyTraining:
 
 
 def _advance(training: Training, batches: Iterable[Batch], how: str) -> None:
-    """Take a step on every batch, and give the model the weights that are scored.
-
-    Raises:
-        DetectorError: if that goes wrong.
-    """
+    """Take a step on every batch, and give the model the weights that are scored."""
     try:
         for batch, teacher in batches:
             training.step(batch, teacher)

@@ -12,10 +12,9 @@ from typing import Any
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.data.coco import CocoSplit, data_hash
-from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_student
+from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, save_student
 from detkds_gp.fitness.evaluation import Evaluation
-from detkds_gp.fitness.images import SplitImages
-from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.images import SplitImages, drawn
 from detkds_gp.fitness.settings import TeacherTraining
 from detkds_gp.operators import active_operators
 from detkds_gp.training import DistilledDetector, Training, seed_all
@@ -82,16 +81,7 @@ def train_teacher(
     """
     if spec.checkpoint is None:
         raise ValueError("got a teacher without a checkpoint, wanted one from with_checkpoint(...)")
-    seed_all(settings.seed)
-    shown = images["train"]
-    detector = build_detector(replace(spec, checkpoint=None), shown.split.classes)
-    masks = finds_masks(detector)
-    batches = (
-        make_batch([shown[i] for i in indices], flips, masks=masks)
-        for indices, flips in plan(len(shown), settings.batch_size, settings.seed)
-    )
-    model = DistilledDetector(detector).to(device)
-    training = Training(model, settings, settings.iterations, settings.seed)
+    training, batches = begun(spec, images["train"], settings, device)
     points = _until_flat(training, batches, settings, Evaluation(images["selection"]))
     while training.iteration < training.iterations:
         training.step(next(batches))
@@ -99,8 +89,19 @@ def train_teacher(
     curve_path(spec.checkpoint).parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(curve_path(spec.checkpoint)) as unfinished:
         unfinished.write_text(json.dumps(points))
-    save_student(detector, spec.checkpoint, shown.split.classes)
+    save_student(training.model.student, spec.checkpoint, images["train"].split.classes)
     return points
+
+
+def begun(
+    spec: DetectorSpec, images: SplitImages, settings: TeacherTraining, device: str
+) -> tuple[Training, Iterator[dict[str, Any]]]:
+    """Return the training of a teacher before its first step, and its batches without end."""
+    seed_all(settings.seed)
+    detector = build_detector(replace(spec, checkpoint=None), images.split.classes)
+    training = Training(DistilledDetector(detector).to(device), settings, settings.iterations, settings.seed)
+    plan = drawn(images, settings.batch_size, settings.seed, masks=finds_masks(detector))
+    return training, (batch for _, _, batch in plan)
 
 
 def _until_flat(

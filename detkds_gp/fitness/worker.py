@@ -72,17 +72,8 @@ class PaceRequest:
     """Time a few steps and predictions."""
 
 
-Request = (
-    Trial
-    | PackRequest
-    | CurveRequest
-    | ScaleRequest
-    | ScreenRequest
-    | ProbeRequest
-    | StartRequest
-    | TeacherRequest
-    | PaceRequest
-)
+TrainingRequest = Trial | PackRequest | CurveRequest
+Request = TrainingRequest | ScaleRequest | ScreenRequest | ProbeRequest | StartRequest | TeacherRequest | PaceRequest
 """What a worker can be asked."""
 
 Answer = Score | tuple[Score, list[tuple[int, float]]] | list[Score] | Scale | Screening | Pace | UserError | None
@@ -118,27 +109,27 @@ class ProxyWorker:
 
         def answer(request: Request) -> Answer:
             try:
-                return given(request)
+                match request:
+                    case Trial():
+                        return proxy(request)
+                    case PackRequest(trials):
+                        return proxy.together(trials)
+                    case CurveRequest(trial, lengths):
+                        return proxy.curve(trial, lengths)
+                    case ScaleRequest(formula, seed):
+                        return measure_scale(proxy, formula, seed)
+                    case ScreenRequest(formula, seed):
+                        return screen(seed)(formula)
+                    case TeacherRequest():
+                        return proxy.prepare_teacher()
+                    case PaceRequest():
+                        return measure_pace(proxy)
+                    case StartRequest(seed):
+                        write_start(proxy, seed)
+                    case ProbeRequest(seed):
+                        write_probe(proxy, seed)
             except UserError as error:
                 return error
-
-        def given(request: Request) -> Answer:
-            if isinstance(request, Trial):
-                return proxy(request)
-            if isinstance(request, PackRequest):
-                return proxy.together(request.trials)
-            if isinstance(request, CurveRequest):
-                return proxy.curve(request.trial, request.lengths)
-            if isinstance(request, ScaleRequest):
-                return measure_scale(proxy, request.formula, request.seed)
-            if isinstance(request, ScreenRequest):
-                return screen(request.seed)(request.formula)
-            if isinstance(request, TeacherRequest):
-                return proxy.prepare_teacher()
-            if isinstance(request, PaceRequest):
-                return measure_pace(proxy)
-            write = write_start if isinstance(request, StartRequest) else write_probe
-            write(proxy, request.seed)
             return None
 
         return answer

@@ -5,7 +5,7 @@ from itertools import islice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detkds_gp.fitness.plan import plan
+from detkds_gp.fitness.images import plan
 
 
 @settings(max_examples=50, deadline=None)

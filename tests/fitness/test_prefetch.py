@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from detkds_gp.fitness import ProxyTraining
-from detkds_gp.fitness.batches import Batches
-from detkds_gp.fitness.prefetch import ahead
+from detkds_gp.fitness.batches import Batches, ahead
 from detkds_gp.score import Trial
 
 from .conftest import Tasks
