@@ -109,7 +109,10 @@ class DistilledDetector(BaseModel):
         if taps.absent:
             name, reason = next(iter(taps.absent.items()))
             raise KnowledgeError(f"the student has no output {name!r}: its {reason}")
-        teacher = self.teacher_outputs(batch) if teacher is None else teacher
+        if teacher is None:
+            if self.teacher is None:
+                raise ValueError("got a batch without the teacher's outputs, wanted them or a teacher")
+            teacher = outputs_on(self.teacher, batch, self.pairing.teacher_outputs)
         losses.update(self.distill(student, teacher, scene_of(data)))
         return losses
 
@@ -145,13 +148,3 @@ class DistilledDetector(BaseModel):
                 raise
             raise KnowledgeError(first_line(error)) from error
         return {f"loss_distill_{name}": levels for name, levels in terms.levels.items()}
-
-    def teacher_outputs(self, batch: dict[str, Any]) -> Outputs:
-        """Run the teacher on a batch and return the outputs that the loss needs.
-
-        Raises:
-            ValueError: if there is no teacher, or no loss.
-        """
-        if self.teacher is None or self.pairing is None:
-            raise ValueError("got a batch without the teacher's outputs, wanted them or a teacher")
-        return outputs_on(self.teacher, batch, self.pairing.teacher_outputs)

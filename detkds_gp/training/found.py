@@ -30,8 +30,7 @@ def evenly(places: Sequence[T], count: int = SHOWN) -> Sequence[T]:
 class KeepFound(Hook):
     """Keeps the most confident detections of a few images, as many as there are objects.
 
-    Args:
-        data_set: of mmdet; one that does not tell its images keeps nothing.
+    Of a data set of mmdet that does not tell its images nothing is kept.
     """
 
     def __init__(self, data_set: Any) -> None:

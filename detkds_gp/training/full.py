@@ -23,13 +23,12 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
-from torch import Tensor
 
 from detkds_gp.detectors import evaluating
 from detkds_gp.errors import ConfigError, UserError
 from detkds_gp.training import registered as registered  # what the configs of trainings name
-from detkds_gp.training.checkpoints import SECONDS, detector_of
 from detkds_gp.training.found import KeepFound
+from detkds_gp.training.hooks import SECONDS, detector_of
 
 LAUNCHER = "pytorch"
 LAUNCHED = "WORLD_SIZE"
@@ -219,7 +218,9 @@ def score_teacher(runner: Runner) -> tuple[Metrics, list[dict[str, Any]]] | None
             for sample, corner in zip(samples, corners, strict=True):
                 if not places_itself:
                     sample.pred_instances.bboxes -= sample.pred_instances.bboxes.new_tensor(corner * 2)
-                _relabel(sample, labels)
+                found = sample.pred_instances
+                found.labels = labels.to(found.labels.device)[found.labels]
+                sample.pred_instances = found[found.labels >= 0]
             masks = masks or any("masks" in sample.pred_instances for sample in samples)
             kept.keep(samples)
             loop.evaluator.process(data_samples=samples, data_batch=batch)
@@ -250,9 +251,3 @@ def _completed(sample: DetDataSample) -> tuple[float, float]:
     missing = {"border": (0, height, 0, width), "scale_factor": (1.0, 1.0)}
     sample.set_metainfo({name: value for name, value in missing.items() if name not in known})
     return float(sample.border[2]), float(sample.border[0])
-
-
-def _relabel(sample: DetDataSample, labels: Tensor) -> None:
-    found = sample.pred_instances
-    found.labels = labels.to(found.labels.device)[found.labels]
-    sample.pred_instances = found[found.labels >= 0]

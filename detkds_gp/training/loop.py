@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from detkds_gp.detectors import BaseDetector, Outputs
-from detkds_gp.training.averaging import AveragedStudent
 from detkds_gp.training.distilled_detector import DistilledDetector
 from detkds_gp.training.settings import OptimizerSettings
 
 DIVERGED = 10.0
 """A student's own loss this many times its first one (or 1, if that was lower) has diverged."""
+
+WARMUP = 9
+"""After n steps the average keeps at most n / (n + WARMUP) of itself: it forgets the untrained weights first."""
 
 Batch = tuple[dict[str, Any], Outputs | None]
 """What `make_batch` gives, and the teacher's outputs on it if they are kept."""
@@ -53,6 +57,39 @@ def seed_all(seed: int, iteration: int = 0) -> None:
     random.seed(mixed)
     np.random.seed(mixed)  # noqa: NPY002 - mmdet draws from the global generator
     torch.manual_seed(mixed)
+
+
+class AveragedStudent(AveragedModel):
+    """Keeps the exponential moving average of a student's parameters and buffers; ``module`` predicts with it.
+
+    The first update copies the student; the update after n others keeps ``min(decay, n / (n + WARMUP))`` of the
+    average. Integer buffers are copied at every update. mmengine's ``MomentumAnnealingEMA`` with ``momentum = 1 -
+    decay`` and ``gamma = WARMUP`` follows the same rule.
+
+    Args:
+        student: copied; its device is the average's.
+        decay: in (0, 1).
+    """
+
+    def __init__(self, student: nn.Module, decay: float) -> None:
+        super().__init__(student, use_buffers=True)
+        self.requires_grad_(False)
+        self._decay = decay
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the average towards the weights of a step."""
+        count = int(self.n_averaged)  # on the CPU: a GPU is not waited for
+        self.multi_avg_fn = partial(_move, 1 - min(self._decay, count / (count + WARMUP)))
+        super().update_parameters(model)
+
+
+@torch.no_grad()
+def _move(share: float, averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+    """Move tensors of one type in place by a share of the way."""
+    if averaged[0].is_floating_point():
+        torch._foreach_lerp_(averaged, current, share)
+    else:
+        torch._foreach_copy_(averaged, current)
 
 
 class Training:
@@ -175,9 +212,7 @@ class Training:
 def train(
     model: DistilledDetector, batches: Iterable[Batch], settings: OptimizerSettings, iterations: int, seed: int
 ) -> None:
-    """Train a model in place from its beginning; the same arguments give the same weights, bitwise on a CPU.
-
-    The student ends with the averaged weights, where the settings average.
+    """Train a model in place from its beginning, as `Training` does, and give it the weights that are scored.
 
     Args:
         model: student, loss and adapters.
@@ -191,12 +226,11 @@ def train(
         KnowledgeError: if the distiller cannot be computed on the pair's knowledge.
         ValueError: if there are fewer batches.
     """
-    training, supply = Training(model, settings, iterations, seed), iter(batches)
-    while training.iteration < iterations:
-        drawn = next(supply, None)
-        if drawn is None:
-            raise ValueError(f"got {training.iteration} batches, wanted {iterations}")
-        training.step(*drawn)
+    training = Training(model, settings, iterations, seed)
+    for batch, teacher in islice(batches, iterations):
+        training.step(batch, teacher)
+    if training.iteration < iterations:
+        raise ValueError(f"got {training.iteration} batches, wanted {iterations}")
     training.finish()
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.training.averaging import WARMUP
-from detkds_gp.training.image_size import set_image_size
+from detkds_gp.training.hooks import switch_at_iterations
+from detkds_gp.training.image_size import LOADERS, set_image_size
+from detkds_gp.training.loop import WARMUP
 from detkds_gp.training.settings import FullTrainingSettings
-from detkds_gp.training.switching import switch_at_iterations
 
 RATE = ["optim_wrapper", "optimizer", "lr"]
 IMPORTS = "detkds_gp.training.registered"
@@ -76,7 +76,7 @@ def training_config(student: Config, recipe: Recipe) -> Config:
     config = Config(student.to_dict())
     config.model = dict(recipe.model)
     config.pop("data_preprocessor", None)
-    for name in ("train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "optim_wrapper"):
+    for name in (*LOADERS, "train_cfg", "optim_wrapper"):
         if not config.get(name):
             raise ConfigError(f"the student's config has no {name}; give one of mmdet's whole configs")
     _set_data(config, recipe)
@@ -104,11 +104,8 @@ def data_sets(part: Any) -> Iterator[ConfigDict]:
     """Yield the data sets of a data loader's config, those inside repeating and mixing ones too."""
     if isinstance(part, dict) and "ann_file" in part:
         yield part
-    elif isinstance(part, dict):
-        for child in part.values():
-            yield from data_sets(child)
-    elif isinstance(part, (list, tuple)):
-        for child in part:
+    elif isinstance(part, (dict, list, tuple)):
+        for child in part.values() if isinstance(part, dict) else part:
             yield from data_sets(child)
 
 
@@ -145,9 +142,9 @@ def left_out(config: Config, images: Sequence[tuple[int, int, bool]]) -> dict[st
 def _set_data(config: Config, recipe: Recipe) -> None:
     """Let every loader read our splits, and every evaluator compare with them."""
     for loader, split in (("train", "train"), ("val", "selection"), ("test", "test")):
-        files = recipe.splits[split]
-        config[f"{loader}_dataloader"]["dataset"] = _one(config[f"{loader}_dataloader"]["dataset"])
-        found = list(data_sets(config[f"{loader}_dataloader"]["dataset"]))
+        files, loading = recipe.splits[split], config[f"{loader}_dataloader"]
+        loading["dataset"] = _one(loading["dataset"])
+        found = list(data_sets(loading["dataset"]))
         if not found:
             raise ConfigError(f"the student's {loader}_dataloader reads no annotation file; give a COCO-style config")
         for data_set in found:
@@ -194,7 +191,7 @@ def _set_loading(config: Config, settings: FullTrainingSettings) -> None:
     if settings.batch_size is not None:
         config.train_dataloader.batch_size = settings.batch_size
     if settings.workers is not None:
-        for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        for loader in LOADERS:
             config[loader].num_workers = settings.workers
             config[loader].persistent_workers = settings.workers > 0
             if not settings.workers:
@@ -238,15 +235,10 @@ def _set_iterations(config: Config, iterations: int) -> None:
 
 def _set_average(config: Config, decay: float) -> None:
     """Add mmengine's hook that averages the weights, where the student's config has none."""
-    hooks = list(config.get("custom_hooks") or [])
     if decay and average_hook(config) is None:
-        rule = {
-            "ema_type": "MomentumAnnealingEMA",
-            "momentum": round(1 - decay, 12),
-            "gamma": WARMUP,
-            "update_buffers": True,
-        }
-        config.custom_hooks = [*hooks, {"type": "EMAHook", **rule}]
+        rule = {"ema_type": "MomentumAnnealingEMA", "momentum": round(1 - decay, 12), "gamma": WARMUP}
+        hook = {"type": "EMAHook", **rule, "update_buffers": True}
+        config.custom_hooks = [*(config.get("custom_hooks") or []), hook]
 
 
 def average_hook(config: Config) -> dict[str, Any] | None:

@@ -25,9 +25,7 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.language import load_primitive_set, parse_distiller
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.settings import Pixels, Settings
-from detkds_gp.training import checkpoints as checkpoints
-from detkds_gp.training import nonfinite as nonfinite
-from detkds_gp.training import switching as switching
+from detkds_gp.training import hooks as hooks
 from detkds_gp.training.distilled_detector import DistilledDetector
 
 Model = dict[str, Any]
@@ -84,7 +82,9 @@ def distilled_detector(
     ours, theirs = settings.classes, settings.teacher_classes or settings.classes
     names = (ours, theirs) if ours is not None and theirs is not None else None
     pair = check_pair(built, built_teacher, settings.image_size, names, list(loss.sources.values()))
-    _check_shared(loss, pair.refused)
+    for name, source in loss.sources.items():
+        if source in pair.refused:
+            raise ConfigError(f"the distiller reads {name!r}, which the pair does not share: {pair.refused[source]}")
     generator = torch.Generator().manual_seed(settings.seed)
     return DistilledDetector(built, loss, pair, built_teacher, generator)
 
@@ -112,9 +112,3 @@ def _teacher(config: Model | None, settings: Wiring) -> BaseDetector:
     teacher = revert_sync_batchnorm(mended(MODELS.build(found)))
     load_weights(teacher, checkpoint, settings.teacher_classes or settings.classes)
     return teacher
-
-
-def _check_shared(loss: DistillationLoss, refused: Any) -> None:
-    for name, source in loss.sources.items():
-        if source in refused:
-            raise ConfigError(f"the distiller reads {name!r}, which the pair does not share: {refused[source]}")

@@ -14,7 +14,7 @@ from detkds_gp.detectors import Pair
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.primitives import DETKDS
 from detkds_gp.training import DistilledDetector, OptimizerSettings, Training, train
-from detkds_gp.training.averaging import AveragedStudent
+from detkds_gp.training.loop import AveragedStudent
 
 Builder = Callable[[], Any]
 Weights = dict[str, np.ndarray]

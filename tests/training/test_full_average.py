@@ -23,7 +23,7 @@ from detkds_gp.full_training.training import protocol
 from detkds_gp.listener import Listener
 from detkds_gp.naming import read_distiller
 from detkds_gp.training import score_student, trained
-from detkds_gp.training.checkpoints import detector_of
+from detkds_gp.training.hooks import detector_of
 
 STEPS = 6
 SHORT = {

@@ -17,7 +17,7 @@ from detkds_gp.full_training import FullTraining, run_full_training
 from detkds_gp.listener import Listener
 from detkds_gp.naming import read_distiller
 from detkds_gp.training import StopNonfinite
-from detkds_gp.training.nonfinite import SCALER_PATIENCE
+from detkds_gp.training.hooks import SCALER_PATIENCE
 
 SHORT = {"full_training.iterations": 8, "full_training.batch_size": 4, "full_training.workers": 0}
 JUMP = {"type": "MultiStepLR", "by_epoch": False, "milestones": [4], "gamma": 1e30}

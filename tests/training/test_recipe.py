@@ -16,7 +16,7 @@ from torch import nn
 from detkds_gp.detectors import DetectorSpec, detector_config
 from detkds_gp.errors import ConfigError
 from detkds_gp.training import FullTrainingSettings, Recipe, SplitFiles, average_hook, left_out, training_config
-from detkds_gp.training.averaging import AveragedStudent
+from detkds_gp.training.loop import AveragedStudent
 from detkds_gp.training.recipe import data_sets
 
 CLASSES = ("red", "white")

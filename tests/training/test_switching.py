@@ -14,7 +14,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import DataLoader
 
-from detkds_gp.training.switching import SwitchAtIteration, switch_at_iterations
+from detkds_gp.training.hooks import SwitchAtIteration, switch_at_iterations
 
 
 class Marked(BaseDataset):
