@@ -24,47 +24,15 @@ REMEDY = (
 )
 
 
-class KeptTeacher:
-    """The teacher's outputs by image and flip, from a file that `keep_teacher` wrote.
-
-    On the ``cpu`` the file is mapped, so that worker processes share its memory. One that is missing or broken raises
-    a StoreError.
-    """
-
-    def __init__(self, path: Path, device: str = "cpu") -> None:
-        self._path = path
-        self._device = device
-        try:
-            mapped = device == "cpu"
-            self._kept: dict[str, list[Tensor]] = torch.load(path, mmap=mapped, weights_only=True, map_location=device)
-        except Exception as error:
-            raise StoreError(
-                f"cannot read the kept teacher outputs {path}: {first_line(error)}; delete the file"
-            ) from error
-
-    def __call__(self, indices: Sequence[int], flips: Sequence[bool], names: Sequence[str]) -> dict[str, list[Tensor]]:
-        """Return the teacher's outputs on a batch, as `outputs_of` gives them.
-
-        Args:
-            indices: of the images, in the batch's order.
-            flips: whether each is mirrored.
-            names: the outputs wanted; one that was not kept raises a StoreError.
-
-        Returns:
-            by name and level, float32: (N, C, H, W) of maps, (N * M, K) of rows.
-        """
-        missing = [name for name in names if name not in self._kept]
-        if missing:
-            raise StoreError(f"the kept teacher outputs {self._path} lack {missing[0]!r}; delete the file")
-        rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
-        rows = rows.to(self._device)
-        return {name: [level[rows].float().flatten(0, 1) for level in self._kept[name]] for name in names}
-
-
 class TeacherOutputs:
     """Gives the teacher's outputs on batches, at one precision whether they are kept or not.
 
-    ``teacher`` gives the teacher, when it has to run.
+    On a GPU the kept ones are loaded into its memory where the settings allow it; else their file is mapped, so that
+    processes share its memory.
+
+    Args:
+        task: says where they are kept, if anywhere.
+        teacher: gives the teacher, when it has to run.
     """
 
     def __init__(self, task: ProxyTask, teacher: Callable[[], BaseDetector]) -> None:
@@ -75,23 +43,44 @@ class TeacherOutputs:
     def __call__(
         self, indices: Sequence[int], flips: Sequence[bool], batch: dict[str, Any], names: Sequence[str]
     ) -> Outputs:
-        """Return the teacher's outputs on a batch, as `KeptTeacher` does, on the settings' device.
+        """Return the teacher's outputs on a batch, as `outputs_of` gives them, on the settings' device.
+
+        Args:
+            indices: of the images, in the batch's order.
+            flips: whether each is mirrored.
+            batch: of `make_batch`, for a teacher that has to run.
+            names: the outputs wanted.
+
+        Returns:
+            by name and level, float32: (N, C, H, W) of maps, (N * M, K) of rows.
 
         Raises:
-            StoreError: if the kept outputs cannot be read, or a number is too large for the precision.
+            StoreError: if the kept outputs cannot be read, one is missing, or a number is too large for the precision.
         """
-        if self._path is not None:
-            kept, device = self._kept(indices, flips, names), self._settings.device
-            return {name: [level.to(device) for level in levels] for name, levels in kept.items()}
-        teacher, precision = self._teacher(), self._settings.teacher_precision
-        outputs = outputs_on(teacher, batch, names)
-        return {name: [rounded(level, precision, name).float() for level in levels] for name, levels in outputs.items()}
+        if self._path is None:
+            live, precision = outputs_on(self._teacher(), batch, names), self._settings.teacher_precision
+            return {
+                name: [rounded(level, precision, name).float() for level in levels] for name, levels in live.items()
+            }
+        if missing := [name for name in names if name not in self._kept]:
+            raise StoreError(f"the kept teacher outputs {self._path} lack {missing[0]!r}; delete the file")
+        rows = torch.tensor([2 * index + int(flip) for index, flip in zip(indices, flips, strict=True)])
+        found = {name: [level[rows.to(level.device)] for level in self._kept[name]] for name in names}
+        device = self._settings.device
+        return {name: [level.float().flatten(0, 1).to(device) for level in levels] for name, levels in found.items()}
 
     @cached_property
-    def _kept(self) -> KeptTeacher:
-        assert self._path is not None
-        fits = self._path.exists() and self._path.stat().st_size <= self._settings.teacher_memory_mb * 2**20
-        return KeptTeacher(self._path, self._settings.device if fits else "cpu")
+    def _kept(self) -> dict[str, list[Tensor]]:
+        """What `keep_teacher` wrote."""
+        path, device = self._path, self._settings.device
+        assert path is not None
+        if not path.exists() or path.stat().st_size > self._settings.teacher_memory_mb * 2**20:
+            device = "cpu"
+        try:
+            return torch.load(path, mmap=device == "cpu", weights_only=True, map_location=device)
+        except Exception as error:
+            reason = f"cannot read the kept teacher outputs {path}: {first_line(error)}"
+            raise StoreError(f"{reason}; delete the file") from error
 
 
 def kept_bytes(numbers: int, images: int, precision: str) -> int:

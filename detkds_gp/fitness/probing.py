@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,6 @@ from detkds_gp.detectors import (
     BaseDetector,
     Outputs,
     Pairing,
-    Scene,
     Taps,
     cut_outputs,
     finds_masks,
@@ -58,12 +56,11 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
     task = proxy.task
     student = probe_model(proxy, NONE, seed).student if task.probe.exists() else proxy.initial(seed)
     student.to(task.settings.device).train()  # LD's returns nothing
-    small, full = (_Pool.of(proxy, student, seed, side) for side in (LARGEST_SIDE, None))
+    small, full = (_Pool(proxy, student, seed, side) for side in (LARGEST_SIDE, None))
     with torch.random.fork_rng(devices=[]):
         return Probes.of(small.probe, task.primitive_set, Step(full.probe(BATCH), full.own / POOL))
 
 
-@dataclass(frozen=True, eq=False)
 class _Pool:
     """The outputs of both detectors on `POOL` images, and how they become knowledge.
 
@@ -71,18 +68,9 @@ class _Pool:
         own: how many numbers the student's own loss writes on these images.
     """
 
-    student: Outputs
-    teacher: Outputs
-    scene: Scene
-    pairing: Pairing
-    sources: dict[str, str]
-    detector: BaseDetector
-    own: int
-
-    @classmethod
-    def of(cls, proxy: ProxyTraining, student: BaseDetector, seed: int, largest: int | None) -> _Pool:
-        task = proxy.task
-        inputs = task.primitive_set.inputs
+    def __init__(self, proxy: ProxyTraining, student: BaseDetector, seed: int, largest: int | None) -> None:
+        task, inputs = proxy.task, proxy.task.primitive_set.inputs
+        self._sources, self._detector = {d.name: d.source for d in inputs}, proxy.teacher
         generator = torch.Generator().manual_seed(seed)
         pairing = Pairing(task.pair, [d.source for d in inputs], generator).to(task.settings.device)
         pairing.requires_grad_(False)
@@ -92,25 +80,24 @@ class _Pool:
         seed_all(seed)
         with torch.no_grad(), Work() as work, Taps(student, pairing.student_outputs) as taps:
             student.loss(data["inputs"], data["data_samples"])
-        ours = _detached(taps.outputs())
-        theirs = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
-        pairing.names = [n for n in pairing.names if all(name in ours for name in task.pair.student_outputs([n]))]
-        return cls(
-            ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher, work.numbers
-        )
+        self._student, self._scene, self.own = _detached(taps.outputs()), scene_of(data), work.numbers
+        self._teacher = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
+        read, wanted = self._student.keys(), task.pair.student_outputs
+        pairing.names = [name for name in pairing.names if read >= set(wanted([name]))]
+        self._pairing = pairing
 
     def probe(self, images: Sequence[int]) -> Probe:
         """Return the knowledge of some images, in that order; gradients lead back to the student's outputs."""
-        fixed = fixed_outputs(self.student)
+        fixed = fixed_outputs(self._student)
         ours = {
             name: [x if name in fixed else x.requires_grad_() for x in levels]
-            for name, levels in cut_outputs(self.student, images, POOL).items()
+            for name, levels in cut_outputs(self._student, images, POOL).items()
         }
-        theirs = cut_outputs(self.teacher, images, POOL)
-        pairs = self.pairing(ours, theirs, self.scene.of_images(images), self.detector)
+        theirs = cut_outputs(self._teacher, images, POOL)
+        pairs = self._pairing(ours, theirs, self._scene.of_images(images), self._detector)
         knowledge = {
             name: [(s, s if s is t else t.detach().requires_grad_()) for s, t in pairs[source]]
-            for name, source in self.sources.items()
+            for name, source in self._sources.items()
             if source in pairs
         }
         leaves = {name: levels for name, levels in ours.items() if name not in fixed}

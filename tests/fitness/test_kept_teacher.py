@@ -4,7 +4,8 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,17 @@ from torch import Tensor
 from detkds_gp.detectors import ImageInput, build_detector, make_batch, outputs_of
 from detkds_gp.errors import StoreError
 from detkds_gp.fitness import ProxyTask, ProxyTraining
-from detkds_gp.fitness.kept_teacher import KeptTeacher, keep_teacher
+from detkds_gp.fitness.kept_teacher import TeacherOutputs, keep_teacher
 from detkds_gp.language import parse_distiller
 
 INDICES, FLIPS = [7, 0, 7, 11], [True, False, False, True]
 NAMES = ["class_map", "global"]
+
+
+def kept_in(path: Path, task: ProxyTask) -> Callable[..., dict[str, list[Tensor]]]:
+    """Return what looks up the outputs in a file by indices, flips and names; the teacher never runs."""
+    outputs = TeacherOutputs(replace(task, teacher_outputs=path), lambda: pytest.fail("the teacher ran"))
+    return lambda indices, flips, names: outputs(indices, flips, {}, names)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +44,7 @@ def test_what_is_kept_is_what_the_teacher_gives(
     teacher = build_detector(task.teacher, task.splits["train"].classes).train()
     images = ProxyTraining(task).images["train"]
     keep_teacher(teacher, images, NAMES, precision, tmp_path / "kept.pt")
-    kept = KeptTeacher(tmp_path / "kept.pt")(INDICES, FLIPS, NAMES)
+    kept = kept_in(tmp_path / "kept.pt", task)(INDICES, FLIPS, NAMES)
     assert sorted(kept) == sorted(live) == NAMES
     for name in NAMES:
         for level, wanted in zip(kept[name], live[name], strict=True):
@@ -48,7 +55,7 @@ def test_what_is_kept_is_what_the_teacher_gives(
 
 
 def test_mirror_images_are_kept_apart(task: ProxyTask) -> None:
-    kept = KeptTeacher(task.teacher_outputs)
+    kept = kept_in(task.teacher_outputs, task)
     plain, mirrored = kept([3], [False], ["global"])["global"][0], kept([3], [True], ["global"])["global"][0]
     assert not torch.allclose(plain, mirrored, atol=1e-3)
 
@@ -60,7 +67,7 @@ def test_kept_outputs_give_the_losses_of_the_live_teacher(
     images = proxy.images["train"]
     batch = make_batch([images[index] for index in INDICES], FLIPS)
     model = proxy.model(distiller, seed=0).train()
-    kept = model.losses(batch, KeptTeacher(task.teacher_outputs)(INDICES, FLIPS, NAMES))
+    kept = model.losses(batch, kept_in(task.teacher_outputs, task)(INDICES, FLIPS, NAMES))
     for name, value in model.losses(batch, live).items():
         pairs = zip([*kept[name]], [*value], strict=True)
         assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-7) for a, b in pairs), name
@@ -81,7 +88,7 @@ def test_a_broken_file_is_named(content: bytes | None, elsewhere: ProxyTask) -> 
     path = elsewhere.teacher_outputs
     path.write_bytes(path.read_bytes()[:2000] if content is None else content)
     with pytest.raises(StoreError, match=r"outputs\.pt.*delete the file") as caught:
-        KeptTeacher(path)
+        kept_in(path, elsewhere)(INDICES, FLIPS, NAMES)
     assert "\n" not in str(caught.value)
 
 
