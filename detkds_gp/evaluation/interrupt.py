@@ -18,11 +18,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Lets what is at work finish within a grace period when a signal asks to stop.
-
-    Args:
-        grace_seconds: after which what is at work is abandoned.
-    """
+    """Lets what is at work finish when a signal asks to stop; after ``grace_seconds`` it is abandoned."""
 
     def __init__(self, grace_seconds: float) -> None:
         self.requested = False

@@ -83,10 +83,6 @@ def pack_size(task: ProxyTask, workers: int) -> int:
     What is shared is the teacher's forward pass where it is not kept, and the decoding of images that memory does
     not hold. As many as fit into the free memory share it: each needs weights, their average, gradients and two
     moments.
-
-    Args:
-        task: of the workers.
-        workers: side by side.
     """
     settings, (height, width) = task.settings, task.settings.image_size
     pixels = 3 * height * width * sum(len(split.images) for split in task.splits.values())

@@ -119,9 +119,7 @@ class EvaluationService:
     ) -> Iterator[tuple[Request, Any]]:
         """Yield (request, answer) of preparations as they come; no time limit holds for them.
 
-        Args:
-            requests: what is asked.
-            over: True: what is at work is abandoned, and not answered.
+        Where ``over`` says True, what is at work is abandoned, and not answered.
 
         Raises:
             LostTrainingError: if memory ran out or the worker was killed, twice.

@@ -40,14 +40,14 @@ class LocalExecutor(PoolExecutor):
     Args:
         factory: builds the evaluator; picklable, and importable in a fresh interpreter.
         workers: how many processes.
-        time_limit_seconds: of one task, counted from when a worker whose evaluator is built takes
-            it, so that start-up is free (and has no limit); None for no limit.
+        time_limit_seconds: of one task, counted from when a worker whose evaluator is built takes it: start-up is free
+            and has no limit. None for no limit.
         threads: of each numeric library in each worker.
-        gpus: share of a GPU that each worker takes, at most 1: with 0.5 the first two workers see the
-            first GPU only. 0 leaves all GPUs visible to all workers.
-        preload: modules that one server process imports for all workers, also for those that replace others: they
-            start in milliseconds, with one thread and without a GPU. Their import must start no thread. Empty, and
-            elsewhere than on Linux: every worker is a fresh interpreter.
+        gpus: share of a GPU that each worker takes, at most 1: with 0.5 the first two see the first GPU only; 0 leaves
+            all visible to all.
+        preload: modules that one server process imports for all workers: they start in milliseconds, with one thread
+            and without a GPU. Their import must start no thread. Empty, and elsewhere than on Linux: every worker is a
+            fresh interpreter.
 
     Raises:
         ValueError: a number is not positive, the share is not in [0, 1], or ``preload`` is not for such workers.

@@ -13,11 +13,8 @@ from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, Wor
 class SerialExecutor:
     """Runs tasks in order in this process: the simplest to debug.
 
-    A running task cannot be stopped from within its own process, so there is no time limit, and
-    a crash of native code ends the search.
-
-    Args:
-        factory: builds the evaluator, at the first task.
+    A running task cannot be stopped from within its own process, so there is no time limit, and a crash of native
+    code ends the search. The factory is called at the first task.
     """
 
     one_at_a_time = True

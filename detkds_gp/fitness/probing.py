@@ -44,10 +44,6 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
     The student is the one that scales are measured on, where it is written already; else the initial one of the
     seed. The teacher is the task's.
 
-    Args:
-        proxy: gives detectors and images.
-        seed: whose plan gives the images.
-
     Raises:
         StoreError: the student's file cannot be read.
         DetectorError: the teacher's checkpoint is missing or broken.

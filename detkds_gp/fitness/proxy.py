@@ -88,11 +88,7 @@ class ProxyTraining:
         return [score for score, _ in self._watched(trials, lengths)]
 
     def curve(self, trial: Trial, lengths: Sequence[int]) -> tuple[Score, list[tuple[int, float]]]:
-        """Score a trial, and its student on the selection split at some lengths on the way.
-
-        Args:
-            trial: what is trained, from its beginning.
-            lengths: rising, below the trial's.
+        """Score a trial, and its student on the selection split at some rising lengths on the way.
 
         Returns:
             the score that the trial gets without looks on the way; (iterations, AP), the whole training last, as far
@@ -201,11 +197,7 @@ class ProxyTraining:
     def alone(self, student: BaseDetector, seed: int, iterations: int, skipped: int) -> BaseDetector:
         """Train a copy of a student without distillation on the plan of a seed, and return it with its last weights.
 
-        Args:
-            student: where it starts.
-            seed: of the plan.
-            iterations: steps.
-            skipped: steps of the plan that it has behind it.
+        ``skipped`` steps of the plan are behind it.
 
         Raises:
             DetectorError: if it fails to train.

@@ -7,12 +7,11 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, insert, select
+from sqlalchemy import Connection, Select, Table, bindparam, insert, select
 from sqlalchemy.exc import DatabaseError
 
 from detkds_gp.errors import StoreError
@@ -254,10 +253,12 @@ class Store:
         """Return the events of one kind, or all, in the order of recording."""
         return self._all(tables.events, Event, **({} if kind is None else {"kind": kind}))
 
-    def _rows(self, table: Table, /, **known: Any) -> Sequence[RowMapping]:
+    def _rows(self, table: Table, /, **known: Any) -> list[dict[str, Any]]:
         """Return the rows that have some values, or all, in the order of recording."""
         with plain_errors(self.path):
-            return self._connection.execute(_by(table, *known), known).mappings().all()
+            rows = self._connection.execute(_by(table, *known), known).all()
+        names = table.c.keys()
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _all(self, table: Table, kind: type[Made], /, **known: Any) -> list[Made]:
         return [_made(kind, row) for row in self._rows(table, **known)]
@@ -292,14 +293,9 @@ def _by(table: Table, *names: str) -> Select[Any]:
     return select(table).where(*(table.c[name] == bindparam(name) for name in names)).order_by(table.c.position)
 
 
-def _made(kind: type[Made], row: RowMapping, **more: Any) -> Made:
+def _made(kind: type[Made], row: Mapping[str, Any], **more: Any) -> Made:
     """Make a value of the columns that are called as its fields, and of more."""
-    return kind(**{name: row[name] for name in _field_names(kind) if name in row}, **more)
-
-
-@cache
-def _field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return kind(**{name: row[name] for name in kind.__dataclass_fields__ if name in row}, **more)
 
 
 def _comparable(value: Any) -> Any:

@@ -132,11 +132,7 @@ class StopNonfinite(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Tensor] | None = None
     ) -> None:
-        """Look at a step's loss.
-
-        Raises:
-            ConfigError: if the training diverges.
-        """
+        """Look at a step's loss; raise a ConfigError if the training diverges."""
         if outputs is None or math.isfinite(float(outputs["loss"])):
             self._in_a_row = 0
             return
@@ -148,8 +144,7 @@ class StopNonfinite(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Look at the weights: of a last step, no loss tells what it made of them.
 
-        Raises:
-            ConfigError: if they are not finite; nothing is written then.
+        If they are not finite, a ConfigError is raised and nothing is written.
         """
         for name, value in checkpoint["state_dict"].items():
             if value.is_floating_point() and not value.isfinite().all():

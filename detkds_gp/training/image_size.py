@@ -28,11 +28,7 @@ Size = tuple[int, int]
 
 
 def set_image_size(config: Config, size: Size) -> None:
-    """Resize to one size wherever a pipeline resizes; one with crops or a canvas, such as mosaics, is scaled whole.
-
-    Args:
-        config: of a training.
-        size: (height, width) in pixels.
+    """Resize to one (height, width) wherever a pipeline resizes; one with crops or a canvas (mosaics) is scaled whole.
 
     Raises:
         ConfigError: a loader's pipeline has no step of a known type that resizes, crops or pads.

@@ -212,14 +212,9 @@ class Training:
 def train(
     model: DistilledDetector, batches: Iterable[Batch], settings: OptimizerSettings, iterations: int, seed: int
 ) -> None:
-    """Train a model in place from its beginning, as `Training` does, and give it the weights that are scored.
+    """Train a model in place from its beginning, and give it the weights that are scored: a whole `Training`.
 
-    Args:
-        model: student, loss and adapters.
-        batches: at least ``iterations`` of them; no more are drawn.
-        settings: optimizer and schedule.
-        iterations: steps.
-        seed: seeds all global generators before each step.
+    No more than ``iterations`` batches are drawn.
 
     Raises:
         TrainingFault: ``nonfinite`` or ``diverged``, at the iteration it shows.

@@ -64,11 +64,7 @@ class Recipe:
 
 
 def training_config(student: Config, recipe: Recipe) -> Config:
-    """Return an mmdet config that `mmdet`'s ``tools/train.py`` trains.
-
-    Args:
-        student: its own whole config.
-        recipe: what makes it a distilled training.
+    """Return the student's whole config as a recipe makes it one that mmdet's ``tools/train.py`` trains.
 
     Raises:
         ConfigError: if the student's config has no data set to replace, or an option does not fit it.
