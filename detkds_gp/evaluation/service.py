@@ -101,8 +101,9 @@ class EvaluationService:
 
     def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         """Return the scale of every formula, each measured once and recorded."""
-        known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
-        missing = [formula for formula in dict.fromkeys(formulas) if formula not in known]
+        distinct = dict.fromkeys(formulas)
+        known = {formula: scale for formula in distinct if (scale := self._store.scale(formula)) is not None}
+        missing = [formula for formula in distinct if formula not in known]
         asked = [ScaleRequest(formula, self._seed) for formula in missing]
         for index, scale in self._run(asked, partial(Scale, None)):
             self._store.record_scale(missing[index], scale)

@@ -111,7 +111,7 @@ def _check_main_guard() -> None:
             f"the script is no file ({path}), but worker processes import it; write it to a file, with what starts the "
             'search under if __name__ == "__main__":, or set execution.executor = "serial"'
         )
-    frames = (frame for frame, _ in traceback.walk_stack(None) if frame.f_globals is vars(main))
+    frames = (frame for frame, _ in traceback.walk_stack(sys._getframe()) if frame.f_globals is vars(main))
     line = next((frame.f_lineno for frame in frames if frame.f_code.co_name == "<module>"), None)
     if line is not None and not _guarded(Path(path), line):
         raise WorkerStartError(
@@ -125,8 +125,12 @@ def _guarded(path: Path, line: int) -> bool:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return True  # no source, no verdict
-    guards = (node for node in ast.walk(tree) if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+    guards = (node for node in ast.walk(tree) if isinstance(node, ast.If) and _asks_for_name(node.test))
     return any(node.lineno <= line <= (node.end_lineno or line) for node in guards)
+
+
+def _asks_for_name(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
 
 
 class _WorkerProcess:

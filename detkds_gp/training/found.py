@@ -59,9 +59,7 @@ class KeepFound(Hook):
 
     def images(self) -> list[dict[str, Any]]:
         """Return by image ``path``, ``truth`` and ``found``, of all processes; every process must come here."""
-        found: dict[Any, Rows] = {}
-        for part in all_gather_object(self._found):
-            found |= part
+        found = {name: rows for part in all_gather_object(self._found) for name, rows in part.items()}
         return [
             {"path": info["img_path"], "truth": _objects(info), "found": found[name]}
             for name, info in self._infos.items()
