@@ -1,4 +1,4 @@
-"""Evaluation: scores, scales and screenings from the store where they are recorded, else from workers."""
+"""Evaluation: scores and scales from the store where they are recorded, else from workers; screenings from these."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from detkds_gp.evaluation.interrupt import Interrupt, Stopped
     from detkds_gp.evaluation.packing import Packing, pack_size
     from detkds_gp.evaluation.question import Evaluator, Question, candidates_to
-    from detkds_gp.evaluation.screening import NotRecordedError, Screener, answer_nothing
     from detkds_gp.evaluation.service import EvaluationService
     from detkds_gp.evaluation.units import Scales, in_units, starting, weighed
     from detkds_gp.evaluation.workers import executor_class, make_executor, worker_count
@@ -23,16 +22,13 @@ __all__ = [
     "Packing",
     "Question",
     "Scales",
-    "Screener",
     "Stopped",
-    "NotRecordedError",
     "candidates_to",
     "in_units",
     "executor_class",
     "make_executor",
     "pack_size",
     "starting",
-    "answer_nothing",
     "weighed",
     "worker_count",
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,6 @@ from detkds_gp.detectors import (
     BaseDetector,
     Outputs,
     Pairing,
-    Scene,
     Taps,
     cut_outputs,
     finds_masks,
@@ -29,7 +27,8 @@ from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE
-from detkds_gp.losses.screening import BATCH, POOL, Probe, Probes, Step, Work
+from detkds_gp.screening.evidence import Work
+from detkds_gp.screening.probes import BATCH, POOL, Probe, Probes, Step
 from detkds_gp.training import seed_all
 
 LARGEST_SIDE = 160
@@ -59,63 +58,52 @@ def probes_of(proxy: ProxyTraining, seed: int) -> Probes:
     task = proxy.task
     student = probe_model(proxy, NONE, seed).student if task.probe.exists() else proxy.initial(seed)
     student.to(task.settings.device).train()  # LD's returns nothing
-    small, full = (_Pool.of(proxy, student, seed, side) for side in (LARGEST_SIDE, None))
+    small, _ = _pool(proxy, student, seed, LARGEST_SIDE)
+    full, written = _pool(proxy, student, seed, None)
     with torch.random.fork_rng(devices=[]):
-        return Probes.of(small.probe, task.primitive_set, Step(full.probe(BATCH), full.own / POOL))
+        return Probes.of(small, task.primitive_set, Step(full(BATCH), written / POOL))
 
 
-@dataclass(frozen=True, eq=False)
-class _Pool:
-    """The outputs of both detectors on `POOL` images, and how they become knowledge.
+def _pool(
+    proxy: ProxyTraining, student: BaseDetector, seed: int, largest: int | None
+) -> tuple[Callable[[Sequence[int]], Probe], int]:
+    """Read both detectors on `POOL` images, with sides of ``largest`` pixels at most.
 
-    Attributes:
-        own: how many numbers the student's own loss writes on these images.
+    Returns:
+        what gives the knowledge of some of the images, in that order, with gradients that lead back to the student's
+        outputs; and how many numbers the student's own loss writes on all of them.
     """
+    task = proxy.task
+    sources = {d.name: d.source for d in task.primitive_set.inputs}
+    pairing = Pairing(task.pair, list(sources.values()), torch.Generator().manual_seed(seed))
+    pairing.to(task.settings.device).requires_grad_(False)
+    queries = max(map(picked_queries, (student, proxy.teacher)))
+    batch = _batch(proxy, seed, queries, largest, masks=finds_masks(student))
+    data = student.data_preprocessor(batch, True)
+    seed_all(seed)
+    with torch.no_grad(), Work() as work, Taps(student, pairing.student_outputs) as taps:
+        student.loss(data["inputs"], data["data_samples"])
+    all_ours = _detached(taps.outputs())
+    all_theirs = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
+    pairing.names = [n for n in pairing.names if all(name in all_ours for name in task.pair.student_outputs([n]))]
+    scene, fixed = scene_of(data), fixed_outputs(all_ours)
 
-    student: Outputs
-    teacher: Outputs
-    scene: Scene
-    pairing: Pairing
-    sources: dict[str, str]
-    detector: BaseDetector
-    own: int
-
-    @classmethod
-    def of(cls, proxy: ProxyTraining, student: BaseDetector, seed: int, largest: int | None) -> _Pool:
-        task = proxy.task
-        inputs = task.primitive_set.inputs
-        generator = torch.Generator().manual_seed(seed)
-        pairing = Pairing(task.pair, [d.source for d in inputs], generator).to(task.settings.device)
-        pairing.requires_grad_(False)
-        queries = max(map(picked_queries, (student, proxy.teacher)))
-        batch = _batch(proxy, seed, queries, largest, masks=finds_masks(student))
-        data = student.data_preprocessor(batch, True)
-        seed_all(seed)
-        with torch.no_grad(), Work() as work, Taps(student, pairing.student_outputs) as taps:
-            student.loss(data["inputs"], data["data_samples"])
-        ours = _detached(taps.outputs())
-        theirs = _detached(outputs_on(proxy.teacher, batch, pairing.teacher_outputs))
-        pairing.names = [n for n in pairing.names if all(name in ours for name in task.pair.student_outputs([n]))]
-        return cls(
-            ours, theirs, scene_of(data), pairing, {d.name: d.source for d in inputs}, proxy.teacher, work.numbers
-        )
-
-    def probe(self, images: Sequence[int]) -> Probe:
-        """Return the knowledge of some images, in that order; gradients lead back to the student's outputs."""
-        fixed = fixed_outputs(self.student)
+    def probe(images: Sequence[int]) -> Probe:
         ours = {
             name: [x if name in fixed else x.requires_grad_() for x in levels]
-            for name, levels in cut_outputs(self.student, images, POOL).items()
+            for name, levels in cut_outputs(all_ours, images, POOL).items()
         }
-        theirs = cut_outputs(self.teacher, images, POOL)
-        pairs = self.pairing(ours, theirs, self.scene.of_images(images), self.detector)
+        theirs = cut_outputs(all_theirs, images, POOL)
+        pairs = pairing(ours, theirs, scene.of_images(images), proxy.teacher)
         knowledge = {
             name: [(s, s if s is t else t.detach().requires_grad_()) for s, t in pairs[source]]
-            for name, source in self.sources.items()
+            for name, source in sources.items()
             if source in pairs
         }
         leaves = {name: levels for name, levels in ours.items() if name not in fixed}
         return Probe(knowledge, leaves, len(images))
+
+    return probe, work.numbers
 
 
 def _detached(outputs: Outputs) -> Outputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from detkds_gp.errors import DeclarationError
@@ -71,3 +71,13 @@ def sample_size(shown: Input, inputs: Iterable[Input], images: int = IMAGES) -> 
     fields = (other for other in inputs if issubclass(other.result, RowField))
     counted = issubclass(kind, Rows) and any(field.belongs_to(shown.niche) for field in fields)
     return images * (ROWS * ROWS_A_BOX if counted else ROWS), WIDTH
+
+
+def sample_knowledge(inputs: Sequence[Input], images: int = IMAGES) -> dict[str, list[tuple[Any, Any]]]:
+    """Draw (student, teacher) of one level of every input; the student's side wants a gradient."""
+    knowledge: dict[str, list[tuple[Any, Any]]] = {}
+    for declaration in inputs:
+        size = sample_size(declaration, inputs, images)
+        student, teacher = sample(declaration.result, size), sample(declaration.result, size)
+        knowledge[declaration.name] = [(student.requires_grad_(), teacher)]
+    return knowledge

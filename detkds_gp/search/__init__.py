@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from detkds_gp.search.individual import Candidate, Fitness, Formula, Gene, Individual, Mix
     from detkds_gp.search.loop import Observer, run_search
     from detkds_gp.search.regularized import RegularizedEvolution
-    from detkds_gp.search.screening import DIRECTION, Finding
     from detkds_gp.search.settings import STRATEGIES, SearchSettings, StageSettings
     from detkds_gp.search.strategy import Generation, Strategy, make_strategy, strategy_class
     from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
@@ -19,12 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CELLS",
-    "DIRECTION",
     "STRATEGIES",
     "BeliefSearch",
     "Candidate",
     "DivideAndConquer",
-    "Finding",
     "Fitness",
     "Formula",
     "Gene",

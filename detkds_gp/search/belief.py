@@ -22,7 +22,7 @@ from sklearn.gaussian_process.kernels import Kernel, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 from detkds_gp.language import Distiller, PrimitiveSet, Term
-from detkds_gp.search.screening import DIRECTION
+from detkds_gp.screening import DIRECTION
 from detkds_gp.search.terms_kernel import TermsKernel
 
 STEPS = 12

@@ -18,13 +18,13 @@ from deap import tools
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.score import MIX, Score
+from detkds_gp.screening import Screener, ScreeningCache, pass_all
 from detkds_gp.search.conquer import MixBreeder
 from detkds_gp.search.divide import FormulaBreeder, niches_of
 from detkds_gp.search.evolution import Asking, Stage
 from detkds_gp.search.guide import Guide, Scores
 from detkds_gp.search.individual import Candidate, Formula, Individual
 from detkds_gp.search.ledger import Ledger
-from detkds_gp.search.screening import Screen, ScreeningCache, pass_all
 from detkds_gp.search.settings import SearchSettings, StageSettings
 from detkds_gp.search.strategy import Generation
 from detkds_gp.search.toolbox import SeededToolbox
@@ -61,7 +61,7 @@ class DivideAndConquer:
         settings: SearchSettings,
         seed: int = 0,
         operators: Operators | None = None,
-        screen: Screen = pass_all,
+        screen: Screener = pass_all,
     ) -> None:
         self.primitive_set = primitive_set
         self.settings = settings

@@ -117,7 +117,7 @@ class Stage:
     def _forget(self, individual: Individual) -> None:
         self._generated[individual.niche] -= 1
         self.ledger.texts.discard(individual.distiller.text)
-        self.ledger.asked.discard(self.ledger.screening_cache.identity(individual.distiller))
+        self.ledger.asked.discard(self.ledger.identity(individual.distiller))
 
     def _at_most(self, size: int) -> int:
         return size if self.ledger.most is None else min(size, self.ledger.most)
@@ -173,7 +173,7 @@ class Stage:
         self.ledger.screening_cache.look_at([individual.distiller for individual in individuals])
         before = len(offspring)
         for individual in individuals:
-            identity = self.ledger.screening_cache.identity(individual.distiller)
+            identity = self.ledger.identity(individual.distiller)
             rejection = self.ledger.screening_cache.rejection(individual.distiller)
             if rejection is not None:
                 self._rejected.setdefault(individual.niche, {})[individual.distiller.text] = rejection

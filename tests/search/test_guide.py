@@ -9,7 +9,8 @@ import pytest
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
-from detkds_gp.search import DIRECTION, BeliefSearch, DivideAndConquer, Finding, Formula, SearchSettings, StageSettings
+from detkds_gp.screening import DIRECTION, Finding
+from detkds_gp.search import BeliefSearch, DivideAndConquer, Formula, SearchSettings, StageSettings
 from detkds_gp.search.belief import Belief
 from detkds_gp.search.guide import Believing, Brood, Scores
 from detkds_gp.search.individual import assign_fitness
