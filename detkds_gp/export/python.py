@@ -17,8 +17,7 @@ from detkds_gp.export.python_term import PROSE, WrittenTerm, write_term
 from detkds_gp.export.text import wrapped
 from detkds_gp.language import Boxes, Distiller, Field, Input, Map, PrimitiveSet, RowField
 from detkds_gp.language.samples import sample_knowledge
-from detkds_gp.losses import DistillationLoss
-from detkds_gp.losses.parts import shapes_of
+from detkds_gp.losses import DistillationLoss, shapes_of
 
 Samples = dict[str, tuple[str, tuple[int, ...]]]
 """By input, how the self-test draws it: kind and shape."""

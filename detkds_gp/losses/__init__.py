@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         KnowledgeError,
         LossTerms,
     )
-    from detkds_gp.losses.parts import Shapes, shapes_of
+    from detkds_gp.losses.program import Shapes, shapes_of
 
 __all__ = [
     "MACHINE_FAULTS", "DistillationLoss", "Knowledge", "KnowledgeError", "LossTerms", "Shapes", "shapes_of",

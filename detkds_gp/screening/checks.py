@@ -177,3 +177,4 @@ CHECKS = (
 """In the order they are asked; the first that fails names the rejection."""
 
 CHECK_NAMES = tuple(check.name for check in CHECKS)
+"""What a config switches checks off by."""

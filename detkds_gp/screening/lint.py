@@ -14,8 +14,7 @@ from detkds_gp.language.contract import check_contract, one_thread
 from detkds_gp.language.samples import sample_knowledge
 from detkds_gp.language.tree import Node
 from detkds_gp.language.verdicts import is_own
-from detkds_gp.losses.parts import build_parts, shapes_of
-from detkds_gp.losses.program import Pair, Value, compile_tree, inputs_of
+from detkds_gp.losses.program import Pair, Value, build_parts, compile_tree, inputs_of, shapes_of
 from detkds_gp.screening.checks import Check, Outcome
 from detkds_gp.screening.probes import POOL, Probe, Probes
 from detkds_gp.screening.screen import Screen

@@ -1,7 +1,4 @@
-"""Crossover and mutation of typed trees, deterministic for a given generator.
-
-DEAP's `gp.cxOnePoint` draws a type from `list(set(...))`, which differs from process to process.
-"""
+"""Crossover and mutation of typed trees; unlike DEAP's, they choose alike in every process."""
 
 from __future__ import annotations
 
