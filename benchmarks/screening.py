@@ -44,7 +44,7 @@ from detkds_gp.noise import SURE, noise_of
 from detkds_gp.score import Screening, Trial
 from detkds_gp.screening import Fingerprint, Probe, Probes, Screen
 from detkds_gp.search import SearchSettings
-from detkds_gp.search.divide import MUTATIONS
+from detkds_gp.search.variation import MUTATIONS
 from detkds_gp.setup.prepare import gather, prepare
 
 ROOT = Path(__file__).resolve().parents[1]

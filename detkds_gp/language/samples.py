@@ -11,8 +11,14 @@ from detkds_gp.language.roles import Input
 
 MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (0, 4, 7, 7))
 ROW_SIZES = ((5, 3), (1, 1), (0, 4))
-BOX_SIZES = ((5, 4), (1, 4), (0, 4))
-ROW_FIELD_SIZES = ((5, 1), (1, 1), (0, 1))
+SIZES: tuple[tuple[tuple[type[Kind], ...], tuple[tuple[int, ...], ...]], ...] = (
+    ((Boxes,), ((5, 4), (1, 4), (0, 4))),
+    ((RowField,), ((5, 1), (1, 1), (0, 1))),
+    ((Map, Field), MAP_SIZES),
+    ((Rows, Probs, Units), ROW_SIZES),
+    ((Features,), MAP_SIZES + ROW_SIZES),
+)
+"""The sizes that a first argument of some kinds is tried on; the first that fits counts."""
 
 IMAGES = 2
 SHOWN_MAP = (8, 9, 11)
@@ -44,16 +50,9 @@ def sample_sizes(kind: type[Kind]) -> tuple[tuple[int, ...], ...]:
     Raises:
         DeclarationError: if no primitive can begin with it.
     """
-    if issubclass(kind, Boxes):
-        return BOX_SIZES
-    if issubclass(kind, RowField):
-        return ROW_FIELD_SIZES
-    if issubclass(kind, (Map, Field)):
-        return MAP_SIZES
-    if issubclass(kind, (Rows, Probs, Units)):
-        return ROW_SIZES
-    if issubclass(kind, Features):
-        return MAP_SIZES + ROW_SIZES
+    for kinds, sizes in SIZES:
+        if issubclass(kind, kinds):
+            return sizes
     raise DeclarationError(f"a primitive's first argument cannot be {kind.__name__}")
 
 

@@ -112,6 +112,9 @@ def mutate_constant(tree: gp.PrimitiveTree, rng: random.Random, primitive_set: P
     return nodes
 
 
+MUTATIONS = (mutate_subtree, mutate_insert, mutate_shrink, mutate_point, mutate_constant)
+
+
 def wanted_kinds(nodes: Sequence[Node]) -> list[type]:
     """Return for every place of a tree, in prefix order, the kind that its consumer takes."""
     wanted: list[type] = []
