@@ -29,12 +29,12 @@ from detkds_gp.evaluation.packing import ALONE
 from detkds_gp.fitness import CurveRequest, PaceRequest, ProxySettings, ScaleRequest, ScreenRequest
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.listener import Listener
-from detkds_gp.losses.screening.fingerprint import WIDTH, Fingerprint
-from detkds_gp.losses.screening.probes import POINTS
 from detkds_gp.naming import names
 from detkds_gp.primitives import DETKDS
 from detkds_gp.run import Experiment
 from detkds_gp.score import Pace, Scale, Score, Screening, Trial
+from detkds_gp.screening.fingerprint import WIDTH, Fingerprint
+from detkds_gp.screening.probes import POINTS
 from detkds_gp.setup.context import RunContext
 from detkds_gp.store import Store
 

@@ -26,8 +26,7 @@ from screening import task_of
 
 from detkds_gp.fitness import ProxyTraining, probes_of
 from detkds_gp.language import NONE, parse_distiller
-from detkds_gp.losses.screening import Fingerprint, Screen
-from detkds_gp.search import DIRECTION
+from detkds_gp.screening import DIRECTION, Fingerprint, Screen
 from detkds_gp.search.belief import Belief, Directions
 
 RESULTS = Path(__file__).parent / "results"

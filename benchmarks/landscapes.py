@@ -20,9 +20,9 @@ from deap import gp
 
 from detkds_gp.language import Distiller, PrimitiveSet, Term
 from detkds_gp.language.tree import is_constant
-from detkds_gp.search import Finding, SearchSettings
+from detkds_gp.screening import DIRECTION, Finding
+from detkds_gp.search import SearchSettings
 from detkds_gp.search.divide import random_formulas
-from detkds_gp.search.screening import DIRECTION
 
 WIDTH = 24
 """Of a direction."""

@@ -33,8 +33,8 @@ from detkds_gp.detectors import Taps, scene_of
 from detkds_gp.fitness import ProxyTraining, probes_of
 from detkds_gp.language import PrimitiveSet, make_term, parse_distiller, ramped_half_and_half
 from detkds_gp.listener import Listener
-from detkds_gp.losses.screening import Screen
-from detkds_gp.losses.screening.checks import LONGEST
+from detkds_gp.screening import Screen
+from detkds_gp.screening.checks import LONGEST
 from detkds_gp.search import SearchSettings
 from detkds_gp.setup.prepare import gather, prepare
 from detkds_gp.training import seed_all

@@ -20,12 +20,11 @@ from detkds_gp.final_round import FinalRound
 from detkds_gp.final_round.plan import LENGTHENED
 from detkds_gp.language import NONE, PrimitiveSet, load_primitive_set, parse_distiller
 from detkds_gp.listener import Listener
-from detkds_gp.losses.screening import Fingerprint
 from detkds_gp.results import Finalist
 from detkds_gp.run.recorder import Recorder
 from detkds_gp.score import Scale, Score, Screening, Trial
-from detkds_gp.search import DivideAndConquer, Finding, run_search
-from detkds_gp.search.screening import Screen
+from detkds_gp.screening import Finding, Fingerprint, Screener
+from detkds_gp.search import DivideAndConquer, run_search
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED
 
@@ -130,7 +129,7 @@ def _trial(config: ExperimentConfig) -> Any:
     return lambda text: Trial(text, config.proxy.iterations, config.baseline_seeds[0])
 
 
-def _screened(store: Store) -> Screen:
+def _screened(store: Store) -> Screener:
     def screened(formulas: Sequence[str]) -> Sequence[Finding]:
         found = [made_screening(formula) for formula in formulas]
         with store.together():

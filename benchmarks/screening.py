@@ -40,11 +40,11 @@ from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
 from detkds_gp.fitness.calibration import measure_scale, write_probe
 from detkds_gp.language import NONE, PrimitiveSet, Term, make_distiller, make_term, ramped_half_and_half
 from detkds_gp.listener import Listener
-from detkds_gp.losses.screening import Fingerprint, Probe, Probes, Screen
 from detkds_gp.noise import SURE, noise_of
 from detkds_gp.score import Screening, Trial
+from detkds_gp.screening import Fingerprint, Probe, Probes, Screen
 from detkds_gp.search import SearchSettings
-from detkds_gp.search.divide import MUTATIONS
+from detkds_gp.search.variation import MUTATIONS
 from detkds_gp.setup.prepare import gather, prepare
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -32,10 +32,10 @@ from detkds_gp.gain import paired_gain
 from detkds_gp.language import Distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
+from detkds_gp.screening import Finding
 from detkds_gp.search import (
     BeliefSearch,
     DivideAndConquer,
-    Finding,
     RandomSearch,
     RegularizedEvolution,
     SearchSettings,

@@ -21,8 +21,8 @@ from detkds_gp.evaluation.halving import planned_iterations
 from detkds_gp.final_round import plan_final_round
 from detkds_gp.language import load_primitive_set
 from detkds_gp.listener import Listener
+from detkds_gp.screening import pass_all
 from detkds_gp.search import Generation, make_strategy
-from detkds_gp.search.screening import pass_all
 from detkds_gp.setup.prepare import narrowed
 
 SUSTAINED = 1e13

@@ -83,19 +83,6 @@ def exp(x: Tensor) -> Tensor:
     return low.exp() * (1 + (x - low))
 
 
-def all_pointwise() -> tuple:
-    """Return every pointwise primitive."""
-    return (
-        signed_sqrt,
-        signed_log,
-        square,
-        fourth_power,
-        absolute,
-        sigmoid,
-        swish,
-        tanh,
-        relu,
-        leaky_relu,
-        mish,
-        exp,
-    )
+POINTWISE = (
+    signed_sqrt, signed_log, square, fourth_power, absolute, sigmoid, swish, tanh, relu, leaky_relu, mish, exp,
+)  # fmt: skip

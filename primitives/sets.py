@@ -35,6 +35,18 @@ class ScaledRows(Rows):
     """Rows that may still be normalised."""
 
 
+CASCADE = {Map: Raw, Rows: ScaledRows}
+"""Where in the cascade the knowledge of a kind begins."""
+
+KNOWLEDGE = (
+    inputs.global_, inputs.foreground, inputs.background, inputs.instance,
+    inputs.class_logits, inputs.class_map,
+    inputs.boxes, inputs.box_bins, inputs.box_score, inputs.valuable_boxes,
+    inputs.objectness, inputs.objectness_map, inputs.proposals, inputs.proposal_score,
+    inputs.mask_logits, inputs.cross_logits, inputs.cross_map,
+    inputs.memory, inputs.query_logits, inputs.query_boxes, inputs.query_score,
+    inputs.predicted_logits, inputs.predicted_boxes, inputs.predicted_score,
+)  # fmt: skip
 MAP_NORMS = (norms.unit_channel, norms.unit_space, norms.standardize_channel)
 DISTANCES = (
     distances.l1, distances.l2, distances.smooth_l1, distances.l1_sum, distances.l2_sum,
@@ -51,30 +63,7 @@ PUBLISHED = (
 DETKDS = PrimitiveSet(
     "DETKDS",
     [
-        inputs.global_.retyped(Raw),
-        inputs.foreground.retyped(Raw),
-        inputs.background.retyped(Raw),
-        inputs.instance.retyped(Raw),
-        inputs.class_logits.retyped(ScaledRows),
-        inputs.class_map.retyped(Raw),
-        inputs.boxes,
-        inputs.box_bins.retyped(ScaledRows),
-        inputs.box_score,
-        inputs.valuable_boxes,
-        inputs.objectness,
-        inputs.objectness_map.retyped(Raw),
-        inputs.proposals,
-        inputs.proposal_score,
-        inputs.mask_logits.retyped(Raw),
-        inputs.cross_logits.retyped(ScaledRows),
-        inputs.cross_map.retyped(Raw),
-        inputs.memory.retyped(Raw),
-        inputs.query_logits.retyped(ScaledRows),
-        inputs.query_boxes,
-        inputs.query_score,
-        inputs.predicted_logits.retyped(ScaledRows),
-        inputs.predicted_boxes,
-        inputs.predicted_score,
+        *(shared.retyped(CASCADE.get(shared.result, shared.result)) for shared in KNOWLEDGE),
         attention.spatial_attention.retyped(Raw, Temperature, Attended),
         attention.channel_attention.retyped(Raw, Temperature, Attended),
         pairs.shared_mask.retyped(Raw, Ratio, Attended),
@@ -83,7 +72,7 @@ DETKDS = PrimitiveSet(
         scales.max_pool_4.retyped(Attended, Scaled),
         scales.patches_2.retyped(Attended, ScaledRows),
         scales.patches_4.retyped(Attended, ScaledRows),
-        *(norm.retyped(Scaled, Map) for norm in (*MAP_NORMS, *pointwise.all_pointwise())),
+        *(norm.retyped(Scaled, Map) for norm in (*MAP_NORMS, *pointwise.POINTWISE)),
         boxes.box_offsets.retyped(Boxes, ScaledRows),
         norms.unit_row.retyped(ScaledRows, Rows),
         norms.standardize_row.retyped(ScaledRows, Rows),
@@ -120,13 +109,7 @@ distillers take besides is known and never drawn.
 OMNI = PrimitiveSet(
     "OMNI",
     [
-        inputs.global_, inputs.foreground, inputs.background, inputs.instance,
-        inputs.class_logits, inputs.class_map,
-        inputs.boxes, inputs.box_bins, inputs.box_score, inputs.valuable_boxes,
-        inputs.objectness, inputs.objectness_map, inputs.proposals, inputs.proposal_score,
-        inputs.mask_logits, inputs.cross_logits, inputs.cross_map,
-        inputs.memory, inputs.query_logits, inputs.query_boxes, inputs.query_score,
-        inputs.predicted_logits, inputs.predicted_boxes, inputs.predicted_score,
+        *KNOWLEDGE,
         inputs.teacher_score, inputs.foreground_mask, inputs.background_mask, inputs.valuable_region,
         attention.spatial_attention, attention.channel_attention,
         attention.teacher_spatial_attention, attention.teacher_channel_attention,
@@ -136,7 +119,7 @@ OMNI = PrimitiveSet(
         *MAP_NORMS, norms.unit_row, norms.standardize_row, norms.channel_gram, norms.space_gram,
         norms.flatten_space, norms.flatten_image, norms.positions,
         boxes.box_offsets, row_weights.weighted_rows,
-        *pointwise.all_pointwise(),
+        *pointwise.POINTWISE,
         probabilities.softmax_space, probabilities.softmax_channel, probabilities.softmax_row,
         probabilities.probabilities, probabilities.units, probabilities.sigmoid_units,
         *DISTANCES, distances.weighted_binary_kl,

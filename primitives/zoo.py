@@ -24,6 +24,7 @@ CWD = "kl(softmax_space(global, 1))"
 LD = "weighted_kl(softmax_row(box_bins, 10), valuable_boxes)"
 BCKD = "weighted_binary_kl(units(class_logits, 1))"
 CROSSKD = "weighted_binary_kl(units(cross_logits, 1))"
+MASKED = "l1(unit_channel(shared_mask({}, 0.35)))"
 DETKDS_GLOBAL = "l1(unit_channel(max_pool_2(channel_attention(global, 0.5))))"
 
 
@@ -164,12 +165,7 @@ ZOO = Zoo(
     ),
     Published(
         "detkds_retinanet_r101",
-        " + ".join(
-            [
-                _scaled(6 * LEVELS, DETKDS_GLOBAL),
-                _scaled(2 * LEVELS, _both("l1(unit_row(patches_4({})))")),
-            ]
-        ),
+        _scaled(6 * LEVELS, DETKDS_GLOBAL) + " + " + _scaled(2 * LEVELS, _both("l1(unit_row(patches_4({})))")),
         "DetKDS (ICML 2024), RetinaNet R101 to R50",
         "global 6, foreground 2, background 1; times 5 levels",
         f"{CHANNEL_NOTE}; {MASKED_NOTE}",
@@ -185,12 +181,7 @@ ZOO = Zoo(
     ),
     Published(
         "detkds_fcos",
-        " + ".join(
-            [
-                _scaled(5 * LEVELS, DETKDS_GLOBAL),
-                _scaled(2 * LEVELS, _both("l1(unit_channel(shared_mask({}, 0.35)))")),
-            ]
-        ),
+        _scaled(5 * LEVELS, DETKDS_GLOBAL) + " + " + _scaled(2 * LEVELS, _both(MASKED)),
         "DetKDS (ICML 2024), FCOS R101 to R50",
         "global 5, foreground 2, background 1; times 5 levels",
         f"{CHANNEL_NOTE}; {MASKED_NOTE}; one draw of the random mask for both sides",
@@ -209,7 +200,7 @@ ZOO = Zoo(
         " + ".join(
             [
                 _scaled(2 * 4, DETKDS_GLOBAL),
-                _scaled(2 * 4, _both("l1(unit_channel(shared_mask({}, 0.35)))")),
+                _scaled(2 * 4, _both(MASKED)),
                 _scaled(0.1 * 4, "pearson(unit_channel(shared_mask(instance, 0.35)))"),
                 _scaled(0.1 * 4, "pearson(probabilities(softmax_row(class_logits, 1)))"),
             ]

@@ -19,18 +19,18 @@ ENGINE = {
     "config", "curves", "data", "detections", "detectors", "environment", "errors", "evaluation", "execution",
     "explanation", "export", "final_round", "fitness", "full_training", "gain", "language", "lazy", "listener",
     "losses", "naming", "noise", "operators", "preflight", "ranking", "report", "results", "run", "score",
-    "search", "settings", "setup", "steering", "store", "training", "tuning", "atomic",
+    "screening", "search", "settings", "setup", "steering", "store", "training", "tuning", "atomic",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
-    "config": {"data", "detectors", "errors", "execution", "fitness", "search", "settings", "training"},
+    "config": {"data", "detectors", "errors", "execution", "fitness", "screening", "search", "settings", "training"},
     "setup": {
         "config", "curves", "data", "detectors", "errors", "evaluation", "execution", "fitness", "language",
         "listener", "naming", "operators", "results", "score", "search", "store", "training",
     },
     "naming": {"config", "detectors", "errors", "fitness", "language", "listener", "results", "store"},
     "evaluation": {
-        "config", "errors", "execution", "fitness", "language", "listener", "losses", "score", "search", "store",
+        "config", "errors", "execution", "fitness", "language", "listener", "score", "search", "store",
     },
     "steering": {
         "atomic", "config", "errors", "evaluation", "final_round", "fitness", "language", "listener", "results",
@@ -39,11 +39,12 @@ ALLOWED: dict[str, set[str]] = {
     "final_round": {"config", "data", "evaluation", "fitness", "language", "results", "score", "search", "store"},
     "run": {
         "config", "environment", "errors", "evaluation", "explanation", "export", "final_round", "fitness",
-        "language", "listener", "ranking", "results", "score", "search", "setup", "steering", "store", "tuning",
+        "language", "listener", "ranking", "results", "score", "screening", "search", "setup", "steering", "store",
+        "tuning",
     },
     "preflight": {
         "config", "curves", "data", "detectors", "errors", "fitness", "language", "listener", "losses", "naming",
-        "score", "setup", "training",
+        "score", "screening", "setup", "training",
     },
     "explanation": {
         "config", "data", "detections", "detectors", "errors", "evaluation", "fitness", "language", "listener",
@@ -67,13 +68,13 @@ ALLOWED: dict[str, set[str]] = {
     "execution": {"errors", "settings"},
     "export": {"language", "losses", "errors"},
     "fitness": {
-        "training", "detectors", "data", "detections", "losses", "language", "operators", "score", "settings", "errors",
-        "atomic",
+        "training", "detectors", "data", "detections", "losses", "language", "operators", "score", "screening",
+        "settings", "errors", "atomic",
     },
     "gain": set(),
     "language": {"errors"},
     "lazy": set(),
-    "losses": {"language", "score", "errors"},
+    "losses": {"language", "errors"},
     "operators": {"errors"},
     "noise": {"score"},
     "primitives": {"language"},
@@ -83,7 +84,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "results": {"store", "language", "gain", "noise", "score", "errors", "atomic"},
     "score": set(),
-    "search": {"language", "score", "settings", "errors"},
+    "screening": {"language", "losses", "score", "settings", "store", "errors"},
+    "search": {"language", "score", "screening", "settings", "errors"},
     "settings": set(),
     "store": {"language", "score", "errors"},
     "training": {"detectors", "language", "losses", "settings", "errors"},

@@ -14,7 +14,7 @@ from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
 from detkds_gp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from detkds_gp.losses import LintReport
+    from detkds_gp.screening import LintReport
 
 
 def lint(
@@ -32,7 +32,7 @@ def lint(
         if cfg_options or work_dir is not None:
             raise ConfigError(f"{OPTIONS_FLAG} and --work-dir are for a config's pair; give --config too")
         from detkds_gp.language import load_primitive_set
-        from detkds_gp.losses import lint as check
+        from detkds_gp.screening import lint as check
 
         report = check(_spelled_out(formula, DEFAULT_ZOO), load_primitive_set(primitive_set or DEFAULT_SET))
     else:
@@ -76,8 +76,8 @@ def print_lint(console: Console, report: LintReport, notes: list[str]) -> None:
     checks = Table()
     for column in ("knowledge", "check", "", "numbers"):
         checks.add_column(column, overflow="fold")
-    for finding in report.findings:
-        checks.add_row(finding.knowledge, finding.check, "passed" if finding.passed else "FAILED", finding.numbers)
+    for knowledge, check, outcome in report.findings:
+        checks.add_row(knowledge, check.name, "passed" if outcome.passed else "FAILED", outcome.numbers)
     if report.findings:
         console.print(checks)
     for line in [*(f"note: {note}" for note in notes), *(f"problem: {problem}" for problem in report.problems)]:

@@ -19,7 +19,8 @@ from detkds_gp.config.settings import (
     VerdictSettings,
 )
 from detkds_gp.execution import ExecutionSettings
-from detkds_gp.fitness import ProxySettings, ScreeningSettings
+from detkds_gp.fitness import ProxySettings
+from detkds_gp.screening import ScreeningSettings
 from detkds_gp.search import SearchSettings
 from detkds_gp.settings import Settings
 from detkds_gp.training import FullTrainingSettings

@@ -16,9 +16,8 @@ from detkds_gp.export.python_sources import Sources
 from detkds_gp.export.python_term import PROSE, WrittenTerm, write_term
 from detkds_gp.export.text import wrapped
 from detkds_gp.language import Boxes, Distiller, Field, Input, Map, PrimitiveSet, RowField
-from detkds_gp.losses import DistillationLoss
-from detkds_gp.losses.lint import sample_knowledge
-from detkds_gp.losses.parts import shapes_of
+from detkds_gp.language.samples import sample_knowledge
+from detkds_gp.losses import DistillationLoss, shapes_of
 
 Samples = dict[str, tuple[str, tuple[int, ...]]]
 """By input, how the self-test draws it: kind and shape."""
@@ -198,7 +197,7 @@ def _channels(samples: Samples) -> int | None:
 def _samples(inputs: Mapping[str, Input], primitive_set: PrimitiveSet) -> Samples:
     """Return for every input how to draw it for a test."""
     with torch.random.fork_rng(devices=[]):
-        drawn = sample_knowledge(primitive_set)
+        drawn = sample_knowledge(primitive_set.inputs)
     return {name: (_kind(d), tuple(drawn[name][0][0].shape)) for name, d in inputs.items()}
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from detkds_gp.fitness.kept_teacher import kept_bytes
     from detkds_gp.fitness.probing import probes_of
     from detkds_gp.fitness.proxy import ProxyTraining, looks
-    from detkds_gp.fitness.settings import ProxySettings, ScreeningSettings, TeacherTraining
+    from detkds_gp.fitness.settings import ProxySettings, TeacherTraining
     from detkds_gp.fitness.task import ProxyTask
     from detkds_gp.fitness.teacher import teacher_curve, with_checkpoint
     from detkds_gp.fitness.worker import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CurveRequest", "Evaluation", "PaceRequest", "PackRequest", "ProbeRequest", "ProxySettings", "ProxyTask",
-    "ProxyTraining", "ProxyWorker", "Request", "ScaleRequest", "ScreenRequest", "ScreeningSettings", "SplitImages",
+    "ProxyTraining", "ProxyWorker", "Request", "ScaleRequest", "ScreenRequest", "SplitImages",
     "StartRequest", "TeacherRequest", "TeacherTraining", "body", "kept_bytes", "looks", "probes_of", "scale_of",
     "squared_gradients", "teacher_curve", "with_checkpoint",
 ]  # fmt: skip

@@ -26,7 +26,8 @@ from detkds_gp.fitness.calibration import probe_model
 from detkds_gp.fitness.images import SplitImages, plan
 from detkds_gp.fitness.proxy import ProxyTraining
 from detkds_gp.language import NONE
-from detkds_gp.losses.screening import BATCH, POOL, Probe, Probes, Step, Work
+from detkds_gp.screening.evidence import Work
+from detkds_gp.screening.probes import BATCH, POOL, Probe, Probes, Step
 from detkds_gp.training import seed_all
 
 LARGEST_SIDE = 160

@@ -1,13 +1,12 @@
-"""What a user may set of the proxy training, of screening and of the teacher's training."""
+"""What a user may set of the proxy training and of the teacher's training."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from detkds_gp.errors import nearest
-from detkds_gp.settings import Pixels, Settings
+from detkds_gp.settings import Pixels
 from detkds_gp.training import OptimizerSettings
 
 
@@ -82,33 +81,3 @@ class TeacherTraining(OptimizerSettings):
     batch_size: int = Field(8, ge=1)
     seed: int = 0
     decay: float = Field(0.4, ge=0, le=1)
-
-
-class ScreeningSettings(Settings):
-    """What is asked of a formula before it is trained.
-
-    Attributes:
-        off: names of checks that are left out.
-        identity: whether formulas that are the same loss up to a positive factor share one training; else only
-            those of equal text do.
-    """
-
-    off: tuple[str, ...] = ()
-    identity: bool = True
-
-    @field_validator("off")
-    @classmethod
-    def _known(cls, off: tuple[str, ...]) -> tuple[str, ...]:
-        from detkds_gp.losses.screening import CHECK_NAMES
-
-        for name in off:
-            if name not in CHECK_NAMES:
-                raise ValueError(f"screening.off names {name!r}, no check{nearest(name, CHECK_NAMES)}")
-        return off
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is asked at all."""
-        from detkds_gp.losses.screening import CHECK_NAMES
-
-        return self.identity or not set(CHECK_NAMES) <= set(self.off)

@@ -11,10 +11,9 @@ from detkds_gp.fitness.calibration import measure_scale, write_probe, write_star
 from detkds_gp.fitness.pace import measure_pace
 from detkds_gp.fitness.probing import probes_of
 from detkds_gp.fitness.proxy import ProxyTraining
-from detkds_gp.fitness.settings import ScreeningSettings
 from detkds_gp.fitness.task import ProxyTask
-from detkds_gp.losses.screening import Screen
 from detkds_gp.score import Pace, Scale, Score, Screening, Trial
+from detkds_gp.screening import Screen, ScreeningSettings
 
 
 @dataclass(frozen=True)

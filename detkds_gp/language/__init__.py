@@ -7,7 +7,7 @@ from detkds_gp.lazy import import_lazily
 if TYPE_CHECKING:
     from detkds_gp.language.canonical import canonical
     from detkds_gp.language.declarations import CALIBRATED, NONE, Algebra, Declaration, describe
-    from detkds_gp.language.decorators import combiner, constant, distance, input, pair_transform, transform
+    from detkds_gp.language.decorators import combiner, constant, distance, input, learned, pair_transform, transform
     from detkds_gp.language.distiller import (
         Distiller,
         Term,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         Temperature,
         Units,
     )
-    from detkds_gp.language.learned import build_part, learned
     from detkds_gp.language.parser import parse_tree
     from detkds_gp.language.primitive_set import PrimitiveSet, load_primitive_set
     from detkds_gp.language.roles import Combiner, Constant, Distance, Input, Learned, PairTransform, Transform
@@ -41,60 +40,12 @@ if TYPE_CHECKING:
     from detkds_gp.language.zoo import WHOLE, Published, Zoo, load_zoo
 
 __all__ = [
-    "CALIBRATED",
-    "NONE",
-    "WHOLE",
-    "Algebra",
-    "Boxes",
-    "Combiner",
-    "Constant",
-    "Declaration",
-    "Distance",
-    "Distiller",
-    "Factor",
-    "Features",
-    "Field",
-    "Input",
-    "Kind",
-    "Learned",
-    "Loss",
-    "Map",
-    "Number",
-    "PairTransform",
-    "PrimitiveSet",
-    "Probs",
-    "Published",
-    "Ratio",
-    "RowField",
-    "Rows",
-    "Temperature",
-    "Term",
-    "Transform",
-    "Units",
-    "Zoo",
-    "build_part",
-    "canonical",
-    "combiner",
-    "constant",
-    "cost",
-    "depth",
-    "describe",
-    "distance",
-    "distiller_from_json",
-    "fold",
-    "grow",
-    "input",
-    "learned",
-    "load_primitive_set",
-    "load_zoo",
-    "make_distiller",
-    "make_term",
-    "pair_transform",
-    "parse_distiller",
-    "parse_tree",
-    "ramped_half_and_half",
-    "to_text",
-    "transform",
-]
+    "CALIBRATED", "NONE", "WHOLE", "Algebra", "Boxes", "Combiner", "Constant", "Declaration", "Distance", "Distiller",
+    "Factor", "Features", "Field", "Input", "Kind", "Learned", "Loss", "Map", "Number", "PairTransform", "PrimitiveSet",
+    "Probs", "Published", "Ratio", "RowField", "Rows", "Temperature", "Term", "Transform", "Units", "Zoo",
+    "canonical", "combiner", "constant", "cost", "depth", "describe", "distance", "distiller_from_json", "fold", "grow",
+    "input", "learned", "load_primitive_set", "load_zoo", "make_distiller", "make_term", "pair_transform",
+    "parse_distiller", "parse_tree", "ramped_half_and_half", "to_text", "transform",
+]  # fmt: skip
 
 import_lazily(__name__)

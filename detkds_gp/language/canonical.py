@@ -1,7 +1,4 @@
-"""The canonical form: one spelling for formulas that differ only by irrelevant algebra.
-
-Commutative arguments are ordered (through nesting), identities removed, constants folded.
-"""
+"""The canonical form: commutative arguments ordered (through nesting), identities removed, constants folded."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from detkds_gp.errors import DeclarationError, named_line
 from detkds_gp.language.declarations import Declaration
 from detkds_gp.language.kinds import Boxes, Field, Probs, RowField, Rows, Units
-from detkds_gp.language.learned import build_part
 from detkds_gp.language.roles import Distance, Learned, PairTransform, Shaped, Transform
 from detkds_gp.language.samples import sample, sample_sizes
 
@@ -38,14 +37,16 @@ def check_contract(declaration: Declaration) -> None:
     Raises:
         DeclarationError: if a shape, a value or a gradient breaks what the role promises.
     """
-    if declaration.computes:
-        first = declaration.arguments[0]
-        with one_thread(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            for size in sample_sizes(first):
-                _run(CHECKS[type(declaration)], declaration, size)
-            if RowField in declaration.arguments and issubclass(first, (Rows, Probs, Units)):
-                _run(_check_rows_repeat, declaration, (3 * REPEATS, 5))
+    if not declaration.computes:
+        return
+    first = declaration.arguments[0]
+    check = _check_distance if isinstance(declaration, Distance) else _check_values
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for size in sample_sizes(first):
+            _run(check, declaration, size)
+        if RowField in declaration.arguments and issubclass(first, (Rows, Probs, Units)):
+            _run(_check_rows_repeat, declaration, (3 * REPEATS, 5))
 
 
 def _run(check: Callable[..., None], declaration: Declaration, size: tuple[int, ...]) -> None:
@@ -57,28 +58,24 @@ def _run(check: Callable[..., None], declaration: Declaration, size: tuple[int, 
         raise DeclarationError(f"{declaration!r} fails on shape {size}: {named_line(error)}") from error
 
 
-def _check_transform(declaration: Transform, size: tuple[int, ...]) -> None:
-    for where, x, _ in _cases(declaration, size):
-        extra = _shared(declaration, size)
-        outcome = declaration(x.requires_grad_(), *extra)
-        _check_tensor(declaration, outcome, size, where)
-        _check_gradient(declaration, outcome, x, where)
-        _check_images_apart(declaration, [x, *extra], [outcome])
-
-
-def _check_pair(declaration: PairTransform, size: tuple[int, ...]) -> None:
-    for where, student, teacher in _cases(declaration, size):
-        extra = _shared(declaration, size)
-        outcome = declaration(student.requires_grad_(), teacher, *extra)
-        if declaration.result.sided and not (isinstance(outcome, tuple) and len(outcome) == 2):
+def _check_values(declaration: Shaped, size: tuple[int, ...]) -> None:
+    """Try what turns a value, or both sides of one, into another."""
+    call = _made_twice(declaration, size) if isinstance(declaration, Learned) else declaration
+    pair = isinstance(declaration, PairTransform)
+    for where, x, teacher in _cases(declaration, size):
+        arguments = [x.requires_grad_(), *([teacher] if pair else []), *_shared(declaration, size)]
+        outcome = call(*arguments)
+        if pair and declaration.result.sided and not (isinstance(outcome, tuple) and len(outcome) == 2):
             got = type(outcome).__name__
             raise DeclarationError(f"{declaration!r} returns a {got}, wanted (student, teacher)")
-        both = outcome if declaration.result.sided else (outcome,)
-        for side in both:
-            _check_tensor(declaration, side, size, where)
-            _check_gradient(declaration, side, student, where)
+        for value in outcome if pair and declaration.result.sided else (outcome,):
+            _check_tensor(declaration, value, size, where)
+            if isinstance(call, nn.Module):
+                _check_weights(declaration, call, value, x, where)
+            else:
+                _check_gradient(declaration, value, x, where)
         if not declaration.random:
-            _check_images_apart(declaration, [student, teacher, *extra], list(both))
+            _check_images_apart(declaration, call, arguments)
 
 
 def _check_distance(declaration: Distance, size: tuple[int, ...]) -> None:
@@ -89,7 +86,7 @@ def _check_distance(declaration: Distance, size: tuple[int, ...]) -> None:
             loss = declaration(x, teacher, *extra)
             _check_loss(declaration, loss, zero, f"{where} of shape {size}")
             _check_gradient(declaration, loss, x, where)
-        _check_images_apart(declaration, [student, teacher, *extra], [])
+        _check_images_apart(declaration, declaration, [student, teacher, *extra])
     if student.numel() > 4 and not issubclass(declaration.arguments[0], Boxes):
         _check_reaches_student(declaration, size)
 
@@ -106,16 +103,12 @@ def _check_loss(declaration: Distance, loss: Any, zero: bool, where: str) -> Non
 
 def _check_rows_repeat(declaration: Declaration, size: tuple[int, ...]) -> None:
     """A field with a number for every four rows must act as one that repeats each number."""
-    kinds = declaration.arguments
-    call = build_part(declaration, size[1], 0, "contract") if isinstance(declaration, Learned) else declaration
-    sides = [sample(kinds[0], size) for _ in range(1 if isinstance(declaration, (Transform, Learned)) else 2)]
-    few = [sample(kind, (size[0] // REPEATS, 1)) for kind in kinds[1:]]
-    each = [
-        f.repeat_interleave(REPEATS, 0) if issubclass(k, RowField) else f for k, f in zip(kinds[1:], few, strict=True)
-    ]
-    outcomes = [call(*sides, *fields) for fields in (few, each)]
-    short, full = (o if isinstance(o, tuple) else (o,) for o in outcomes)
-    if not all(map(torch.allclose, short, full)):
+    first, *shared = declaration.arguments
+    call = declaration.made(size[1], 0, "contract") if isinstance(declaration, Learned) else declaration
+    sides = [sample(first, size) for _ in range(1 if isinstance(declaration, (Transform, Learned)) else 2)]
+    few = [sample(kind, (size[0] // REPEATS, 1)) for kind in shared]
+    each = [f.repeat_interleave(REPEATS, 0) if issubclass(k, RowField) else f for k, f in zip(shared, few, strict=True)]
+    if not all(map(torch.allclose, _tensors(call(*sides, *few)), _tensors(call(*sides, *each)))):
         raise DeclarationError(f"{declaration!r} does not repeat a field's number for rows that come {REPEATS} to each")
 
 
@@ -127,25 +120,9 @@ def _check_reaches_student(declaration: Distance, size: tuple[int, ...]) -> None
         raise DeclarationError(f"{declaration!r} gives the student no gradient")
 
 
-def _check_learned(declaration: Learned, size: tuple[int, ...]) -> None:
-    """Make the module for values of a size, and run it.
-
-    Raises:
-        DeclarationError: if it has no weights, is not repeatable, mixes images, or breaks its shape.
-    """
-    part = _made_twice(declaration, size)
-    for where, x, _ in _cases(declaration, size):
-        extra = _shared(declaration, size)
-        outcome = part(x.requires_grad_(), *extra)
-        _check_tensor(declaration, outcome, size, where)
-        _check_weights(declaration, part, outcome, x, where)
-        if not declaration.random:
-            _check_images_apart(declaration, [x, *extra], [outcome], part)
-
-
 def _made_twice(declaration: Learned, size: tuple[int, ...]) -> nn.Module:
     """Make the module twice, and refuse one whose first weights do not follow from the seed."""
-    first, again = (build_part(declaration, size[1], 0, "contract") for _ in range(2))
+    first, again = (declaration.made(size[1], 0, "contract") for _ in range(2))
     if not any(weight.requires_grad for weight in first.parameters()):
         raise DeclarationError(f"{declaration!r} has no weights to train; declare it with @transform")
     same = all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
@@ -211,24 +188,15 @@ def _check_gradient(declaration: Declaration, value: Tensor, x: Tensor, where: s
             raise DeclarationError(f"{declaration!r}: the gradient is not finite {where}; protect it")
 
 
-def _check_images_apart(
-    declaration: Declaration, arguments: list[Any], outcomes: list[Tensor], call: Callable[..., Any] | None = None
-) -> None:
+def _check_images_apart(declaration: Declaration, call: Callable[..., Any], arguments: list[Any]) -> None:
     """Refuse what a batch given twice over changes: an image's result, or a loss."""
-    call = call or declaration
-    once = outcomes or [call(*arguments)]
     doubled = call(*(torch.cat([a, a]) if isinstance(a, Tensor) else a for a in arguments))
-    twice = doubled if isinstance(doubled, tuple) else (doubled,)
-    for one, two in zip(once, twice, strict=True):
+    for one, two in zip(_tensors(call(*arguments)), _tensors(doubled), strict=True):
         rounding = 1e-5 * max(1.0, float(one.detach().abs().amax()) if one.numel() else 0.0)
         if not torch.allclose(two[: len(one)] if one.dim() else two, one, rtol=1e-3, atol=rounding):
             why = "it mixes images or draws at random"
             raise DeclarationError(f"{declaration!r} changes when the batch is doubled; {why}")
 
 
-CHECKS: dict[type[Declaration], Callable[..., None]] = {
-    Transform: _check_transform,
-    PairTransform: _check_pair,
-    Learned: _check_learned,
-    Distance: _check_distance,
-}
+def _tensors(outcome: Any) -> tuple[Tensor, ...]:
+    return outcome if isinstance(outcome, tuple) else (outcome,)

@@ -1,21 +1,17 @@
-r"""Declare a primitive once: name, kinds, shape contract and LaTeX stand at its function.
-
-A decorator returns a declaration of its role, which is still callable as the plain function::
-
-    @transform(Map, Map, shape="n c h w -> n c h w", latex=r"\widehat{#1}_{c}")
-    def unit_channel(x: Tensor) -> Tensor:
-        '''Scale the channel vector of every position to length 1.'''
-        return F.normalize(x, dim=1)
-"""
+"""Declare a primitive once: name, kinds, shape contract and LaTeX stand at its function, which stays callable."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from detkds_gp.errors import DeclarationError
 from detkds_gp.language.declarations import NO_ALGEBRA, Algebra, D, KindType
 from detkds_gp.language.kinds import Loss
-from detkds_gp.language.roles import Combiner, Constant, Distance, Input, PairTransform, Transform
+from detkds_gp.language.roles import Combiner, Constant, Distance, Input, Learned, PairTransform, Sides, Transform
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Kinds = KindType | tuple[KindType, ...]
 Decorator = Callable[[Callable[..., Any]], D]
@@ -81,3 +77,32 @@ def combiner(arguments: Kinds, *, latex: str, algebra: Algebra = NO_ALGEBRA) -> 
 def constant(result: KindType, *, latex: str = "") -> Decorator[Constant]:
     """Declare a grid of numbers that growth draws from; the function returns the grid."""
     return lambda function: declare(Constant, function, (), result, latex=latex, values=tuple(map(float, function())))
+
+
+def learned(
+    arguments: Kinds, result: type[Any], *, shape: str, latex: str, sides: Sides, random: bool = False
+) -> Callable[[type[nn.Module]], Learned]:
+    """Declare a transform with weights: a module of (x, *shared), trained with the student and no part of it.
+
+    The class is made with the channels of ``x`` (axis 1), one module for each pyramid level. Its first weights follow
+    from a seed alone, and making it moves no random stream.
+
+    Args:
+        arguments: the kinds it takes; only the first has two sides.
+        result: the kind it returns.
+        shape: of ``x`` and of the result.
+        latex: with ``#1``..``#n`` for the arguments.
+        sides: ``student``: the teacher's value passes by unchanged; ``each``: every side has a module
+            of its own; both start with the same weights.
+        random: whether it draws random numbers.
+    """
+    from torch import nn
+
+    def decorate(module: type[nn.Module]) -> Learned:
+        if not (isinstance(module, type) and issubclass(module, nn.Module)):
+            raise DeclarationError(f"learned primitive {module!r} is no class derived from torch.nn.Module")
+        if not module.__dict__.get("__doc__"):
+            module.__doc__ = None  # else torch's own would stand for it
+        return declare(Learned, module, arguments, result, shape=shape, latex=latex, sides=sides, random=random)
+
+    return decorate

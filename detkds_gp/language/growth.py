@@ -1,8 +1,4 @@
-"""Growing trees by a table of minimum heights, so that every draw succeeds.
-
-DEAP's own `genGrow` and `genHalfAndHalf` fail on typed sets whenever a kind has no terminal at the
-depth limit.
-"""
+"""Growing trees by a table of minimum heights, so that every draw succeeds; DEAP's own ways fail on typed sets."""
 
 from __future__ import annotations
 
@@ -18,12 +14,7 @@ from detkds_gp.language.tree import Node
 
 
 def grow(
-    primitive_set: PrimitiveSet,
-    rng: random.Random,
-    max_depth: int,
-    kind: KindType = Loss,
-    *,
-    full: bool = False,
+    primitive_set: PrimitiveSet, rng: random.Random, max_depth: int, kind: KindType = Loss, *, full: bool = False
 ) -> gp.PrimitiveTree:
     """Draw a type-correct tree no deeper than ``max_depth``.
 
@@ -55,26 +46,19 @@ def grow(
 def _draw(primitive_set: PrimitiveSet, rng: random.Random, kind: KindType, height: int, full: bool) -> Node:
     leaves = primitive_set.terminals[kind]
     functions = [f for f in primitive_set.primitives[kind] if primitive_set.reach(f) <= height]
-    if not functions or (leaves and not full and rng.random() < _leaf_share(primitive_set)):
+    share = primitive_set.terms_count / (primitive_set.terms_count + primitive_set.prims_count)
+    if not functions or (leaves and not full and rng.random() < share):
         return rng.choice(leaves)
     return rng.choice(functions)
 
 
-def _leaf_share(primitive_set: PrimitiveSet) -> float:
-    return primitive_set.terms_count / (primitive_set.terms_count + primitive_set.prims_count)
-
-
 def ramped_half_and_half(
-    primitive_set: PrimitiveSet,
-    rng: random.Random,
-    min_depth: int,
-    max_depth: int,
-    kind: KindType = Loss,
+    primitive_set: PrimitiveSet, rng: random.Random, min_depth: int, max_depth: int
 ) -> gp.PrimitiveTree:
     """Draw a depth limit between the two, then `grow` or grow full with equal chance (Koza 1992).
 
     Raises:
-        DeclarationError: if the lowest tree of this kind is higher than ``max_depth``.
+        DeclarationError: if the lowest formula is higher than ``max_depth``.
     """
-    lowest = max(min_depth, min(primitive_set.min_height(kind), max_depth))
-    return grow(primitive_set, rng, rng.randint(lowest, max_depth), kind, full=rng.random() < 0.5)
+    lowest = max(min_depth, min(primitive_set.min_height(Loss), max_depth))
+    return grow(primitive_set, rng, rng.randint(lowest, max_depth), full=rng.random() < 0.5)

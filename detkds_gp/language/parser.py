@@ -37,7 +37,6 @@ class _Call:
     """A function whose arguments are being read."""
 
     declaration: Declaration
-    token: Token
     read: int = 0
 
 
@@ -155,7 +154,7 @@ class TreeParser:
         self.nodes.append(self.primitive_set.mapping[declaration.name])
         if declaration.arguments:
             self.tokens.expect("(", f"to call {declaration!r}")
-            self.calls.append(_Call(declaration, token))
+            self.calls.append(_Call(declaration))
 
     def _misfit(self, token: Token, declaration: Declaration, kind: KindType) -> FormulaError:
         call = self.calls[-1] if self.calls else None

@@ -49,7 +49,9 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         for declaration in declarations:
             self._declare(declaration)
         self._heights = self._minimum_heights()
-        self.known = tuple(self._introduce(declaration) for declaration in known)
+        for declaration in known:
+            self._introduce(declaration)
+        self.known = tuple(declaration.name for declaration in known)
         self.inputs = tuple(d for d in self.declarations.values() if isinstance(d, Input))
         self.niches: tuple[str, ...] = tuple(dict.fromkeys(d.niche for d in self.inputs if d.result.sided))
         if not self.niches:
@@ -67,18 +69,14 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
         ensure_contract(declaration)
         self.declarations[declaration.name] = declaration
 
-    def _introduce(self, declaration: Declaration) -> str:
+    def _introduce(self, declaration: Declaration) -> None:
         """Let formulas name a primitive, and never draw it."""
         self._enter(declaration)
-        name, result = declaration.name, declaration.result
-        given = isinstance(declaration, Input)
+        name, result, given = declaration.name, declaration.result, isinstance(declaration, Input)
         if isinstance(declaration, Constant) or (given and result.sided):
             raise DeclarationError(f"set {self.name!r}: {declaration!r} cannot be known without being grown from")
-        if given:
-            self.mapping[name] = gp.Terminal(name, True, result)
-        else:
-            self.mapping[name] = gp.Primitive(name, list(declaration.arguments), result)
-        return name
+        arguments = list(declaration.arguments)
+        self.mapping[name] = gp.Terminal(name, True, result) if given else gp.Primitive(name, arguments, result)
 
     def _declare(self, declaration: Declaration) -> None:
         self._enter(declaration)

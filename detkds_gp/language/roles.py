@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language.declarations import NO_ALGEBRA, Algebra, Declaration
 from detkds_gp.language.kinds import Number
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Sides = Literal["student", "each"]
 
@@ -195,6 +199,21 @@ class Learned(OfPair, Shaped):
         if self.sides == "student" and not same:
             wanted = "the teacher's side passes by unchanged; keep kind and shape, or give sides='each'"
             raise DeclarationError(f"{self!r} of the student alone changes kind or shape, but {wanted}")
+
+    def made(self, channels: int, seed: int, name: str) -> nn.Module:
+        """Make one of its modules; the weights depend on the arguments alone, and torch's generators stay as they are.
+
+        Args:
+            channels: of what it takes.
+            seed: of the training.
+            name: tells it from the others of the same training.
+        """
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(random.Random(f"{seed}/{name}").getrandbits(63))
+            part: nn.Module = self.function(channels)
+        return part
 
     def apply(self, arguments: Sequence[Any], part: Any = None) -> Any:
         """Send each side through its module; a side without one passes by unchanged.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from detkds_gp.errors import DeclarationError
@@ -11,8 +11,14 @@ from detkds_gp.language.roles import Input
 
 MAP_SIZES = ((2, 3, 5, 7), (1, 4, 1, 1), (3, 2, 2, 1), (0, 4, 7, 7))
 ROW_SIZES = ((5, 3), (1, 1), (0, 4))
-BOX_SIZES = ((5, 4), (1, 4), (0, 4))
-ROW_FIELD_SIZES = ((5, 1), (1, 1), (0, 1))
+SIZES: tuple[tuple[tuple[type[Kind], ...], tuple[tuple[int, ...], ...]], ...] = (
+    ((Boxes,), ((5, 4), (1, 4), (0, 4))),
+    ((RowField,), ((5, 1), (1, 1), (0, 1))),
+    ((Map, Field), MAP_SIZES),
+    ((Rows, Probs, Units), ROW_SIZES),
+    ((Features,), MAP_SIZES + ROW_SIZES),
+)
+"""The sizes that a first argument of some kinds is tried on; the first that fits counts."""
 
 IMAGES = 2
 SHOWN_MAP = (8, 9, 11)
@@ -44,16 +50,9 @@ def sample_sizes(kind: type[Kind]) -> tuple[tuple[int, ...], ...]:
     Raises:
         DeclarationError: if no primitive can begin with it.
     """
-    if issubclass(kind, Boxes):
-        return BOX_SIZES
-    if issubclass(kind, RowField):
-        return ROW_FIELD_SIZES
-    if issubclass(kind, (Map, Field)):
-        return MAP_SIZES
-    if issubclass(kind, (Rows, Probs, Units)):
-        return ROW_SIZES
-    if issubclass(kind, Features):
-        return MAP_SIZES + ROW_SIZES
+    for kinds, sizes in SIZES:
+        if issubclass(kind, kinds):
+            return sizes
     raise DeclarationError(f"a primitive's first argument cannot be {kind.__name__}")
 
 
@@ -71,3 +70,13 @@ def sample_size(shown: Input, inputs: Iterable[Input], images: int = IMAGES) -> 
     fields = (other for other in inputs if issubclass(other.result, RowField))
     counted = issubclass(kind, Rows) and any(field.belongs_to(shown.niche) for field in fields)
     return images * (ROWS * ROWS_A_BOX if counted else ROWS), WIDTH
+
+
+def sample_knowledge(inputs: Sequence[Input], images: int = IMAGES) -> dict[str, list[tuple[Any, Any]]]:
+    """Draw (student, teacher) of one level of every input; the student's side wants a gradient."""
+    knowledge: dict[str, list[tuple[Any, Any]]] = {}
+    for declaration in inputs:
+        size = sample_size(declaration, inputs, images)
+        student, teacher = sample(declaration.result, size), sample(declaration.result, size)
+        knowledge[declaration.name] = [(student.requires_grad_(), teacher)]
+    return knowledge

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +44,7 @@ class Published:
         return parse_distiller(self.formula, primitive_set)
 
 
-class Zoo(Mapping[str, Published]):
+class Zoo(dict[str, Published]):
     """Published distillers by name, in their order.
 
     Raises:
@@ -53,22 +52,12 @@ class Zoo(Mapping[str, Published]):
     """
 
     def __init__(self, *entries: Published) -> None:
-        self._entries: dict[str, Published] = {}
         for entry in entries:
             if not NAME.fullmatch(entry.name) or entry.name in (*RESERVED, WHOLE):
                 raise DeclarationError(f"a distiller of the zoo is called {entry.name!r}, wanted letters, digits and _")
-            if entry.name in self._entries:
+            if entry.name in self:
                 raise DeclarationError(f"two distillers of the zoo are called {entry.name!r}; rename one")
-            self._entries[entry.name] = entry
-
-    def __getitem__(self, name: str) -> Published:
-        return self._entries[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
+            self[entry.name] = entry
 
 
 WHOLE = "zoo"

@@ -1,4 +1,4 @@
-"""Distiller text -> torch losses, and the checks before training."""
+"""Distiller text -> torch losses."""
 
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,10 @@ if TYPE_CHECKING:
         KnowledgeError,
         LossTerms,
     )
-    from detkds_gp.losses.lint import LintReport, lint
-    from detkds_gp.losses.parts import Shapes, shapes_of
+    from detkds_gp.losses.program import Shapes, shapes_of
 
 __all__ = [
-    "MACHINE_FAULTS", "DistillationLoss", "Knowledge", "KnowledgeError", "LintReport", "LossTerms", "Shapes", "lint",
-    "shapes_of",
+    "MACHINE_FAULTS", "DistillationLoss", "Knowledge", "KnowledgeError", "LossTerms", "Shapes", "shapes_of",
 ]  # fmt: skip
 
 import_lazily(__name__)

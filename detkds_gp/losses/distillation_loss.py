@@ -11,11 +11,23 @@ from torch import Tensor, nn
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.language import Distiller, Input, PrimitiveSet, parse_distiller
-from detkds_gp.losses.parts import DOTLESS, Shapes, build_parts, learned_texts
-from detkds_gp.losses.program import Instruction, Pair, Part, compile_tree, inputs_of, run
+from detkds_gp.losses.program import (
+    Instruction,
+    Pair,
+    Part,
+    Shapes,
+    build_parts,
+    compile_tree,
+    inputs_of,
+    learned_texts,
+    run,
+)
 
 Knowledge = Mapping[str, Sequence[Pair]]
 """By input name, (student, teacher) of every level; a shared field stands on both sides."""
+
+DOTLESS = str.maketrans(".", "/")
+"""A module's name holds no dots."""
 
 MACHINE_FAULTS = ("memory", "ALLOC_FAILED", "CUDA error")
 """Words of errors that are no fault of the formula that met them."""

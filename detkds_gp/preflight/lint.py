@@ -8,7 +8,7 @@ from pathlib import Path
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
 from detkds_gp.listener import Listener
-from detkds_gp.losses import LintReport, lint
+from detkds_gp.screening import LintReport, lint
 from detkds_gp.setup.prepare import gather, prepare
 
 

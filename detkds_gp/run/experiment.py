@@ -15,7 +15,7 @@ from deap import tools
 from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.environment import check_environment
 from detkds_gp.errors import BudgetError, DetectorError, UserError
-from detkds_gp.evaluation import EvaluationService, Interrupt, Screener, Stopped, candidates_to, in_units, starting
+from detkds_gp.evaluation import EvaluationService, Interrupt, Stopped, candidates_to, in_units, starting
 from detkds_gp.evaluation.halving import Halving
 from detkds_gp.explanation import Explaining, Explanation
 from detkds_gp.export import Panel, write_panels
@@ -26,8 +26,8 @@ from detkds_gp.results import Ranked, Summary
 from detkds_gp.run.judging import Judging
 from detkds_gp.run.recorder import Recorder
 from detkds_gp.score import Trial
+from detkds_gp.screening import RecordedScreener, Screener, pass_all
 from detkds_gp.search import Candidate, Strategy, WeightRange, make_strategy, run_search
-from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.setup.context import RunContext
 from detkds_gp.setup.prepare import gather
 from detkds_gp.setup.provenance import provenance
@@ -259,10 +259,10 @@ class _Run:
         if said := self._note_noise():
             self.listener.say(said)
 
-    def _screen(self) -> Screen:
+    def _screen(self) -> Screener:
         if not self.context.config.screening.active:
             return pass_all
-        return Screener(self.store, self.task.primitive_set, self.evaluations.screenings, self.listener.say)
+        return RecordedScreener(self.store, self.task.primitive_set, self.evaluations.screenings, self.listener.say)
 
     def _paint(self, best: Ranked) -> None:
         """Paint what the watched students of the final round find."""

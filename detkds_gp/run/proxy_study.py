@@ -13,13 +13,13 @@ from typing import Any
 
 from detkds_gp.config import ExperimentConfig, parse_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.evaluation import EvaluationService, Interrupt, Question, Screener, weighed
+from detkds_gp.evaluation import EvaluationService, Interrupt, Question, weighed
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, Term, make_distiller, parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.ranking import Row, Table, Way
 from detkds_gp.score import MIX, Trial
+from detkds_gp.screening import RecordedScreener, Screener
 from detkds_gp.search import WeightRange, random_formulas
-from detkds_gp.search.screening import Screen
 from detkds_gp.setup.context import RunContext
 from detkds_gp.setup.prepare import gather
 
@@ -122,7 +122,8 @@ def _rows(
         if not chosen:
             published = [*config.search.warm_start, *config.verdict.rivals.values()]
             known = weighed(published, grammar, evaluations.scales)
-            chosen += Sampling(config, known, grammar, Screener(store, grammar, evaluations.screenings)).drawn(study)
+            screen = RecordedScreener(store, grammar, evaluations.screenings)
+            chosen += Sampling(config, known, grammar, screen).drawn(study)
         for plan in (seed, *(trial.seed for trial in repeated)):
             for iterations in (*config.proxy.rungs, longest):
                 yield from _trained(evaluations, way, chosen, iterations, plan)
@@ -163,7 +164,7 @@ class Sampling:
     """
 
     def __init__(
-        self, config: ExperimentConfig, known: Sequence[str], primitive_set: PrimitiveSet, screen: Screen
+        self, config: ExperimentConfig, known: Sequence[str], primitive_set: PrimitiveSet, screen: Screener
     ) -> None:
         self._search = config.search
         self._weights = WeightRange(*config.search.weight_range)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.evaluation import NotRecordedError, Question, Screener, answer_nothing, candidates_to, starting
+from detkds_gp.evaluation import Question, candidates_to, starting
 from detkds_gp.evaluation.halving import Halving
-from detkds_gp.fitness import ProxySettings, ScreeningSettings
+from detkds_gp.fitness import ProxySettings
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.results import Summary, opened
 from detkds_gp.score import Scale, Score
+from detkds_gp.screening import NotRecordedError, RecordedScreener, Screener, ScreeningSettings, pass_all
 from detkds_gp.search import Candidate, Observer, SearchSettings, Strategy, make_strategy, run_search
-from detkds_gp.search.screening import Screen, pass_all
 from detkds_gp.setup.prepare import installed_versions
 from detkds_gp.steering import recorded_decision
 from detkds_gp.store import FIRST, ROUNDING, Birth, Store, differing
@@ -98,9 +98,9 @@ class _Replay:
         except NotRecordedError:  # the record ends while the next candidates are made; the last ones are complete
             yield from comparison.rest(strategy)
 
-    def _screen(self) -> Screen:
+    def _screen(self) -> Screener:
         screened = ScreeningSettings.model_validate(self._summary.config["screening"]).active
-        return Screener(self._store, self._grammar, answer_nothing) if screened else pass_all
+        return RecordedScreener(self._store, self._grammar) if screened else pass_all
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}

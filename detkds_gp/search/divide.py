@@ -24,17 +24,9 @@ from detkds_gp.language.tree import Node
 from detkds_gp.search.individual import Formula, lineage
 from detkds_gp.search.settings import SearchSettings
 from detkds_gp.search.toolbox import SeededToolbox, register_selection
-from detkds_gp.search.variation import (
-    crossover,
-    mutate_constant,
-    mutate_insert,
-    mutate_point,
-    mutate_shrink,
-    mutate_subtree,
-)
+from detkds_gp.search.variation import MUTATIONS, crossover
 from detkds_gp.search.weights import WeightRange
 
-MUTATIONS = (mutate_subtree, mutate_insert, mutate_shrink, mutate_point, mutate_constant)
 WEIGHT_MOVES = 0.4
 """Probability that a mutation moves the weight and leaves the tree as it is."""
 

@@ -1,33 +1,27 @@
-"""Divide and conquer: the best formulas of every knowledge, then mixes of them.
-
-search = DivideAndConquer(primitive_set, SearchSettings(), seed=0)
-while candidates := search.ask():
-    search.tell([evaluate(candidate.distiller) for candidate in candidates])
-print(search.best.distiller.text)
-"""
+"""Divide and conquer: the best formulas of every knowledge, then mixes of them; and searches that vary it."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from deap import tools
 
 from detkds_gp.errors import ConfigError
 from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.score import MIX, Score
+from detkds_gp.screening import Screener, ScreeningCache, pass_all
 from detkds_gp.search.conquer import MixBreeder
 from detkds_gp.search.divide import FormulaBreeder, niches_of
 from detkds_gp.search.evolution import Asking, Stage
-from detkds_gp.search.guide import Guide, Scores
+from detkds_gp.search.guide import Guide
 from detkds_gp.search.individual import Candidate, Formula, Individual
 from detkds_gp.search.ledger import Ledger
-from detkds_gp.search.screening import Screen, ScreeningCache, pass_all
 from detkds_gp.search.settings import SearchSettings, StageSettings
 from detkds_gp.search.strategy import Generation
-from detkds_gp.search.toolbox import SeededToolbox
+from detkds_gp.search.toolbox import SeededToolbox, select_divide_and_conquer
 
 Operators: TypeAlias = Callable[[str, SeededToolbox], None]
 
@@ -61,7 +55,7 @@ class DivideAndConquer:
         settings: SearchSettings,
         seed: int = 0,
         operators: Operators | None = None,
-        screen: Screen = pass_all,
+        screen: Screener = pass_all,
     ) -> None:
         self.primitive_set = primitive_set
         self.settings = settings
@@ -83,7 +77,7 @@ class DivideAndConquer:
 
     def _made_guide(self, rng: random.Random) -> Guide:
         """Make what says how good an individual counts as and which of a brood are trained."""
-        return Scores()
+        return Guide()
 
     def _run(self) -> Asking:
         population = yield from self._divide().run()
@@ -224,6 +218,29 @@ class RandomSearch(DivideAndConquer):
     """The same grammar, sizes and stages; every candidate is drawn anew."""
 
     breeds = False
+
+
+class RegularizedEvolution(DivideAndConquer):
+    """Aging evolution: the oldest die, so that one lucky score does not stay for ever (Real et al., AAAI 2019).
+
+    The stages and operators are those of `DivideAndConquer`. Tournaments still choose parents by their scores;
+    champions are the best of all that were trained.
+    """
+
+    def _register(self, stage: str, toolbox: SeededToolbox) -> None:
+        toolbox.register("survive", select_divide_and_conquer, select=youngest)
+        super()._register(stage, toolbox)
+
+    def _best_by_niche(self, population: Sequence[Individual]) -> dict[str, list[Formula]]:
+        scored, best = self._ledger.scored, dict[tuple[str, ...], Individual]()
+        for individual in tools.selBest(scored, len(scored)):
+            best.setdefault(self._ledger.screening_cache.losses(individual.distiller), individual)
+        return super()._best_by_niche(list(best.values()))
+
+
+def youngest(individuals: Sequence[Any], k: int) -> list[Any]:
+    """Select the last of individuals in the order in which they were born, as a DEAP operator."""
+    return list(individuals[max(len(individuals) - k, 0) :])
 
 
 def _generations(stage: str, niches: tuple[str, ...], sizes: StageSettings) -> list[Generation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 from deap import tools
 
 from detkds_gp.score import Score
-from detkds_gp.search.guide import Brood, Guide, Scores
+from detkds_gp.search.guide import Brood, Guide
 from detkds_gp.search.individual import Candidate, Individual, assign_fitness
 from detkds_gp.search.ledger import Ledger
 from detkds_gp.search.settings import StageSettings
@@ -50,12 +50,10 @@ class Stage:
     ledger: Ledger
     seeds: Sequence[Individual] = ()
     one_weight: bool = False
-    guide: Guide = field(default_factory=Scores)
+    guide: Guide = field(default_factory=Guide)
     population: list[Individual] = field(default_factory=list)
     _scored: list[Individual] = field(default_factory=list)
-    _generated: Counter[str] = field(default_factory=Counter)
-    _duplicates: Counter[str] = field(default_factory=Counter)
-    _merged: Counter[str] = field(default_factory=Counter)
+    _counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _rejected: dict[str, dict[str, Score]] = field(default_factory=dict)
     _injected: list[Individual] = field(default_factory=list)
 
@@ -73,33 +71,28 @@ class Stage:
                 individual for distiller in self.ledger.invited for individual in self.toolbox.welcome(distiller)
             ]
             self.ledger.invited.clear()
-            make = self._offspring if generation else self._first
-            newcomers = self._chosen([make(niche) for niche in self.niches])
+            newcomers = self._chosen([self._brood(niche, generation) for niche in self.niches])
             yield from self._evaluate(newcomers, generation)
             self._record(newcomers, generation)
         return self.population
 
-    def _first(self, niche: str) -> Brood:
-        given: Offspring = {}
-        self._admit_seeds(given, [seed for seed in self.seeds if seed.niche == niche and not seed.fitness.valid])
-        size = self._at_most(self.settings.population - len(self._members(niche)))
-        size += self._admit_injected(given, niche)
-        return self._brood(given, niche, size)
-
-    def _offspring(self, niche: str) -> Brood:
-        given: Offspring = {}
-        size = self._at_most(self.settings.offspring) + self._admit_injected(given, niche)
-        return self._brood(given, niche, size, self._members(niche))
-
-    def _brood(self, given: Offspring, niche: str, size: int, members: Sequence[Individual] = ()) -> Brood:
-        """Breed for a generation of a size, beside what is trained in any case: by variation of members, else anew."""
-        offspring, free = dict(given), max(size - len(given), 0)
-        whole = len(given) + free * self.guide.brood
+    def _brood(self, niche: str, generation: int) -> Brood:
+        """Breed for a generation, beside what is trained in any case: by variation of the members, the first anew."""
+        offspring: Offspring = {}
+        if generation:
+            members, size = self._members(niche), self.settings.offspring
+        else:
+            self._admit_seeds(offspring, [one for one in self.seeds if one.niche == niche and not one.fitness.valid])
+            members, size = [], self.settings.population - len(self._members(niche))
+        size = self._at_most(size)
+        size += self._admit(offspring, [individual for individual in self._injected if individual.niche == niche])
+        given, free = len(offspring), max(size - len(offspring), 0)
+        whole = given + free * self.guide.brood
         if members:
             varied = whole - int(free * self.guide.brood * self.guide.fresh)
             self._fill(offspring, varied, lambda present: self.toolbox.vary(members))
         self._fill(offspring, whole, partial(self.toolbox.fresh, niche))
-        return Brood(list(offspring.values())[: len(given)], list(offspring.values())[len(given) :], free)
+        return Brood(list(offspring.values())[:given], list(offspring.values())[given:], free)
 
     def _chosen(self, broods: Sequence[Brood]) -> list[Individual]:
         """Return who is trained, niche by niche; what is not chosen may be made again."""
@@ -115,9 +108,9 @@ class Stage:
         return trained
 
     def _forget(self, individual: Individual) -> None:
-        self._generated[individual.niche] -= 1
+        self._counts[individual.niche]["generated"] -= 1
         self.ledger.texts.discard(individual.distiller.text)
-        self.ledger.asked.discard(self.ledger.screening_cache.identity(individual.distiller))
+        self.ledger.asked.discard(self.ledger.identity(individual.distiller))
 
     def _at_most(self, size: int) -> int:
         return size if self.ledger.most is None else min(size, self.ledger.most)
@@ -130,10 +123,6 @@ class Stage:
         for seed in seeds:
             if len(offspring) < self.ledger.most:
                 self._admit(offspring, [seed])
-
-    def _admit_injected(self, offspring: Offspring, niche: str) -> int:
-        """Add the injected formulas of a niche to its offspring, beyond its size; returns how many."""
-        return self._admit(offspring, [individual for individual in self._injected if individual.niche == niche])
 
     def _fill(self, offspring: Offspring, size: int, make: Make) -> None:
         """Fill offspring up with individuals never asked before; gives up after too many misses in a row."""
@@ -158,9 +147,9 @@ class Stage:
 
     def _is_new(self, individual: Individual) -> bool:
         """Count an individual; tells whether its text was never seen before."""
-        self._generated[individual.niche] += 1
+        self._counts[individual.niche]["generated"] += 1
         known = individual.distiller.text in self.ledger.texts
-        self._duplicates[individual.niche] += known
+        self._counts[individual.niche]["duplicates"] += known
         self.ledger.texts.add(individual.distiller.text)
         return not known
 
@@ -170,16 +159,16 @@ class Stage:
 
     def _screen(self, offspring: Offspring, individuals: Sequence[Individual]) -> int:
         """Screen individuals of new texts; adds what is neither rejected nor known to be the same as another."""
-        self.ledger.screening_cache.look_at([individual.distiller for individual in individuals])
-        before = len(offspring)
+        cache, before = self.ledger.screening_cache, len(offspring)
+        cache.look_at([individual.distiller for individual in individuals])
         for individual in individuals:
-            identity = self.ledger.screening_cache.identity(individual.distiller)
-            rejection = self.ledger.screening_cache.rejection(individual.distiller)
+            identity = self.ledger.identity(individual.distiller)
+            rejection = cache.rejection(individual.distiller)
             if rejection is not None:
                 self._rejected.setdefault(individual.niche, {})[individual.distiller.text] = rejection
             elif identity in offspring or identity in self.ledger.asked:
-                self._duplicates[individual.niche] += 1
-                self._merged[individual.niche] += 1
+                self._counts[individual.niche]["duplicates"] += 1
+                self._counts[individual.niche]["merged"] += 1
             else:
                 offspring[identity] = individual
         self.ledger.asked.update(offspring)
@@ -215,9 +204,9 @@ class Stage:
             return individuals
         best: dict[tuple[str, ...], Individual] = {}
         for individual in individuals:
-            known = best.setdefault(self.ledger.screening_cache.losses(individual.distiller), individual)
-            if individual.fitness > known.fitness:
-                best[self.ledger.screening_cache.losses(individual.distiller)] = individual
+            loss = self.ledger.screening_cache.losses(individual.distiller)
+            if loss not in best or individual.fitness > best[loss].fitness:
+                best[loss] = individual
         return list(best.values())
 
     def _members(self, niche: str) -> list[Individual]:
@@ -234,14 +223,11 @@ class Stage:
             rejected = self._rejected.pop(niche, {})
             self.ledger.scores.update(rejected)
             failed = sum(individual.ap is None for individual in new)
-            record |= self.guide.foreseen(new)
+            counts = self._counts.pop(niche, Counter())
+            counted = {name: counts[name] for name in ("generated", "duplicates", "merged")}
             self.ledger.logbook.record(
                 stage=self.name, generation=generation, niche=niche, new=len(new), failed=failed,
-                generated=self._generated[niche], duplicates=self._duplicates[niche],
-                merged=self._merged[niche], rejected=len(rejected), **record,
+                **counted, rejected=len(rejected), **record, **self.guide.foreseen(new),
             )  # fmt: skip
-        self.ledger.generated += self._generated.total()
-        self.ledger.duplicates += self._duplicates.total()
-        self._generated.clear()
-        self._duplicates.clear()
-        self._merged.clear()
+            self.ledger.generated += counts["generated"]
+            self.ledger.duplicates += counts["duplicates"]

@@ -1,15 +1,11 @@
-"""What evolves: formula trees in the divide stage, mixes of champions in the conquer stage.
-
-Plain importable classes, so that they reach worker processes and user code; the classes that DEAP's
-`creator` makes do not.
-"""
+"""What evolves: formula trees in the divide stage, mixes of champions in the conquer stage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from deap import base, gp
 
@@ -31,54 +27,50 @@ class Gene:
     weight: float = 1.0
 
 
+AnIndividual = TypeVar("AnIndividual", bound="Bred")
+
+
 class Fitness(base.Fitness):
     """(AP, operations): AP first, fewer operations between equals; NSGA-II weighs both."""
 
     weights = (1.0, -1.0)
 
 
-class Formula(gp.PrimitiveTree):
+class Bred(list[Any]):
+    """What formulas and mixes have alike: whom they descend from, what was made of them, and what it is worth."""
+
+    niche: str
+    ap: float | None = None
+    distiller = Distiller()
+
+    def __init__(self, content: Iterable[Any], parents: tuple[str, ...] = ()) -> None:
+        super().__init__(content)
+        self.parents = parents
+        self.fitness = Fitness()
+
+    def __deepcopy__(self: AnIndividual, memo: dict) -> AnIndividual:
+        twin = copy(self)
+        twin.fitness = deepcopy(self.fitness)
+        return twin
+
+
+class Formula(Bred, gp.PrimitiveTree):
     """A tree of one niche and its weight; once made into a candidate, canonical and with its distiller."""
 
     def __init__(self, nodes: Iterable[Node], niche: str, weight: float = 1.0, parents: tuple[str, ...] = ()) -> None:
-        super().__init__(nodes)
+        super().__init__(nodes, parents)
         self.niche = niche
         self.weight = weight
-        self.parents = parents
-        self.ap: float | None = None
-        self.fitness = Fitness()
-        self.distiller = Distiller()
-
-    def __deepcopy__(self, memo: dict) -> Formula:
-        return _scored_like(self, Formula(self, self.niche, self.weight, self.parents))
 
 
-class Mix(list[Gene]):
+class Mix(Bred):
     """One gene for each niche."""
 
     niche = MIX
 
-    def __init__(self, genes: Iterable[Gene], parents: tuple[str, ...] = ()) -> None:
-        super().__init__(genes)
-        self.parents = parents
-        self.ap: float | None = None
-        self.fitness = Fitness()
-        self.distiller = Distiller()
-
-    def __deepcopy__(self, memo: dict) -> Mix:
-        return _scored_like(self, Mix(self, self.parents))
-
 
 Individual: TypeAlias = Formula | Mix
 """What a population holds."""
-AnIndividual = TypeVar("AnIndividual", Formula, Mix)
-
-
-def _scored_like(individual: AnIndividual, copy: AnIndividual) -> AnIndividual:
-    copy.fitness = deepcopy(individual.fitness)
-    copy.ap = individual.ap
-    copy.distiller = individual.distiller
-    return copy
 
 
 @dataclass(frozen=True)

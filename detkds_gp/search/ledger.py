@@ -11,8 +11,9 @@ from deap import tools
 
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score
+from detkds_gp.screening import ScreeningCache
 from detkds_gp.search.individual import Individual, same_text
-from detkds_gp.search.screening import ScreeningCache
+from detkds_gp.search.weights import cell
 
 
 @dataclass
@@ -48,3 +49,11 @@ class Ledger:
     invited: list[Distiller] = field(default_factory=list)
     ending: Literal["stage", "search"] | None = None
     most: int | None = None
+
+    def identity(self, distiller: Distiller) -> Hashable:
+        """Return the loss of every term and the cell of its weight: equal for distillers that train alike.
+
+        A weight multiplies the calibrated scale, so that the factor between two twins does not count.
+        """
+        cells = (cell(term.weight) for term in distiller.terms)
+        return tuple(zip(cells, self.screening_cache.losses(distiller), strict=True))

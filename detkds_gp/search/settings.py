@@ -12,7 +12,7 @@ from detkds_gp.settings import Settings
 STRATEGIES = {
     "evolution": "detkds_gp.search.divide_and_conquer:DivideAndConquer",
     "belief": "detkds_gp.search.belief_search:BeliefSearch",
-    "regularized": "detkds_gp.search.regularized:RegularizedEvolution",
+    "regularized": "detkds_gp.search.divide_and_conquer:RegularizedEvolution",
     "random": "detkds_gp.search.divide_and_conquer:RandomSearch",
 }
 """By the name that configs use, where the class is."""

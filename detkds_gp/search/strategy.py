@@ -12,8 +12,8 @@ from detkds_gp.errors import DeclarationError
 from detkds_gp.language import Distiller, PrimitiveSet
 from detkds_gp.language.loading import load_class
 from detkds_gp.score import MIX, Score
+from detkds_gp.screening import Screener
 from detkds_gp.search.individual import Candidate, Individual
-from detkds_gp.search.screening import Screen
 from detkds_gp.search.settings import STRATEGIES, SearchSettings
 
 
@@ -70,7 +70,9 @@ class Strategy(Protocol):
 
     primitive_set: PrimitiveSet
 
-    def __init__(self, primitive_set: PrimitiveSet, settings: SearchSettings, seed: int = 0, *, screen: Screen) -> None:
+    def __init__(
+        self, primitive_set: PrimitiveSet, settings: SearchSettings, seed: int = 0, *, screen: Screener
+    ) -> None:
         """Make a fresh search.
 
         Args:
@@ -134,7 +136,7 @@ class Strategy(Protocol):
         """Distillers ``generated``, ``duplicates``, ``rejected``, ``trained`` and ``failed`` so far."""
 
 
-def make_strategy(primitive_set: PrimitiveSet, settings: SearchSettings, seed: int, screen: Screen) -> Strategy:
+def make_strategy(primitive_set: PrimitiveSet, settings: SearchSettings, seed: int, screen: Screener) -> Strategy:
     """Make the strategy that the settings name.
 
     Raises:

@@ -1,7 +1,4 @@
-"""Crossover and mutation of typed trees, deterministic for a given generator.
-
-DEAP's `gp.cxOnePoint` draws a type from `list(set(...))`, which differs from process to process.
-"""
+"""Crossover and mutation of typed trees; unlike DEAP's, they choose alike in every process."""
 
 from __future__ import annotations
 
@@ -113,6 +110,9 @@ def mutate_constant(tree: gp.PrimitiveTree, rng: random.Random, primitive_set: P
         if lower or higher:
             nodes[start] = gp.Terminal(rng.choice(lower + higher), False, old.ret)
     return nodes
+
+
+MUTATIONS = (mutate_subtree, mutate_insert, mutate_shrink, mutate_point, mutate_constant)
 
 
 def wanted_kinds(nodes: Sequence[Node]) -> list[type]:

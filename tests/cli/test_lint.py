@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from detkds_gp.losses.screening import CHECK_NAMES
+from detkds_gp.screening import CHECK_NAMES
 
 GpSearch = Callable[..., Any]
 SOUND = "l2(unit_channel(global)) + kl(softmax_row(class_logits, 2))"

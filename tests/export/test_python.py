@@ -20,8 +20,8 @@ from detkds_gp.export import Panel, export, export_panels
 from detkds_gp.language import Constant, Input, Learned, Map, PrimitiveSet, distance, parse_distiller, transform
 from detkds_gp.language.distiller import make_term
 from detkds_gp.language.growth import grow
+from detkds_gp.language.samples import sample_knowledge
 from detkds_gp.losses import DistillationLoss
-from detkds_gp.losses.lint import sample_knowledge
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.inputs import global_
 
@@ -71,7 +71,7 @@ FORMULAS = [MIX, LONG, *grown(3)]
 
 def knowledge_for(text: str) -> dict[str, list[tuple[Tensor, Tensor]]]:
     torch.manual_seed(1)
-    first, second = sample_knowledge(OMNI), sample_knowledge(OMNI)
+    first, second = sample_knowledge(OMNI.inputs), sample_knowledge(OMNI.inputs)
     return {name: [*first[name], *second[name]] for name in first}
 
 

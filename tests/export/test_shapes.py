@@ -6,8 +6,8 @@ import pytest
 
 from detkds_gp.export.shapes import sample_shapes, shape_text
 from detkds_gp.language import Map, parse_tree, transform
-from detkds_gp.losses import lint
 from detkds_gp.primitives import OMNI
+from detkds_gp.screening import lint
 
 
 @pytest.mark.slow

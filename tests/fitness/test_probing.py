@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from detkds_gp.fitness import ProxyTask, ProxyTraining, ScreeningSettings, probes_of
+from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
 from detkds_gp.fitness.probing import LARGEST_SIDE
 from detkds_gp.fitness.worker import ProxyWorker, ScreenRequest
 from detkds_gp.language import Declaration, Distance, Loss, Map, PrimitiveSet, Transform, parse_distiller, verdicts
-from detkds_gp.losses.screening import Probes, Screen
-from detkds_gp.losses.screening.evidence import SMALLEST_STEP
 from detkds_gp.primitives import distances, inputs
+from detkds_gp.screening import Probes, Screen, ScreeningSettings
+from detkds_gp.screening.evidence import SMALLEST_STEP
 from detkds_gp.training import train
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "losses" / "screening"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "screening"))
 from broken_primitives import REJECTED, declared
 
 

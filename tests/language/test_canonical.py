@@ -19,7 +19,7 @@ from detkds_gp.language import (
     to_text,
     transform,
 )  # fmt: skip
-from detkds_gp.losses.lint import sample_knowledge
+from detkds_gp.language.samples import sample_knowledge
 from detkds_gp.losses.program import compile_tree, run
 from detkds_gp.primitives import DETKDS, OMNI, combiners, distances, inputs
 
@@ -128,8 +128,8 @@ def test_other_spellings_of_one_formula_share_its_form(many):
 def test_the_canonical_tree_computes_the_same_loss(many):
     torch.manual_seed(0)
     rng = random.Random(1)
-    sided = {name: OMNI.declarations[name].result.sided for name in sample_knowledge(OMNI)}
-    samples = sample_knowledge(OMNI).items()
+    sided = {name: OMNI.declarations[name].result.sided for name in sample_knowledge(OMNI.inputs)}
+    samples = sample_knowledge(OMNI.inputs).items()
     knowledge = {name: pairs[0] if sided[name] else pairs[0][1] for name, pairs in samples}
     checked = 0
     for tree in (tree for tree, primitive_set, _ in many if primitive_set.name.startswith("OMNI[")):

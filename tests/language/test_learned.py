@@ -18,7 +18,6 @@ from detkds_gp.language import (
     PrimitiveSet,
     RowField,
     Rows,
-    build_part,
     describe,
     grow,
     learned,
@@ -101,10 +100,10 @@ def test_what_breaks_the_contract_is_told(module, fields, message):
 
 def test_the_first_weights_follow_from_the_seed_and_move_no_stream():
     state = torch.get_rng_state()
-    first = build_part(masked_generation, 4, 7, "a").state_dict()
+    first = masked_generation.made(4, 7, "a").state_dict()
     assert torch.equal(torch.get_rng_state(), state)
-    build_part(global_context, 3, 1, "elsewhere")
-    again, other, seed = (build_part(masked_generation, 4, *key).state_dict() for key in ((7, "a"), (7, "b"), (8, "a")))
+    global_context.made(3, 1, "elsewhere")
+    again, other, seed = (masked_generation.made(4, *key).state_dict() for key in ((7, "a"), (7, "b"), (8, "a")))
     assert all(torch.equal(value, again[key]) for key, value in first.items())
     assert not torch.equal(first["generate.0.weight"], other["generate.0.weight"])
     assert not torch.equal(first["generate.0.weight"], seed["generate.0.weight"])
@@ -161,7 +160,7 @@ class narrowed(nn.Module):  # noqa: N801
 
 def test_rows_can_be_learned_too():
     declared = learned(Rows, Rows, shape="m d -> m 1", latex="#1", sides="each")(narrowed)
-    assert build_part(declared, 5, 0, "")(torch.ones(3, 5)).shape == (3, 1)
+    assert declared.made(5, 0, "")(torch.ones(3, 5)).shape == (3, 1)
 
 
 class weighed(narrowed):  # noqa: N801

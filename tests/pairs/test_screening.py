@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from detkds_gp.fitness import ProxyTraining, probes_of
-from detkds_gp.losses.screening import Screen
 from detkds_gp.preflight.check import simplest_formula
+from detkds_gp.screening import Screen
 
 from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from detkds_gp.language import load_primitive_set
-from detkds_gp.losses import lint
 from detkds_gp.primitives import OMNI
+from detkds_gp.screening import lint
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "primitives" / "README.md").read_text()

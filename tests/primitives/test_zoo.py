@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from detkds_gp.language import parse_distiller
-from detkds_gp.losses import DistillationLoss, lint, shapes_of
+from detkds_gp.losses import DistillationLoss, shapes_of
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.zoo import ZOO
+from detkds_gp.screening import lint
 
 from .papers import GRIDS, doubled, expected, knowledge
 

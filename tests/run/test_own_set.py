@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from detkds_gp.errors import StoreError
-from detkds_gp.losses.screening import CHECK_NAMES
 from detkds_gp.results import opened
+from detkds_gp.screening import CHECK_NAMES
 from detkds_gp.store import Store
 
 from .runs import LOCAL

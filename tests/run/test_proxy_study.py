@@ -13,7 +13,7 @@ from detkds_gp.primitives import DETKDS
 from detkds_gp.ranking import Way
 from detkds_gp.run.proxy_study import Sampling, Study, options, run_study
 from detkds_gp.score import Score
-from detkds_gp.search import Finding
+from detkds_gp.screening import Finding
 
 
 @pytest.fixture(scope="module")

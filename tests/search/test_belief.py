@@ -5,9 +5,8 @@ import pytest
 
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
-from detkds_gp.search.belief import Belief
-from detkds_gp.search.screening import DIRECTION
-from detkds_gp.search.terms_kernel import BOUNDS, TermsKernel
+from detkds_gp.screening import DIRECTION
+from detkds_gp.search.belief import BOUNDS, Belief, TermsKernel
 
 TEXTS = (
     "1 * calibrated * l2(global)",

@@ -9,8 +9,8 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.language import to_text
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
+from detkds_gp.screening import pass_all
 from detkds_gp.search import DivideAndConquer, RandomSearch, SearchSettings, StageSettings, make_strategy, run_search
-from detkds_gp.search.screening import pass_all
 
 TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 """OMNI with two niches."""

@@ -8,8 +8,8 @@ import pytest
 from detkds_gp.language import Distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
+from detkds_gp.screening import pass_all
 from detkds_gp.search import SearchSettings, StageSettings, make_strategy, run_search
-from detkds_gp.search.screening import pass_all
 
 SEEDS = range(20)
 OTHERS = [d.name for d in DETKDS.inputs if not {"global", "class_logits"} & set(d.niches)]

@@ -9,9 +9,11 @@ import pytest
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.score import Score
-from detkds_gp.search import DIRECTION, BeliefSearch, DivideAndConquer, Finding, Formula, SearchSettings, StageSettings
+from detkds_gp.screening import DIRECTION, Finding
+from detkds_gp.search import BeliefSearch, DivideAndConquer, Formula, SearchSettings, StageSettings
 from detkds_gp.search.belief import Belief
-from detkds_gp.search.guide import Believing, Brood, Scores
+from detkds_gp.search.belief_search import Believing
+from detkds_gp.search.guide import Brood, Guide
 from detkds_gp.search.individual import assign_fitness
 
 GRAMMAR = DETKDS.without(*[d.name for d in DETKDS.inputs if d.niche not in ("global", "class_logits", "")])
@@ -55,9 +57,9 @@ def told(guide: Believing) -> list[Formula]:
 
 def test_scores_take_all_and_change_nothing():
     one = individual("l2(global)", 0.3)
-    Scores().learn([one])
+    Guide().learn([one])
     assert one.fitness.values[0] == 0.3
-    assert Scores().choose([Brood([], [one], 1)]) == [one]
+    assert Guide().choose([Brood([], [one], 1)]) == [one]
 
 
 def test_a_fitness_is_what_is_expected_and_the_ap_stays():

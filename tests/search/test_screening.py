@@ -7,7 +7,8 @@ import pytest
 
 from detkds_gp.primitives import OMNI
 from detkds_gp.score import Score
-from detkds_gp.search import DivideAndConquer, Finding, SearchSettings, StageSettings, make_strategy
+from detkds_gp.screening import Finding
+from detkds_gp.search import DivideAndConquer, SearchSettings, StageSettings, make_strategy
 
 TWO = OMNI.without(*(d.name for d in OMNI.inputs if d.niche not in ("", "global", "class_logits")))
 SIZES = StageSettings(population=5, offspring=5, generations=3)

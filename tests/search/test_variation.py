@@ -17,8 +17,8 @@ from detkds_gp.language import (
 )
 from detkds_gp.language.tree import is_constant, node_text, number_text
 from detkds_gp.primitives import DETKDS, OMNI, distances, inputs
-from detkds_gp.search.divide import MUTATIONS
 from detkds_gp.search.variation import (
+    MUTATIONS,
     crossover,
     mutate_constant,
     mutate_insert,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.score import Score
+from detkds_gp.screening import Finding
 from detkds_gp.search import (
     DivideAndConquer,
-    Finding,
     SearchSettings,
     StageSettings,
     WeightRange,

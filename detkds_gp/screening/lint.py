@@ -11,12 +11,13 @@ from torch import Tensor
 from detkds_gp.errors import DeclarationError
 from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.language.contract import check_contract, one_thread
-from detkds_gp.language.samples import IMAGES, sample, sample_size
+from detkds_gp.language.samples import sample_knowledge
 from detkds_gp.language.tree import Node
 from detkds_gp.language.verdicts import is_own
-from detkds_gp.losses.parts import build_parts, shapes_of
-from detkds_gp.losses.program import Pair, Value, compile_tree, inputs_of
-from detkds_gp.losses.screening import POOL, Probe, Probes, Screen
+from detkds_gp.losses.program import Pair, Value, build_parts, compile_tree, inputs_of, shapes_of
+from detkds_gp.screening.checks import Check, Outcome
+from detkds_gp.screening.probes import POOL, Probe, Probes
+from detkds_gp.screening.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -29,38 +30,19 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check says of one tree.
-
-    Attributes:
-        knowledge: of the tree.
-        check: its name.
-        passed: whether the tree has what the check asks for.
-        numbers: behind the verdict.
-        reason: why a tree that fails is not trained.
-    """
-
-    knowledge: str
-    check: str
-    passed: bool
-    numbers: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class LintReport:
     """What the checks say of a distiller.
 
     Attributes:
         distiller: the distiller read.
         steps: its operations in the order they are computed, with shapes on the probes.
-        findings: of every check on every tree, as far as the tree can be computed.
+        findings: what every check says of every tree, beside its knowledge, as far as the tree can be computed.
         problems: what is wrong, as ``check: reason (numbers)``; empty for a sound formula.
     """
 
     distiller: Distiller
     steps: tuple[Step, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[tuple[str, Check, Outcome], ...]
     problems: tuple[str, ...]
 
 
@@ -78,7 +60,7 @@ def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, o
     """
     distiller = parse_distiller(text, primitive_set)
     steps: list[Step] = []
-    findings: list[Finding] = []
+    findings: list[tuple[str, Check, Outcome]] = []
     problems = broken_contracts(distiller, primitive_set)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -86,11 +68,10 @@ def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, o
         for term in distiller.terms:
             try:
                 steps += computed_steps(term.tree, primitive_set, screen.probes.far.knowledge)
-                for check, outcome in screen.outcomes(screen.evidence(term)):
-                    findings.append(Finding(term.knowledge, check.name, outcome.passed, outcome.numbers, check.reason))
+                findings += [(term.knowledge, *said) for said in screen.outcomes(screen.evidence(term))]
             except (RuntimeError, ValueError, TypeError, LookupError) as error:
                 problems.append(f"shape: {error}".splitlines()[0])
-    problems += [f"{f.check}: {f.reason} ({f.numbers})" for f in findings if not f.passed]
+    problems += [f"{check.name}: {check.reason} ({said.numbers})" for _, check, said in findings if not said.passed]
     return LintReport(distiller, tuple(steps), tuple(findings), tuple(problems))
 
 
@@ -108,7 +89,7 @@ def broken_contracts(distiller: Distiller, primitive_set: PrimitiveSet) -> list[
 
 def sampled_probes(primitive_set: PrimitiveSet) -> Probes:
     """Draw probes of one level from torch's global generator, for formulas without a pair of detectors."""
-    pool = sample_knowledge(primitive_set, POOL)
+    pool = sample_knowledge(primitive_set.inputs, POOL)
 
     def make(images: Sequence[int]) -> Probe:
         chosen = {name: [_of_images(pair, images) for pair in levels] for name, levels in pool.items()}
@@ -123,16 +104,6 @@ def _of_images(pair: Pair, images: Sequence[int]) -> Pair:
     student, teacher = ([x.detach().tensor_split(POOL)[i] for i in images] for x in pair)
     teacher_side = torch.cat(teacher).requires_grad_()
     return (teacher_side, teacher_side) if pair[0] is pair[1] else (torch.cat(student).requires_grad_(), teacher_side)
-
-
-def sample_knowledge(primitive_set: PrimitiveSet, images: int = IMAGES) -> dict[str, list[Pair]]:
-    """Draw one level of every input of a set; the student's side wants a gradient."""
-    knowledge: dict[str, list[Pair]] = {}
-    for declaration in primitive_set.inputs:
-        size = sample_size(declaration, primitive_set.inputs, images)
-        student, teacher = sample(declaration.result, size), sample(declaration.result, size)
-        knowledge[declaration.name] = [(student.requires_grad_(), teacher)]
-    return knowledge
 
 
 def computed_steps(

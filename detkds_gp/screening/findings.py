@@ -1,4 +1,4 @@
-"""What is known of formulas before they are trained: those not worth it, and those that are the same loss."""
+"""What a search is told of formulas before they are trained, and what it remembers of that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score
-from detkds_gp.search.weights import cell
 
 DIRECTION = 64
 """Numbers that a formula's direction is told in."""
@@ -30,7 +29,7 @@ class Finding:
     direction: tuple[float, ...] | None = None
 
 
-Screen: TypeAlias = Callable[[Sequence[str]], Sequence[Finding]]
+Screener: TypeAlias = Callable[[Sequence[str]], Sequence[Finding]]
 """Gives a finding for each of some formulas, in that order; the same for the same formulas, always."""
 
 
@@ -41,13 +40,13 @@ def pass_all(formulas: Sequence[str]) -> Sequence[Finding]:
 
 @dataclass
 class ScreeningCache:
-    """Asks the screen about every formula once, and remembers.
+    """Asks the screener about every formula once, and remembers.
 
     Attributes:
         screen: what is asked.
     """
 
-    screen: Screen = pass_all
+    screen: Screener = pass_all
     _findings: dict[str, Finding] = field(default_factory=dict)
 
     def look_at(self, distillers: Sequence[Distiller]) -> None:
@@ -62,20 +61,10 @@ class ScreeningCache:
         found = (self._findings[term.formula].rejection for term in distiller.terms)
         return next((rejection for rejection in found if rejection is not None), None)
 
-    def identity(self, distiller: Distiller) -> tuple[tuple[int, str], ...]:
-        """Return the loss of every term and the cell of its weight: equal for distillers that train alike.
-
-        A weight multiplies the calibrated scale, so that the factor between two twins does not count.
-        """
-        return tuple((cell(term.weight), self._loss(term.formula)) for term in distiller.terms)
+    def losses(self, distiller: Distiller) -> tuple[str, ...]:
+        """Return the loss of every term, whatever its weight: the first formula known that is the same."""
+        return tuple(self._findings[term.formula].twin or term.formula for term in distiller.terms)
 
     def direction(self, formula: str) -> tuple[float, ...] | None:
         """Return the direction of a formula that was looked at; None where it is not known."""
         return self._findings[formula].direction
-
-    def losses(self, distiller: Distiller) -> tuple[str, ...]:
-        """Return the loss of every term, whatever its weight: the first formula known that is the same."""
-        return tuple(self._loss(term.formula) for term in distiller.terms)
-
-    def _loss(self, formula: str) -> str:
-        return self._findings[formula].twin or formula

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from detkds_gp.losses.program import Pair
-from detkds_gp.losses.screening.evidence import Evidence
-from detkds_gp.losses.screening.probes import Probe
+from detkds_gp.screening.evidence import Evidence
+from detkds_gp.screening.probes import Probe
 
 TOLERANCE = 1e-6
 ROUNDING = 1e-8
@@ -116,7 +116,9 @@ def _descended(evidence: Evidence, probe: Probe) -> tuple[float, float]:
             break
         step = share * value / square
         before = [s.detach().clone() for s in students]
-        _shift(students, slopes, -step)
+        with torch.no_grad():
+            for s, slope in zip(students, slopes, strict=True):
+                s.add_(slope, alpha=-step)
         reached = evidence.value(knowledge)
         if reached < value:
             value, slopes = reached, []
@@ -125,12 +127,6 @@ def _descended(evidence: Evidence, probe: Probe) -> tuple[float, float]:
             for s, old in zip(students, before, strict=True):
                 s.data.copy_(old)
     return first, value
-
-
-def _shift(tensors: list[torch.Tensor], slopes: list[torch.Tensor], step: float) -> None:
-    with torch.no_grad():
-        for x, slope in zip(tensors, slopes, strict=True):
-            x.add_(slope, alpha=step)
 
 
 def _same(evidence: Evidence, probe: Probe, tolerance: float) -> Outcome:
@@ -181,3 +177,4 @@ CHECKS = (
 """In the order they are asked; the first that fails names the rejection."""
 
 CHECK_NAMES = tuple(check.name for check in CHECKS)
+"""What a config switches checks off by."""

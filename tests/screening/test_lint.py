@@ -18,8 +18,8 @@ from detkds_gp.language import (
     ramped_half_and_half,
     verdicts,
 )
-from detkds_gp.losses import lint
 from detkds_gp.primitives import OMNI, distances, inputs
+from detkds_gp.screening import lint
 
 
 class _NanSlope(Function):

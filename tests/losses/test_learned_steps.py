@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from detkds_gp.losses import DistillationLoss, KnowledgeError, lint, shapes_of
+from detkds_gp.losses import DistillationLoss, KnowledgeError, shapes_of
 from detkds_gp.primitives import OMNI
+from detkds_gp.screening import lint
 
 CONTEXT = "l2_sum(global_context(global))"
 GENERATION = "l2_sum(masked_generation(global, 0.35))"

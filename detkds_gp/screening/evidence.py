@@ -1,19 +1,21 @@
-"""What a formula does on the probes; every pass runs once, when a check first asks for it."""
+"""What a formula does on the probes: every pass runs once, when a check first asks for it; work is counted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from detkds_gp.language import Declaration, Learned
-from detkds_gp.losses.distillation_loss import DistillationLoss
+from detkds_gp.losses import DistillationLoss
 from detkds_gp.losses.program import Pair, Value, inputs_of
-from detkds_gp.losses.screening.probes import Probe, Probes
-from detkds_gp.losses.screening.work import work_of
+from detkds_gp.screening.probes import Probe, Probes
 
 SEED = 0
 SMALLEST_STEP = 5e5
@@ -21,6 +23,30 @@ SMALLEST_STEP = 5e5
 
 LEAST_POSITIONS = 64
 """Positions of a map from which its level counts; a coarser map may rightly be pooled to a single number."""
+
+
+class Work(TorchDispatchMode):
+    """Counts the numbers that torch's operations write while it is entered; views write none.
+
+    Counted and not timed, so that every machine says the same. Of losses over maps this follows the time that they add
+    to a step: `benchmarks/loss_work.py`.
+
+    Attributes:
+        numbers: written so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run an operation and count what it writes."""
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self.numbers += sum(x.numel() for x in tree_leaves(out) if isinstance(x, Tensor))
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +122,9 @@ class Evidence:
         step = self.probes.step
         if step is None:
             return None
-        return work_of(lambda: self.value(step.probe.knowledge)) / step.probe.images / max(step.own, SMALLEST_STEP)
+        with Work() as work:
+            self.value(step.probe.knowledge)
+        return work.numbers / step.probe.images / max(step.own, SMALLEST_STEP)
 
     def counted(self, probe: Probe) -> list[bool]:
         """Tell for every level whether the student has something to learn there that a gradient has to show.
@@ -106,16 +134,12 @@ class Evidence:
         """
         told = []
         for level in range(len(probe.knowledge[self.sided[0]])):
-            differing = any(_differ(*probe.knowledge[name][level]) for name in self.sided)
+            pairs = [probe.knowledge[name][level] for name in self.sided]
+            differing = any(s.numel() and not torch.equal(s, t) for s, t in pairs)
             masked = any(not probe.knowledge[name][level][1].any() for name in self._fields)
-            maps = [probe.knowledge[name][level][0] for name in self.sided]
-            large = level == 0 or any(x.ndim != 4 or x[0, 0].numel() >= LEAST_POSITIONS for x in maps if len(x))
+            large = level == 0 or any(s.ndim != 4 or s[0, 0].numel() >= LEAST_POSITIONS for s, _ in pairs if len(s))
             told.append(differing and not masked and large)
         return told
-
-    def students(self, probe: Probe) -> list[Tensor]:
-        """Return the student's tensors that the tree reads, level by level."""
-        return [pair[0] for name in self.sided for pair in probe.knowledge[name]]
 
     def unshared(self) -> Declaration | None:
         """Return the first primitive that draws, and gives equal sides back unequal; None if all share their draw."""
@@ -129,15 +153,15 @@ class Evidence:
             for step in self._program:
                 value = step.compute(values, inputs, parts)
                 draws = step.declaration and step.declaration.random and not isinstance(step.declaration, Learned)
-                if draws and _unequal(value):
+                sided = isinstance(value, tuple)
+                if draws and sided and not torch.equal(*value):
                     return step.declaration
-                values.append(_evened(value))
+                values.append((value[1], value[1]) if sided else value)
         return None
 
     def _run(self, probe: Probe) -> Pass:
         total = self.total(probe.knowledge)
-        students = self.students(probe)
-        teachers = [pair[1] for name in self.sided for pair in probe.knowledge[name]]
+        students, teachers = zip(*(pair for name in self.sided for pair in probe.knowledge[name]), strict=True)
         leaves = [x for levels in probe.leaves.values() for x in levels]
         found = _gradients(total, [*students, *teachers, *leaves])
         ours, theirs, below = found[: len(students)], found[len(students) : -len(leaves)], found[-len(leaves) :]
@@ -157,18 +181,6 @@ def _seed() -> None:
     torch.default_generator.manual_seed(SEED)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(SEED)
-
-
-def _evened(value: Value) -> Value:
-    return (value[1], value[1]) if isinstance(value, tuple) else value
-
-
-def _unequal(value: Value) -> bool:
-    return isinstance(value, tuple) and not torch.equal(*value)
-
-
-def _differ(student: Tensor, teacher: Tensor) -> bool:
-    return bool(student.numel()) and not torch.equal(student, teacher)
 
 
 def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[Tensor | None]:

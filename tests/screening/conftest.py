@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from detkds_gp.language import Declaration, Distance, Loss, Map, PrimitiveSet, Transform, verdicts
-from detkds_gp.losses.lint import sampled_probes
-from detkds_gp.losses.screening import Screen
 from detkds_gp.primitives import OMNI, distances, inputs
+from detkds_gp.screening import Screen
+from detkds_gp.screening.lint import sampled_probes
 
 sys.path.insert(0, str(Path(__file__).parent))  # for broken_primitives
 

@@ -13,14 +13,13 @@ import pytest
 
 from detkds_gp.config import parse_config
 from detkds_gp.errors import ConfigError
-from detkds_gp.evaluation import NotRecordedError, Screener, answer_nothing
-from detkds_gp.losses.screening import CHECK_NAMES, Fingerprint
-from detkds_gp.losses.screening.fingerprint import WIDTH
-from detkds_gp.losses.screening.probes import POINTS
 from detkds_gp.primitives import DETKDS
 from detkds_gp.results import screening_counts
 from detkds_gp.run.verify import verify
 from detkds_gp.score import Screening
+from detkds_gp.screening import CHECK_NAMES, Fingerprint, NotRecordedError, RecordedScreener
+from detkds_gp.screening.fingerprint import WIDTH
+from detkds_gp.screening.probes import POINTS
 from detkds_gp.store import Merge, Store
 
 from ..scripts import benchmark
@@ -56,7 +55,7 @@ class Asked:
 
 def test_findings_follow_the_order_asked_and_are_recorded(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
-        screener = Screener(store, DETKDS, Asked())
+        screener = RecordedScreener(store, DETKDS, Asked())
         findings = dict(zip(ANSWERS, screener(list(ANSWERS)), strict=True))
         assert findings["cosine(global)"].twin == "l1(global)"  # the first asked, not the first answered
         rejection = findings["smooth_l1(global)"].rejection
@@ -70,25 +69,25 @@ def test_findings_follow_the_order_asked_and_are_recorded(tmp_path: Path) -> Non
 
 def test_what_is_recorded_is_not_asked_again(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
-        before = Screener(store, DETKDS, Asked())(list(ANSWERS)[:2])
+        before = RecordedScreener(store, DETKDS, Asked())(list(ANSWERS)[:2])
     with Store.open(tmp_path) as store:
         asked = Asked()
-        screener = Screener(store, DETKDS, asked)
+        screener = RecordedScreener(store, DETKDS, asked)
         assert screener(list(ANSWERS)[:2]) == before
         assert asked.formulas == []
         assert screener(["cosine(global)"])[0].twin == "l1(global)"  # its fingerprint was read from the store
         assert asked.formulas == ["cosine(global)"]
     with Store.open(tmp_path, readonly=True) as store, pytest.raises(NotRecordedError):
-        Screener(store, DETKDS, answer_nothing)(["smooth_l1(global)"])
+        RecordedScreener(store, DETKDS)(["smooth_l1(global)"])
 
 
 def test_a_merge_that_is_recorded_is_not_decided_again(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
-        Screener(store, DETKDS, Asked())(["l1(global)", "l2(global)", "cosine(global)"])
+        RecordedScreener(store, DETKDS, Asked())(["l1(global)", "l2(global)", "cosine(global)"])
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.execute("UPDATE merges SET canonical = 'l2(global)'")
     with Store.open(tmp_path) as store:
-        assert Screener(store, DETKDS, answer_nothing)(["cosine(global)"])[0].twin == "l2(global)"
+        assert RecordedScreener(store, DETKDS)(["cosine(global)"])[0].twin == "l2(global)"
 
 
 def test_formulas_asked_together_are_recorded_together(tmp_path: Path) -> None:
@@ -97,7 +96,7 @@ def test_formulas_asked_together_are_recorded_together(tmp_path: Path) -> None:
 
     with Store.open(tmp_path) as store:
         with pytest.raises(KeyError):
-            Screener(store, DETKDS, broken)(["l1(global)", "l2(global)"])
+            RecordedScreener(store, DETKDS, broken)(["l1(global)", "l2(global)"])
         assert store.screenings() == []
 
 

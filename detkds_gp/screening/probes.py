@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from detkds_gp.language import PrimitiveSet, Probs
+from detkds_gp.language.declarations import KindType
 from detkds_gp.losses.program import Pair
 
 BATCH, OTHER, ONE = (0, 1), (2, 3, 4), (0,)
@@ -45,32 +46,13 @@ class Probe:
     leaves: dict[str, list[Tensor]]
     images: int
 
-    def near(self, primitive_set: PrimitiveSet) -> Probe:
-        """Return the batch with the student close to the teacher."""
-        return self.moved(lambda gap: NEAR, primitive_set)
-
-    def beyond(self, primitive_set: PrimitiveSet) -> Probe:
-        """Return the batch with the student on the other side of the teacher, by more than 1 on average."""
-
-        def share(gap: Tensor) -> float:
-            spread = float(gap.detach().square().mean().sqrt()) if gap.numel() else 0.0
-            return -REACH * max(1.0, 1 / spread if spread else 1.0)
-
-        return self.moved(share, primitive_set)
-
-    def away(self, primitive_set: PrimitiveSet) -> Probe:
-        """Return the batch with the student further from the teacher than it is."""
-        return self.moved(lambda gap: AWAY, primitive_set)
-
-    def small(self, primitive_set: PrimitiveSet) -> Probe:
-        """Return the batch with both sides much smaller, so that exponentials and attention do not saturate."""
-        knowledge: dict[str, list[Pair]] = {}
-        for name, levels in self.knowledge.items():
-            kind = primitive_set.declarations[name].result
-            if kind.sided:
-                flat = issubclass(kind, Probs)
-                levels = [(_shrunk(s, flat), _shrunk(t.detach(), flat)) for s, t in levels]
-            knowledge[name] = levels
+    def changed(self, primitive_set: PrimitiveSet, change: Callable[[Tensor, Tensor, KindType], Pair]) -> Probe:
+        """Return the batch with what ``change`` makes of student, teacher and kind on every level; fields stay."""
+        kinds = {name: primitive_set.declarations[name].result for name in self.knowledge}
+        knowledge = {
+            name: [change(s, t, kinds[name]) for s, t in levels] if kinds[name].sided else levels
+            for name, levels in self.knowledge.items()
+        }
         return replace(self, knowledge=knowledge)
 
     def moved(self, share: Callable[[Tensor], float], primitive_set: PrimitiveSet) -> Probe:
@@ -80,13 +62,18 @@ class Probe:
             share: from (student - teacher) to how much of it is kept: 1 leaves the student where it is.
             primitive_set: whose inputs the knowledge has.
         """
-        knowledge: dict[str, list[Pair]] = {}
-        for name, levels in self.knowledge.items():
-            kind = primitive_set.declarations[name].result
-            if kind.sided:
-                levels = [(_between(s, t.detach(), share, issubclass(kind, Probs)), t) for s, t in levels]
-            knowledge[name] = levels
-        return replace(self, knowledge=knowledge)
+
+        def change(student: Tensor, teacher: Tensor, kind: KindType) -> Pair:
+            gap = student - teacher.detach()
+            return _of_kind(teacher.detach() + share(gap) * gap, kind), teacher
+
+        return self.changed(primitive_set, change)
+
+    def small(self, primitive_set: PrimitiveSet) -> Probe:
+        """Return the batch with both sides much smaller, so that exponentials and attention do not saturate."""
+        return self.changed(
+            primitive_set, lambda s, t, kind: (_of_kind(SMALL * s, kind), _of_kind(SMALL * t.detach(), kind))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +89,14 @@ class Step:
     own: float
 
 
-def _shrunk(side: Tensor, distribution: bool) -> Tensor:
-    return (SMALL * side).log_softmax(dim=1) if distribution else SMALL * side
+def _of_kind(side: Tensor, kind: KindType) -> Tensor:
+    return side.log_softmax(dim=1) if issubclass(kind, Probs) else side
 
 
-def _between(student: Tensor, teacher: Tensor, share: Callable[[Tensor], float], distribution: bool) -> Tensor:
-    gap = student - teacher
-    moved = teacher + share(gap) * gap
-    return moved.log_softmax(dim=1) if distribution else moved
+def _beyond(gap: Tensor) -> float:
+    """Return the share of a gap that leads beyond the teacher, by more than 1 on average."""
+    spread = float(gap.detach().square().mean().sqrt()) if gap.numel() else 0.0
+    return -REACH * max(1.0, 1 / spread if spread else 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +141,18 @@ class Probes:
         far = make(BATCH)
         with torch.no_grad():
             reordered, doubled = make(BATCH[::-1]), make(BATCH * 2)
-        near, beyond = far.near(primitive_set), far.beyond(primitive_set)
-        away, small = far.away(primitive_set), far.small(primitive_set)
-        return cls(far, near, beyond, away, small, make(OTHER), make(ONE), reordered, doubled, step)
+        return cls(
+            far=far,
+            near=far.moved(lambda gap: NEAR, primitive_set),
+            beyond=far.moved(_beyond, primitive_set),
+            away=far.moved(lambda gap: AWAY, primitive_set),
+            small=far.small(primitive_set),
+            other=make(OTHER),
+            one=make(ONE),
+            reordered=reordered,
+            doubled=doubled,
+            step=step,
+        )
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Screening: whether a formula is worth a training, and its fingerprint."""
+"""The screen: what one formula is told before it is trained, a rejection or a fingerprint."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import replace
 
 from detkds_gp.errors import first_line
 from detkds_gp.language import Distiller, PrimitiveSet, Term, parse_distiller
-from detkds_gp.losses.distillation_loss import MACHINE_FAULTS, DistillationLoss
-from detkds_gp.losses.parts import shapes_of
-from detkds_gp.losses.screening.checks import CHECKS, Check, Outcome
-from detkds_gp.losses.screening.evidence import SEED, Evidence
-from detkds_gp.losses.screening.fingerprint import Fingerprints
-from detkds_gp.losses.screening.probes import Probes
+from detkds_gp.losses import MACHINE_FAULTS, DistillationLoss, shapes_of
 from detkds_gp.score import Screening
+from detkds_gp.screening.checks import CHECKS, Check, Outcome
+from detkds_gp.screening.evidence import SEED, Evidence
+from detkds_gp.screening.fingerprint import Fingerprint
+from detkds_gp.screening.probes import Probes
 
 
 class Screen:
@@ -34,7 +33,6 @@ class Screen:
         self.checks = tuple(check for check in CHECKS if check.name not in off)
         self._primitive_set = primitive_set
         self._identity = identity
-        self._fingerprints = Fingerprints()
 
     def __call__(self, formula: str) -> Screening:
         """Screen a formula of one tree; the first check that fails ends it.
@@ -46,21 +44,20 @@ class Screen:
         """
         started = time.perf_counter()
         (term,) = parse_distiller(formula, self._primitive_set).terms
-        failure, detail, fingerprint = self._screened(term)
-        return Screening(failure, detail, fingerprint, time.perf_counter() - started)
+        return replace(self._screened(term), wall_seconds=time.perf_counter() - started)
 
-    def _screened(self, term: Term) -> tuple[str | None, str, str]:
+    def _screened(self, term: Term) -> Screening:
         try:
             evidence = self.evidence(term)
             for check, outcome in self.outcomes(evidence):
                 if not outcome.passed:
-                    return f"rejected:{check.name}", f"{check.reason} ({outcome.numbers})", ""
-            found = self._fingerprints.of(evidence) if self._identity else None
+                    return Screening(f"rejected:{check.name}", f"{check.reason} ({outcome.numbers})")
+            found = Fingerprint.of(evidence) if self._identity else None
         except (RuntimeError, ValueError, TypeError, LookupError) as error:
             if any(word in str(error) for word in MACHINE_FAULTS):
                 raise
-            return "shape", first_line(error), ""
-        return None, "", found.text if found else ""
+            return Screening("shape", first_line(error))
+        return Screening(fingerprint=found.text if found else "")
 
     def evidence(self, term: Term) -> Evidence:
         """Return what the checks look at."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from detkds_gp.losses.screening.evidence import Evidence
-from detkds_gp.losses.screening.probes import POINTS, REAL
+from detkds_gp.screening.evidence import Evidence
+from detkds_gp.screening.probes import POINTS, REAL
 
 WIDTH = 16
 """Numbers that a gradient on one tensor is projected to."""
@@ -41,6 +41,25 @@ class Fingerprint:
     def text(self) -> str:
         """Write it for the store; `parse` reads it back."""
         return f"{','.join(self.where)} {base64.b64encode(self.vectors.astype('<f4').tobytes()).decode()}"
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Fingerprint | None:
+        """Return the fingerprint of a tree; those that shall be compared must come from probes of the same images.
+
+        None where it says nothing: the tree draws or learns, or its gradient is not finite, or zero, somewhere.
+        """
+        if not evidence.determined:
+            return None
+        passes = [evidence.at(probe) for probe in evidence.probes.points()]
+        where = [name for name in passes[0].leaves if any(_felt(p.leaves[name]) for p in passes)]
+        vectors, square = [], 0.0
+        for felt in passes:
+            for gradient in (gradient for name in where for gradient in felt.leaves[name]):
+                vectors.append(_projected(gradient))
+                square += 0.0 if gradient is None else float(gradient.double().square().sum())
+        if not 0 < square < float("inf"):
+            return None
+        return cls(tuple(where), (torch.stack(vectors) / square**0.5).float().cpu().numpy())
 
     @classmethod
     def parse(cls, text: str) -> Fingerprint:
@@ -75,45 +94,23 @@ class Fingerprint:
         return bool((gaps <= TOLERANCE * sizes).all())
 
 
-class Fingerprints:
-    """Makes fingerprints; all that shall be compared must come from probes of the same images."""
-
-    def __init__(self) -> None:
-        self._projections: dict[int, Tensor] = {}
-
-    def of(self, evidence: Evidence) -> Fingerprint | None:
-        """Return the fingerprint of a tree.
-
-        None where it says nothing: the tree draws or learns, or its gradient is not finite, or zero, somewhere.
-        """
-        if not evidence.determined:
-            return None
-        passes = [evidence.at(probe) for probe in evidence.probes.points()]
-        where = [name for name in passes[0].leaves if any(_felt(p.leaves[name]) for p in passes)]
-        vectors, square = [], 0.0
-        for felt in passes:
-            for name in where:
-                for gradient in felt.leaves[name]:
-                    vectors.append(self._projected(gradient))
-                    square += 0.0 if gradient is None else float(gradient.double().square().sum())
-        if not 0 < square < float("inf"):
-            return None
-        return Fingerprint(tuple(where), (torch.stack(vectors) / square**0.5).float().cpu().numpy())
-
-    def _projected(self, gradient: Tensor | None) -> Tensor:
-        if gradient is None or not gradient.numel():
-            return torch.zeros(WIDTH, dtype=torch.float64)
-        numbers = gradient.numel()
-        if numbers not in self._projections:
-            generator = torch.Generator().manual_seed(numbers)
-            self._projections[numbers] = torch.randn(WIDTH, numbers, generator=generator)
-        return (self._projections[numbers].to(gradient.device) @ gradient.flatten().float()).double().cpu()
-
-
 @lru_cache(maxsize=8)
 def _projection(numbers: int, size: int) -> np.ndarray:
     """Return a matrix (numbers, size) that keeps distances, nearly; the same for the same size."""
     return np.random.default_rng(size).standard_normal((numbers, size)) / numbers**0.5
+
+
+def _projected(gradient: Tensor | None) -> Tensor:
+    if gradient is None or not gradient.numel():
+        return torch.zeros(WIDTH, dtype=torch.float64)
+    rows = _rows(gradient.numel()).to(gradient.device)
+    return (rows @ gradient.flatten().float()).double().cpu()
+
+
+@cache
+def _rows(size: int) -> Tensor:
+    """Return the matrix (WIDTH, size) that gradients of a size are projected by."""
+    return torch.randn(WIDTH, size, generator=torch.Generator().manual_seed(size))
 
 
 def _felt(gradients: list[Tensor | None]) -> bool:

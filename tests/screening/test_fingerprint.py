@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from detkds_gp.language import make_term, parse_distiller, ramped_half_and_half
+from detkds_gp.language.samples import sample_knowledge
 from detkds_gp.losses import DistillationLoss
-from detkds_gp.losses.lint import sample_knowledge
-from detkds_gp.losses.screening import Fingerprint
 from detkds_gp.primitives import OMNI
+from detkds_gp.screening import Fingerprint
 from detkds_gp.search.variation import mutate_insert, mutate_point, mutate_subtree
 
 SAME = [
@@ -117,7 +117,7 @@ def test_every_merge_of_random_formulas_holds_at_unseen_points(omni):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(99)
         for images, share in ((2, 1.0), (3, 0.3), (1, -2.0)):
-            drawn = sample_knowledge(OMNI, images)
+            drawn = sample_knowledge(OMNI.inputs, images)
             points.append(
                 {
                     name: [((t + share * (s - t)).detach().requires_grad_(), t) for s, t in levels]

@@ -9,8 +9,8 @@ from broken_primitives import REJECTED, declared
 
 from detkds_gp.language import Loss, make_term, ramped_half_and_half
 from detkds_gp.losses import distillation_loss
-from detkds_gp.losses.screening import CHECK_NAMES, CHECKS, Probe, Screen
 from detkds_gp.primitives import DETKDS, OMNI
+from detkds_gp.screening import CHECK_NAMES, CHECKS, Probe, Screen
 
 
 def with_a_wider_level(probes):

@@ -7,9 +7,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from detkds_gp.losses.screening import work_of
+from detkds_gp.screening.evidence import Work
 
 X = torch.ones(3, 4)
+
+
+def work_of(act: Callable[[], object]) -> int:
+    with Work() as work:
+        act()
+    return work.numbers
 
 
 @pytest.mark.parametrize(
