@@ -12,7 +12,7 @@ from typing import Any
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.data.coco import CocoSplit, data_hash
-from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_student
+from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, make_batch, save_weights
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages
 from detkds_gp.fitness.plan import plan
@@ -99,7 +99,7 @@ def train_teacher(
     curve_path(spec.checkpoint).parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(curve_path(spec.checkpoint)) as unfinished:
         unfinished.write_text(json.dumps(points))
-    save_student(detector, spec.checkpoint, shown.split.classes)
+    save_weights(detector.state_dict(), spec.checkpoint, shown.split.classes)
     return points
 
 
