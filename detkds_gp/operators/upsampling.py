@@ -50,4 +50,5 @@ def carafe_forward(features: Tensor, masks: Tensor, kept_features: Tensor, *rest
 
 def carafe_backward(grad: Tensor, kept_features: Tensor, masks: Tensor, *rest: Tensor, **options: int) -> None:
     """Fill the gradients of features and masks, the last two of ``rest``; the others are the kernel's buffers."""
-    carafe_naive_backward(grad, kept_features, masks, *rest[-2:], **options)
+    grad_features, grad_masks = rest[-2:]
+    carafe_naive_backward(grad, kept_features, masks, grad_features, grad_masks, **options)
