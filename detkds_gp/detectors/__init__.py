@@ -16,11 +16,10 @@ with warnings.catch_warnings():  # mmengine imports pkg_resources, which warns o
 
     from .batch import ImageInput, make_batch, predict
     from .build import DetectorSpec, build_detector, detector_config, mended
-    from .checkpoint import checkpoint_classes, load_weights, rewrite_weights, save_student, save_weights
-    from .inherit import inherit, inheritable
+    from .checkpoint import checkpoint_classes, load_weights, rewrite_weights, save_weights
     from .masks import finds_masks
     from .modes import evaluating
-    from .pair import Pair, Pairing, check_pair
+    from .pair import Pair, Pairing, check_pair, inherit, inheritable
     from .parts import picked_queries
     from .scene import Scene, scene_of
     from .scratch import from_scratch
@@ -36,7 +35,6 @@ __all__ = [
     "checkpoint_classes",
     "load_weights",
     "rewrite_weights",
-    "save_student",
     "save_weights",
     "ImageInput",
     "make_batch",

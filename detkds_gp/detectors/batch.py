@@ -24,8 +24,7 @@ class ImageInput:
     """One resized and padded image with its ground truth.
 
     Attributes:
-        array: (H, W, 3) uint8 BGR; the image stands at the top left, padding below and to the
-            right.
+        array: (H, W, 3) uint8 BGR; the image stands at the top left, padding below and to the right.
         resized: (height, width) of the image in ``array`` without the padding, in pixels.
         scale: (width, height) factors from original to resized pixels.
         original: (height, width) of the image as stored.
@@ -53,19 +52,16 @@ def make_batch(
 
     Args:
         items: the images, all padded to one shape.
-        flips: which images to mirror left to right, within their resized width (padding stays at
-            the right); None: none.
+        flips: which images to mirror left to right, within their resized width (padding stays at the right).
         masks: draw the objects' masks, which a detector trains on that ``finds_masks``.
 
     Returns:
-        ``{"inputs": [(3, H, W) uint8], "data_samples": [DetDataSample]}``, as mmdet's pipeline and
-        ``pseudo_collate`` give.
+        ``{"inputs": [(3, H, W) uint8], "data_samples": [DetDataSample]}``, as mmdet's ``pseudo_collate`` gives.
 
     Raises:
         DataError: masks are asked for, and an object has none that can be drawn.
     """
-    flips = [False] * len(items) if flips is None else flips
-    pairs = list(zip(items, flips, strict=True))
+    pairs = list(zip(items, [False] * len(items) if flips is None else flips, strict=True))
     return {
         "inputs": [_pixels(item, flip) for item, flip in pairs],
         "data_samples": [_sample(item, flip, masks) for item, flip in pairs],
@@ -139,16 +135,10 @@ def _resized_boxes(item: ImageInput, flip: bool) -> Tensor:
 
 def _detections(sample: DetDataSample, flip: bool) -> Detections:
     found = sample.pred_instances
-    boxes = found.bboxes.float().cpu().numpy()
+    boxes, masks = found.bboxes.float().cpu().numpy(), found.get("masks")
     if flip:
         width = sample.ori_shape[1]
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
-    return Detections(boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy(), _masks(sample, flip))
-
-
-def _masks(sample: DetDataSample, flip: bool) -> tuple[dict[str, Any], ...] | None:
-    masks = sample.pred_instances.get("masks")
-    if masks is None:
-        return None
-    masks = masks.flip(-1) if flip else masks
-    return run_lengths(masks.cpu().numpy())
+        masks = None if masks is None else masks.flip(-1)
+    encoded = None if masks is None else run_lengths(masks.cpu().numpy())
+    return Detections(boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy(), encoded)

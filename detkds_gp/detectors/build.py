@@ -17,12 +17,12 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.utils import import_modules_from_strings
+from torch import nn
 
 from detkds_gp.errors import DetectorError, named_line, nearest
 
 from .checkpoint import load_weights, weights_only
-from .quiet import quiet
-from .unset import draw_unset, unset_as_nan
+from .modes import quiet, unset_as_nan
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,9 @@ class DetectorSpec:
     """What makes a detector.
 
     Attributes:
-        config: path of an mmdet config, or ``package::path`` for one that comes with a package,
-            such as ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``.
-        overrides: dotted keys of the config and their values, ``such as
-            ``{"model.backbone.base_channels": 16}``.
+        config: path of an mmdet config, or ``package::path`` for one that comes with a package, such as
+            ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``.
+        overrides: dotted keys of the config and their values, such as ``{"model.backbone.base_channels": 16}``.
         checkpoint: path of the weights; None leaves the detector freshly initialised.
     """
 
@@ -45,21 +44,19 @@ class DetectorSpec:
 def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bool = True) -> BaseDetector:
     """Build a detector for ``classes`` on the CPU, in train mode.
 
-    Without a checkpoint the weights come from ``init_weights()``, which draws from torch's global
-    generator only: seed it first and the same spec gives the same weights. With one, nothing is
-    initialised and no backbone is downloaded.
+    Without a checkpoint the weights come from ``init_weights()``, which draws from torch's global generator only: seed
+    it first and the same spec gives the same weights. With one, nothing is initialised and no backbone is downloaded.
 
     Args:
         spec: the detector.
         classes: its class names, in the order of its labels.
         initialise: whether a detector without a checkpoint gets its ``init_weights()``, which may download a
-            pretrained backbone; else its layers keep the weights they were made with, and parameters that were
-            made without any are drawn.
+            pretrained backbone; else its layers keep the weights they were made with, and parameters that were made
+            without any are drawn.
 
     Returns:
-        An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does
-        not run on a CPU), that DDQ's decoder has from the start what its first training step gives it, and that SSD's
-        head has the empty ``loss_cls`` that its prediction asks for.
+        An unmodified mmdet detector, except that SyncBN becomes BN (the same weights; SyncBN does not run on a CPU),
+        and for what `mended` does.
 
     Raises:
         DetectorError: the config, an override or the checkpoint is missing, broken or does not fit.
@@ -77,7 +74,9 @@ def build_detector(spec: DetectorSpec, classes: Sequence[str], *, initialise: bo
         else:
             load_weights(detector, spec.checkpoint, classes)
             detector._is_init = True  # so that nothing initialises over the weights
-    draw_unset(detector)
+    for parameter in detector.parameters():
+        if parameter.isnan().any():  # never written: drawn, as DINO's ``level_embed`` is in ``init_weights()``
+            nn.init.normal_(parameter)
     return detector
 
 
@@ -89,8 +88,7 @@ def detector_config(spec: DetectorSpec, classes: Sequence[str]) -> Config:
     override sets.
 
     Raises:
-        DetectorError: the config is missing or broken, an override names a part that does not
-            exist, or no classes.
+        DetectorError: the config is missing or broken, an override names a part that does not exist, or no classes.
     """
     if not classes:
         raise DetectorError("got no classes, wanted at least one class name")
@@ -202,22 +200,15 @@ def _set_things(part: Any, count: int) -> None:
         loss["class_weight"] = [weights[0]] * after + [weights[-1]]
 
 
-def _dotted(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _dotted(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Write ``{"model": {"backbone": ...}}`` as dotted keys too: merged beside dotted ones, it would undo them."""
-    for key, value in overrides.items():
-        if key == "model" and isinstance(value, Mapping):
-            for part, inner in value.items():
-                yield from _flat(f"{key}.{part}", inner)
+    for name, value in overrides.items():
+        key = f"{prefix}{name}"
+        whole = prefix and isinstance(value, Mapping) and {"type", "_delete_"} & value.keys()
+        if isinstance(value, Mapping) and (prefix or key == "model") and not whole:
+            yield from _dotted(value, f"{key}.")
         else:
             yield key, value
-
-
-def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and "type" not in value and "_delete_" not in value:
-        for part, inner in value.items():
-            yield from _flat(f"{key}.{part}", inner)
-    else:
-        yield key, value
 
 
 def _check_parent(key: str, config: Config) -> None:
@@ -268,7 +259,6 @@ def _initialise(spec: DetectorSpec, detector: BaseDetector) -> None:
             detector.init_weights()
     except Exception as error:
         raise DetectorError(
-            f"cannot initialise {spec.config}: {named_line(error)}; "
-            "if pretrained weights cannot be had, override model.backbone.init_cfg=None "
-            "or give a checkpoint"
+            f"cannot initialise {spec.config}: {named_line(error)}; if pretrained weights cannot be had, override "
+            "model.backbone.init_cfg=None or give a checkpoint"
         ) from error

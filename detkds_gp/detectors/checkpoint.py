@@ -28,11 +28,10 @@ LOGGED = (
     "builtins.getattr",  # of HistoryBuffer's methods
     "numpy.ndarray",
     "numpy.dtype",
-    *(
-        f"numpy.{core}.multiarray.{name}"
-        for core in ("core", "_core")  # numpy 1, numpy 2
-        for name in ("_reconstruct", "scalar")
-    ),
+    "numpy.core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray._reconstruct",  # numpy 2
+    "numpy._core.multiarray.scalar",
 )
 """What mmengine's training checkpoints hold besides tensors and plain types: logged losses."""
 
@@ -45,26 +44,28 @@ def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str
     Args:
         detector: takes the weights; unusable after an error.
         path: the file; it is read with ``weights_only``, so it cannot run code.
-        classes: the detector's class names; those the checkpoint names must be the same, in the
-            same order. None: whatever the checkpoint names.
+        classes: the detector's class names; those the checkpoint names must be the same, in the same order. None:
+            whatever the checkpoint names.
 
     Raises:
-        DetectorError: the file is missing, unreadable or holds other objects than weights, its
-            classes differ, its keys or shapes are not the detector's, or it holds several such detectors.
+        DetectorError: the file is missing, unreadable or holds other objects than weights, its classes differ, its
+            keys or shapes are not the detector's, or it holds several such detectors.
     """
     content = _read(Path(path))
-    if classes is not None:
-        _check_classes(content.get("meta"), path, classes)
+    found = _classes_of(content.get("meta"))
+    if classes is not None and found is not None and found != tuple(classes):
+        raise DetectorError(
+            f"checkpoint {path} was trained on the classes {listed(found)}, "
+            f"wanted {listed(classes)} in this order; give a checkpoint of these classes"
+        )
     own = detector.state_dict()
     state = renamed(content["state_dict"], own.keys(), path)
     faults = _load(detector, state)
     if faults:
         more = f" and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
-        named = classes is None or _classes_of(content.get("meta")) is not None
-        remedy = None if named else unnamed_classes(state, own, len(classes or ()))
+        remedy = unnamed_classes(state, own, len(classes)) if classes is not None and found is None else None
         raise DetectorError(
-            f"checkpoint {path} does not fit the detector: "
-            f"{', '.join(faults[:SHOWN_FAULTS])}{more}; "
+            f"checkpoint {path} does not fit the detector: {', '.join(faults[:SHOWN_FAULTS])}{more}; "
             f"{remedy or 'give the config and overrides it was trained with'}"
         )
 
@@ -76,11 +77,6 @@ def checkpoint_classes(path: str | Path) -> tuple[str, ...] | None:
         DetectorError: the file is missing, unreadable or holds other objects than weights.
     """
     return _classes_of(_read(Path(path)).get("meta"))
-
-
-def save_student(detector: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
-    """Write a detector's weights as `save_weights` does."""
-    save_weights(detector.state_dict(), path, classes)
 
 
 def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: Sequence[str] | None) -> None:
@@ -95,8 +91,7 @@ def save_weights(state: Mapping[str, torch.Tensor], path: str | Path, classes: S
     """
     path = Path(path)
     weights = {key: value.detach().cpu().clone() for key, value in state.items()}
-    meta = {} if classes is None else {"dataset_meta": {"classes": tuple(classes)}}
-    content = {"state_dict": weights, "meta": meta}
+    content = {"state_dict": weights, "meta": {} if classes is None else {"dataset_meta": {"classes": tuple(classes)}}}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_tensors(path, "the weights") as file:
         torch.save(content, file)
@@ -194,15 +189,6 @@ def _classes_of(meta: Any) -> tuple[str, ...] | None:
     if found is None:
         return None
     return (found,) if isinstance(found, str) else tuple(found)
-
-
-def _check_classes(meta: Any, path: str | Path, classes: Sequence[str]) -> None:
-    found = _classes_of(meta)
-    if found is not None and found != tuple(classes):
-        raise DetectorError(
-            f"checkpoint {path} was trained on the classes {listed(found)}, "
-            f"wanted {listed(classes)} in this order; give a checkpoint of these classes"
-        )
 
 
 def _load(detector: nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:

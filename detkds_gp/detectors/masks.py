@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -32,7 +31,13 @@ def resized_masks(item: ImageInput, flip: bool) -> BitmapMasks:
     """
     height, width = item.array.shape[:2]
     bitmaps = np.zeros((len(item.boxes), height, width), np.uint8)
-    for bitmap, segmentation in zip(bitmaps, _segmentations(item), strict=True):
+    if item.masks is None or len(item.masks) != len(item.boxes):
+        got = "none" if item.masks is None else len(item.masks)
+        raise DataError(
+            f"image {item.image_id}: got {got} masks for {len(item.boxes)} boxes, wanted one each for a detector with "
+            "a mask head; label masks, or use a detector without one"
+        )
+    for bitmap, segmentation in zip(bitmaps, item.masks, strict=True):
         full = _drawn(segmentation, item)
         rows, columns = item.resized
         small = cv2.resize(full, (columns, rows), interpolation=cv2.INTER_NEAREST)
@@ -44,16 +49,6 @@ def run_lengths(masks: np.ndarray) -> tuple[dict[str, Any], ...]:
     """Encode (D, H, W) masks, nonzero inside, as COCO's compressed RLE."""
     encoded = (coco_mask.encode(np.asfortranarray(mask, np.uint8)) for mask in masks)
     return tuple({"size": list(rle["size"]), "counts": rle["counts"].decode()} for rle in encoded)
-
-
-def _segmentations(item: ImageInput) -> Sequence[Any]:
-    if item.masks is None or len(item.masks) != len(item.boxes):
-        got = "none" if item.masks is None else len(item.masks)
-        raise DataError(
-            f"image {item.image_id}: got {got} masks for {len(item.boxes)} boxes, wanted one each for a detector with "
-            "a mask head; label masks, or use a detector without one"
-        )
-    return item.masks
 
 
 def _drawn(segmentation: Any, item: ImageInput) -> np.ndarray:

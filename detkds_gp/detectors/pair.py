@@ -1,4 +1,4 @@
-"""Checks a student and a teacher against each other before anything is trained, and pairs their outputs in training."""
+"""Pairs of a student and a teacher: checked before anything is trained, their outputs paired in training."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from .scene import Scene
 from .sides import look
 from .sources import Outputs, Pairs, Shared, Step, knowledge_names, share
 from .sources.registry import import_sources, registering_modules
+
+INHERITED = ("neck", "bbox_head", "rpn_head", "roi_head")
+CLASSLESS = ("neck", "rpn_head")
+"""Parts that know no classes: all that is inherited where the classes differ."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,11 @@ def check_pair(
             shared[name] = share(name, *sides)
         except AbsentError as reason:
             refused[name] = str(reason)
-    _check_paths(paths, student, refused)
+    modules = [path for path, _ in student.named_modules() if path]
+    for path in paths:
+        if path in refused and path not in modules:  # misspelt
+            close = nearest(path, [*known, *modules])
+            raise DetectorError(f"{path!r} is neither a knowledge nor a module of the student{close}")
     if not shared:
         raise DetectorError(
             f"student and teacher share no knowledge: {'; '.join(dict.fromkeys(refused.values()))}; "
@@ -114,15 +122,6 @@ def check_pair(
         )
     numbers = {name: sum(level.numel() for level in levels) for name, levels in sides[1].outputs.items() if levels}
     return Pair((sides[0].classes, sides[1].classes), shared, refused, numbers)
-
-
-def _check_paths(paths: Sequence[str], student: BaseDetector, refused: Mapping[str, str]) -> None:
-    """Refuse a name that is neither a knowledge nor a module of the student: it is misspelt."""
-    modules = dict(student.named_modules())
-    for path in paths:
-        if path in refused and path not in modules:
-            known = [*knowledge_names(), *(m for m in modules if m)]
-            raise DetectorError(f"{path!r} is neither a knowledge nor a module of the student{nearest(path, known)}")
 
 
 class Pairing(nn.Module):
@@ -181,3 +180,27 @@ def _pointwise(inward: int, outward: int, generator: torch.Generator) -> nn.Modu
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.zero_()
     return layer
+
+
+def inheritable(student: nn.Module, teacher: nn.Module, pair: Pair) -> dict[str, tuple[list[str], int]]:
+    """Say for each part of the student which of its tensors the teacher can give it, and how many it has in all.
+
+    A tensor is inherited if the teacher has one of the same name and shape; where the classes differ, heads that know
+    classes are left out.
+    """
+    theirs = {key: value.shape for key, value in teacher.state_dict().items()}
+    found: dict[str, tuple[list[str], int]] = {}
+    for part in INHERITED if pair.classes[0] == pair.classes[1] else CLASSLESS:
+        own = {key: value.shape for key, value in student.state_dict().items() if key.startswith(f"{part}.")}
+        if own:
+            found[part] = ([key for key, shape in own.items() if theirs.get(key) == shape], len(own))
+    return found
+
+
+def inherit(student: nn.Module, teacher: nn.Module, pair: Pair) -> None:
+    """Give the student, in place, its teacher's neck and head: what `inheritable` names (DetKDS; FGD, CVPR 2022)."""
+    ours, theirs = student.state_dict(), teacher.state_dict()
+    with torch.no_grad():
+        for keys, _ in inheritable(student, teacher, pair).values():
+            for key in keys:
+                ours[key].copy_(theirs[key])

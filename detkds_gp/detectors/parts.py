@@ -51,15 +51,10 @@ def first_head(detector: BaseDetector) -> Any | None:
 
 
 def prior_generator(head: Any) -> Any:
-    """Return what places a head's priors; SABL's calls them squares.
-
-    Raises:
-        AbsentError: the head has none.
-    """
-    for name in ("prior_generator", "square_anchor_generator"):
-        if hasattr(head, name):
-            return getattr(head, name)
-    raise AbsentError(f"{type(head).__name__} has no priors, whose strides and anchors would place its maps")
+    """Return what places a head's priors; SABL's calls them squares. Raises AbsentError if it has none."""
+    if not has_priors(head):
+        raise AbsentError(f"{type(head).__name__} has no priors, whose strides and anchors would place its maps")
+    return head.prior_generator if hasattr(head, "prior_generator") else head.square_anchor_generator
 
 
 def has_priors(head: Any) -> bool:
@@ -83,11 +78,7 @@ def picked_queries(detector: BaseDetector) -> int:
 
 
 def module_at(detector: BaseDetector, path: str) -> nn.Module:
-    """Return the module at a dotted path, such as ``backbone.layer3``.
-
-    Raises:
-        AbsentError: there is none; names the nearest.
-    """
+    """Return the module at a dotted path, such as ``backbone.layer3``; raises AbsentError, which names the nearest."""
     modules = dict(detector.named_modules())
     if path not in modules or not path:
         raise AbsentError(f"{type(detector).__name__} has no module {path!r}{nearest(path, list(modules))}")

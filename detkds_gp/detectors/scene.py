@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.ops import box_iou, roi_align
@@ -95,29 +96,16 @@ def location_centres(height: int, width: int, stride: float, like: Tensor) -> Te
 
 
 def foreground_masks(scene: Scene, grid: tuple[int, int], stride: int) -> Tensor:
-    """Return FGD's foreground mask of one level.
+    """Return FGD's foreground mask (N, 1, H, W) of a level, of a grid (H, W) with so many pixels between locations.
 
-    Inside a box the value is 1 / (its cells on that level); where boxes overlap the smallest wins. A box covers
-    the cells it touches, one at least.
-
-    Args:
-        scene: the objects.
-        grid: (H, W) of the level.
-        stride: pixels between two of its locations.
-
-    Returns:
-        (N, 1, H, W), at most 1. Source: FGD (CVPR 2022), eq. 3, 4.
+    Inside a box the value is 1 / (its cells on that level), at most 1; where boxes overlap the smallest wins. A box
+    covers the cells it touches, one at least. Source: FGD (CVPR 2022), eq. 3, 4.
     """
-    masks = [_box_mask(boxes, grid, stride) for boxes in scene.boxes]
-    return torch.stack(masks)[:, None]
+    return torch.stack([_box_mask(boxes, grid, stride) for boxes in scene.boxes])[:, None]
 
 
 def background_masks(foreground: Tensor) -> Tensor:
-    """Return FGD's background mask: 1 / (number of background cells of the image) outside all boxes.
-
-    Args:
-        foreground: (N, 1, H, W), from `foreground_masks`.
-    """
+    """Return FGD's background mask (N, 1, H, W): 1 / (background cells of the image) where there is no foreground."""
     outside = (foreground == 0).float()
     return outside / outside.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
 
@@ -141,18 +129,14 @@ def _touched(low: Tensor, high: Tensor, cells: int, stride: int) -> Tensor:
 
 
 def instance_features(maps: Sequence[tuple[Tensor, int]], scene: Scene) -> Tensor:
-    """Cut the features of every object out of the level that suits its size.
+    """Cut the features (R, C, 7, 7) of every object out of the level that suits its size, level by level.
 
     Args:
         maps: for each level its (N, C, H, W) and its stride.
-        scene: the objects.
-
-    Returns:
-        (R, C, 7, 7), level by level; R may be 0.
+        scene: the objects; there may be none.
     """
-    rois = _rois(scene)
-    strides = [stride for _, stride in maps]
-    owner = box_levels(rois[:, 1:], strides)
+    rois = bbox2roi(scene.boxes)
+    owner = box_levels(rois[:, 1:], [stride for _, stride in maps])
     cut = [
         roi_align(level, rois[owner == index], INSTANCE_SIDE, 1 / stride, SAMPLES, aligned=True)
         for index, (level, stride) in enumerate(maps)
@@ -166,13 +150,6 @@ def box_levels(boxes: Tensor, strides: Sequence[int]) -> Tensor:
     wanted = 2 + torch.floor(torch.log2(side / FINEST_SCALE + 1e-6))
     have = torch.tensor([math.log2(stride) for stride in strides], device=boxes.device)
     return (wanted.clamp(have.min(), have.max())[:, None] - have).abs().argmin(dim=1)
-
-
-def _rois(scene: Scene) -> Tensor:
-    """Return all boxes as (R, 5): image index, x1, y1, x2, y2."""
-    return torch.cat(
-        [torch.cat([boxes.new_full((len(boxes), 1), i), boxes], dim=1) for i, boxes in enumerate(scene.boxes)]
-    )
 
 
 def valuable_regions(scene: Scene, grids: Sequence[tuple[int, int]], strides: Sequence[int]) -> list[Tensor]:
@@ -203,7 +180,7 @@ def _valuable(anchors: Tensor, boxes: Tensor, counts: Sequence[int]) -> Tensor:
     if not len(boxes):
         return anchors.new_zeros(len(anchors))
     overlap = box_iou(anchors, boxes)  # (T, R)
-    apart = _centre_distances(anchors, boxes)
+    apart = torch.cdist((anchors[:, :2] + anchors[:, 2:]) / 2, (boxes[:, :2] + boxes[:, 2:]) / 2)
     diou = overlap - apart.square() / _hull_diagonals(anchors, boxes)
     nearest = torch.cat(
         [
@@ -213,10 +190,6 @@ def _valuable(anchors: Tensor, boxes: Tensor, counts: Sequence[int]) -> Tensor:
     )
     deviation = nearest.std(dim=0) if len(nearest) > 1 else torch.zeros_like(nearest[0])
     return (diou >= VALUABLE * (nearest.mean(dim=0) + deviation)).any(dim=1).float()
-
-
-def _centre_distances(a: Tensor, b: Tensor) -> Tensor:
-    return torch.cdist((a[:, :2] + a[:, 2:]) / 2, (b[:, :2] + b[:, 2:]) / 2)
 
 
 def _hull_diagonals(a: Tensor, b: Tensor) -> Tensor:

@@ -54,8 +54,7 @@ def look(
         try:
             taps.run(inputs)
             outputs = taps.outputs()
-            outputs.update(_of_regions(detector, outputs, padded))
-            absent = {**taps.absent, **_unlike_predictions(detector, outputs, padded)}
+            absent = {**taps.absent, **_complete(detector, outputs, padded)}
         except (RuntimeError, ValueError, AssertionError) as error:
             raise DetectorError(_cannot_take(detector, who, image_size, error)) from error
     outputs = {name: levels for name, levels in outputs.items() if name not in absent}
@@ -81,24 +80,21 @@ def _cannot_take(detector: BaseDetector, who: str, image_size: tuple[int, int], 
     return f"{said}: {first_line(error)}"
 
 
-def _of_regions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int]) -> Outputs:
-    """Return the outputs that need regions, on the whole image, so that their shapes are known."""
-    found: Outputs = {}
-    for reader in readers_of(outputs):
-        if reader.example is not None and "global" in outputs:
-            found.update(reader.example(detector, outputs["global"], size))
-    return found
+def _complete(detector: BaseDetector, outputs: Outputs, size: tuple[int, int]) -> dict[str, str]:
+    """Add the outputs that need regions, on the whole image, so that their shapes are known.
 
-
-def _unlike_predictions(detector: BaseDetector, outputs: Outputs, size: tuple[int, int]) -> dict[str, str]:
-    """Return the outputs that are not what the detector itself predicts, and why."""
+    Returns:
+        the outputs that are not what the detector itself predicts, and why.
+    """
     found: dict[str, str] = {}
-    for reader in readers_of(outputs):
-        if reader.check is not None and "global" in outputs:
-            try:
+    for reader in readers_of(outputs) if "global" in outputs else ():
+        if reader.example is not None:
+            outputs.update(reader.example(detector, outputs["global"], size))
+        try:
+            if reader.check is not None:
                 reader.check(detector, outputs["global"], size)
-            except AbsentError as reason:
-                found.update(dict.fromkeys(reader.outputs, str(reason)))
+        except AbsentError as reason:
+            found.update(dict.fromkeys(reader.outputs, str(reason)))
     return found
 
 
@@ -111,8 +107,9 @@ def _heads(detector: BaseDetector, outputs: Outputs) -> dict[str, Any]:
 def _strides(head: Any | None, levels: Sequence[Tensor], padded: tuple[int, int]) -> tuple[int, ...]:
     """Return the strides that a head's priors name where the maps' sizes allow them, else those that the sizes give.
 
-    The sizes alone do not tell the coarsest levels of a small image apart. Levels of detectors are matched by whole
-    strides; where boxes stand follows the exact ones, `Side.prior_strides`.
+    That is the least power of two that makes a map, whose size is rounded up, of the image; it does not tell the
+    coarsest levels of a small image apart. Levels of detectors are matched by whole strides; where boxes stand follows
+    the exact ones, `Side.prior_strides`.
     """
     if levels[:1] and levels[0].ndim != 4:
         return ()
@@ -120,19 +117,14 @@ def _strides(head: Any | None, levels: Sequence[Tensor], padded: tuple[int, int]
     named = prior_strides(head) if head is not None else ()
     if len(named) == len(levels) and all(map(partial(_makes, padded), named, grids)):
         return tuple(map(int, named))
-    return tuple(_stride(padded, grid) for grid in grids)
+    ratios = (max(length / cells for length, cells in zip(padded, grid, strict=True)) for grid in grids)
+    return tuple(2 ** math.ceil(math.log2(ratio)) for ratio in ratios)
 
 
 def _makes(padded: tuple[int, int], stride: float, grid: tuple[int, int]) -> bool:
     return stride.is_integer() and all(
         math.ceil(length / stride) == cells for length, cells in zip(padded, grid, strict=True)
     )
-
-
-def _stride(padded: tuple[int, int], grid: tuple[int, int]) -> int:
-    """Return the least power of two that makes ``grid``, which is rounded up, of the image."""
-    ratio = max(length / cells for length, cells in zip(padded, grid, strict=True))
-    return 2 ** math.ceil(math.log2(ratio))
 
 
 def _anchors(head: Any) -> tuple[Tensor, ...]:

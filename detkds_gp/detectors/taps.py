@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -29,8 +28,7 @@ class Taps:
         maps = taps.outputs()["global"]
 
     Args:
-        detector: the detector; nothing of it is changed but for the hooks, which ``detach`` takes
-            away.
+        detector: the detector; nothing of it is changed but for the hooks, which ``detach`` takes away.
         names: of the outputs wanted, or paths of modules; None: all that it has.
 
     Attributes:
@@ -75,12 +73,7 @@ class Taps:
     def __enter__(self) -> Taps:
         return self.attach()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.detach()
 
     def outputs(self) -> Outputs:
@@ -91,11 +84,11 @@ class Taps:
             left out.
 
         Raises:
-            DetectorError: a module that runs once a step ran not at all or more than once since the
-                taps were attached or last read.
+            DetectorError: a module that runs once a step ran not at all or more than once since the taps were attached
+                or last read.
         """
         outputs: Outputs = {}
-        with torch.autocast(self._device(), enabled=False):
+        with torch.autocast(next(self.detector.parameters()).device.type, enabled=False):
             for reader, modules in self._tapped:
                 calls = [self._recorded(reader, module) for module in modules]
                 try:
@@ -115,19 +108,12 @@ class Taps:
         with evaluating(self.detector), self:
             maps = self.detector.extract_feat(inputs)
             ran = Ran(maps, unpadded(inputs) if samples is None else samples)
-            for head in self._heads():
+            heads = [first_head(self.detector), *(reader.head_of(self.detector) for reader, _ in self._tapped)]
+            for head in dict.fromkeys(head for head in heads if head is not None):
                 ran.heads[head] = head(maps)
             for rest in dict.fromkeys(reader.rest(self.detector) for reader, _ in self._tapped if reader.rest):
                 if rest is not None:
                     rest(self.detector, ran)
-
-    def _heads(self) -> list[nn.Module]:
-        """Return the first head, and those of the readers."""
-        heads = [first_head(self.detector), *(reader.head_of(self.detector) for reader, _ in self._tapped)]
-        return list(dict.fromkeys(head for head in heads if head is not None))
-
-    def _device(self) -> str:
-        return next(self.detector.parameters()).device.type
 
     def _record(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self._calls[module].append(Call(inputs, output, module.training))
@@ -136,9 +122,8 @@ class Taps:
         calls = self._calls.get(module, [])
         if reader.once and len(calls) != 1:
             raise DetectorError(
-                f"{type(module).__name__} ran {len(calls)} times under the taps, wanted once; "
-                "call detector.loss(...) once, then outputs() "
-                "(mode='tensor' runs a head past its hooks)"
+                f"{type(module).__name__} ran {len(calls)} times under the taps, wanted once; call detector.loss(...) "
+                "once, then outputs() (mode='tensor' runs a head past its hooks)"
             )
         return calls
 

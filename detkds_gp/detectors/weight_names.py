@@ -51,11 +51,7 @@ def renamed(state: State, own: Collection[str], path: str | Path) -> State:
 
 
 def beginning_with(prefix: str, state: State, path: Path) -> State:
-    """Return the weights whose names begin with a prefix, without it.
-
-    Raises:
-        DetectorError: there are none.
-    """
+    """Return the weights whose names begin with a prefix, without it; raises DetectorError if there are none."""
     found = _after(prefix, state)
     if not found:
         known = sorted({name.split(".")[0] + "." for name in state})
@@ -66,15 +62,9 @@ def beginning_with(prefix: str, state: State, path: Path) -> State:
 
 
 def unnamed_classes(state: State, own: State, classes: int) -> str | None:
-    """Return the remedy for a checkpoint without class names whose head has another number of classes.
+    """Return the remedy for a checkpoint without class names whose head has another number of classes than ours.
 
-    Args:
-        state: its weights, under the detector's names.
-        own: the detector's.
-        classes: of the detector.
-
-    Returns:
-        None where something else than the number of classes does not fit.
+    None where something else does not fit. Both states have the detector's names.
     """
     if state.keys() != own.keys():
         return None
@@ -84,7 +74,7 @@ def unnamed_classes(state: State, own: State, classes: int) -> str | None:
     counts = set.intersection(*(set(_counts(theirs[0], ours[0], classes)) for theirs, ours in pairs))
     if len(counts) != 1:
         return None
-    (count,) = counts
+    count = counts.pop()
     coco = " (COCO's are mmdet.datasets.CocoDataset.METAINFO['classes'])" if count == COCO_CLASSES else ""
     return (
         f"it was trained on {count} classes, whose names it does not hold, and the detector has {classes}: for a "

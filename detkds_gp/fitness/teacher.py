@@ -12,7 +12,7 @@ from typing import Any
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.data.coco import CocoSplit, data_hash
-from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, save_student
+from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, save_weights
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages, drawn
 from detkds_gp.fitness.settings import TeacherTraining
@@ -89,7 +89,7 @@ def train_teacher(
     curve_path(spec.checkpoint).parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(curve_path(spec.checkpoint)) as unfinished:
         unfinished.write_text(json.dumps(points))
-    save_student(training.model.student, spec.checkpoint, images["train"].split.classes)
+    save_weights(training.model.student.state_dict(), spec.checkpoint, images["train"].split.classes)
     return points
 
 

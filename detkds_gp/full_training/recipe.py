@@ -16,7 +16,7 @@ from detkds_gp.data.coco import CocoSplit, load_split
 from detkds_gp.data.header_reader import HeaderReader
 from detkds_gp.data.normal_file import write_normal
 from detkds_gp.data.summary import summarize
-from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
+from detkds_gp.detectors import build_detector, detector_config, inherit, save_weights
 from detkds_gp.errors import ConfigError, DetectorError
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
 from detkds_gp.fitness.teacher import train_teacher
@@ -259,5 +259,5 @@ def _initial(asked: FullTraining, task: ProxyTask) -> str | None:
         student = build_detector(spec, classes)
         if asked.config.init_student_from_teacher:
             inherit(student, build_detector(task.teacher, task.teacher_classes), task.pair)
-        save_student(student, path, classes)
+        save_weights(student.state_dict(), path, classes)
     return str(path.resolve())

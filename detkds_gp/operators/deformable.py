@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 from torchvision.ops import deform_conv2d
 
+PLAIN = "dH dW padH padW dilationH dilationW"
+MODULATED = "stride_h stride_w pad_h pad_w dilation_h dilation_w"
+
 
 def deform_conv_forward(
-    features: Tensor, weight: Tensor, offset: Tensor, output: Tensor, columns: Tensor, ones: Tensor, **grid: int
+    features: Tensor, weight: Tensor, offset: Tensor, output: Tensor, *buffers: Tensor, **grid: int
 ) -> None:
     """Fill ``output`` (N, O, h, w) with the convolution of ``features`` (N, C, H, W) sampled at ``offset``."""
-    stride, padding, dilation = _pairs(grid, "dH dW padH padW dilationH dilationW")
-    output.copy_(deform_conv2d(features, offset, weight, None, stride, padding, dilation))
+    output.copy_(deform_conv2d(features, offset, weight, None, *_pairs(grid, PLAIN)))
 
 
 def deform_conv_backward_input(
@@ -56,12 +58,9 @@ def deform_conv_backward_parameters(
 
 def _backward(grad: Tensor, features: Tensor, weight: Tensor, offset: Tensor, **grid: int) -> tuple[Tensor, ...]:
     """Return the gradients of features, weight, offset, mask and bias of a convolution without mask and bias."""
-    places = _places(grid, "dH dW padH padW dilationH dilationW group deformable_group")
     mask, bias = features.new_zeros((len(features), 1)), features.new_zeros(len(weight))
+    places = _places(grid, PLAIN + " group deformable_group")
     return torch.ops.torchvision._deform_conv2d_backward(grad, features, weight, offset, mask, bias, *places, False)
-
-
-MODULATED = "stride_h stride_w pad_h pad_w dilation_h dilation_w"
 
 
 def modulated_deform_conv_forward(
@@ -77,10 +76,9 @@ def modulated_deform_conv_forward(
     **grid: int,
 ) -> None:
     """Fill ``output`` (N, O, h, w); every sample of ``features`` is multiplied by its ``mask``."""
-    stride, padding, dilation = _pairs(grid, MODULATED)
-    added = bias if with_bias else None
     offset, mask = (_packed(x, output.shape[2:]) for x in (offset, mask))
-    output.copy_(deform_conv2d(features, offset, weight, added, stride, padding, dilation, mask))
+    added = bias if with_bias else None
+    output.copy_(deform_conv2d(features, offset, weight, added, *_pairs(grid, MODULATED), mask))
 
 
 def modulated_deform_conv_backward(
@@ -98,12 +96,10 @@ def modulated_deform_conv_backward(
     *wanted, grad = rest
     places = _places(grid, MODULATED + " group deformable_group")
     bias = bias if grid["with_bias"] else features.new_zeros(len(weight))
-    backward = torch.ops.torchvision._deform_conv2d_backward
     offset, mask = (_packed(x, grad.shape[2:]) for x in (offset, mask))
-    of_features, of_weight, of_offset, of_mask, of_bias = backward(
-        grad, features, weight, offset, mask, bias, *places, True
-    )
-    for target, found in zip(wanted, (of_features, of_weight, of_bias, of_offset, of_mask), strict=True):
+    backward = torch.ops.torchvision._deform_conv2d_backward
+    made = backward(grad, features, weight, offset, mask, bias, *places, True)  # the bias's comes last
+    for target, found in zip(wanted, (*made[:2], made[4], *made[2:4]), strict=True):
         if target.ndim == 4:
             _packed(target, found.shape[2:]).copy_(found)
         elif target.shape == found.shape:  # mmcv's stand-in for no bias is empty
@@ -128,5 +124,6 @@ def _places(grid: dict[str, Any], names: str) -> list[int]:
 
 
 def _pairs(grid: dict[str, Any], names: str) -> list[tuple[int, int]]:
+    """Return stride, padding and dilation of both axes."""
     values = _places(grid, names)
-    return [(values[0], values[1]), (values[2], values[3]), (values[4], values[5])]
+    return list(zip(values[::2], values[1::2], strict=True))

@@ -3,13 +3,17 @@
 mmcv asks at import whether each of its operators is there: those without an equivalent are, and raise when called.
 """
 
+# ruff: noqa: F401  (mmcv takes them by name)
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import torch
+import torchvision
+
 from detkds_gp.operators.attention import ms_deform_attn_backward, ms_deform_attn_forward
-from detkds_gp.operators.build_info import get_compiler_version, get_compiling_cuda_version
 from detkds_gp.operators.deformable import (
     deform_conv_backward_input,
     deform_conv_backward_parameters,
@@ -29,34 +33,16 @@ from detkds_gp.operators.regions import roi_align_backward, roi_align_forward, r
 from detkds_gp.operators.suppression import nms, nms_match, softnms
 from detkds_gp.operators.upsampling import carafe_backward, carafe_forward, carafe_naive_backward, carafe_naive_forward
 
-__all__ = [
-    "carafe_backward",
-    "carafe_forward",
-    "carafe_naive_backward",
-    "carafe_naive_forward",
-    "deform_conv_backward_input",
-    "deform_conv_backward_parameters",
-    "deform_conv_forward",
-    "get_compiler_version",
-    "get_compiling_cuda_version",
-    "masked_col2im_forward",
-    "masked_im2col_forward",
-    "modulated_deform_conv_backward",
-    "modulated_deform_conv_forward",
-    "ms_deform_attn_backward",
-    "ms_deform_attn_forward",
-    "nms",
-    "nms_match",
-    "roi_align_backward",
-    "roi_align_forward",
-    "roi_pool_backward",
-    "roi_pool_forward",
-    "sigmoid_focal_loss_backward",
-    "sigmoid_focal_loss_forward",
-    "softmax_focal_loss_backward",
-    "softmax_focal_loss_forward",
-    "softnms",
-]
+
+def get_compiler_version() -> str:
+    """Return whose kernels these are, where mmcv asks for the compiler of its build."""
+    return f"none: operators of torchvision {torchvision.__version__}"
+
+
+def get_compiling_cuda_version() -> str:
+    """Return the CUDA version that torchvision was built for, or ``not available`` as mmcv says of a CPU build."""
+    built_for = int(torch.ops.torchvision._cuda_version())
+    return "not available" if built_for < 0 else f"{built_for // 1000}.{built_for % 1000 // 10}"
 
 
 def __getattr__(name: str) -> Callable[..., Any]:

@@ -26,55 +26,33 @@ def roi_align_forward(
     """
     if options["pool_mode"] != AVERAGE:
         missing("roi_align_forward", "with pool_mode='max'")()
-    height, width, scale, samples, aligned = _grid(options)
-    output.copy_(torch.ops.torchvision.roi_align(features, rois, scale, height, width, samples, aligned))
+    scale, *grid = _values(options, "spatial_scale aligned_height aligned_width sampling_ratio aligned")
+    output.copy_(torch.ops.torchvision.roi_align(features, rois, scale, *grid))
 
 
 def roi_align_backward(
     grad: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor, grad_features: Tensor, **options: Any
 ) -> None:
     """Fill ``grad_features`` (N, C, H, W) from ``grad`` (R, C, h, w)."""
-    height, width, scale, samples, aligned = _grid(options)
+    grid, sampling = _values(options, "spatial_scale aligned_height aligned_width"), "sampling_ratio aligned"
     backward = torch.ops.torchvision._roi_align_backward
-    size = grad_features.shape
-    grad_features.copy_(backward(grad, rois, scale, height, width, *size, samples, aligned))
+    grad_features.copy_(backward(grad, rois, *grid, *grad_features.shape, *_values(options, sampling)))
 
 
-def _grid(options: dict[str, Any]) -> tuple[int, int, float, int, bool]:
-    return (
-        options["aligned_height"],
-        options["aligned_width"],
-        options["spatial_scale"],
-        options["sampling_ratio"],
-        options["aligned"],
-    )
-
-
-def roi_pool_forward(
-    features: Tensor,
-    rois: Tensor,
-    output: Tensor,
-    argmax: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-) -> None:
+def roi_pool_forward(features: Tensor, rois: Tensor, output: Tensor, argmax: Tensor, **options: Any) -> None:
     """Fill ``output`` (R, C, h, w) with maxima of ``features`` (N, C, H, W) and ``argmax`` with their places."""
-    pooled, places = torch.ops.torchvision.roi_pool(features, rois, spatial_scale, pooled_height, pooled_width)
+    grid = _values(options, "spatial_scale pooled_height pooled_width")
+    pooled, places = torch.ops.torchvision.roi_pool(features, rois, *grid)
     output.copy_(pooled)
     argmax.copy_(places)
 
 
-def roi_pool_backward(
-    grad: Tensor,
-    rois: Tensor,
-    argmax: Tensor,
-    grad_features: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-) -> None:
+def roi_pool_backward(grad: Tensor, rois: Tensor, argmax: Tensor, grad_features: Tensor, **options: Any) -> None:
     """Fill ``grad_features`` (N, C, H, W) from ``grad`` (R, C, h, w)."""
+    grid = _values(options, "spatial_scale pooled_height pooled_width")
     backward = torch.ops.torchvision._roi_pool_backward
-    size = grad_features.shape
-    grad_features.copy_(backward(grad, rois, argmax, spatial_scale, pooled_height, pooled_width, *size))
+    grad_features.copy_(backward(grad, rois, argmax, *grid, *grad_features.shape))
+
+
+def _values(options: dict[str, Any], names: str) -> list[Any]:
+    return [options[name] for name in names.split()]

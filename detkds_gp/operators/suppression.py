@@ -101,13 +101,10 @@ def _overlaps(box: np.ndarray, others: np.ndarray, offset: int) -> np.ndarray:
     width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0]) + np.float32(offset)
     height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1]) + np.float32(offset)
     both = np.maximum(width, 0) * np.maximum(height, 0)
-    either = _area(box[None], offset) + _area(others, offset) - both
+    sides = (boxes[:, 2:] - boxes[:, :2] + np.float32(offset) for boxes in (box[None], others))
+    mine, theirs = (side[:, 0] * side[:, 1] for side in sides)
+    either = mine + theirs - both
     return np.divide(both, either, out=np.zeros_like(both), where=either != 0)
-
-
-def _area(boxes: np.ndarray, offset: int) -> np.ndarray:
-    sides = boxes[:, 2:] - boxes[:, :2] + np.float32(offset)
-    return sides[:, 0] * sides[:, 1]
 
 
 def _factors(overlap: np.ndarray, iou_threshold: float, sigma: float, method: int) -> np.ndarray:

@@ -42,18 +42,10 @@ def carafe_naive_backward(
         target.copy_(found)
 
 
-def carafe_forward(
-    features: Tensor,
-    masks: Tensor,
-    kept_features: Tensor,
-    buffer: Tensor,
-    buffer_masks: Tensor,
-    output: Tensor,
-    **options: int,
-) -> None:
-    """Fill ``output``, and ``kept_features`` with what ``carafe_backward`` gets; the other buffers are the kernel's."""
+def carafe_forward(features: Tensor, masks: Tensor, kept_features: Tensor, *rest: Tensor, **options: int) -> None:
+    """Fill the last of ``rest``, and ``kept_features`` with what ``carafe_backward`` gets; the others are buffers."""
     kept_features.copy_(features)
-    carafe_naive_forward(features, masks, output, **options)
+    carafe_naive_forward(features, masks, rest[-1], **options)
 
 
 def carafe_backward(grad: Tensor, kept_features: Tensor, masks: Tensor, *rest: Tensor, **options: int) -> None:

@@ -11,7 +11,7 @@ from mmdet.models.dense_heads import AnchorHead, SSDHead, YOLACTHead
 from detkds_gp.detectors import DetectorSpec, Pairing, Scene, build_detector, check_pair, outputs_of
 from detkds_gp.detectors.parts import AbsentError, first_head
 from detkds_gp.detectors.sources.box_maps import box_rows, check_boxes, prior_strides, read_box_maps
-from detkds_gp.detectors.sources.head_maps import read_bin_maps
+from detkds_gp.detectors.sources.dense_head import read_bin_maps
 from detkds_gp.errors import DetectorError
 
 from .conftest import FCOS, GFL, SPECS, STUDENT, _tiny

@@ -21,7 +21,7 @@ from detkds_gp.detectors import (
     make_batch,
     predict,
     rewrite_weights,
-    save_student,
+    save_weights,
 )
 from detkds_gp.errors import DetectorError
 
@@ -35,7 +35,7 @@ def _same(ours, theirs) -> bool:
 
 def test_a_saved_student_comes_back(student, spec, tmp_path: Path):
     path = tmp_path / "new" / "student.pth"
-    save_student(student, path, CLASSES)
+    save_weights(student.state_dict(), path, CLASSES)
     torch.manual_seed(99)
     before = torch.get_rng_state()
     again = build_detector(replace(spec("student"), checkpoint=str(path)), CLASSES)
@@ -48,17 +48,17 @@ def test_a_saved_student_comes_back(student, spec, tmp_path: Path):
 
 def test_equal_weights_give_equal_files(student, tmp_path: Path):
     for name in ("a.pth", "b.pth"):
-        save_student(student, tmp_path / name, CLASSES)
+        save_weights(student.state_dict(), tmp_path / name, CLASSES)
     assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()
 
 
 def test_a_saved_student_needs_nothing_but_torch(student, tmp_path: Path):
-    save_student(student, tmp_path / "student.pth", CLASSES)
+    save_weights(student.state_dict(), tmp_path / "student.pth", CLASSES)
     assert torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "student.pth") == []
 
 
 def test_plain_mmdet_loads_a_saved_student_and_predicts_the_same(student, spec, items, tmp_path: Path):
-    save_student(student, tmp_path / "student.pth", CLASSES)
+    save_weights(student.state_dict(), tmp_path / "student.pth", CLASSES)
     overrides = {"model.test_cfg.score_thr": 0.0}
     full = replace(spec("student"), overrides={**spec("student").overrides, **overrides})
     detector_config(full, CLASSES).dump(tmp_path / "student.py")
@@ -136,7 +136,7 @@ def test_other_classes_are_refused(student, tmp_path: Path, meta):
 
 
 def test_the_order_of_the_classes_matters(student, tmp_path: Path):
-    save_student(student, tmp_path / "a.pth", CLASSES)
+    save_weights(student.state_dict(), tmp_path / "a.pth", CLASSES)
     with pytest.raises(DetectorError, match="in this order"):
         load_weights(copy.deepcopy(student), tmp_path / "a.pth", CLASSES[::-1])
 
@@ -300,7 +300,7 @@ def test_two_stage_heads_count_their_background(tmp_path: Path):
 
 
 def test_classes_can_be_renamed(student, tmp_path: Path):
-    save_student(student, tmp_path / "a.pth", CLASSES)
+    save_weights(student.state_dict(), tmp_path / "a.pth", CLASSES)
     rewrite_weights(tmp_path / "a.pth", tmp_path / "b.pth", classes=("RBC", "WBC", "Platelets"))
     assert checkpoint_classes(tmp_path / "b.pth") == ("RBC", "WBC", "Platelets")
     with pytest.raises(DetectorError, match=r"got 2 classes, but .* has 3, \[red, white, plate\]"):

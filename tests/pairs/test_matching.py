@@ -21,7 +21,7 @@ from detkds_gp.detectors import (
     build_detector,
     output_names,
     outputs_of,
-    save_student,
+    save_weights,
     scene_of,
 )
 from detkds_gp.detectors.sources.mask_head import run_mask_stages
@@ -79,7 +79,7 @@ def test_the_best_scoring_anchor_is_taken_per_location_and_class(proxy_of: Proxy
 def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Path) -> None:
     """The teacher knows the student's classes in another order, and two more."""
     classes, path = ("hat", "7", "4", "0", "1", "shoe"), tmp_path / "teacher.pth"
-    save_student(build_detector(untrained(proxy_of(name)), classes), path, classes)
+    save_weights(build_detector(untrained(proxy_of(name)), classes).state_dict(), path, classes)
     proxy = proxy_of(name, **{"teacher.checkpoint": str(path)})
     columns = [3, 4, 2, 1]  # of "0", "1", "4", "7"
     regional = name != "retinanet"
@@ -113,7 +113,7 @@ def test_a_teachers_detections_are_scored_under_the_datas_labels(proxy_of: Proxy
         extra = torch.full_like(split[:, :1], -10.0 if key.endswith("bias") else 0.0)
         weights[key] = torch.cat([split[:, order], extra], dim=1).flatten(0, 1)
     other.load_state_dict(weights)
-    save_student(other, path, classes)
+    save_weights(other.state_dict(), path, classes)
     proxy = proxy_of("retinanet", **{"teacher.checkpoint": str(path)})
     assert proxy.evaluate(proxy.teacher, "selection") == pytest.approx(wanted, abs=1e-6)
 

@@ -12,7 +12,7 @@ import torch
 from mmdet.models.detectors import RetinaNet
 
 from detkds_gp.config import load_config
-from detkds_gp.detectors import build_detector, save_student
+from detkds_gp.detectors import build_detector, save_weights
 from detkds_gp.errors import DeclarationError, DetectorError
 from detkds_gp.fitness import Evaluation, SplitImages
 from detkds_gp.preflight import Offer, PairReport, check_experiment, knowledge_not_shared
@@ -77,9 +77,9 @@ def test_aps_of_given_checkpoints_are_those_of_the_selection_split(tiny_config: 
     selection = load_data(config.data)["selection"]
     torch.manual_seed(3)
     teacher = build_detector(config.teacher.spec(), selection.classes)
-    save_student(teacher, tmp_path / "teacher.pth", selection.classes)
+    save_weights(teacher.state_dict(), tmp_path / "teacher.pth", selection.classes)
     student = build_detector(config.student.spec(), selection.classes)
-    save_student(student, tmp_path / "student.pth", selection.classes)
+    save_weights(student.state_dict(), tmp_path / "student.pth", selection.classes)
     options = {f"{role}.checkpoint": str(tmp_path / f"{role}.pth") for role in ("student", "teacher")}
     score = Evaluation(SplitImages(selection, config.proxy.image_size, 0))
     assert check_experiment(load_config(tiny_config, options)).ap == {

@@ -13,7 +13,7 @@ import torch
 
 from detkds_gp.config import DataSettings, load_config
 from detkds_gp.data.coco import data_hash
-from detkds_gp.detectors import build_detector, save_student
+from detkds_gp.detectors import build_detector, save_weights
 from detkds_gp.errors import ConfigError, DataError, DeclarationError, DetectorError
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import PrimitiveSet, Rows, input
@@ -167,7 +167,7 @@ def test_a_teacher_may_know_other_classes_in_another_order(named: str, tiny_conf
     config = load_config(tiny_config)
     classes = (*reversed(load_data(config.data)["train"].classes), "hat")
     checkpoint = tmp_path / "teacher.pth"
-    save_student(build_detector(config.teacher.spec(), classes), checkpoint, classes)
+    save_weights(build_detector(config.teacher.spec(), classes).state_dict(), checkpoint, classes)
     options: dict[str, Any] = {"teacher.checkpoint": str(checkpoint)}
     if named == "by the config":
         content = torch.load(checkpoint, weights_only=True)
@@ -185,7 +185,7 @@ def test_a_teacher_that_knows_no_class_of_the_data_is_refused_with_both_lists(
     config = load_config(tiny_config)
     classes = ("Zero", "One", "8.", *(f"thing {number}" for number in range(9)))
     checkpoint = tmp_path / "teacher.pth"
-    save_student(build_detector(config.teacher.spec(), classes), checkpoint, classes)
+    save_weights(build_detector(config.teacher.spec(), classes).state_dict(), checkpoint, classes)
     options: dict[str, Any] = {"teacher.checkpoint": str(checkpoint)}
     if named == "by the config":
         options["teacher.classes"] = list(classes)

@@ -10,7 +10,7 @@ import torch
 from mmdet.registry import MODELS
 
 from detkds_gp.config import load_config
-from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, save_student
+from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, save_weights
 from detkds_gp.errors import ConfigError, DetectorError, FormulaError
 from detkds_gp.training import DistilledDetector
 from detkds_gp.training import registered as registered
@@ -24,7 +24,7 @@ def parts(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """Configs of student and teacher, the teacher's with weights."""
     config, path = load_config(tiny_config), tmp_path_factory.mktemp("teacher") / "teacher.pth"
     torch.manual_seed(3)
-    save_student(build_detector(config.teacher.spec(), CLASSES), path, CLASSES)
+    save_weights(build_detector(config.teacher.spec(), CLASSES).state_dict(), path, CLASSES)
     student, teacher = (
         detector_config(side.spec(), CLASSES).model.to_dict() for side in (config.student, config.teacher)
     )

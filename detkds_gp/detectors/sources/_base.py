@@ -17,13 +17,7 @@ from ._shared import Outputs, Shared
 
 @dataclass(frozen=True)
 class Call:
-    """One forward of a module.
-
-    Attributes:
-        arguments: its positional arguments.
-        output: what it returned.
-        training: whether it was in train mode.
-    """
+    """One forward of a module: its positional arguments, what it returned, and whether it was in train mode."""
 
     arguments: tuple[Any, ...]
     output: Any
@@ -32,12 +26,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Ran:
-    """What ran of a detector on a batch by itself, in eval mode.
+    """What ran of a detector on a batch by itself, in eval mode: the neck's levels, and what heads on these returned.
 
-    Attributes:
-        maps: the neck's levels.
-        samples: say how large each image is without its padding.
-        heads: what the heads on the neck's maps returned.
+    The samples say how large each image is without its padding.
     """
 
     maps: Sequence[Tensor]
@@ -54,12 +45,12 @@ Cut = Callable[[Outputs, Sequence[int], int], Outputs]
 
 def equal_parts(outputs: Outputs, images: Sequence[int], count: int) -> Outputs:
     """Cut tensors (count M, ...) whose rows are sorted by image; one that does not divide belongs to every image."""
-    return {name: [_equal_part(x, images, count) for x in levels] for name, levels in outputs.items()}
 
+    def part(x: Tensor) -> Tensor:
+        parts = x.tensor_split(count) if len(x) % count == 0 else [x] * count
+        return torch.cat([parts[image] for image in images])
 
-def _equal_part(x: Tensor, images: Sequence[int], count: int) -> Tensor:
-    parts = x.tensor_split(count) if len(x) % count == 0 else [x] * count
-    return torch.cat([parts[image] for image in images])
+    return {name: list(map(part, levels)) for name, levels in outputs.items()}
 
 
 def by_region(regions: str) -> Cut:
@@ -70,16 +61,13 @@ def by_region(regions: str) -> Cut:
         made: Outputs = {}
         for name, levels in outputs.items():
             parts = [[x[owner == image] for image in images] for x, owner in zip(levels, owners, strict=True)]
-            if name == regions:
-                parts = [list(map(_of_image, level, range(len(images)))) for level in parts]
+            for level in parts if name == regions else ():
+                for image, rois in enumerate(level):
+                    rois[:, 0] = image
             made[name] = [torch.cat(level) for level in parts]
         return made
 
     return cut
-
-
-def _of_image(rois: Tensor, image: int) -> Tensor:
-    return torch.cat([torch.full_like(rois[:, :1], image), rois[:, 1:]], dim=1)
 
 
 @dataclass(frozen=True)
@@ -150,11 +138,7 @@ class Side:
     tapped: frozenset[str] = frozenset()
 
     def output(self, name: str) -> list[Tensor]:
-        """Return the levels of an output.
-
-        Raises:
-            AbsentError: the detector does not have it; says why.
-        """
+        """Return the levels of an output; raises AbsentError with the reason if the detector does not have it."""
         if name not in self.outputs:
             raise AbsentError(f"{self.who}'s {self.absent.get(name, f'detector has no output {name}')}")
         return self.outputs[name]

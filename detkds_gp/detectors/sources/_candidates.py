@@ -13,7 +13,7 @@ from ._base import Reader, Side
 from ._heads import class_rows
 from ._shared import Outputs
 from .box_maps import box_rows
-from .dense_head import SOURCE as DENSE
+from .dense_head import BOXES, CLASSES
 from .query_head import SOURCE as QUERIES
 from .query_head import in_pixels
 from .roi_head import SOURCE as REGIONS
@@ -21,13 +21,9 @@ from .roi_head import SOURCE as REGIONS
 READERS: dict[str, tuple[Reader, ...]] = {
     "queries": QUERIES.readers,
     "regions": REGIONS.readers,
-    "locations": tuple(reader for reader in DENSE.readers if reader.outputs in (("class_map",), ("box_map",))),
+    "locations": (CLASSES, BOXES),
 }
 """By what a head predicts for, the readers of its class logits and boxes; all of them read the same modules."""
-
-OBJECTS = "object_map"
-OF_OBJECTS = next(reader for reader in DENSE.readers if reader.outputs == (OBJECTS,))
-"""Of locations: the objectness that YOLOX multiplies its class probabilities by; it alone knows the background."""
 
 Candidates = tuple[Tensor, Tensor]
 """Of one image: logits (T, K), or (T, K + 1) of a softmax, and boxes (T, 1 or K, 4), one for all or one a class."""
@@ -38,10 +34,11 @@ class Head:
     """How candidates follow from a detector's outputs.
 
     Attributes:
-        kind: a key of READERS.
+        kind: of READERS.
         softmax: whether the last column of its logits is the background's.
         levels: of a dense head, the exact stride and the number of anchors of a location.
-        objects: of a dense head, whether its class probabilities are multiplied by an objectness.
+        objects: of a dense head, whether its class probabilities are multiplied by an objectness, as YOLOX's, which
+            alone knows the background.
     """
 
     kind: str
@@ -51,17 +48,13 @@ class Head:
 
     @classmethod
     def of_outputs(cls, outputs: Outputs, classes: int | None, levels: Sequence[tuple[float, int]]) -> Head:
-        """Return the head whose outputs these are.
-
-        Raises:
-            AbsentError: they hold no class logits with boxes.
-        """
+        """Return the head whose outputs these are; raises AbsentError if they hold no class logits with boxes."""
         for kind, readers in READERS.items():
             logits = outputs.get("class_map" if kind == "locations" else readers[0].outputs[-2])
             if logits and all(outputs.get(name) for reader in readers for name in reader.outputs):
                 anchors = levels[0][1] if kind == "locations" else 1
                 softmax = logits[0].shape[1] // anchors == (classes or 0) + 1
-                return cls(kind, softmax, tuple(levels), kind == "locations" and bool(outputs.get(OBJECTS)))
+                return cls(kind, softmax, tuple(levels), kind == "locations" and bool(outputs.get("object_map")))
         raise AbsentError("detector predicts no class logits with boxes")
 
     @classmethod
@@ -76,16 +69,14 @@ class Head:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The outputs that candidates are made of."""
-        objects = (OBJECTS,) if self.objects else ()
+        objects = ("object_map",) if self.objects else ()
         return (*(name for reader in READERS[self.kind] for name in reader.outputs), *objects)
 
     def candidates(self, outputs: Outputs, sizes: Sequence[tuple[int, int]] | int) -> list[Candidates]:
         """Return the candidates of every image; of decoder layers and stages those of the last.
 
-        Args:
-            outputs: of the detector.
-            sizes: (height, width) of every image without its padding; or how many images there are: then boxes of
-                queries stay in parts of their image.
+        The sizes are the (height, width) of every image without its padding; where only the number of images is given,
+        boxes of queries stay in parts of their image.
         """
         count = sizes if isinstance(sizes, int) else len(sizes)
         if self.kind == "locations":
@@ -102,7 +93,7 @@ class Head:
             maps = zip(outputs[name], self.levels, strict=True)
             return torch.cat([class_rows(m.unflatten(1, (n, -1))).unflatten(0, (count, -1)) for m, (_, n) in maps], 1)
 
-        logits = joint(rows("class_map"), rows(OBJECTS)) if self.objects else rows("class_map")
+        logits = joint(rows("class_map"), rows("object_map")) if self.objects else rows("class_map")
         maps = zip(outputs["box_map"], self.levels, strict=True)
         boxes = [box_rows(box_map, stride).unflatten(0, (count, -1)) for box_map, (stride, _) in maps]
         return list(zip(logits, torch.cat(boxes, dim=1)[:, :, None], strict=True))

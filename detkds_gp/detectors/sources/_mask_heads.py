@@ -54,11 +54,7 @@ class MaskHead:
 
 
 def mask_head_of(detector: BaseDetector) -> MaskHead:
-    """Return how the masks of a detector without regions are read.
-
-    Raises:
-        AbsentError: it finds none, or in a way that is not known here.
-    """
+    """Return how a detector's masks are read; raises AbsentError where it finds none, or on regions, or otherwise."""
     for name in ("panoptic_head", "mask_head", "bbox_head"):
         for kind, head in HEADS.items():
             if isinstance(getattr(detector, name, None), kind):
@@ -110,62 +106,54 @@ def _read_yolact(detector: Any, calls: Calls) -> Outputs:
 
 
 def _read_condinst(detector: Any, calls: Calls) -> Outputs:
-    scores, _, _, parameters = calls[0][0].output
-    head, (features,) = detector.mask_head, [call.output for call in calls[1]]
-    points = _priors(detector.bbox_head, scores, with_stride=True)
-    kernels = _rows(parameters, head.num_params)
-    classes = _rows(scores, detector.bbox_head.cls_out_channels).sigmoid()
-    places = _placed(classes, points[:, :2], _covered(features, head.mask_feat_stride))
-    return {**places, **_dynamic(head, kernels, features, points, head.size_of_interest)}
+    (scores, _, _, parameters), masks = calls[0][0].output, detector.mask_head
+    return _dynamic(detector.bbox_head, masks, (scores, parameters, calls[1][0].output), masks.size_of_interest)
 
 
 def _read_rtmdet(detector: Any, calls: Calls) -> Outputs:
-    head = detector.bbox_head
     scores, _, parameters, features = calls[0][0].output
-    points = _priors(head, scores, with_stride=True)
-    kernels = _rows(parameters, head.num_gen_params)
-    classes = _rows(scores, head.cls_out_channels).sigmoid()
-    places = _placed(classes, points[:, :2], _covered(features, head.prior_generator.strides[0][0]))
-    return {**places, **_dynamic(head, kernels, features, points, OF_INTEREST)}
+    return _dynamic(detector.bbox_head, detector.bbox_head, (scores, parameters, features), OF_INTEREST)
 
 
-def _dynamic(head: Any, kernels: Tensor, features: Tensor, points: Tensor, interest: int) -> Outputs:
-    """Return the layers of dynamic convolutions, the first of which sees how far a cell is from its place.
+def _dynamic(
+    boxes: Any, masks: Any, found: tuple[Sequence[Tensor], Sequence[Tensor], Tensor], interest: int
+) -> Outputs:
+    """Read dynamic convolutions, the first of which sees how far a cell is from its place.
 
     That is (points - cells) / (interest strides). It is linear, so that the layer becomes one on the cells themselves,
     which join the features, and the points' part goes to its bias.
 
     Args:
-        head: names the numbers of weights and biases of every layer, and places the features' cells.
-        kernels: (N, T, D), all weights first, then all biases.
-        features: (N, C, h, w).
-        points: (T, 4), with their strides.
+        boxes: the head that places points.
+        masks: names the numbers of weights and biases of every layer, and places the features' cells.
+        found: scores and parameters, all weights first, then all biases, of every level; features (N, C, h, w).
         interest: strides that count as 1.
     """
-    parts = kernels.flatten(0, 1).split([*head.weight_nums, *head.bias_nums], dim=1)
-    weights, biases = parts[: len(head.weight_nums)], parts[len(head.weight_nums) :]
+    scores, parameters, features = found
+    points = _priors(boxes, scores, with_stride=True)
+    classes = _rows(scores, boxes.cls_out_channels).sigmoid()
+    numbers = [*masks.weight_nums, *masks.bias_nums]
+    parts = _rows(parameters, sum(numbers)).flatten(0, 1).split(numbers, dim=1)
+    half, n, size = len(numbers) // 2, len(features), features.shape[2:]
     layers = [
-        torch.cat([w.unflatten(1, (b.shape[1], -1)), b[..., None]], 2) for w, b in zip(weights, biases, strict=True)
+        torch.cat([w.unflatten(1, (b.shape[1], -1)), b[..., None]], 2)
+        for w, b in zip(parts[:half], parts[half:], strict=True)
     ]
-    n, size = len(features), features.shape[2:]
-    cells = head.prior_generator.single_level_grid_priors(size, 0, device=features.device).float()
-    unit = float(head.prior_generator.strides[0][0])
+    cells = masks.prior_generator.single_level_grid_priors(size, 0, device=features.device).float()
+    unit = float(masks.prior_generator.strides[0][0])
     apart, rest, bias = layers[0].split([2, layers[0].shape[2] - 3, 1], dim=2)
     apart = apart / (points[:, 2:3] * interest).repeat(n, 1)[:, None]
     bias = bias + (apart * points[:, :2].repeat(n, 1)[:, None]).sum(dim=2, keepdim=True)
     layers[0] = torch.cat([-apart * unit, rest, bias], dim=2)
     grid = (cells / unit).T.reshape(1, 2, *size).expand(n, -1, -1, -1)
-    return {"instance_kernels": layers, "instance_features": [torch.cat([grid, features.float()], dim=1)]}
+    kept = {"instance_kernels": layers, "instance_features": [torch.cat([grid, features.float()], dim=1)]}
+    return {**_placed(classes, points[:, :2], _covered(features, unit)), **kept}
 
 
 def _cells(head: Any, calls: Sequence[Call], finest: Tensor, stride: int) -> Outputs:
     """Return the scores and the centres of the cells of SOLO's grids, which divide what its masks cover.
 
-    Args:
-        head: names its grids.
-        calls: of its class layer, one a level.
-        finest: (N, C, h, w), its finest maps.
-        stride: input pixels between two cells of these.
+    The calls are those of its class layer, one a level; the stride is that of its finest maps (N, C, h, w).
     """
     height, width = _covered(finest, stride)
     scores = _rows([call.output for call in calls], head.cls_out_channels).sigmoid()
@@ -177,12 +165,9 @@ def _cells(head: Any, calls: Sequence[Call], finest: Tensor, stride: int) -> Out
 def _read_solo(detector: Any, calls: Calls) -> Outputs:
     """Read the layers' outputs: those of the head differ in eval mode."""
     maps = [call.output.float() for layer in calls[1:] for call in layer]
-    return {**_cells(detector.mask_head, calls[0], maps[0], SOLO_STRIDE), "instance_maps": maps}
-
-
-def _read_decoupled_solo(detector: Any, calls: Calls) -> Outputs:
-    maps = [call.output.float() for layer in calls[1:] for call in layer]
     places = _cells(detector.mask_head, calls[0], maps[0], SOLO_STRIDE)
+    if not isinstance(detector.mask_head, DecoupledSOLOHead):
+        return {**places, "instance_maps": maps}
     half = len(maps) // 2
     return {**places, "instance_columns": maps[:half], "instance_rows": maps[half:]}
 
@@ -203,34 +188,31 @@ def _read_queries(detector: Any, calls: Calls) -> Outputs:
     return {"instance_scores": [scores], "instance_extents": [extents], "instance_maps": [maps]}
 
 
-def _run_prototypes(detector: Any, ran: Ran) -> None:
-    detector.mask_head.protonet(ran.maps[0])
-
-
-def _run_features(detector: Any, ran: Ran) -> None:
-    detector.mask_head.mask_feature_head(ran.maps)
-
-
 def _run_mask_head(detector: Any, ran: Ran) -> None:
     detector.mask_head(ran.maps)
 
 
-def _run_panoptic_head(detector: Any, ran: Ran) -> None:
-    detector.panoptic_head(ran.maps, ran.samples)
-
-
-def _decoupled_layers(detector: Any) -> list[nn.Module]:
-    head = detector.mask_head
-    return [head.conv_cls, *head.conv_mask_list_x, *head.conv_mask_list_y]
-
-
 HEADS: dict[type, MaskHead] = {
-    YOLACTHead: MaskHead(lambda d: [d.bbox_head, d.mask_head.protonet, d.backbone], _read_yolact, _run_prototypes),
-    CondInstBboxHead: MaskHead(lambda d: [d.bbox_head, d.mask_head.mask_feature_head], _read_condinst, _run_features),
+    YOLACTHead: MaskHead(
+        lambda d: [d.bbox_head, d.mask_head.protonet, d.backbone],
+        _read_yolact,
+        lambda d, ran: d.mask_head.protonet(ran.maps[0]),
+    ),
+    CondInstBboxHead: MaskHead(
+        lambda d: [d.bbox_head, d.mask_head.mask_feature_head],
+        _read_condinst,
+        lambda d, ran: d.mask_head.mask_feature_head(ran.maps),
+    ),
     RTMDetInsHead: MaskHead(lambda d: [d.bbox_head], _read_rtmdet),
     SOLOV2Head: MaskHead(lambda d: [d.mask_head.conv_cls, d.mask_head], _read_solov2, _run_mask_head),
-    DecoupledSOLOHead: MaskHead(_decoupled_layers, _read_decoupled_solo, _run_mask_head),
+    DecoupledSOLOHead: MaskHead(
+        lambda d: [d.mask_head.conv_cls, *d.mask_head.conv_mask_list_x, *d.mask_head.conv_mask_list_y],
+        _read_solo,
+        _run_mask_head,
+    ),
     SOLOHead: MaskHead(lambda d: [d.mask_head.conv_cls, *d.mask_head.conv_mask_list], _read_solo, _run_mask_head),
-    MaskFormerHead: MaskHead(lambda d: [d.panoptic_head], _read_queries, _run_panoptic_head),
+    MaskFormerHead: MaskHead(
+        lambda d: [d.panoptic_head], _read_queries, lambda d, ran: d.panoptic_head(ran.maps, ran.samples)
+    ),
 }
 """By kind of head; the first that fits."""

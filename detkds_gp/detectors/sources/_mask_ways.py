@@ -73,11 +73,7 @@ WAYS: dict[tuple[str, ...], Way] = {
 
 
 def way_outputs(outputs: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the outputs of a detector that its masks follow from, a key of `WAYS`.
-
-    Raises:
-        AbsentError: it has none of them.
-    """
+    """Return the outputs that a detector's masks follow from, a key of `WAYS`; raises AbsentError if it has none."""
     for names in WAYS:
         if all(name in outputs for name in names):
             return names
@@ -85,13 +81,9 @@ def way_outputs(outputs: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def logits_on_boxes(outputs: Outputs, image: int, places: Tensor, boxes: Tensor) -> Tensor:
-    """Return the mask logits (P, 1, 28, 28) of some places, resampled on a box each.
+    """Return the mask logits (P, 1, 28, 28) of places (P,) of one image, each resampled on its box (P, 4) in pixels.
 
-    Args:
-        outputs: of one detector; ``instance_extents`` (N, 2) is the height and width that its maps cover, in pixels.
-        image: its index in the batch.
-        places: (P,).
-        boxes: (P, 4) in pixels.
+    ``instance_extents`` (N, 2) is the height and width in pixels that the detector's maps cover.
     """
     way, extent = WAYS[way_outputs(outputs)], outputs["instance_extents"][0][image]
     found = [(here, _resampled(maps, boxes[here], extent)) for here, maps in way(outputs, image, places)]

@@ -72,9 +72,7 @@ class SharedMaps(Shared):
 
     def pairs(self, step: Step) -> Pairs:
         """Return the maps of every matched level, adapted."""
-        ours, theirs = step.student[self.name], step.teacher[self.name]
-        pairs = [(ours[level.student], theirs[level.teacher]) for level in self.levels]
-        return step.once(("maps", self.name), lambda: step.adapted(self.name, pairs))
+        return step.once(("maps", self.name), lambda: step.adapted(self.name, self.both(step, self.name)))
 
 
 def share_maps(student: Side, teacher: Side, name: str) -> SharedMaps:

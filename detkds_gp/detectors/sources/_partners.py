@@ -18,13 +18,10 @@ EPS = 1e-9
 
 
 def one_against_rest(logits: Tensor) -> Tensor:
-    """Bring logits of a softmax to those of sigmoids with the same probabilities.
-
-    Args:
-        logits: (R, K + 1), the background's last.
+    """Bring logits (R, K + 1) of a softmax to those of sigmoids with the same probabilities.
 
     Returns:
-        (R, K): of every class its logit against all others and the background.
+        (R, K): of every class its logit against all others and the background, which is the last column.
     """
     width = logits.shape[1]
     own = torch.eye(width, dtype=torch.bool, device=logits.device)
@@ -69,11 +66,7 @@ def partners(gaps: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         indices of rows, rising, and of their columns, (min(T, S),) each.
     """
-    cost = (torch.nan_to_num(gaps.detach().double(), MOST, MOST, MOST) - MOST) * _weights(scores)[:, None]
+    weights = torch.nan_to_num(scores.detach().double(), 0.0, 1.0, 0.0) + EPS  # rows without a score are matched too
+    cost = (torch.nan_to_num(gaps.detach().double(), MOST, MOST, MOST) - MOST) * weights[:, None]
     rows, columns = linear_sum_assignment(cost.cpu().numpy())
     return torch.from_numpy(rows).to(gaps.device), torch.from_numpy(columns).to(gaps.device)
-
-
-def _weights(scores: Tensor) -> Tensor:
-    """Return the scores where they are above 0 and finite, so that rows without any are still matched well."""
-    return torch.nan_to_num(scores.detach().double(), 0.0, 1.0, 0.0) + EPS

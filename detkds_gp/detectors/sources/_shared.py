@@ -24,13 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Level:
-    """Two levels of one stride.
-
-    Attributes:
-        stride: input pixels between two locations.
-        student: index among the student's levels.
-        teacher: index among the teacher's.
-    """
+    """Two levels of one stride (input pixels between two locations), by their index among the levels of each side."""
 
     stride: int
     student: int
@@ -66,6 +60,11 @@ class Shared(ABC):
     def pairs(self, step: Step) -> Pairs:
         """Make the tensors of a batch, level by level."""
 
+    def both(self, step: Step, output: str) -> Pairs:
+        """Return an output of both sides, level by level."""
+        ours, theirs = step.student[output], step.teacher[output]
+        return [(ours[level.student], theirs[level.teacher]) for level in self.levels]
+
     def channels(self) -> list[tuple[int, int]] | None:
         """Return (student, teacher) channels of every level of maps where an adapter is needed, else None."""
         if len(self.student[0]) != 3 or all(s[0] == t[0] for s, t in zip(self.student, self.teacher, strict=True)):
@@ -78,9 +77,6 @@ class Step:
     """Both detectors' outputs on one batch; what several knowledges need is made once.
 
     Attributes:
-        student: the student's outputs.
-        teacher: the teacher's outputs.
-        scene: the objects of the batch.
         shared: the pair's knowledge by name.
         adapters: by knowledge name, one module a level.
         detector: the teacher, where a part of it runs at every step.
@@ -101,11 +97,7 @@ class Step:
         return cast("T", self._made[key])
 
     def running_teacher(self) -> BaseDetector:
-        """Return the teacher.
-
-        Raises:
-            ValueError: there is none.
-        """
+        """Return the teacher; raises ValueError if there is none."""
         if self.detector is None:
             raise ValueError("got no teacher, but this knowledge runs it at every step; give DistilledDetector one")
         return self.detector

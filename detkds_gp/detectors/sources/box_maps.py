@@ -61,19 +61,14 @@ def read_box_maps(head: Any, outputs: Sequence[Any], training: bool) -> list[Ten
     Raises:
         AbsentError: the head predicts its boxes in a form that is not known here.
     """
-    decode = _decoder(head)
+    if isinstance(head, GuidedAnchorHead):
+        raise AbsentError(f"{type(head).__name__} predicts its anchors too: locations have none that both sides share")
+    decode = next((decode for kind, decode in DECODERS.items() if isinstance(head, kind)), None)
+    if decode is None:
+        raise AbsentError(f"{type(head).__name__} predicts its boxes in a form that is not known here")
     refined = isinstance(head, (RepPointsHead, VFNetHead)) and training  # these give what they refine first
     levels = outputs[2] if refined else outputs[1]
     return [_box_map(head, level, x, decode(head, level, x, training)) for level, x in enumerate(levels)]
-
-
-def _decoder(head: Any) -> Decode:
-    if isinstance(head, GuidedAnchorHead):
-        raise AbsentError(f"{type(head).__name__} predicts its anchors too: locations have none that both sides share")
-    for kind, decode in DECODERS.items():
-        if isinstance(head, kind):
-            return decode
-    raise AbsentError(f"{type(head).__name__} predicts its boxes in a form that is not known here")
 
 
 def _box_map(head: Any, level: int, prediction: Any, boxes: Tensor) -> Tensor:
@@ -90,11 +85,7 @@ def _box_map(head: Any, level: int, prediction: Any, boxes: Tensor) -> Tensor:
 
 
 def box_rows(box_map: Tensor, stride: float) -> Tensor:
-    """Decode a box map without clipping.
-
-    Args:
-        box_map: (N, 4 A, H, W), in strides.
-        stride: pixels between two locations, from `prior_strides`.
+    """Decode a box map (N, 4 A, H, W) without clipping; the stride is that of `prior_strides`.
 
     Returns:
         (N H W A, 4) as x1, y1, x2, y2 in input pixels; row ``((n H + h) W + w) A + a``.
@@ -187,12 +178,7 @@ DECODERS: dict[type, Decode] = {
 
 
 def check_boxes(head: Any, maps: Sequence[Tensor], size: tuple[int, int]) -> None:
-    """Hold the decoded boxes against those that the head itself predicts.
-
-    Args:
-        head: on the neck's maps.
-        maps: of one image.
-        size: (height, width) of the padded image, in pixels.
+    """Hold the boxes decoded on the maps of one image, of a padded (height, width), against the head's own prediction.
 
     Raises:
         AbsentError: they differ by more than a pixel, or the head's own prediction cannot be had.

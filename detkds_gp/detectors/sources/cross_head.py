@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from torch import Tensor
-
 from ..parts import AbsentError, dense_head
 from ._base import Side, Source
-from ._head_match import columns_of
-from ._heads import class_rows
+from ._heads import class_rows, columns_of
 from ._shared import Pairs, Shared, Step
-from .head_maps import read_class_maps
+from .dense_head import read_class_maps
 from .neck import share_neck
 
 
@@ -38,24 +35,16 @@ class SharedCrossHead(Shared):
 
     def pairs(self, step: Step) -> Pairs:
         """Return the logits, level by level."""
-        crossed = step.once("crossed", lambda: self._cross(step))
+        head, maps = dense_head(step.running_teacher()), [ours for ours, _ in step.shared["global"].pairs(step)]
+        crossed = step.once("crossed", lambda: read_class_maps(head, head(tuple(maps))))
         logits = list(zip(crossed, step.teacher["class_map"], strict=True))
         if not self.rows:
             return logits
         return [tuple(class_rows(x.unflatten(1, (-1, self.width))) for x in pair) for pair in logits]  # type: ignore[misc]
 
-    def _cross(self, step: Step) -> list[Tensor]:
-        head = dense_head(step.running_teacher())
-        maps = [ours for ours, _ in step.shared["global"].pairs(step)]
-        return read_class_maps(head, head(tuple(maps)))
-
 
 def share_cross_head(student: Side, teacher: Side, *, rows: bool) -> SharedCrossHead:
-    """Share the teacher's head.
-
-    Raises:
-        AbsentError: the teacher has no dense head, or the student lacks one of its levels.
-    """
+    """Share the teacher's dense head, whose levels the student has too."""
     own = teacher.output("class_map")
     maps = share_neck(student, teacher)
     wanted, have = teacher.strides["class_map"], [level.stride for level in maps.levels]

@@ -1,80 +1,71 @@
 """The dense head of a one-stage detector: class logits, boxes and their bins, and the fields that weigh them.
 
-Outputs: ``class_map`` (N, A K, H, W), ``object_map`` (N, 1, H, W), ``bin_map`` (N, 4 (n + 1), H, W), see `head_maps`;
-``box_map`` (N, 4 A, H, W), see `box_maps`.
+Outputs: ``class_map`` (N, A K, H, W), ``object_map`` (N, 1, H, W), ``bin_map`` (N, 4 (n + 1), H, W), and ``box_map``
+(N, 4 A, H, W), see `box_maps`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import torch
-from mmdet.models.detectors.base import BaseDetector
-from torch import Tensor, nn
+from mmdet.models.dense_heads import GFLHead, TOODHead, YOLOXHead
+from torch import Tensor
 
-from ..parts import AbsentError, dense_head
-from ._base import Call, Reader, Side, Source
-from ._head_match import columns_of, factors_of, has_softmax
-from ._heads import OfHead, SharedBoxes, SharedBoxScore, SharedClassMap, SharedClassRows, of_heads
-from ._matching import class_columns, matched, selected
-from ._shared import Outputs, Pairs, Shape, Shared, Step
-from .box_maps import check_boxes, read_box_maps
-from .head_maps import read_bin_maps, read_class_maps, read_object_maps
-from .neck import share_neck, valuable_fields
+from ..parts import AbsentError, dense_head, prior_generator
+from ._base import Side, Source
+from ._heads import SharedHead, box_reader, columns_of, factors_of, has_softmax, head_reader, of_heads, teacher_columns
+from ._matching import matched
+from ._shared import Pairs, Shared, Step
+from .neck import share_neck
 
-
-def _modules(detector: BaseDetector) -> list[nn.Module]:
-    return [dense_head(detector)]
+LOGIT_LIMIT = 1e-6
+"""Probabilities are kept this far from 0 and 1 before they become logits."""
 
 
-def _read_classes(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
-    return {"class_map": read_class_maps(dense_head(detector), calls[0][0].output)}
+def read_class_maps(head: Any, outputs: Any) -> list[Tensor]:
+    """Return the class logits (N, A K, H, W) of every level, before sigmoid or softmax; channel ``a K + k``.
+
+    Dense heads give them first, in train and in eval mode. A softmax head has one class more, the background, last.
+    TOOD gives probabilities; what is returned are their logits.
+
+    Raises:
+        AbsentError: the head gives no maps of classes.
+    """
+    wanted = None
+    if hasattr(head, "cls_out_channels"):
+        wanted = [anchors * head.cls_out_channels for anchors in prior_generator(head).num_base_priors]
+    maps = outputs[0] if isinstance(outputs, (tuple, list)) and outputs else None
+    maps = maps if isinstance(maps, (tuple, list)) else []
+    if [level.shape[1] if isinstance(level, Tensor) and level.ndim == 4 else None for level in maps] != wanted:
+        raise AbsentError(f"{type(head).__name__} offers no class map")
+    levels = [level.float() for level in maps]
+    return [level.logit(LOGIT_LIMIT) for level in levels] if isinstance(head, TOODHead) else levels
 
 
-def _read_objects(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
-    return {"object_map": read_object_maps(dense_head(detector), calls[0][0].output)}
+def read_object_maps(head: Any, outputs: Any) -> list[Tensor]:
+    """Return the logits (N, 1, H, W) of the objectness that a head multiplies its class probabilities by."""
+    if not isinstance(head, YOLOXHead):
+        raise AbsentError(f"{type(head).__name__} predicts no objectness beside its classes")
+    return [level.float() for level in outputs[2]]
 
 
-def _read_boxes(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
-    return {"box_map": read_box_maps(dense_head(detector), calls[0][0].output, calls[0][0].training)}
+def read_bin_maps(head: Any, outputs: Any) -> list[Tensor]:
+    """Return the logits of the distributions that a GFL head predicts: (N, 4 (n + 1), H, W) a level."""
+    if not isinstance(head, GFLHead):
+        raise AbsentError(f"{type(head).__name__} predicts boxes as numbers, not as distributions")
+    return [level.float() for level in outputs[1]]
 
 
-def _read_bins(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
-    return {"bin_map": read_bin_maps(dense_head(detector), calls[0][0].output)}
-
-
-def _check_boxes(detector: BaseDetector, maps: Sequence[Tensor], size: tuple[int, int]) -> None:
-    check_boxes(dense_head(detector), maps, size)
-
-
-@dataclass(frozen=True)
-class SharedValuableBoxes(OfHead):
-    """LD's main and valuable region for every box as a row field (N H W A, 1)."""
-
-    classless: ClassVar[bool] = True
-
-    @staticmethod
-    def shape(anchors: int, grid: torch.Size, width: int) -> Shape:
-        """Return (H W A, 1)."""
-        return anchors * grid.numel(), 1
-
-    def pairs(self, step: Step) -> Pairs:
-        """Return 0 or 1 for the boxes of every matched level, on both sides."""
-        maps = [step.student[self.head.classes][level.student] for level in self.levels]
-        fields = zip(valuable_fields(step, maps, self.levels), self.head.anchors, strict=True)
-        rows = [x.flatten().repeat_interleave(anchors)[:, None] for x, anchors in fields]
-        return [(row, row) for row in rows]
+CLASSES = head_reader(dense_head, "class_map", read_class_maps)
+OBJECTS = head_reader(dense_head, "object_map", read_object_maps)
+BOXES = box_reader(dense_head, "box_map")
+BINS = head_reader(dense_head, "bin_map", read_bin_maps)
 
 
 @dataclass(frozen=True)
 class SharedBins(Shared):
-    """The logits of the distributions of a box's sides as rows (N H W 4, n + 1).
-
-    Attributes:
-        bins: n + 1.
-    """
+    """The logits of the distributions of a box's sides as rows (N H W 4, n + 1), of n + 1 bins."""
 
     student_outputs: ClassVar[tuple[str, ...]] = ("bin_map",)
     teacher_outputs: ClassVar[tuple[str, ...]] = ("bin_map",)
@@ -82,103 +73,50 @@ class SharedBins(Shared):
 
     def pairs(self, step: Step) -> Pairs:
         """Return the bins of every matched level."""
-        return [
-            (self._rows(step.student["bin_map"][level.student]), self._rows(step.teacher["bin_map"][level.teacher]))
-            for level in self.levels
-        ]
-
-    def _rows(self, bin_map: Tensor) -> Tensor:
-        return bin_map.permute(0, 2, 3, 1).reshape(-1, self.bins)
+        rows = ([x.permute(0, 2, 3, 1).reshape(-1, self.bins) for x in pair] for pair in self.both(step, "bin_map"))
+        return [(ours, theirs) for ours, theirs in rows]
 
 
 def share_bins(student: Side, teacher: Side) -> SharedBins:
-    """Share the distributions of two GFL heads.
-
-    Raises:
-        AbsentError: a side predicts none, or of another number of bins.
-    """
+    """Share the distributions of two GFL heads with as many bins."""
     levels, notes = matched(student, teacher, "bin_map")
-    channels = student.output("bin_map")[0].shape[1], teacher.output("bin_map")[0].shape[1]
-    if channels[0] != channels[1]:
-        raise AbsentError(f"the student has {channels[0] // 4} bins a side, the teacher {channels[1] // 4}")
-    bins = channels[0] // 4
+    bins, theirs = (side.output("bin_map")[0].shape[1] // 4 for side in (student, teacher))
+    if bins != theirs:
+        raise AbsentError(f"the student has {bins} bins a side, the teacher {theirs}")
     grids = [student.output("bin_map")[level.student].shape[2:] for level in levels]
     shapes = tuple((4 * grid.numel(), bins) for grid in grids)
     return SharedBins(shapes, shapes, levels, notes, bins)
 
 
-@dataclass(frozen=True)
-class SharedScoreField(Shared):
-    """The teacher's best probability at every position of the neck's levels as a field (N, 1, H, W).
-
-    Attributes:
-        output: of the teacher: ``class_map``, or ``objectness_map`` of a two-stage one.
-        objects: the outputs whose probabilities multiply those of the classes.
-        width: columns of its class logits.
-        columns: those of the student's classes.
-        softmax: whether the last column is the background's.
-    """
-
-    output: str = "class_map"
-    width: int = 1
-    columns: tuple[int, ...] = (0,)
-    softmax: bool = False
-    objects: tuple[str, ...] = ()
-
-    @property
-    def teacher_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Outputs of the teacher that are needed."""
-        return (self.output, *self.objects)
-
-    def pairs(self, step: Step) -> Pairs:
-        """Return the field of every level, on both sides."""
-        fields = [self._field(step, level.teacher) for level in self.levels]
-        return [(x, x) for x in fields]
-
-    def _field(self, step: Step, level: int) -> Tensor:
-        logits = step.teacher[self.output][level].unflatten(1, (-1, self.width))
-        p = logits.softmax(dim=2) if self.softmax else logits.sigmoid()
-        best = selected(p, self.columns, axis=2).amax(dim=2)
-        for name in self.objects:
-            best = best * step.teacher[name][level].sigmoid()
-        return best.amax(dim=1, keepdim=True)
-
-
-def share_score_field(student: Side, teacher: Side) -> SharedScoreField:
-    """Share the teacher's score on the levels of the neck; of a two-stage teacher that of its proposals.
-
-    Raises:
-        AbsentError: the teacher's head does not stand on the levels that the necks share.
-    """
+def share_score_field(student: Side, teacher: Side) -> SharedHead:
+    """Share the teacher's score on the levels that the necks share; of a two-stage teacher that of its proposals."""
     maps = share_neck(student, teacher)
     output = "class_map" if "class_map" in teacher.outputs else "objectness_map"
     teacher.output(output)
     strides = teacher.strides[output]
     if any(level.stride not in strides for level in maps.levels):
         raise AbsentError("the teacher's head does not stand on all levels that the necks share")
-    levels = tuple(replace(level, teacher=strides.index(level.stride)) for level in maps.levels)
-    columns = (0,) if output == "objectness_map" else class_columns(student, teacher)
     fields = tuple((1, *shape[1:]) for shape in maps.teacher)
-    softmax, width = has_softmax(teacher, output), columns_of(teacher, output)
-    return SharedScoreField(fields, fields, levels, (), output, width, columns, softmax, factors_of(teacher, output))
+    return SharedHead(
+        fields,
+        fields,
+        tuple(replace(level, teacher=strides.index(level.stride)) for level in maps.levels),
+        teacher_outputs=(output, *factors_of(teacher, output)),
+        what="field",
+        widths=(1, columns_of(teacher, output)),
+        columns=teacher_columns(student, teacher, output),
+        best=True,
+        softmax=has_softmax(teacher, output),
+    )
 
 
-HEAD = "class_map", "box_map"
 SOURCE = Source(
     "dense head",
-    (
-        Reader(("class_map",), _modules, _read_classes, head=dense_head),
-        Reader(("object_map",), _modules, _read_objects, head=dense_head),
-        Reader(("box_map",), _modules, _read_boxes, head=dense_head, check=_check_boxes),
-        Reader(("bin_map",), _modules, _read_bins, head=dense_head),
-    ),
+    (CLASSES, OBJECTS, BOXES, BINS),
     {
-        "class_logits": of_heads(SharedClassRows, *HEAD),
-        "class_map": of_heads(SharedClassMap, *HEAD),
-        "boxes": of_heads(SharedBoxes, *HEAD),
+        **of_heads("class_map", "box_map", class_logits="logits", class_map="map", boxes="boxes"),
         "box_bins": share_bins,
-        "box_score": of_heads(SharedBoxScore, *HEAD),
-        "valuable_boxes": of_heads(SharedValuableBoxes, *HEAD),
+        **of_heads("class_map", "box_map", box_score="score", valuable_boxes="valuable"),
         "teacher_score": share_score_field,
     },
     called="one stage",

@@ -15,12 +15,12 @@ from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.task_modules.assigners import CrossEntropyLossCost, DiceCost
 from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..parts import AbsentError
 from ..scene import Scene
-from ._base import Call, Reader, Rest, Side, Source
+from ._base import Call, Reader, Side, Source
 from ._mask_heads import mask_head_of
 from ._mask_ways import SIDE, WAYS, logits_on_boxes, way_outputs
 from ._matching import class_columns, class_notes
@@ -47,12 +47,7 @@ def places_of(outputs: Outputs, scene: Scene, image: int, labels: Tensor) -> Ten
 
     Of places that lie somewhere it is the one in the object's box that scores its class best; one in several boxes
     belongs to the smallest, and an object without any takes the nearest. Queries are matched with the objects' masks.
-
-    Args:
-        outputs: of the detector.
-        scene: the objects of the batch.
-        image: its index in the batch.
-        labels: (R,), the objects' classes as the detector counts them.
+    The labels (R,) are the objects' classes as the detector counts them.
     """
     scores, boxes, count = outputs["instance_scores"][0], scene.boxes[image], len(scene.boxes)
     if not len(boxes):
@@ -92,26 +87,14 @@ class SharedInstanceMasks(Shared):
     """The mask logits (P, 1, 28, 28) of both detectors for every object, on its box.
 
     Attributes:
-        ours: the student's outputs that are needed.
-        theirs: the teacher's.
         columns: for each class of the student the teacher's number of it.
         together: whether both sides' places are the same ones, so that the teacher's choice is the student's too.
     """
 
-    ours: tuple[str, ...] = ()
-    theirs: tuple[str, ...] = ()
+    student_outputs: tuple[str, ...] = ()  # type: ignore[misc]
+    teacher_outputs: tuple[str, ...] = ()  # type: ignore[misc]
     columns: tuple[int, ...] = ()
     together: bool = False
-
-    @property
-    def student_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Outputs of the student that are needed."""
-        return self.ours
-
-    @property
-    def teacher_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Outputs of the teacher that are needed."""
-        return self.theirs
 
     def pairs(self, step: Step) -> Pairs:
         """Return the logits of all objects; all images are one level."""
@@ -133,11 +116,7 @@ class SharedInstanceMasks(Shared):
 
 
 def share_masks(student: Side, teacher: Side) -> SharedInstanceMasks:
-    """Share the masks of two detectors that find them without regions, each in its own way.
-
-    Raises:
-        AbsentError: a detector finds none so, or the teacher does not know the student's classes.
-    """
+    """Share the masks of two detectors that find them without regions, each in its own way."""
     student.output("instance_scores"), teacher.output("instance_scores")
     ours, theirs = (_needed(side.outputs) for side in (student, teacher))
     together = same(student.outputs, teacher.outputs, "instance_points")
@@ -160,25 +139,22 @@ def same(ours: Outputs, theirs: Outputs, name: str) -> bool:
     return torch.allclose(first, second.to(first.device), rtol=CLOSE)
 
 
-def _modules(detector: BaseDetector) -> list[nn.Module]:
-    return mask_head_of(detector).modules(detector)
-
-
 def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     if not all(calls):
         raise AbsentError("mask head did not run")
     return mask_head_of(detector).read(detector, calls)
 
 
-def _rest(detector: BaseDetector) -> Rest | None:
-    return mask_head_of(detector).rest
-
-
 SOURCE = Source(
     "masks without regions",
     (
         Reader(
-            (*PLACES, *(name for way in WAYS for name in way)), _modules, _read, once=False, rest=_rest, fixed=PLACES
+            (*PLACES, *(name for way in WAYS for name in way)),
+            lambda detector: mask_head_of(detector).modules(detector),
+            _read,
+            once=False,
+            rest=lambda detector: mask_head_of(detector).rest,
+            fixed=PLACES,
         ),
     ),
     {"mask_logits": share_masks},

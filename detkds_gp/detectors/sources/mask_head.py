@@ -20,7 +20,7 @@ from ..parts import AbsentError
 from ._base import Call, Reader, Side, Source, by_region
 from ._matching import class_columns, class_notes, selected
 from ._shared import Outputs, Pairs, Shape, Shared, Step
-from .roi_head import RoiStage, cascade_notes, modules_of, roi_head, stages_of, whole_image
+from .roi_head import RoiStage, cascade_notes, roi_head, stage_numbers, stages_of, whole_image
 
 LOGIT_LIMIT = 1e-6
 """Mean probabilities are kept this far from 0 and 1 before they become logits again."""
@@ -62,16 +62,16 @@ def run_mask_stages(detector: BaseDetector, maps: Sequence[Tensor], rois: Sequen
     """
     head = roi_head(detector)
     stages = len(mask_stages(detector))
+
+    def run(regions: Tensor, stage: int | None) -> Tensor:
+        number = () if stage is None else (stage,)
+        return head._mask_forward(*number, maps, regions)["mask_preds"].float()
+
     with evaluating(head):
-        if stages == 1:
-            return [head._mask_forward(maps, regions)["mask_preds"].float() for regions in rois]
-        if len(rois) == 1:
-            found = [head._mask_forward(stage, maps, rois[0])["mask_preds"].float() for stage in range(stages)]
-            return [torch.stack([logits.sigmoid() for logits in found]).mean(dim=0).logit(LOGIT_LIMIT)]
-        return [
-            head._mask_forward(min(stage, stages - 1), maps, regions)["mask_preds"].float()
-            for stage, regions in enumerate(rois)
-        ]
+        if stages > 1 and len(rois) == 1:
+            found = [run(rois[0], stage).sigmoid() for stage in range(stages)]
+            return [torch.stack(found).mean(dim=0).logit(LOGIT_LIMIT)]
+        return [run(*one) for one in zip(rois, stage_numbers(stages, rois), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,7 @@ class SharedMaskLogits(Shared):
 
 
 def share_masks(student: Side, teacher: Side) -> SharedMaskLogits:
-    """Share the logits of two mask heads.
-
-    Raises:
-        AbsentError: a detector has no mask head, or theirs differ in size or classes.
-    """
+    """Share the logits of two mask heads of one size and with the same classes."""
     ours, theirs = student.output("mask_logits"), teacher.output("mask_logits")
     agnostic = [s[0].shape[1] == 1 != side.num_classes for s, side in ((ours, student), (theirs, teacher))]
     if agnostic[0] != agnostic[1]:
@@ -118,7 +114,7 @@ SOURCE = Source(
     (
         Reader(
             ("mask_rois", "mask_logits"),
-            lambda detector: modules_of(mask_stages(detector)),
+            lambda detector: [module for stage in mask_stages(detector) for module in stage],
             _read,
             once=False,
             cut=by_region("mask_rois"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
@@ -20,13 +20,14 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
-from ..parts import AbsentError, num_classes, prior_generator, rpn_head
+from ..parts import AbsentError, dense_head, num_classes, prior_generator, rpn_head
 from ._base import Call, Ran, Reader, Rest, Side, Source, tensors_in
-from ._candidates import OF_OBJECTS, READERS, Candidates, Head
+from ._candidates import READERS, Candidates, Head
 from ._matching import class_columns, class_notes, selected
 from ._partners import box_gaps, class_gaps, class_probabilities, one_against_rest, partners
 from ._shared import Outputs, Pairs, Shape, Shared, Step
 from .box_maps import prior_strides
+from .dense_head import OBJECTS
 from .query_head import in_pixels, run_queries
 from .roi_head import boxes_of, run_box_stages
 
@@ -93,24 +94,22 @@ def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     outputs: Outputs = {}
     for reader in READERS[kind]:
         outputs.update(reader.read(detector, calls[kind == "regions" :]))
+    levels: list[tuple[float, int]] = []
     if kind == "locations":
+        dense = dense_head(detector)
+        levels = list(zip(prior_strides(dense), prior_generator(dense).num_base_priors, strict=True))
         with suppress(AbsentError):
-            outputs.update(OF_OBJECTS.read(detector, calls))
+            outputs.update(OBJECTS.read(detector, calls))
     if kind == "regions":  # a cascade predicts with the mean of its stages
         outputs["roi_logits"] = [torch.stack(outputs["roi_logits"]).mean(dim=0)] if outputs["roi_logits"] else []
     count = first.shape[-3 if kind == "queries" else 0]  # before queries and classes; a DETR's layers come first
     classes = num_classes(detector) or 0
     found = [_nothing(first, classes)] * count
     if all(outputs.values()):
-        head = Head.of_outputs(outputs, classes, _levels(detector) if kind == "locations" else ())
+        head = Head.of_outputs(outputs, classes, levels)
         found = [best_of(one, softmax=head.softmax) for one in head.candidates(outputs, count)]
     logits, boxes = (torch.cat(side) for side in zip(*found, strict=True))
     return {"prediction_logits": [logits], "prediction_boxes": [boxes if kind == "queries" else boxes / UNIT]}
-
-
-def _levels(detector: Any) -> list[tuple[float, int]]:
-    head = detector.bbox_head
-    return list(zip(prior_strides(head), prior_generator(head).num_base_priors, strict=True))
 
 
 def _nothing(like: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -145,16 +144,12 @@ class SharedPredictions(Shared):
         parts: whether the teacher's boxes are in parts of their image.
     """
 
+    student_outputs: tuple[str, ...] = ()  # type: ignore[misc]
     teacher_outputs: ClassVar[tuple[str, ...]] = ("prediction_logits", "prediction_boxes")
     what: What = "logits"
     head: Head = NO_HEAD
     columns: tuple[int, ...] = ()
     parts: bool = False
-
-    @property
-    def student_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Outputs of the student that are needed."""
-        return self.head.outputs
 
     def pairs(self, step: Step) -> Pairs:
         """Return what is wanted; all images are one level."""
@@ -200,11 +195,7 @@ def taught(logits: Tensor, boxes: Tensor, size: tuple[int, int]) -> tuple[Tensor
     """Return what a student learns of an image's predictions (100, K) and (100, 4).
 
     Those of at least `LEAST` that do not lie in the padding, `ROWS` at most; the best one in any case, if there is any.
-
-    Args:
-        logits: as of sigmoids.
-        boxes: in pixels.
-        size: (height, width) of the image without its padding.
+    Logits are as of sigmoids, boxes in pixels, and the size is (height, width) of the image without its padding.
     """
     low, high = boxes[:, :2].clamp_min(0), torch.minimum(boxes[:, 2:], boxes.new_tensor(size[::-1]))
     score = logits.sigmoid().amax(dim=1) * (high > low).all(dim=1)
@@ -214,19 +205,14 @@ def taught(logits: Tensor, boxes: Tensor, size: tuple[int, int]) -> tuple[Tensor
 
 
 def share_predictions(student: Side, teacher: Side, what: What) -> SharedPredictions:
-    """Share the predictions of two detectors.
-
-    Raises:
-        AbsentError: a detector's class logits or boxes cannot be read, or the teacher does not know the student's
-            classes.
-    """
+    """Share the predictions of two detectors."""
     student.output("prediction_logits"), teacher.output("prediction_logits")
     columns, head = class_columns(student, teacher), Head.of_side(student)
     width = {"logits": len(columns), "boxes": 4, "score": 1}[what]
     shapes: tuple[Shape, ...] = ((ROWS, width),)
     notes = ("the teacher's best, one to one with the student's nearest", *class_notes(columns))
     parts = Head.of_side(teacher).kind == "queries"
-    return SharedPredictions(shapes, shapes, (), notes, what, head, columns, parts)
+    return SharedPredictions(shapes, shapes, (), notes, head.outputs, what, head, columns, parts)
 
 
 SOURCE = Source(

@@ -14,17 +14,18 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from mmdet.models.dense_heads import DETRHead
+from mmdet.models.dense_heads import DETRHead, EmbeddingRPNHead
 from mmdet.models.detectors import DDQDETR, DINO
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.detectors.base_detr import DetectionTransformer
+from mmdet.models.roi_heads import SparseRoIHead
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
 from ..parts import AbsentError
 from ._base import Call, Ran, Reader, Side, Source
 from ._matching import class_columns, class_notes, selected
 from ._partners import box_gaps, class_gaps, class_probabilities, one_against_rest, partners
-from ._query_stages import has_query_stages, read_stages, run_stages, stage_modules
 from ._shared import Outputs, Pairs, Shape, Shared, Step
 
 What = Literal["logits", "boxes", "score"]
@@ -41,29 +42,57 @@ def query_head(detector: BaseDetector) -> Any:
     return head
 
 
-def run_queries(detector: BaseDetector, ran: Ran) -> None:
+def has_query_stages(detector: BaseDetector) -> bool:
+    """Return whether a detector's regions are queries, whose boxes its stages refine: Sparse R-CNN and QueryInst."""
+    head, first = getattr(detector, "roi_head", None), getattr(detector, "rpn_head", None)
+    return isinstance(head, SparseRoIHead) and isinstance(first, EmbeddingRPNHead)
+
+
+def run_queries(detector: Any, ran: Ran) -> None:
     """Run what predicts for queries on the neck's maps."""
-    (run_stages if has_query_stages(detector) else _run_decoder)(detector, ran)
+    if has_query_stages(detector):
+        regions = detector.rpn_head.predict(ran.maps, ran.samples)
+        metas = [sample.metainfo for sample in ran.samples]
+        detector.roi_head.predict_bbox(ran.maps, metas, regions, detector.roi_head.test_cfg, rescale=False)
+    else:
+        query_head(detector)(**detector.forward_transformer(ran.maps, ran.samples))
 
 
-def _modules(detector: BaseDetector) -> list[nn.Module]:
-    return stage_modules(detector) if has_query_stages(detector) else [query_head(detector)]
+def _modules(detector: Any) -> list[nn.Module]:
+    """Return the head, or the box heads of all stages, then what gives these their regions."""
+    if has_query_stages(detector):
+        return [*detector.roi_head.bbox_head, *detector.roi_head.bbox_roi_extractor]
+    return [query_head(detector)]
 
 
-def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
-    return (read_stages if has_query_stages(detector) else _read_decoder)(detector, calls)
-
-
-def _run_decoder(detector: Any, ran: Ran) -> None:
-    found = detector.forward_transformer(ran.maps, ran.samples)
-    query_head(detector)(**found)
-
-
-def _read_decoder(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
+def _read(detector: Any, calls: Sequence[Sequence[Call]]) -> Outputs:
+    if has_query_stages(detector):
+        return _read_stages(detector, calls)
     call = calls[0][0]
     wanted = matching_queries(detector, call)
     logits, boxes = (x[:, :, wanted].float().flatten(1, 2) for x in call.output)  # (layers, N Q, ...)
-    return {"query_logits": list(logits), "query_boxes": list(corners(boxes))}
+    return {"query_logits": list(logits), "query_boxes": list(bbox_cxcywh_to_xyxy(boxes))}
+
+
+def _read_stages(detector: Any, calls: Sequence[Sequence[Call]]) -> Outputs:
+    heads = detector.roi_head.bbox_head
+    predicted, extracted = ([one for (one,) in part] for part in (calls[: len(heads)], calls[len(heads) :]))
+    extents = _extents(detector.rpn_head, extracted[0].arguments[1][:, 1:])
+    outputs: Outputs = {"query_logits": [], "query_boxes": []}
+    for head, call, regions in zip(heads, predicted, extracted, strict=True):
+        logits, deltas = (x.float().flatten(0, 1) for x in call.output[:2])
+        outputs["query_logits"].append(logits)
+        boxes = head.bbox_coder.decode(regions.arguments[1][:, 1:].float(), deltas)
+        outputs["query_boxes"].append(boxes / extents)
+    return outputs
+
+
+def _extents(first: Any, regions: Tensor) -> Tensor:
+    """Return (w, h, w, h) of the image of every region (N Q, 4): the first ones are learned parts of their image."""
+    parts = bbox_cxcywh_to_xyxy(first.init_proposal_bboxes.weight).detach()
+    sides = (regions.detach()[:, 2:] - regions.detach()[:, :2]).unflatten(0, (-1, len(parts)))
+    sizes = (sides / (parts[:, 2:] - parts[:, :2])).median(dim=1).values.round()
+    return torch.cat([sizes, sizes], dim=1).repeat_interleave(len(parts), dim=0).to(regions)
 
 
 def matching_queries(detector: BaseDetector, call: Call) -> slice:
@@ -77,19 +106,8 @@ def matching_queries(detector: BaseDetector, call: Call) -> slice:
     return slice(denoising, denoising + count)
 
 
-def corners(boxes: Tensor) -> Tensor:
-    """Turn centre and size (..., 4) to corners."""
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat([centre - half, centre + half], dim=-1)
-
-
 def in_pixels(boxes: Tensor, sizes: Sizes) -> Tensor:
-    """Bring boxes (N, Q, 4) in parts of their images to pixels of the padded input.
-
-    Args:
-        boxes: of all images.
-        sizes: (height, width) of each image without its padding.
-    """
+    """Bring boxes (N, Q, 4) in parts of their images, (height, width) without padding, to pixels of the input."""
     return boxes * boxes.new_tensor([(w, h, w, h) for h, w in sizes])[:, None]
 
 
@@ -161,14 +179,10 @@ def _flat(rows: Tensor, count: int) -> Tensor:
 
 
 def share_queries(student: Side, teacher: Side, what: What) -> SharedQueries:
-    """Share the predictions of two query heads.
-
-    Raises:
-        AbsentError: a detector has no query head, or the teacher does not know the student's classes.
-    """
+    """Share the predictions of two query heads."""
     ours, theirs = student.output("query_logits"), teacher.output("query_logits")
     columns = class_columns(student, teacher)
-    softmax = has_background(student), has_background(teacher)
+    softmax = _has_background(student), _has_background(teacher)
     count = min(len(ours), len(theirs))
     layers = tuple((len(ours) - back, len(theirs) - back) for back in range(count, 0, -1))
     width = {"logits": len(columns) + (softmax == (True, True)), "boxes": 4, "score": 1}[what]
@@ -181,8 +195,7 @@ def share_queries(student: Side, teacher: Side, what: What) -> SharedQueries:
     return SharedQueries(shapes, shapes, (), tuple(notes), what, layers, columns, softmax)
 
 
-def has_background(side: Side) -> bool:
-    """Whether a query head's class logits have a column for the background."""
+def _has_background(side: Side) -> bool:
     return side.output("query_logits")[0].shape[1] == (side.num_classes or 0) + 1
 
 

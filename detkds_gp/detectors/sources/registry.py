@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
+
+from mmdet.models.detectors.base import BaseDetector
 
 from detkds_gp.errors import DeclarationError
 
-from ..parts import AbsentError
+from ..parts import AbsentError, module_at
 from . import cross_head, dense_head, encoder, instance_masks, mask_head, neck, predictions, query_head, roi_head, rpn
-from ._base import Reader, Side, Source
+from ._base import Call, Reader, Side, Source, tensors_in
+from ._matching import share_maps
 from ._shared import Outputs, Shared
-from .module_path import module_source
 
 SHIPPED = (
     neck.SOURCE,
@@ -65,6 +68,19 @@ def import_sources(modules: Sequence[str]) -> None:
     """Import modules that register sources."""
     for module in modules:
         import_module(module)
+
+
+def module_source(path: str) -> Source:
+    """Return the source that is a module: every tensor that it returns in a step, called by its path."""
+
+    def read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
+        tensors = [tensor for call in calls[0] for tensor in tensors_in(call.output)]
+        if not tensors:
+            raise AbsentError(f"module {path!r} gives no tensors, or does not run")
+        return {path: [tensor.float() for tensor in tensors]}
+
+    reader = Reader((path,), lambda detector: [module_at(detector, path)], read, once=False)
+    return Source(path, (reader,), {path: partial(share_maps, name=path)})
 
 
 def _readers() -> Iterator[Reader]:

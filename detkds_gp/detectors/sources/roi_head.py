@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from mmdet.models.detectors.base import BaseDetector
@@ -32,30 +32,22 @@ from ._shared import Outputs, Pairs, Shape, Shared, Step
 
 What = Literal["logits", "boxes", "score"]
 
+NAMES = ("rois", "roi_logits", "roi_boxes")
 KNOWN = (StandardRoIHead, CascadeRoIHead, DoubleHeadRoIHead, HybridTaskCascadeRoIHead)
 """Second stages whose forward of a box head is known here."""
 
 
-@dataclass(frozen=True, eq=False)
-class RoiStage:
-    """One stage of a second stage: what turns regions of the maps into predictions.
-
-    Attributes:
-        extractor: takes (maps, rois (R, 5)) to features.
-        head: takes these to its predictions.
-    """
+class RoiStage(NamedTuple):
+    """One stage of a second stage: an extractor from (maps, rois (R, 5)) to features, and the head that takes these."""
 
     extractor: nn.Module
     head: Any
 
 
-@dataclass(frozen=True, eq=False)
-class RegionOutputs:
-    """The predictions of a box stage on regions.
+class RegionOutputs(NamedTuple):
+    """What a box stage predicts on regions: logits (R, K + 1), the background's last, and decoded boxes (R, 1 or K, 4).
 
-    Attributes:
-        logits: (R, K + 1), the background's last.
-        boxes: (R, 1 or K, 4), decoded without clipping; None where the box head predicts none.
+    Boxes are not clipped, and None where the box head predicts none.
     """
 
     logits: Tensor
@@ -73,20 +65,15 @@ def roi_head(detector: BaseDetector) -> Any:
 def box_stages(detector: BaseDetector) -> tuple[RoiStage, ...]:
     """Return the box stages of a two-stage detector, one or those of a cascade."""
     head = roi_head(detector)
-    _check_plain(head)
-    return stages_of(head.bbox_roi_extractor, head.bbox_head)
-
-
-def _check_plain(head: Any) -> None:
-    """Refuse second stages that run or read their box head in a way of their own."""
     if isinstance(head, SparseRoIHead):
         raise AbsentError(f"{type(head).__name__}'s regions are queries, and what they predict is shared as theirs")
     if type(head)._bbox_forward not in [known._bbox_forward for known in KNOWN]:
         raise AbsentError(f"{type(head).__name__} runs its box head in a way that is not known here")
-    stages = head.bbox_head if isinstance(head.bbox_head, nn.ModuleList) else [head.bbox_head]
-    for box in stages:
-        if not getattr(box, "with_cls", True):
-            raise AbsentError(f"{type(box).__name__} predicts no classes")
+    stages = stages_of(head.bbox_roi_extractor, head.bbox_head)
+    for stage in stages:
+        if not getattr(stage.head, "with_cls", True):
+            raise AbsentError(f"{type(stage.head).__name__} predicts no classes")
+    return stages
 
 
 def stages_of(extractor: Any, head: Any) -> tuple[RoiStage, ...]:
@@ -96,23 +83,19 @@ def stages_of(extractor: Any, head: Any) -> tuple[RoiStage, ...]:
     return (RoiStage(extractor, head),)
 
 
-def modules_of(stages: Sequence[RoiStage]) -> list[nn.Module]:
-    """Return extractor and head of every stage in turn."""
-    return [module for stage in stages for module in (stage.extractor, stage.head)]
-
-
 def _read(detector: BaseDetector, calls: Sequence[Sequence[Call]]) -> Outputs:
     """Read the last forward of every stage: a sampler that looks at scores (OHEM, PISA's) runs the head before."""
-    outputs: Outputs = {"rois": [], "roi_logits": [], "roi_boxes": []}
+    found: list[tuple[Tensor, RegionOutputs]] = []
     for stage, extracted, predicted in zip(box_stages(detector), calls[::2], calls[1::2], strict=True):
-        if not predicted:
-            continue
-        rois, (logits, deltas) = extracted[-1].arguments[1], predicted[-1].output
-        outputs["rois"].append(rois)
-        outputs["roi_logits"].append(logits.float())
-        boxes = _decoded(stage.head, rois, deltas)
-        outputs["roi_boxes"] += [] if boxes is None else [boxes]
-    return outputs if outputs["roi_boxes"] else {name: outputs[name] for name in ("rois", "roi_logits")}
+        if predicted:
+            rois, (logits, deltas) = extracted[-1].arguments[1], predicted[-1].output
+            found.append((rois, RegionOutputs(logits.float(), _decoded(stage.head, rois, deltas))))
+    return _outputs([rois for rois, _ in found], [one for _, one in found])
+
+
+def _outputs(rois: list[Tensor], found: Sequence[RegionOutputs]) -> Outputs:
+    boxes = [x.boxes for x in found if x.boxes is not None]
+    return {"rois": rois, "roi_logits": [x.logits for x in found], **({"roi_boxes": boxes} if boxes else {})}
 
 
 def _decoded(head: Any, rois: Tensor, deltas: Any) -> Tensor | None:
@@ -128,9 +111,7 @@ def _decoded(head: Any, rois: Tensor, deltas: Any) -> Tensor | None:
 
 def _example(detector: BaseDetector, maps: Sequence[Tensor], size: tuple[int, int]) -> Outputs:
     regions = [whole_image(maps, size)] * len(box_stages(detector))
-    found = run_box_stages(detector, maps, regions, [size])
-    boxes = [x.boxes for x in found if x.boxes is not None]
-    return {"rois": regions, "roi_logits": [x.logits for x in found], **({"roi_boxes": boxes} if boxes else {})}
+    return _outputs(regions, run_box_stages(detector, maps, regions, [size]))
 
 
 def whole_image(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
@@ -155,11 +136,14 @@ def run_box_stages(
     head = roi_head(detector)
     stages = len(box_stages(detector))
     with evaluating(head):
-        if stages == 1:
-            return [_run(head, maps, regions, None) for regions in rois]
-        if len(rois) == 1:
+        if stages > 1 and len(rois) == 1:
             return [_cascaded(head, maps, rois[0], stages, sizes)]
-        return [_run(head, maps, regions, min(stage, stages - 1)) for stage, regions in enumerate(rois)]
+        return [_run(head, maps, *one) for one in zip(rois, stage_numbers(stages, rois), strict=True)]
+
+
+def stage_numbers(stages: int, rois: Sequence[Tensor]) -> list[int | None]:
+    """Return which stage takes the regions of each stage; None for the only one, which has no number."""
+    return [min(number, stages - 1) if stages > 1 else None for number in range(len(rois))]
 
 
 def _run(head: Any, maps: Sequence[Tensor], rois: Tensor, stage: int | None) -> RegionOutputs:
@@ -177,22 +161,16 @@ def _cascaded(
     found: list[RegionOutputs] = []
     for stage in range(stages):
         found.append(_run(head, maps, rois, stage))
-        labels = found[-1].logits[:, :-1].argmax(dim=1)  # the best class other than the background
-        boxes = found[-1].boxes
-        refined = rois[:, 1:] if boxes is None else boxes_of(boxes, labels)
+        logits, boxes = found[-1]
+        best = logits[:, :-1].argmax(dim=1)  # the best class other than the background
+        refined = rois[:, 1:] if boxes is None else boxes_of(boxes, best)
         refined = torch.minimum(refined.clamp_min(0), limits[rois[:, 0].long()])
         rois = torch.cat([rois[:, :1], refined], dim=1)
-    logits = torch.stack([one.logits for one in found]).mean(dim=0)
-    return RegionOutputs(logits, found[-1].boxes)
+    return RegionOutputs(torch.stack([one.logits for one in found]).mean(dim=0), found[-1].boxes)
 
 
 def boxes_of(boxes: Tensor, labels: Tensor) -> Tensor:
-    """Return for each region its box (R, 4) of a class.
-
-    Args:
-        boxes: (R, 1 or K, 4).
-        labels: (R,).
-    """
+    """Return for each region its box (R, 4) of a class (R,), of boxes (R, 1 or K, 4)."""
     column = labels if boxes.shape[1] > 1 else torch.zeros_like(labels)
     return boxes.gather(1, column[:, None, None].expand(-1, 1, 4)).squeeze(1)
 
@@ -206,34 +184,29 @@ class SharedRegions(Shared):
         columns: for each column of the student's logits the teacher's.
     """
 
+    student_outputs: tuple[str, ...] = ()  # type: ignore[misc]
     teacher_outputs: ClassVar[tuple[str, ...]] = ("global",)
     runs_teacher: ClassVar[bool] = True
     what: What = "logits"
     columns: tuple[int, ...] = ()
 
-    @property
-    def student_outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Outputs of the student that are needed."""
-        return ("rois", "roi_logits", *(("roi_boxes",) if self.what == "boxes" else ()))
-
     def pairs(self, step: Step) -> Pairs:
         """Return what is wanted, stage by stage."""
-        found, logits = step.once("regions", lambda: self._run(step)), step.student["roi_logits"]
-        boxes = step.student["roi_boxes"] if self.what == "boxes" else [None] * len(logits)
-        return [self._pair(*stage) for stage in zip(logits, boxes, found, strict=True)]
+        found = step.once("regions", lambda: self._run(step))
+        ours = (step.student[name] for name in self.student_outputs[1:])
+        return [self._pair(theirs, *stage) for theirs, *stage in zip(found, *ours, strict=True)]
 
     def _run(self, step: Step) -> list[RegionOutputs]:
         teacher, maps = step.running_teacher(), step.teacher["global"]
         return run_box_stages(teacher, maps, step.student["rois"], step.scene.image_sizes)
 
-    def _pair(self, logits: Tensor, boxes: Tensor | None, found: RegionOutputs) -> tuple[Tensor, Tensor]:
+    def _pair(self, found: RegionOutputs, logits: Tensor, boxes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         theirs = selected(found.logits, self.columns, axis=1)
-        if self.what == "logits":
-            return logits, theirs
         if self.what == "score":
             score = selected(found.logits.softmax(dim=1), self.columns[:-1], axis=1).amax(dim=1, keepdim=True)
             return score, score
-        assert boxes is not None
+        if boxes is None:
+            return logits, theirs
         assert found.boxes is not None
         labels = theirs[:, :-1].argmax(dim=1)
         column = labels.new_tensor(self.columns)[labels]
@@ -241,24 +214,21 @@ class SharedRegions(Shared):
 
 
 def share_regions(student: Side, teacher: Side, what: What) -> SharedRegions:
-    """Share the predictions of two second stages.
-
-    Raises:
-        AbsentError: a detector has no second stage, or the teacher does not know the student's classes.
-    """
+    """Share the predictions of two second stages."""
     ours, theirs = student.output("roi_logits"), teacher.output("roi_logits")
     columns = (*class_columns(student, teacher), theirs[0].shape[1] - 1)
     if ours[0].shape[1] != len(columns):
         raise AbsentError(f"the student's RoI head has {ours[0].shape[1]} columns, wanted {len(columns)}")
+    names = NAMES if what == "boxes" else NAMES[:2]
     for side in (student, teacher):
         if what == "boxes" and "roi_boxes" not in side.outputs:
             raise AbsentError(f"{side.who}'s box head predicts classes alone; its boxes are found elsewhere")
     width = {"logits": len(columns), "boxes": 4, "score": 1}[what]
     shapes: tuple[Shape, ...] = ((1, width),) * len(ours)
-    notes = [*class_notes(columns[:-1]), *cascade_notes(len(ours), len(theirs))]
+    notes = ("on the student's regions", *class_notes(columns[:-1]), *cascade_notes(len(ours), len(theirs)))
     if what == "boxes":
-        notes.append("boxes of the teacher's best class")
-    return SharedRegions(shapes, shapes, (), ("on the student's regions", *notes), what, columns)
+        notes = (*notes, "boxes of the teacher's best class")
+    return SharedRegions(shapes, shapes, (), notes, names, what, columns)
 
 
 def cascade_notes(ours: int, theirs: int) -> tuple[str, ...]:
@@ -266,13 +236,12 @@ def cascade_notes(ours: int, theirs: int) -> tuple[str, ...]:
     return () if ours == theirs else (f"the student has {ours} stage{'s' * (ours > 1)}, the teacher {theirs}",)
 
 
-NAMES = ("rois", "roi_logits", "roi_boxes")
 SOURCE = Source(
     "RoI head",
     (
         Reader(
             NAMES,
-            lambda detector: modules_of(box_stages(detector)),
+            lambda detector: [module for stage in box_stages(detector) for module in stage],
             _read,
             once=False,
             cut=by_region("rois"),
