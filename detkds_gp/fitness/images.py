@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detkds_gp.data.coco import CocoSplit, ImageStore
+from detkds_gp.data.images import ImageStore
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import ImageInput
 
 
