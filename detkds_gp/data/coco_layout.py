@@ -162,13 +162,8 @@ def image_folder(tree: ImageTree, ann_file: Path, names: Sequence[str], split: s
     """Return the folder that an annotation file's image names start from.
 
     It holds all of them. Of several, the one whose name speaks of the split counts, then the annotation file's own.
-
-    Args:
-        tree: where to look.
-        ann_file: the annotation file.
-        names: its image names.
-        split: train, val or test; None where the file holds them all.
-        given: only this folder and those below it count; None: all.
+    The split is train, val or test, or None where the file holds them all; if a folder is given, only it and those
+    below it count.
 
     Raises:
         DataError: if none holds them, or more than one reading remains.
@@ -196,9 +191,10 @@ def image_folder(tree: ImageTree, ann_file: Path, names: Sequence[str], split: s
 def _narrowed(folders: list[Path], ann_file: Path, split: str | None, root: Path) -> list[Path]:
     distinct = list({os.path.realpath(folder): folder for folder in sorted(folders, reverse=True)}.values())[::-1]
     if split is not None:
-        named = {path: splits_of(path.relative_to(root)) if path.is_relative_to(root) else () for path in distinct}
-        own = [folder for folder in distinct if split in named[folder]]
-        distinct = own or [folder for folder in distinct if not named[folder]] or distinct
+        inside = [path for path in distinct if path.is_relative_to(root)]
+        named = {path: splits_of(path.relative_to(root)) for path in inside}
+        own = [folder for folder in distinct if split in named.get(folder, ())]
+        distinct = own or [folder for folder in distinct if not named.get(folder)] or distinct
     beside = [folder for folder in distinct if folder == ann_file.parent]
     return beside or distinct
 

@@ -67,7 +67,8 @@ class BoxCheck:
     def _annotation(self, row: dict[str, Any], label: int, image: NamedImage) -> Annotation | None:
         """Count what becomes of an annotation; return it unless nothing of it is to be seen."""
         bbox = x, y, w, h = self._bbox(row)
-        annotation, fate = None, "no_area"
+        annotation: Annotation | None = None
+        fate = "no_area"
         if w > 0 and h > 0:
             self._look(bbox, image)
             area, crowd, ignore = self._area(row, w, h), self._flag(row, "iscrowd"), self._flag(row, "ignore")
