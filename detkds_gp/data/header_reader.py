@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.data.headers import ImageHeader, read_header
@@ -17,7 +18,7 @@ from detkds_gp.data.headers import ImageHeader, read_header
 THREADS, CHUNK = 16, 100
 """Threads, which wait for disks and not for the processor, and how many files one takes at a time."""
 KEPT_FROM = 200
-"""Files from which on their headers are kept: fewer are read at once."""
+"""Files of a folder from which on their headers are kept: fewer are read at once."""
 
 T, R = TypeVar("T"), TypeVar("R")
 Progress = Callable[[int, int], None]
@@ -49,7 +50,7 @@ class HeaderReader:
     """Reads headers and keeps them by path, size and time of modification.
 
     Args:
-        cache_dir: where headers are kept, one file for all folders that are read together; None keeps none.
+        cache_dir: where headers are kept, one file for each folder of images; None keeps none.
         progress: hears how far a reading is.
     """
 
@@ -59,35 +60,40 @@ class HeaderReader:
 
     def read(self, paths: Sequence[str]) -> list[ImageFile | None]:
         """Return each file with its header; None for one that is missing, no file or unreadable."""
-        kept_in = None if self._cache_dir is None else self._cache_dir / f"{_folders_hash(paths)}.json"
-        known = _known(kept_in)
+        known = self._known({os.path.dirname(path) for path in paths})
         found: list[ImageFile | None] = []
         for part in in_threads(lambda path: _read(path, known), paths):
             found += part
             if self._progress is not None:
                 self._progress(len(found), len(paths))
-        read = {path: file for path, file in zip(paths, found, strict=True) if file is not None}
-        new = any(path not in known or known[path].state != file.state for path, file in read.items())
-        if kept_in is not None and new and len(read) >= KEPT_FROM:
-            content = {path: [*file.state, file.header] for path, file in (known | read).items()}
-            with suppress(OSError):  # they are read again next time
-                kept_in.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_file(kept_in) as unfinished:
-                    unfinished.write_text(json.dumps(content, separators=(",", ":")))
+        self._keep({path: file for path, file in zip(paths, found, strict=True) if file is not None}, known)
         return found
 
+    def _known(self, folders: Iterable[str]) -> dict[str, ImageFile]:
+        known: dict[str, ImageFile] = {}
+        for folder in folders if self._cache_dir else ():
+            with suppress(OSError, ValueError, TypeError, AttributeError):  # of another version, or damaged
+                for name, (size, changed, *header) in json.loads(self._file(folder).read_bytes()).items():
+                    known[os.path.join(folder, name)] = ImageFile(ImageHeader(*header), size, changed, (0, 0))
+        return known
 
-def _folders_hash(paths: Iterable[str]) -> str:
-    folders = sorted({os.path.dirname(path) for path in paths})
-    return hashlib.sha256("\n".join(map(os.path.abspath, folders)).encode(errors="surrogateescape")).hexdigest()[:16]
+    def _keep(self, found: dict[str, ImageFile], known: dict[str, ImageFile]) -> None:
+        """Write the headers of each folder that has new ones; where that fails they are read again next time."""
+        rows: dict[str, dict[str, list[Any]]] = defaultdict(dict)
+        for path, file in (known | found).items():
+            folder, name = os.path.split(path)
+            rows[folder][name] = [*file.state, *file.header]
+        new = [path for path, file in found.items() if path not in known or known[path].state != file.state]
+        for folder in dict.fromkeys(map(os.path.dirname, new)) if self._cache_dir else ():
+            if len(rows[folder]) >= KEPT_FROM:
+                with suppress(OSError):
+                    self._file(folder).parent.mkdir(parents=True, exist_ok=True)
+                    with atomic_file(self._file(folder)) as unfinished:
+                        unfinished.write_text(json.dumps(rows[folder], separators=(",", ":")))
 
-
-def _known(kept_in: Path | None) -> dict[str, ImageFile]:
-    try:
-        rows = json.loads(kept_in.read_bytes()) if kept_in else {}
-        return {path: ImageFile(ImageHeader(*header), *state, (0, 0)) for path, (*state, header) in rows.items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # a file of another version, or a damaged one
-        return {}
+    def _file(self, folder: str) -> Path:
+        assert self._cache_dir is not None
+        return self._cache_dir / f"{hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:16]}.json"
 
 
 def _read(path: str, known: dict[str, ImageFile]) -> ImageFile | None:

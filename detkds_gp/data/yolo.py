@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detkds_gp.data.conversion import Conversion, Page, check_empty, few
-from detkds_gp.data.folders import (
-    Roles,
-    by_folders,
-    files_below,
-    images_among,
-    name_below,
-    splits_of,
-    three_splits,
-)
+from detkds_gp.data.folders import by_folders, files_below, images_among, name_below, splits_of, three_splits
 from detkds_gp.data.images import decode
 from detkds_gp.data.yolo_labels import Labels
 from detkds_gp.data.yolo_layout import images_by_split, label_of, read_source, yolo_files
@@ -92,7 +84,7 @@ def _notes(labels: Labels, undecoded: Sequence[str]) -> list[str]:
     return notes
 
 
-def _add_unnamed(roles: Roles, images: Sequence[Path], root: Path, source: str) -> list[str]:
+def _add_unnamed(roles: dict[str, list[Path]], images: Sequence[Path], root: Path, source: str) -> list[str]:
     """Give the images that the source does not name to a split without any that their folders speak of; say so."""
     unnamed = sorted(set(images) - {path for own in roles.values() for path in own})
     named = {path: splits_of(path.relative_to(root).parent) for path in unnamed}
