@@ -61,7 +61,7 @@ class SplitSettings(Settings):
     Attributes:
         ann_file: its annotations.
         images: the folder that the file's image names start from.
-        part: from which to which share of its images is taken, always the same ones (see `detkds_gp.data.part`).
+        part: from which to which share of its images is taken, always the same ones (see `detkds_gp.data.split`).
     """
 
     ann_file: str

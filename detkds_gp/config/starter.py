@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from detkds_gp.data.discover import FoundData
-from detkds_gp.data.part import WHOLE
-from detkds_gp.data.split import CocoSplit
+from detkds_gp.data.split import WHOLE, CocoSplit
 from detkds_gp.detectors import DetectorSpec, detector_config, from_scratch
 
 LONGEST = {"cpu": 192, "cuda": 640}

@@ -9,15 +9,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from PIL import Image
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.data.contact_sheet import COLOURS
-from detkds_gp.data.drawn_boxes import draw_boxes, written
-from detkds_gp.data.images import decode
-from detkds_gp.errors import DataError
+from detkds_gp.data.drawn_boxes import COLOURS, draw_boxes, picture_of, written
 
 INDEX = "album.json"
 SIDE, QUALITY = 256, 72
@@ -29,12 +24,7 @@ Boxes = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Shown:
-    """An image with what is shown on it.
-
-    Attributes:
-        path: of the image.
-        boxes: by whose they are.
-    """
+    """An image, with the boxes to be shown on it by whose they are."""
 
     path: Path
     boxes: Mapping[str, Boxes]
@@ -67,33 +57,15 @@ def paint(images: Sequence[Shown], classes: Sequence[str]) -> Iterator[tuple[str
     """Yield of each image its file's name and, by whose boxes are painted, a JPEG; as for `write_album`."""
     names = written(classes)
     for image in images:
-        if (plain := _plain(image.path)) is not None:
-            yield image.path.name, {who: _jpeg(_painted(*plain, rows, names)) for who, rows in image.boxes.items()}
+        if (plain := picture_of(image.path, SIDE)) is not None:
+            yield image.path.name, {who: _painted(*plain, rows, names) for who, rows in image.boxes.items()}
 
 
-def _jpeg(picture: Image.Image) -> bytes:
-    written = BytesIO()
-    picture.save(written, format="JPEG", quality=QUALITY)
-    return written.getvalue()
-
-
-def _plain(path: Path) -> tuple[Image.Image, float] | None:
-    """Return an image at the size of a picture, with its scale; None if it cannot be decoded."""
-    try:
-        pixels = decode(path)
-    except (OSError, DataError):
-        return None
-    if pixels is None:
-        return None
-    scale = SIDE / max(pixels.shape[:2])
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return Image.fromarray(np.ascontiguousarray(resized[..., ::-1])), scale
-
-
-def _painted(plain: Image.Image, scale: float, boxes: Boxes, names: Sequence[str]) -> Image.Image:
+def _painted(plain: Image.Image, scale: float, boxes: Boxes, names: Sequence[str]) -> bytes:
     picture = plain.copy()
     labels = [int(box[5]) for box in boxes]
     corners = [[scale * value for value in box[:4]] for box in boxes]
     draw_boxes(picture, corners, [names[n] for n in labels], [COLOURS[n % len(COLOURS)] for n in labels])
-    return picture
+    jpeg = BytesIO()
+    picture.save(jpeg, format="JPEG", quality=QUALITY)
+    return jpeg.getvalue()

@@ -10,15 +10,14 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval import mask as coco_mask
 
-from detkds_gp.data.coco import CocoSplit
-from detkds_gp.data.segmentations import check_segmentations
+from detkds_gp.data.objects import check_segmentations
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detections import Detections
 
 IOU_TYPES = ("bbox", "segm")
 MAX_DETECTIONS = 100  # an image and class, as in the COCO protocol
 AREAS = {"all": (0, 1e5**2), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e5**2)}
 """Areas of objects in square pixels, as in the COCO protocol."""
-SIZES = ("small", "medium", "large")
 IOU_50, IOU_75 = 0, 5  # places among the ten thresholds
 
 
@@ -60,7 +59,7 @@ class AveragePrecision:
             {"id": number, "width": record.width, "height": record.height} for number, record in enumerate(split.images)
         ]
         rows = [
-            _row(number, a.label, bbox=list(a.bbox), area=a.area, iscrowd=int(a.crowd), segmentation=a.segmentation)
+            _row(number, a.label, int(a.crowd), a.area, bbox=list(a.bbox), segmentation=a.segmentation)
             for number, record in enumerate(split.images)
             for a in record.annotations
         ]
@@ -86,20 +85,18 @@ class AveragePrecision:
         precision = self._precision(detections, tuple(AREAS))
         all_areas = np.ascontiguousarray(precision[..., :1])  # summed in the order of the call
         parts = {"ap50": _mean(all_areas[IOU_50]), "ap75": _mean(all_areas[IOU_75])}
-        parts |= {size: _mean(precision[..., place]) for place, size in enumerate(AREAS) if size in SIZES}
+        parts |= {size: _mean(precision[..., place]) for place, size in enumerate(AREAS) if size != "all"}
         classes = tuple(_mean(all_areas[:, :, label]) for label in range(self._class_count))
         return Metrics(_mean(all_areas) or 0.0, parts, classes)
 
     def _precision(self, detections: Sequence[Detections], areas: tuple[str, ...]) -> np.ndarray:
         """Return precision by IoU, recall, class and area, (10, 101, K, A); -1 without ground truth."""
         if len(detections) != len(self._images):
-            wanted = len(self._images)
-            raise ValueError(f"got detections of {len(detections)} images, wanted {wanted}")
+            raise ValueError(f"got detections of {len(detections)} images, wanted {len(self._images)}")
         rows = [row for number, part in enumerate(detections) for row in self._rows(number, part)]
         if not rows:
             return self._nothing_found(areas)
-        found = self._index(rows)
-        evaluation = COCOeval_faster(self._truth, found, self._iou_type, print_function=_say_nothing)
+        evaluation = COCOeval_faster(self._truth, self._index(rows), self._iou_type, print_function=_say_nothing)
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(AREAS[name]) for name in areas], list(areas)
         evaluation.evaluate()
@@ -119,10 +116,8 @@ class AveragePrecision:
         for number, row in enumerate(rows, start=1):  # an id of 0 would read as "unmatched"
             row["id"] = number
         categories = [{"id": label} for label in range(self._class_count)]
-        return COCO(
-            {"images": self._images, "categories": categories, "annotations": rows},
-            print_function=_say_nothing,
-        )
+        content = {"images": self._images, "categories": categories, "annotations": rows}
+        return COCO(content, print_function=_say_nothing)
 
     def _rows(self, number: int, found: Detections) -> list[dict[str, Any]]:
         boxes = np.asarray(found.boxes).reshape(-1, 4).astype(np.float64)
@@ -133,35 +128,22 @@ class AveragePrecision:
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise FloatingPointError("a detected box or score is not finite")
         if len(labels) and not 0 <= labels.min() <= labels.max() < self._class_count:
-            span = f"{labels.min()} to {labels.max()}"
-            raise ValueError(f"got labels {span}, wanted 0 to {self._class_count - 1}")
-        shapes = _boxes(boxes) if self._iou_type == "bbox" else _masks(found.masks, len(boxes))
-        columns = zip(labels.tolist(), scores.tolist(), shapes, strict=True)
-        return [_row(number, label, iscrowd=0, score=score, **shape) for label, score, shape in columns]
+            raise ValueError(f"got labels {labels.min()} to {labels.max()}, wanted 0 to {self._class_count - 1}")
+        if self._iou_type == "bbox":
+            sides = boxes[:, 2:] - boxes[:, :2]
+            key, shapes, areas = "bbox", np.hstack([boxes[:, :2], sides]).tolist(), sides.prod(axis=1).tolist()
+        else:
+            key, shapes = "segmentation", list(found.masks or ())
+            if found.masks is None or len(shapes) != len(boxes):
+                got = "no" if found.masks is None else len(shapes)
+                raise ValueError(f"got {got} masks of {len(boxes)} boxes, wanted as many to compare masks")
+            areas = coco_mask.area(shapes).tolist() if shapes else []
+        columns = zip(labels.tolist(), scores.tolist(), shapes, areas, strict=True)
+        return [_row(number, label, 0, area, score=score, **{key: shape}) for label, score, shape, area in columns]
 
 
-def average_precision(split: CocoSplit, detections: Sequence[Detections], iou_type: str = "bbox") -> float:
-    """Return the COCO AP of ``detections`` once; many times, keep an ``AveragePrecision``."""
-    return AveragePrecision(split, iou_type)(detections)
-
-
-def _row(image: int, label: int, **rest: Any) -> dict[str, Any]:
-    return {"image_id": image, "category_id": label, **rest}
-
-
-def _boxes(boxes: np.ndarray) -> list[dict[str, Any]]:
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    areas = (sizes[:, 0] * sizes[:, 1]).tolist()
-    xywh = np.hstack([boxes[:, :2], sizes]).tolist()
-    return [{"bbox": bbox, "area": area} for bbox, area in zip(xywh, areas, strict=True)]
-
-
-def _masks(masks: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str, Any]]:
-    if masks is None or len(masks) != count:
-        got = "no" if masks is None else len(masks)
-        raise ValueError(f"got {got} masks of {count} boxes, wanted as many to compare masks")
-    areas = coco_mask.area(list(masks)).tolist() if masks else []
-    return [{"segmentation": mask, "area": area} for mask, area in zip(masks, areas, strict=True)]
+def _row(image: int, label: int, crowd: int, area: float, **rest: Any) -> dict[str, Any]:
+    return {"image_id": image, "category_id": label, "iscrowd": crowd, "area": area, **rest}
 
 
 def _mean(precision: np.ndarray) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -13,32 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from detkds_gp.data.annotation_file import read_annotation_file
-from detkds_gp.data.boxes import BoxCheck
-from detkds_gp.data.categories import labels_by_category
-from detkds_gp.data.collection import collection_paused
-from detkds_gp.data.findings import Tally, refusal
+from detkds_gp.data.annotation_file import collection_paused, labels_by_category, read_annotation_file
+from detkds_gp.data.findings import Tally
 from detkds_gp.data.header_reader import HeaderReader
 from detkds_gp.data.image_files import NamedImage, image_files
-from detkds_gp.data.images import ImageStore, LoadedImage, load_image
-from detkds_gp.data.part import WHOLE, Part, part_of
-from detkds_gp.data.split import Account, Annotation, CocoSplit, ImageRecord
+from detkds_gp.data.objects import BoxCheck
+from detkds_gp.data.split import WHOLE, Account, CocoSplit, ImageRecord, Part, part_of
 from detkds_gp.errors import DataError
-
-__all__ = [
-    "Annotation",
-    "CocoSplit",
-    "ImageRecord",
-    "ImageStore",
-    "LoadedImage",
-    "SplitSource",
-    "checked",
-    "data_hash",
-    "load_image",
-    "load_split",
-    "read_split",
-    "read_splits",
-]
 
 HASHED_BYTES = 1 << 30  # above this the images of a split enter data_hash by name and size alone
 
@@ -110,38 +90,36 @@ def read_split(
     known: Collection[str] = (),
     headers: HeaderReader | None = None,
 ) -> CocoSplit:
-    """Read a split; what `checked` would refuse stands in its findings, so that all of it can be told.
+    """Read a split as `load_split` does; what that would refuse stands in its findings, so that all of it can be told.
 
-    Args:
-        source: files and part.
-        classes: as in `load_split`.
-        known: the categories of the data set's other files; one that has objects of them only may lack some classes.
-        headers: as in `load_split`.
+    A file that has objects of ``known`` only, the categories of the data set's other files, may lack some classes.
 
     Raises:
         DataError: the file is missing, broken or empty, or images are missing.
         ValueError: the part is out of range or empty.
     """
-    tally, fates = Tally(), Counter[str]()
+    tally = Tally()
     try:
         raw = read_annotation_file(source.ann_file, tally)
         names, label_of = labels_by_category(raw, classes, known, tally)
         images = sorted(part_of(raw["images"], source.part), key=lambda image: image["id"])
         files = image_files(images, source.image_dir, headers or HeaderReader(), tally)
-        rows = _rows_by_image(raw, images, label_of, tally, fates)
+        rows = _rows_by_image(raw, images, label_of, tally)
         found, categories = sum(map(len, rows.values())), tuple(str(row["name"]) for row in raw["categories"])
         raw.clear()  # from here on entries are freed as they are read: large files have millions
-        records = _records(files, rows, tally, fates)
+        check = BoxCheck(tally)
+        records = tuple(_record(image, rows.pop(image.id), check) for image in files)
+        check.conclude()
     except DataError as error:
         raise DataError(f"{source.ann_file}: {error}") from None
-    if not fates["learned"]:
+    if not tally.fates["learned"]:
         tally.add("nothing_to_learn", "", found)
     return CocoSplit(
         source.ann_file,
         names,
         records,
         source.image_dir,
-        Account(**fates),
+        Account(**tally.fates),
         tally.findings(len(images), found),
         categories,
         tuple(image.file for image in files),
@@ -154,8 +132,7 @@ def checked(split: CocoSplit) -> CocoSplit:
     Raises:
         DataError: it has findings that are refused.
     """
-    refused = refusal(split.findings)
-    if refused:
+    if refused := "; ".join(str(finding) for finding in split.findings if finding.level == "refused"):
         raise DataError(f"{split.ann_file}: {refused}")
     return split
 
@@ -184,7 +161,6 @@ def _rows_by_image(
     images: Sequence[dict[str, Any]],
     label_of: Mapping[int, int | None],
     tally: Tally,
-    fates: Counter[str],
 ) -> dict[int, list[tuple[int, dict[str, Any]]]]:
     """Group label and entry of the annotations of the images and classes by image id, in the file's order."""
     names = {row["id"]: row["name"] for row in raw["categories"]}
@@ -193,56 +169,27 @@ def _rows_by_image(
     for row in raw["annotations"]:
         image, category = row["image_id"], row["category_id"]
         if category not in label_of or image not in elsewhere:
-            raise DataError(_dangling(row, label_of))
+            where = f"annotation {row.get('id', '?')!r}"
+            if category in label_of:
+                raise DataError(f"{where} points to the unknown image {image!r}; remove it or add the image")
+            raise DataError(
+                f"{where} points to the unknown category {category!r}, wanted one of "
+                f"{', '.join(map(str, label_of))}; remove it or add the category"
+            )
         label = label_of[category]
         if image not in rows:
-            fates["other_part"] += 1
+            tally.fates["other_part"] += 1
         elif label is None:
-            fates["other_class"] += 1
+            tally.fates["other_class"] += 1
             tally.add("other_class", f"{names[category]!r}")
         else:
             rows[image].append((label, row))
     return rows
 
 
-def _dangling(row: Mapping[str, Any], label_of: Mapping[int, int | None]) -> str:
-    """Say where an annotation points that there is nothing."""
-    where = f"annotation {row.get('id', '?')!r}"
-    if row["category_id"] in label_of:
-        return f"{where} points to the unknown image {row['image_id']!r}; remove it or add the image"
-    return (
-        f"{where} points to the unknown category {row['category_id']!r}, wanted one of "
-        f"{', '.join(map(str, label_of))}; remove it or add the category"
-    )
-
-
-def _records(
-    files: Sequence[NamedImage],
-    rows: dict[int, list[tuple[int, dict[str, Any]]]],
-    tally: Tally,
-    fates: Counter[str],
-) -> tuple[ImageRecord, ...]:
-    """Return what is learned and scored of each image; ``rows`` is emptied."""
-    check = BoxCheck(tally)
-    records = tuple(_record(image, rows.pop(image.id), check, fates) for image in files)
-    check.conclude()
-    return records
-
-
-def _record(
-    image: NamedImage, rows: Sequence[tuple[int, dict[str, Any]]], check: BoxCheck, fates: Counter[str]
-) -> ImageRecord:
-    """Sort the annotations of an image into those to learn, those to score and those that are left out."""
-    kept: list[Annotation] = []
-    learned: list[Annotation] = []
-    for label, row in rows:
-        annotation, verdict = check.sort(row, label, image)
-        fates[verdict] += 1
-        if annotation is not None:
-            kept.append(annotation)
-            if verdict == "learned":
-                learned.append(annotation)
-    check.repeated(kept, image)
+def _record(image: NamedImage, rows: Sequence[tuple[int, dict[str, Any]]], check: BoxCheck) -> ImageRecord:
+    annotations = check.read(rows, image)
+    learned = [a for a in annotations if a.learned]
     boxes = np.array([a.bbox for a in learned], dtype=np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return ImageRecord(
@@ -253,5 +200,5 @@ def _record(
         boxes=boxes.astype(np.float32),
         labels=np.array([a.label for a in learned], dtype=np.int64),
         masks=tuple(a.segmentation for a in learned),
-        annotations=tuple(kept),
+        annotations=annotations,
     )

@@ -5,43 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
-import numpy as np
 from PIL import Image, ImageDraw
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.data.drawn_boxes import draw_boxes, font, written
-from detkds_gp.data.images import decode
-from detkds_gp.data.pixels import spread
+from detkds_gp.data.drawn_boxes import COLOURS, draw_boxes, font, picture_of, written
+from detkds_gp.data.image_contents import readable, spread
 from detkds_gp.data.split import CocoSplit, ImageRecord
-from detkds_gp.errors import DataError
 
 IMAGES, COLUMNS = 12, 4
 SIDE, CAPTION, MARGIN = 320, 18, 8
 """Pixels: the longer side of an image, the line of text below it, and the white between them."""
 LETTERS = 50
-COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c", "#008080", "#ffe119")
 NOT_LEARNED = "#a0a0a0"
 
 
 def write_sheet(splits: Mapping[str, CocoSplit], path: Path) -> None:
     """Draw a dozen images, as many of each split, as they are read: turned by EXIF, 16 bits as 8.
 
-    Boxes have the colour of their class and its name; what is not learned is grey.
-
-    Args:
-        splits: by name.
-        path: the PNG file to write.
+    Boxes have the colour of their class and its name; what is not learned is grey. The file is a PNG.
 
     Raises:
         OSError: it cannot be written.
     """
     share = -(-IMAGES // len(splits))
-    cells = [
-        _captioned(_picture(record, split), f"{name}: {record.path.name}")
-        for name, split in splits.items()
-        for record in spread(_shown(split), share)
-    ][:IMAGES]
+    cells = []
+    for name, split in splits.items():
+        records = [record for record, _ in readable(split)]
+        shown = spread([record for record in records if record.annotations] or records, share)
+        cells += [_captioned(_picture(record, split), f"{name}: {record.path.name}") for record in shown]
+    cells = cells[:IMAGES]
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
     heights = [max(cell.height for cell in row) + MARGIN for row in rows]
     sheet = Image.new("RGB", (COLUMNS * (SIDE + MARGIN) + MARGIN, sum(heights) + MARGIN), "white")
@@ -61,26 +53,14 @@ def _captioned(picture: Image.Image, text: str) -> Image.Image:
     return cell
 
 
-def _shown(split: CocoSplit) -> list[ImageRecord]:
-    """Return the images that can be drawn, those with objects if there are any."""
-    readable = [record for record, file in zip(split.images, split.files, strict=True) if not file.header.unreadable]
-    return [record for record in readable if record.annotations] or readable
-
-
 def _picture(record: ImageRecord, split: CocoSplit) -> Image.Image:
     """Draw one image with its boxes, its longer side as long as fits a cell."""
-    try:
-        pixels = decode(record.path)
-    except (OSError, DataError):
-        pixels = None
-    if pixels is None:
+    plain = picture_of(record.path, SIDE)
+    if plain is None:
         empty = Image.new("RGB", (SIDE, SIDE // 2), "#e8e8e8")
         ImageDraw.Draw(empty).text((8, 8), "cannot be decoded", "black")
         return empty
-    scale = SIDE / max(pixels.shape[:2])
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    picture = Image.fromarray(np.ascontiguousarray(cv2.resize(pixels, size)[..., ::-1]))
-    shown = record.annotations
+    (picture, scale), shown = plain, record.annotations
     corners = [(scale * x, scale * y, scale * (x + w), scale * (y + h)) for x, y, w, h in (a.bbox for a in shown)]
     colours = [COLOURS[a.label % len(COLOURS)] if a.learned else NOT_LEARNED for a in shown]
     names = written(split.classes)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from detkds_gp.atomic import atomic_folder, holds_files
-from detkds_gp.data.folders import CONVERSION, IMAGE_SUFFIXES
+from detkds_gp.data.folders import CONVERSION, IMAGE_SUFFIXES, name_below
 from detkds_gp.errors import DataError
 
 READ = IMAGE_SUFFIXES | {".xml", ".txt", ".yaml", ".yml", ".names", ".data"}
@@ -51,9 +51,62 @@ class Page:
     objects: list[Object] = field(default_factory=list)
 
 
-def split_by(origin: str) -> str:
-    """Say what decided the splits: lists, folders, a file, or, as ``random``, nothing in the data."""
-    return "split at random" if origin == "random" else f"split by {origin}"
+@dataclass(frozen=True)
+class Conversion:
+    """A data set as it is written, and what was mended and left out.
+
+    Attributes:
+        splits: the images of train, selection and test.
+        classes: names in the order of the labels.
+        origin: what decided the splits: ``lists``, ``folders``, ``random``, or the file that describes the data set.
+        counts: how often something was mended or left out, by the words of `convert_voc` and `convert_yolo`.
+        left_out: files and lines that could not be used, by name.
+        notes: what was mended, left out and odd, in lines.
+        noun: what objects are called.
+    """
+
+    splits: dict[str, list[Page]]
+    classes: tuple[str, ...]
+    origin: str
+    counts: Counter[str]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+    noun: str
+
+    @property
+    def images(self) -> dict[str, int]:
+        """How many images each split has."""
+        return {split: len(pages) for split, pages in self.splits.items()}
+
+    @property
+    def boxes(self) -> dict[str, int]:
+        """How many objects each split has."""
+        return {split: sum(len(page.objects) for page in pages) for split, pages in self.splits.items()}
+
+    def __str__(self) -> str:
+        """Say it in a few lines, naming what was left out."""
+        boxes = self.boxes
+        splits = ", ".join(f"{n} {split} images ({boxes[split]} {self.noun})" for split, n in self.images.items())
+        way = "at random" if self.origin == "random" else f"by {self.origin}"
+        return "\n".join([f"classes {', '.join(self.classes)}; {splits}; split {way}", *self.notes])
+
+    def write(self, out_dir: Path, src: Path) -> None:
+        """Write images/, a json file a split, and conversion.txt, which names the folder that was converted.
+
+        ``out_dir``, new or empty, appears whole or not at all.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        try:
+            with atomic_folder(out_dir) as folder:
+                images = [page.image for pages in self.splits.values() for page in pages]
+                names = _copy_images(images, src, folder / "images")
+                for split, pages in self.splits.items():
+                    (folder / f"{split}.json").write_text(json.dumps(_coco(pages, names, self.classes)))
+                (folder / CONVERSION).write_text(f"converted from {src.resolve()}\n{self}\n")
+        except OSError as error:
+            raise DataError(f"{out_dir}: cannot be written ({error.strerror}); choose another folder") from None
 
 
 def few(lines: Sequence[str]) -> str:
@@ -78,51 +131,21 @@ def check_empty(out_dir: Path) -> None:
         raise DataError(f"{out_dir}: holds files already; choose another folder or delete it")
 
 
-def write_coco(
-    out_dir: Path, src: Path, splits: Mapping[str, Sequence[Page]], classes: Sequence[str], report: Iterable[str]
-) -> None:
-    """Write images/, a json file a split, and conversion.txt; the folder appears whole or not at all.
-
-    Args:
-        out_dir: new or empty.
-        src: the folder that was converted.
-        splits: the images by split.
-        classes: names in the order of the labels.
-        report: the lines of conversion.txt.
-
-    Raises:
-        DataError: the folder cannot be written.
-    """
-    try:
-        with atomic_folder(out_dir) as folder:
-            images = [page.image for split in splits.values() for page in split]
-            names = _copy_images(images, src, folder / "images")
-            for split, pages in splits.items():
-                (folder / f"{split}.json").write_text(json.dumps(_coco(pages, names, classes)))
-            (folder / CONVERSION).write_text("\n".join([f"converted from {src.resolve()}", *report]) + "\n")
-    except OSError as error:
-        raise DataError(f"{out_dir}: cannot be written ({error.strerror}); choose another folder") from None
-
-
 def sources_hash(files: Iterable[Path], root: Path, choice: str) -> str:
-    """Return the sha256 (hex) of all that a conversion reads: names and bytes of files, and how they are read.
+    """Return the sha256 (hex) of all that a conversion reads, and of the choice that else decides its result.
 
-    Args:
-        files: those below ``root``, and others that they name.
-        root: the folder to be converted.
-        choice: what else decides the result.
+    That is names and bytes of the files below the folder to be converted, ``root``, and of others that they name.
     """
     digest = hashlib.sha256(f"{version('detkds_gp')} {choice}".encode())
     for path in files:
         if path.suffix.lower() in READ:
             content = path.read_bytes()
-            name = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-            digest.update(f"\n{name} {len(content)}\n".encode(errors="surrogateescape"))
+            digest.update(f"\n{name_below(path, root)} {len(content)}\n".encode(errors="surrogateescape"))
             digest.update(content)
     return digest.hexdigest()
 
 
-def _copy_images(images: list[Path], src: Path, target: Path) -> dict[Path, str]:
+def _copy_images(images: Sequence[Path], src: Path, target: Path) -> dict[Path, str]:
     """Copy the images under their own names, or with their folders in front where names collide."""
     target.mkdir()
     shared = Counter(image.name.casefold() for image in images)
@@ -145,22 +168,17 @@ def _coco(pages: Sequence[Page], names: Mapping[Path, str], classes: Sequence[st
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, page in enumerate(pages):
-        sides = {"width": page.width, "height": page.height}
-        images.append({"id": number, "file_name": names[page.image], **sides})
-        annotations += [_row(found, number, classes) for found in page.objects]
-    for number, row in enumerate(annotations, start=1):
-        row["id"] = number
-    categories: list[dict[str, Any]] = [{"id": i, "name": name} for i, name in enumerate(classes)]
+        images.append({"id": number, "file_name": names[page.image], "width": page.width, "height": page.height})
+        for found in page.objects:
+            row = {
+                "id": len(annotations) + 1,
+                "image_id": number,
+                "category_id": classes.index(found.name),
+                "bbox": list(found.bbox),
+                "area": found.bbox[2] * found.bbox[3] if found.area is None else found.area,
+                "iscrowd": 0,
+                "ignore": int(found.ignore),
+            }
+            annotations.append({**row, "segmentation": [list(found.polygon)]} if found.polygon else row)
+    categories = [{"id": label, "name": name} for label, name in enumerate(classes)]
     return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _row(found: Object, image: int, classes: Sequence[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "image_id": image,
-        "category_id": classes.index(found.name),
-        "bbox": list(found.bbox),
-        "area": found.bbox[2] * found.bbox[3] if found.area is None else found.area,
-        "iscrowd": 0,
-        "ignore": int(found.ignore),
-    }
-    return {**row, "segmentation": [list(found.polygon)]} if found.polygon else row

@@ -73,20 +73,13 @@ def make_digits(
         raise DataError(
             f"got {recipe}, wanted 1 scene or more a split, size >= 64, seed >= 0, different digits of 0 to 9"
         )
-    if holds_files(out_dir):
-        return _checked(out_dir, recipe)
-    try:
-        with atomic_folder(out_dir) as folder:
-            _write(folder, recipe)
-    except OSError as error:
-        if holds_files(out_dir):  # another process was faster
-            return _checked(out_dir, recipe)
-        reason = f"cannot be written ({error.strerror}); choose another folder"
-        raise DataError(f"{out_dir}: {reason}") from None
-    return out_dir
-
-
-def _checked(out_dir: Path, recipe: _Recipe) -> Path:
+    if not holds_files(out_dir):
+        try:
+            with atomic_folder(out_dir) as folder:
+                _write(folder, recipe)
+        except OSError as error:
+            if not holds_files(out_dir):  # else another process was faster
+                raise DataError(f"{out_dir}: cannot be written ({error.strerror}); choose another folder") from None
     try:
         found = json.loads((out_dir / META).read_bytes())
     except (OSError, ValueError):
@@ -111,8 +104,7 @@ def _write(folder: Path, recipe: _Recipe) -> None:
             name = f"{split}_{number:05d}.jpg"
             _, encoded = cv2.imencode(".jpg", scene.pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
             (folder / "images" / name).write_bytes(encoded.tobytes())
-            sides = {"width": recipe.size, "height": recipe.size}
-            images.append({"id": number, "file_name": name, **sides})
+            images.append({"id": number, "file_name": name, "width": recipe.size, "height": recipe.size})
             annotations += _annotations(scene, number, first_id=len(annotations) + 1)
         categories = [{"id": digit, "name": str(digit)} for digit in recipe.digits]
         coco = {"images": images, "annotations": annotations, "categories": categories}

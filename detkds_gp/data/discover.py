@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detkds_gp.data.coco import SplitSource
-from detkds_gp.data.coco_files import CocoFile, coco_files, files_by_split, json_flag, looked_through
+from detkds_gp.data.coco_layout import (
+    CocoFile,
+    ImageTree,
+    coco_files,
+    files_by_split,
+    image_folder,
+    images_flag,
+    json_flag,
+    looked_through,
+)
 from detkds_gp.data.folders import files_below
-from detkds_gp.data.image_folders import ImageTree, image_folder, images_flag
-from detkds_gp.data.part import WHOLE, Part
+from detkds_gp.data.split import WHOLE, Part
 from detkds_gp.errors import DataError
 
 NAMES = {"train": "train", "val": "selection", "test": "test"}
@@ -87,7 +95,6 @@ class FoundData:
 def find_data(
     root: Path,
     choice: Choice = OPEN,
-    notes: Sequence[str] = (),
     files: Sequence[Path] | None = None,
     coco: Sequence[CocoFile] | None = None,
 ) -> FoundData:
@@ -99,7 +106,6 @@ def find_data(
     Args:
         root: the data set's folder.
         choice: what the user says of it.
-        notes: what came before, such as a conversion.
         files: all files below it, where they are known already.
         coco: the COCO files among them, likewise.
 
@@ -116,12 +122,8 @@ def find_data(
     tree = ImageTree(root, files)
     found = {split: _split(tree, file, split if len(chosen) > 1 else None, choice) for split, file in chosen.items()}
     splits, cuts = _completed(found)
-    return FoundData(
-        root,
-        splits,
-        (*notes, *(_taken(name, split) for name, split in found.items()), *cuts, *unused),
-        root.resolve().name,
-    )
+    taken = [f"{NAMES[name]}: {split.ann_file}, its images in {split.images}" for name, split in found.items()]
+    return FoundData(root, splits, (*taken, *cuts, *unused), root.resolve().name)
 
 
 def _given_file(root: Path, path: Path, split: str) -> CocoFile:
@@ -144,13 +146,21 @@ def within(root: Path, path: Path) -> Path:
     return root / real.relative_to(real_root) if real.is_relative_to(real_root) else place
 
 
+def given_folder(root: Path, path: Path, flag: str) -> Path:
+    """Return where a folder of images is that the user gave by a flag.
+
+    Raises:
+        DataError: it is nowhere.
+    """
+    place = within(root, path)
+    if not place.is_dir():
+        raise DataError(f"{flag} got {str(path)!r}, no such folder; give one in {root} or from here")
+    return place
+
+
 def _split(tree: ImageTree, file: CocoFile, split: str | None, choice: Choice) -> FoundSplit:
-    own = choice.images.get(split or "train")
-    flag = images_flag(split or "train") if own is not None else images_flag(None)
-    path = own if own is not None else choice.images.get("")
-    given = None if path is None else within(tree.root, path)
-    if given is not None and not given.is_dir():
-        raise DataError(f"{flag} got {str(path)!r}, no such folder; give one in {tree.root} or from here")
+    named = next((name for name in (split or "train", "") if name in choice.images), None)
+    given = None if named is None else given_folder(tree.root, choice.images[named], images_flag(named))
     folder = image_folder(tree, file.path, file.names, split, given)
     return FoundSplit(_placed(file.path, tree.root), _placed(folder, tree.root))
 
@@ -159,22 +169,14 @@ def _placed(path: Path, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path.resolve())
 
 
-def _taken(name: str, split: FoundSplit) -> str:
-    return f"{NAMES[name]}: {split.ann_file}, its images in {split.images}"
-
-
 def _completed(found: dict[str, FoundSplit]) -> tuple[dict[str, FoundSplit], list[str]]:
     """Cut what is missing from what is there, and say so."""
-
-    def cut(split: FoundSplit, part: Part) -> FoundSplit:
-        return FoundSplit(split.ann_file, split.images, part)
-
     train = found["train"]
     others = [found[name] for name in ("val", "test") if name in found]
     if not others:
-        parts = {name: cut(train, part) for name, part in zip(NAMES.values(), FEW, strict=True)}
+        parts = {name: replace(train, part=part) for name, part in zip(NAMES.values(), FEW, strict=True)}
         return parts, [f"{train.ann_file} is cut into train, selection and test (70 : 15 : 15 percent of its images)"]
     if len(others) == 1:
-        halves = {name: cut(others[0], part) for name, part in zip(("selection", "test"), HALVES, strict=True)}
+        halves = {name: replace(others[0], part=part) for name, part in zip(("selection", "test"), HALVES, strict=True)}
         return {"train": train, **halves}, [f"{others[0].ann_file} is halved into selection and test"]
     return {NAMES[name]: split for name, split in found.items()}, []

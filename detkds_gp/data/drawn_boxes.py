@@ -7,8 +7,14 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
+import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from detkds_gp.data.images import decoded_if_possible
+
+COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c", "#008080", "#ffe119")
+"""Of boxes, by their labels, from the start again after the last."""
 LINE, INNER, LETTERS = 2, 1, 10
 """Pixels: the coloured line of a box, the black one within it, which shows a red box on a red object; and letters."""
 
@@ -33,6 +39,17 @@ def font() -> ImageFont.FreeTypeFont:
     assert spec is not None  # a requirement
     assert spec.origin is not None
     return ImageFont.truetype(str(Path(spec.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"), LETTERS)
+
+
+def picture_of(path: Path, side: int) -> tuple[Image.Image, float] | None:
+    """Return an image, its longer side of so many pixels, and its scale; None if it cannot be decoded."""
+    pixels = decoded_if_possible(path)
+    if pixels is None:
+        return None
+    scale = side / max(pixels.shape[:2])
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return Image.fromarray(np.ascontiguousarray(resized[..., ::-1])), scale
 
 
 def draw_boxes(

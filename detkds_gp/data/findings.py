@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -90,9 +89,14 @@ class Finding:
 
 
 class Tally:
-    """Counts what is found and keeps one example of each kind."""
+    """Counts what is found and keeps one example of each kind.
+
+    Attributes:
+        fates: how many annotations became what, in the words of `Account`.
+    """
 
     def __init__(self) -> None:
+        self.fates: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
         self._more: dict[str, str] = {}
@@ -111,21 +115,10 @@ class Tally:
         return self._counts[kind]
 
     def findings(self, images: int = 0, boxes: int = 0) -> tuple[Finding, ...]:
-        """Return what was found, in the order of `KINDS`.
-
-        Args:
-            images: how many were looked at.
-            boxes: likewise.
-        """
-        return tuple(self._finding(kind, images, boxes) for kind in KINDS if kind in self._counts)
-
-    def _finding(self, kind: str, images: int, boxes: int) -> Finding:
-        count = self._counts[kind]
-        text = KINDS[kind][1].format(count=count, images=images, boxes=boxes)
-        more = self._more.get(kind)
-        return Finding(kind, count, self._examples[kind], f"{text}: {more}" if more else text)
-
-
-def refusal(findings: Iterable[Finding]) -> str:
-    """Return the refused findings in one line; empty where nothing is refused."""
-    return "; ".join(str(finding) for finding in findings if finding.level == "refused")
+        """Return what was found, in the order of `KINDS`, among so many images and boxes."""
+        found = []
+        for kind in (kind for kind in KINDS if kind in self._counts):
+            text = KINDS[kind][1].format(count=self._counts[kind], images=images, boxes=boxes)
+            text += f": {self._more[kind]}" if kind in self._more else ""
+            found.append(Finding(kind, self._counts[kind], self._examples[kind], text))
+        return tuple(found)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.data.coco_files import CocoFile, coco_files
+from detkds_gp.data.coco_layout import CocoFile, coco_files, images_flag, json_flag
 from detkds_gp.data.conversion import sources_hash
-from detkds_gp.data.discover import OPEN, Choice, FoundData, find_data, within
+from detkds_gp.data.discover import OPEN, Choice, FoundData, find_data, given_folder
 from detkds_gp.data.folders import CONVERSION, files_below
 from detkds_gp.data.voc import convert_voc
 from detkds_gp.data.yolo import convert_yolo, source_in
@@ -56,7 +56,12 @@ def data_in(place: Path, converted: Path, choice: Choice = OPEN) -> FoundData:
 
 def _only(place: Path, files: Sequence[Path], coco: Sequence[CocoFile]) -> str:
     """Return the one format of a folder."""
-    every = {"coco": [file.path for file in coco], "voc": list(islice(_voc_files(files), 1)), "yolo": yolo_files(files)}
+    xmls = (path for path in files if path.suffix.lower() == ".xml")
+    every = {
+        "coco": [file.path for file in coco[:1]],
+        "voc": list(islice((path for path in xmls if re.search(rb"<annotation[\s>]", _ascii(path))), 1)),
+        "yolo": yolo_files(files),
+    }
     found = {layout: paths[0] for layout, paths in every.items() if paths}
     if len(found) > 1:
         shown = " and ".join(f"{layout.upper()} ({path.relative_to(place)})" for layout, path in found.items())
@@ -75,55 +80,48 @@ def _check_use(layout: str, choice: Choice) -> None:
         return
     if choice.json:
         raise DataError(
-            f"the format is {layout}, but a COCO file was named by --{next(iter(choice.json))}-json; leave it out"
+            f"the format is {layout}, but a COCO file was named by {json_flag(next(iter(choice.json)))}; leave it out"
         )
     unused = next((split for split in choice.images if split or layout == "yolo"), None)
     if unused is not None:
-        flag = f"--{unused}-images" if unused else "--images"
         remedy = "its data.yaml names its images" if layout == "yolo" else "name one folder for all by --images"
-        raise DataError(f"{flag} does not suit {layout.upper()}; {remedy}")
+        raise DataError(f"{images_flag(unused)} does not suit {layout.upper()}; {remedy}")
 
 
 def _converted(place: Path, files: Sequence[Path], converted: Path, layout: str, choice: Choice) -> FoundData:
     root = place if place.is_dir() else place.parent
-    images = within(root, choice.images[""]) if "" in choice.images else None
-    if images is not None and not images.is_dir():
-        raise DataError(f"--images got {str(choice.images[''])!r}, no such folder; give one in {root} or from here")
+    images = given_folder(root, choice.images[""], images_flag("")) if "" in choice.images else None
     told = f"{layout} {place.name if place.is_file() else ''} {images} {choice.encoding}"
     if layout == "yolo":
         files = [*files, *files_outside(read_source(source_in(place)), root)]
     out = converted.with_name(f"{converted.name}-{sources_hash(files, root, told)[:8]}")
-    convert: dict[str, Callable[[], object]] = {
-        "voc": lambda: convert_voc(place, out, images=images, encoding=choice.encoding),
-        "yolo": lambda: convert_yolo(place, out),
-    }
     if not (out / CONVERSION).is_file():
-        convert[layout]()
+        if layout == "voc":
+            convert_voc(place, out, images=images, encoding=choice.encoding)
+        else:
+            convert_yolo(place, out)
     lines = (out / CONVERSION).read_text(encoding="utf-8").splitlines()
     notes = (f"{layout.upper()}, {lines[0]} as gp_search data {layout} does", *lines[1:])
-    return replace(find_data(out, notes=notes), name=root.resolve().name)
-
-
-def _voc_files(files: Iterable[Path]) -> Iterator[Path]:
-    """Yield the XML files with the root element ``annotation``, in any encoding that holds ASCII, or UTF-16."""
-    for path in files:
-        if path.suffix.lower() == ".xml" and re.search(rb"<annotation[\s>]", _ascii(path)):
-            yield path
+    found = find_data(out)
+    return replace(found, notes=(*notes, *found.notes), name=root.resolve().name)
 
 
 def _ascii(path: Path) -> bytes:
+    """Return a file in which ASCII can be looked for, be it written in UTF-16."""
     return path.read_bytes().replace(b"\0", b"")
 
 
 def _instead(files: Sequence[Path]) -> str:
     """Say what else a folder holds that people take for a data set, and the way from there."""
     pages = [_json(path) for path in islice((p for p in files if p.suffix.lower() == ".json"), TRIED)]
+    keys = [page.keys() for page in pages if isinstance(page, dict)]
+    task_keys = [p[0].keys() for p in pages if isinstance(p, list) and p and isinstance(p[0], dict)]
     xmls = [_ascii(path) for path in islice((p for p in files if p.suffix.lower() == ".xml"), TRIED)]
     labels = [path for path in files if path.suffix.lower() == ".txt" and path.parent.name.lower() == "labels"]
     kinds = {
-        "labelme's own files; convert them by labelme2coco": any(_has(page, "shapes", "imagePath") for page in pages),
+        "labelme's own files; convert them by labelme2coco": any({"shapes", "imagePath"} <= own for own in keys),
         "Label Studio's own export; export as COCO with images, or as YOLO": any(
-            isinstance(page, list) and page and _has(page[0], "annotations", "data") for page in pages
+            {"annotations", "data"} <= own for own in task_keys
         ),
         "CVAT's own XML; export as COCO 1.0 or Ultralytics YOLO": any(b"<annotations>" in xml for xml in xmls),
         "YOLO labels without class names; add a data.yaml with names, train and val": bool(labels),
@@ -138,7 +136,3 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def _has(page: Any, *keys: str) -> bool:
-    return isinstance(page, dict) and all(key in page for key in keys)

@@ -6,19 +6,21 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.data.headers import ImageHeader, read_header
 
-THREADS = 16  # they wait for disks, not for the processor
-CHUNK = 100  # a thread's share at a time
+THREADS, CHUNK = 16, 100
+"""Threads, which wait for disks and not for the processor, and how many files one takes at a time."""
 KEPT_FROM = 200
 """Files of a folder from which on their headers are kept: fewer are read at once."""
 
+T, R = TypeVar("T"), TypeVar("R")
 Progress = Callable[[int, int], None]
 """Hears how many of how many headers have been read."""
 
@@ -38,6 +40,11 @@ class ImageFile(NamedTuple):
     changed: int
     place: tuple[int, int]
 
+    @property
+    def state(self) -> tuple[int, int]:
+        """What is another after the file was written anew."""
+        return self.size, self.changed
+
 
 class HeaderReader:
     """Reads headers and keeps them by path, size and time of modification.
@@ -54,46 +61,35 @@ class HeaderReader:
     def read(self, paths: Sequence[str]) -> list[ImageFile | None]:
         """Return each file with its header; None for one that is missing, no file or unreadable."""
         known = self._known({os.path.dirname(path) for path in paths})
-        parts = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
         found: list[ImageFile | None] = []
-        with ThreadPoolExecutor(THREADS) as pool:
-            for part in pool.map(lambda part: [_read(path, known) for path in part], parts):
-                found += part
-                if self._progress is not None:
-                    self._progress(len(found), len(paths))
-        self._keep(paths, found, known)
+        for part in in_threads(lambda path: _read(path, known), paths):
+            found += part
+            if self._progress is not None:
+                self._progress(len(found), len(paths))
+        self._keep({path: file for path, file in zip(paths, found, strict=True) if file is not None}, known)
         return found
 
     def _known(self, folders: Iterable[str]) -> dict[str, ImageFile]:
         known: dict[str, ImageFile] = {}
-        for folder in folders:
-            try:
-                rows = json.loads(self._file(folder).read_bytes()) if self._cache_dir else {}
-                for name, (size, changed, *header) in rows.items():
+        for folder in folders if self._cache_dir else ():
+            with suppress(OSError, ValueError, TypeError, AttributeError):  # of another version, or damaged
+                for name, (size, changed, *header) in json.loads(self._file(folder).read_bytes()).items():
                     known[os.path.join(folder, name)] = ImageFile(ImageHeader(*header), size, changed, (0, 0))
-            except (OSError, ValueError, TypeError, AttributeError):  # a file of another version, or a damaged one
-                continue
         return known
 
-    def _keep(self, paths: Sequence[str], found: Sequence[ImageFile | None], known: dict[str, ImageFile]) -> None:
+    def _keep(self, found: dict[str, ImageFile], known: dict[str, ImageFile]) -> None:
         """Write the headers of each folder that has new ones; where that fails they are read again next time."""
-        if self._cache_dir is None:
-            return
-        folders: dict[str, dict[str, ImageFile]] = defaultdict(dict)
-        for path, file in zip(paths, found, strict=True):
-            if file is not None:
-                folders[os.path.dirname(path)][path] = file
-        for folder, files in folders.items():
-            if len(files) < KEPT_FROM or all(_same(known.get(path), file) for path, file in files.items()):
-                continue
-            rows = {path: file for path, file in known.items() if os.path.dirname(path) == folder} | files
-            content = {os.path.basename(p): [f.size, f.changed, *f.header] for p, f in rows.items()}
-            try:
-                self._cache_dir.mkdir(parents=True, exist_ok=True)
-                with atomic_file(self._file(folder)) as unfinished:
-                    unfinished.write_text(json.dumps(content, separators=(",", ":")))
-            except OSError:
-                return
+        rows: dict[str, dict[str, list[Any]]] = defaultdict(dict)
+        for path, file in (known | found).items():
+            folder, name = os.path.split(path)
+            rows[folder][name] = [*file.state, *file.header]
+        new = [path for path, file in found.items() if path not in known or known[path].state != file.state]
+        for folder in dict.fromkeys(map(os.path.dirname, new)) if self._cache_dir else ():
+            if len(rows[folder]) >= KEPT_FROM:
+                with suppress(OSError):
+                    self._file(folder).parent.mkdir(parents=True, exist_ok=True)
+                    with atomic_file(self._file(folder)) as unfinished:
+                        unfinished.write_text(json.dumps(rows[folder], separators=(",", ":")))
 
     def _file(self, folder: str) -> Path:
         assert self._cache_dir is not None
@@ -102,14 +98,16 @@ class HeaderReader:
 
 def _read(path: str, known: dict[str, ImageFile]) -> ImageFile | None:
     try:
-        state = os.stat(path)
-        place, before = (state.st_dev, state.st_ino), known.get(path)
-        if before is not None and (before.size, before.changed) == (state.st_size, state.st_mtime_ns):
-            return before._replace(place=place)
-        return ImageFile(read_header(path, state.st_size), state.st_size, state.st_mtime_ns, place)
+        stat, before = os.stat(path), known.get(path)
+        state, place = (stat.st_size, stat.st_mtime_ns), (stat.st_dev, stat.st_ino)
+        header = before.header if before is not None and before.state == state else read_header(path, stat.st_size)
+        return ImageFile(header, *state, place)
     except OSError:
         return None
 
 
-def _same(before: ImageFile | None, now: ImageFile) -> bool:
-    return before is not None and (before.size, before.changed) == (now.size, now.changed)
+def in_threads(read: Callable[[T], R], items: Sequence[T]) -> Iterator[list[R]]:
+    """Yield what is read of items, in their order, many at a time."""
+    parts = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(lambda part: [read(item) for item in part], parts)

@@ -41,22 +41,30 @@ class ImageHeader(NamedTuple):
     @property
     def unreadable(self) -> str:
         """Why OpenCV does not read the image, for its file or for its size; empty where it does."""
-        return self.fault or _beyond_limit(self)
-
-    @property
-    def stored(self) -> tuple[int, int]:
-        """Width and height before the orientation is applied."""
-        return (self.height, self.width) if self.orientation in TURNED else (self.width, self.height)
+        if self.fault:
+            return self.fault
+        sides = f"{self.width:,} x {self.height:,} pixels"
+        for name, got, most in (
+            ("pixels", self.width * self.height, 1 << 30),
+            ("width", self.width, 1 << 20),
+            ("height", self.height, 1 << 20),
+        ):
+            setting = f"OPENCV_IO_MAX_IMAGE_{name.upper()}"
+            limit = int(os.environ.get(setting, most))
+            if got > limit:
+                what = "pixels" if name == "pixels" else f"pixels of {name}"
+                return (
+                    f"has {sides}, and OpenCV reads at most {limit:,} {what}; "
+                    f"cut or scale it (boxes too), or set {setting} in the environment"
+                )
+        return ""
 
 
 def read_header(path: str | Path, size: int | None = None) -> ImageHeader:
     """Return the header of an image file, as ``cv2.imdecode`` with ``IMREAD_COLOR`` would read the image.
 
-    Pixels are decoded only where the end of the file looks cut off, or where no other reader knows the format.
-
-    Args:
-        path: the file.
-        size: its bytes, if they are known.
+    Pixels are decoded only where the end of the file looks cut off, or where no other reader knows the format. Its
+    size in bytes saves a look, if it is known.
 
     Raises:
         OSError: the file cannot be read.
@@ -81,25 +89,6 @@ def read_header(path: str | Path, size: int | None = None) -> ImageHeader:
             except (IndexError, struct.error):
                 found = ImageHeader(0, 0, fault=TRUNCATED)
     return found if whole or found.fault else _decoded(path, found)
-
-
-def _beyond_limit(header: ImageHeader) -> str:
-    """Return why OpenCV refuses an image of such a size, as "has ..."; empty where it does not."""
-    limits = {
-        "pixels": int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30)),
-        "width": int(os.environ.get("OPENCV_IO_MAX_IMAGE_WIDTH", 1 << 20)),
-        "height": int(os.environ.get("OPENCV_IO_MAX_IMAGE_HEIGHT", 1 << 20)),
-    }
-    got = {"pixels": header.width * header.height, "width": header.width, "height": header.height}
-    over = [name for name, limit in limits.items() if got[name] > limit]
-    if not over:
-        return ""
-    setting, limit = f"OPENCV_IO_MAX_IMAGE_{over[0].upper()}", limits[over[0]]
-    what = "pixels" if over[0] == "pixels" else f"pixels of {over[0]}"
-    return (
-        f"has {header.width:,} x {header.height:,} pixels, and OpenCV reads at most {limit:,} {what}; "
-        f"cut or scale it (boxes too), or set {setting} in the environment"
-    )
 
 
 def _jpeg(data: bytes) -> ImageHeader:

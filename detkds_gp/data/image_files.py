@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from detkds_gp.data.annotation_file import whole_number
 from detkds_gp.data.findings import Tally
 from detkds_gp.data.header_reader import HeaderReader, ImageFile
-from detkds_gp.data.numbers import whole_number
+from detkds_gp.data.headers import TURNED
 from detkds_gp.errors import DataError
 
 
@@ -37,13 +38,7 @@ class NamedImage(NamedTuple):
 def image_files(
     images: Sequence[dict[str, Any]], image_dir: Path, headers: HeaderReader, tally: Tally
 ) -> list[NamedImage]:
-    """Find the file of every image and compare its header with what its entry says.
-
-    Args:
-        images: entries of the annotation file.
-        image_dir: the folder that their names start from.
-        headers: reads the headers.
-        tally: counts what was mended, and what contradicts the file.
+    """Find the files of entries, in a folder, and compare the header of each with what its entry says.
 
     Raises:
         DataError: an entry is broken, or an image is missing.
@@ -58,7 +53,10 @@ def image_files(
             f"{len(paths) - len(files)} of {len(paths)} images are missing, the first {first}; "
             f"check the image folder (got {image_dir})"
         )
-    _count_entries(paths, files, tally)
+    path_of = {file.place: path for path, file in zip(paths, files, strict=True)}
+    for place, count in Counter(file.place for file in files).items():
+        if count > 1:
+            tally.add("entries", f"{os.path.basename(path_of[place])} has {count}")
     named = []
     for image, path, file, size in zip(images, paths, files, stated, strict=True):
         name = image["file_name"].replace("\\", "/")
@@ -71,15 +69,14 @@ def image_files(
 
 def _stated_size(image: dict[str, Any], tally: Tally) -> tuple[int, int] | None:
     """Return (width, height) as the file says it; None where it does not."""
-    given = image.get("width"), image.get("height")
-    width, height = (None if side is None or side == "" else whole_number(side) for side in given)
-    unknown = [side for side, read in zip(given, (width, height), strict=True) if side not in (None, "", read)]
-    for side in unknown:
-        if not isinstance(side, (str, float)) or whole_number(side) is None:
-            raise DataError(f"not COCO format: broken entry of 'images': {image!r:.80}")
+    given = [image.get(key) for key in ("width", "height") if image.get(key) not in (None, "")]
+    sides = [side for side in map(whole_number, given) if side is not None]
+    if len(sides) < len(given):
+        raise DataError(f"not COCO format: broken entry of 'images': {image!r:.80}")
+    for side in given:
         if isinstance(side, str):
             tally.add("numbers", f"width or height {side!r}")
-    return None if not width or not height or min(width, height) < 0 else (width, height)
+    return (sides[0], sides[1]) if len(sides) == 2 and min(sides) > 0 else None
 
 
 def _path(image: dict[str, Any], image_dir: str, tally: Tally) -> str:
@@ -91,15 +88,6 @@ def _path(image: dict[str, Any], image_dir: str, tally: Tally) -> str:
         tally.add("backslashes", name)
         return os.path.join(image_dir, name.replace("\\", "/"))
     return path
-
-
-def _count_entries(paths: Sequence[str], files: Sequence[ImageFile], tally: Tally) -> None:
-    counts = Counter(file.place for file in files)
-    if len(counts) < len(files):
-        path_of = {file.place: path for path, file in zip(paths, files, strict=True)}
-        for place, count in counts.items():
-            if count > 1:
-                tally.add("entries", f"{os.path.basename(path_of[place])} has {count}")
 
 
 def _compare(image: NamedImage, stated: tuple[int, int] | None, tally: Tally) -> None:
@@ -117,7 +105,7 @@ def _compare(image: NamedImage, stated: tuple[int, int] | None, tally: Tally) ->
     elif stated != size:
         exchanged = ", exchanged" if stated == size[::-1] else ""
         told = f"{name} has {size[0]}x{size[1]} pixels, the file says {stated[0]}x{stated[1]}{exchanged}"
-        tally.add("turned_sizes" if stated == header.stored else "wrong_sizes", told)
+        tally.add("turned_sizes" if exchanged and header.orientation in TURNED else "wrong_sizes", told)
 
 
 def _explain_ratio(images: Sequence[NamedImage], stated: Sequence[tuple[int, int] | None], tally: Tally) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from detkds_gp.data.headers import read_header
+from detkds_gp.data.split import ImageRecord
 from detkds_gp.errors import DataError
-
-if TYPE_CHECKING:
-    from detkds_gp.data.split import ImageRecord
 
 
 class LoadedImage(NamedTuple):
@@ -87,8 +86,8 @@ class ImageStore:
         return loaded
 
 
-def decode(path: Path) -> np.ndarray | None:
-    """Return (H, W, 3) uint8 BGR, EXIF orientation applied; None if OpenCV cannot decode it.
+def decode(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+    """Return (H, W, 3) uint8 BGR, EXIF orientation applied, or what OpenCV's flags say; None if it cannot decode it.
 
     Raises:
         OSError: the file cannot be read.
@@ -96,10 +95,17 @@ def decode(path: Path) -> np.ndarray | None:
     """
     encoded = np.fromfile(path, np.uint8)
     try:
-        return cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+        return cv2.imdecode(encoded, flags) if encoded.size else None
     except cv2.error as error:
         limit = "it reads at most 2^30 pixels, 2^20 a side: make the image smaller"
         raise DataError(f"{path}: OpenCV refuses it ({error.err}); {limit}") from None
+
+
+def decoded_if_possible(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+    """Return what `decode` does, and None also where the file cannot be read or is refused."""
+    with suppress(OSError, DataError):
+        return decode(path, flags)
+    return None
 
 
 def _checked(record: ImageRecord) -> np.ndarray:

@@ -42,13 +42,7 @@ class Exemplars:
 
 
 def draw_scene(exemplars: Exemplars, size: int, rng: np.random.Generator) -> Scene:
-    """Draw 2 to 7 digits of different height, tilt, ink and contrast, some overlapping.
-
-    Args:
-        exemplars: what to draw.
-        size: side of the square scene in pixels.
-        rng: the only source of chance.
-    """
+    """Draw 2 to 7 digits of different height, tilt, ink and contrast, some overlapping, into a square of that size."""
     canvas = _background(size, rng)
     inks: list[np.ndarray] = []
     labels: list[int] = []

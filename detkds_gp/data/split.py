@@ -1,15 +1,25 @@
-"""One split of a data set in the normal form that everything else gets."""
+"""One split of a data set in the normal form that everything else gets: its part of the images, and it as a file."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.data.findings import Finding
 from detkds_gp.data.header_reader import ImageFile
+
+Part = tuple[float, float]
+"""From which to which share of a split's images, in [0, 1]; parts that do not overlap share no image."""
+
+WHOLE: Part = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +133,78 @@ class CocoSplit:
     findings: tuple[Finding, ...] = ()
     categories: tuple[str, ...] = ()
     files: tuple[ImageFile, ...] = ()
+
+
+def part_of(images: Sequence[dict[str, Any]], part: Part) -> list[dict[str, Any]]:
+    """Choose images by the hash of their names, as if by lot, but without a seed.
+
+    The choice depends neither on the order of the images nor on their ids; a wider part holds a narrower one,
+    and two that only touch share nothing. Entries of one image file stay together: shares are of files.
+
+    Args:
+        images: entries of an annotation file, with ``file_name`` and ``id``.
+        part: from which to which share of them; (0, 1) takes all.
+
+    Returns:
+        the images of that part, 1 at least, in their order.
+
+    Raises:
+        ValueError: the part is out of range or empty.
+    """
+    low, high = part
+    if not 0 <= low < high <= 1:
+        raise ValueError(f"got the part {part} of the images, wanted two shares, 0 <= low < high <= 1")
+    if part == WHOLE:
+        return list(images)
+    named = [(str(image["file_name"]).replace("\\", "/"), image) for image in images]
+    lots = sorted((hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), name) for name in dict(named))
+    first, end = round(low * len(lots)), round(high * len(lots))
+    chosen = {name for _, name in lots[first : max(end, first + 1)]}
+    return [image for name, image in named if name in chosen]
+
+
+def write_normal(split: CocoSplit, folder: Path) -> Path:
+    """Write a split under the hash of what it holds, if that is not done yet, and return the path.
+
+    It has exactly the split's images and objects and nothing that two readers could understand differently: ids of
+    annotations and categories from 1, categories in the order of the classes, numbers as numbers, ``iscrowd`` and
+    ``ignore`` as 0 or 1, an area above 0, and the size of each image as it is read. Read again, it is the same split.
+    """
+    content = json.dumps(_normal_form(split), separators=(",", ":")).encode()
+    path = folder / f"{split.ann_file.stem}-{hashlib.sha256(content).hexdigest()[:16]}.json"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as unfinished:
+            unfinished.write_bytes(content)
+    return path.resolve()
+
+
+def _normal_form(split: CocoSplit) -> dict[str, Any]:
+    folder, numbers = f"{split.image_dir.as_posix()}/", count(1)
+    return {
+        "info": {},
+        "images": [
+            {
+                "id": record.id,
+                "file_name": record.path.as_posix().removeprefix(folder),
+                "width": record.width,
+                "height": record.height,
+            }
+            for record in split.images
+        ],
+        "annotations": [
+            {
+                "id": next(numbers),
+                "image_id": record.id,
+                "category_id": annotation.label + 1,
+                "bbox": list(annotation.bbox),
+                "area": annotation.area,
+                "iscrowd": int(annotation.crowd),
+                **({"ignore": 1} if annotation.ignore else {}),
+                **({} if annotation.segmentation is None else {"segmentation": annotation.segmentation}),
+            }
+            for record in split.images
+            for annotation in record.annotations
+        ],
+        "categories": [{"id": label, "name": name} for label, name in enumerate(split.classes, 1)],
+    }

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from detkds_gp.data.equal_images import count_equal_images
 from detkds_gp.data.findings import Finding, Tally
-from detkds_gp.data.pixels import look_at_pixels
+from detkds_gp.data.image_contents import count_equal_images, look_at_pixels
 from detkds_gp.data.split import CocoSplit
 
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -114,11 +113,7 @@ class DataSummary:
 
 
 def summarize(splits: Mapping[str, CocoSplit]) -> DataSummary:
-    """Summarize the splits of a data set; pixels of some images are looked at.
-
-    Args:
-        splits: by name, train first, as they were read with one order of classes.
-    """
+    """Summarize the splits of a data set, train first, read with one order of classes; look at some images' pixels."""
     told = {name: _summary(split) for name, split in splits.items()}
     first, tally = next(iter(told)), Tally()
     for name, count in told[first].by_class.items():

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from detkds_gp.data.encodings import LEGACY, decodes, known_encoding, readings
+from charset_normalizer import from_bytes
+
 from detkds_gp.errors import DataError
 
 DECLARATION = r"^\s*<\?xml[^>]*?\?>"
 ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']\s*([\w.:-]+)\s*["']""")
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SHOWN = 6
+LEGACY = (
+    "gb18030", "big5", "cp932", "euc_jp", "cp949",
+    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r",
+)  # fmt: skip
+"""What files that are not UTF-8 are written in, by systems in their languages' settings."""
+WIDER = {"gbk": "gb18030", "gb2312": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "iso8859-1": "cp1252"}
+"""Encodings that are read by one that holds them: files say the narrow one and use the wide one."""
+EVERYDAY: dict[str, Callable[[bytes], bool]] = {
+    "gb18030": lambda code: len(code) == 2 and 0xB0 <= code[0] <= 0xD7 and code[1] >= 0xA1,
+    "big5": lambda code: 0xA440 <= int.from_bytes(code, "big") <= 0xC67E,
+    "cp932": lambda code: 0x8140 <= int.from_bytes(code, "big") <= 0x9872,
+    "euc_jp": lambda code: len(code) == 2 and (code[0] in (0xA4, 0xA5) or 0xB0 <= code[0] <= 0xCF),
+    "cp949": lambda code: 0xB0 <= code[0] <= 0xC8 and code[1] >= 0xA1,
+}
+"""Whether a character is of the first level of its standard, which holds those that people use."""
+ONE_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK"}
 
 
 @dataclass
@@ -55,10 +73,6 @@ def parse_files(paths: Iterable[Path], encoding: str | None = None) -> XmlFiles:
     their neighbours declare, else by the one that gives them words of their neighbours, else by the only one in
     which they are words.
 
-    Args:
-        paths: the files.
-        encoding: of the files that neither declare theirs nor are UTF-8.
-
     Raises:
         DataError: there is no such encoding, or several give words.
     """
@@ -73,27 +87,21 @@ def parse_files(paths: Iterable[Path], encoding: str | None = None) -> XmlFiles:
         except OSError as error:
             found.faults[path] = f"cannot be read ({error.strerror})"
             continue
-        own = next((e for e in (_declared(raw), "utf-8") if e and decodes(raw, e)), None)
+        own = next((e for e in (_declared(raw), "utf-8") if e and decodes(e, raw)), None)
         if own is None:
             unread[path] = raw
         else:
             found.parse(path, raw, own)
-    if unread:
-        _parse_unread(found, unread, given)
-    return found
-
-
-def _parse_unread(found: XmlFiles, unread: Mapping[Path, bytes], given: str | None) -> None:
-    """Add the files that do not say their encoding."""
-    told = given or _told(found, unread)
+    told = given or (_told(found, unread) if unread else None)
     for path, raw in unread.items():
         if told is None:
             found.faults[path] = "neither declares its encoding nor is UTF-8; write it in UTF-8, or give --encoding"
-        elif decodes(raw, told):
+        elif decodes(told, raw):
             found.parse(path, raw, told)
         else:
             found.faults[path] = f"is neither UTF-8 nor {told}; write it in UTF-8"
     found.detected = "" if given else told or ""
+    return found
 
 
 def _declared(raw: bytes) -> str | None:
@@ -110,7 +118,7 @@ def _told(found: XmlFiles, unread: Mapping[Path, bytes]) -> str | None:
         DataError: several do.
     """
     texts = {text.strip() for raw in unread.values() for text in re.findall(rb">([^<>]+)<", raw) if not text.isascii()}
-    fitting = [e for e in dict.fromkeys([*found.encodings, *LEGACY]) if all(decodes(raw, e) for raw in unread.values())]
+    fitting = [e for e in dict.fromkeys([*found.encodings, *LEGACY]) if decodes(e, *unread.values())]
     if fitting and fitting[0] in found.encodings:
         return fitting[0]
     known = {text for root in found.roots.values() for text in map(str.strip, root.itertext()) if not text.isascii()}
@@ -125,3 +133,57 @@ def _told(found: XmlFiles, unread: Mapping[Path, bytes]) -> str | None:
             f"words in several ({shown}); say which by --encoding"
         )
     return next(iter(words), None)
+
+
+def known_encoding(name: str) -> str | None:
+    """Return Python's name of an encoding, or of the wider one that it is read by; None if it has none."""
+    try:
+        found = codecs.lookup(name).name
+    except LookupError:
+        return None
+    return WIDER.get(found, found)
+
+
+def decodes(encoding: str, *texts: bytes) -> bool:
+    """Return whether bytes are text in an encoding."""
+    try:
+        for raw in texts:
+            raw.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return False
+    return True
+
+
+def readings(texts: Iterable[bytes]) -> dict[str, list[str]]:
+    """Return the encodings in which all texts are words, each with its words; equal words count once.
+
+    A word is of letters of one script, and of everyday characters where some encoding gives such. Class names are too
+    short to tell more: where several readings remain, the first is what charset-normalizer takes for the likeliest,
+    which is often wrong (three short Chinese names are Korean to it). The texts are those that are not ASCII.
+    """
+    distinct = sorted(set(texts))
+    every = {
+        encoding: [raw.decode(encoding) for raw in distinct] for encoding in LEGACY if decodes(encoding, *distinct)
+    }
+    wordy = {encoding: words for encoding, words in every.items() if all(map(_is_word, words))}
+    everyday = {encoding: words for encoding, words in wordy.items() if _everyday(words, encoding)}
+    found = everyday or wordy
+    ranked = [match.encoding for match in from_bytes(b"\n".join(distinct), cp_isolation=list(found))] if found else []
+    once: dict[tuple[str, ...], str] = {}
+    for encoding in sorted(found, key=lambda e: ranked.index(e) if e in ranked else len(ranked)):
+        once.setdefault(tuple(found[encoding]), encoding)
+    return {encoding: list(words) for words, encoding in once.items()}
+
+
+def _is_word(text: str) -> bool:
+    """Return whether what is not ASCII in a text is letters, of one script in each word."""
+    letters = all(unicodedata.category(letter)[0] in "LM" for letter in text if not letter.isascii())
+    named = [[unicodedata.name(x, "?").split()[0] for x in word if x.isalpha()] for word in re.split(r"[\W\d_]+", text)]
+    return letters and all(len({ONE_SCRIPT.get(script, script) for script in scripts}) < 2 for scripts in named)
+
+
+def _everyday(texts: Iterable[str], encoding: str) -> bool:
+    asked = EVERYDAY.get(encoding)
+    return asked is None or all(
+        asked(letter.encode(encoding)) for text in texts for letter in text if not letter.isascii()
+    )

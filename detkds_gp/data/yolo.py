@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from detkds_gp.data.conversion import Page, check_empty, few, split_by, write_coco
-from detkds_gp.data.deal import Roles, by_folders, three_splits
-from detkds_gp.data.folders import files_below, images_among, splits_of
+from detkds_gp.data.conversion import Conversion, Page, check_empty, few
+from detkds_gp.data.folders import by_folders, files_below, images_among, name_below, splits_of, three_splits
 from detkds_gp.data.images import decode
 from detkds_gp.data.yolo_labels import Labels
 from detkds_gp.data.yolo_layout import images_by_split, label_of, read_source, yolo_files
 from detkds_gp.errors import DataError
 
 
-@dataclass(frozen=True)
-class YoloReport:
-    """What a conversion kept, mended and left out.
-
-    Attributes:
-        classes: names, in the order of their numbers.
-        images: written images of each split.
-        boxes: written objects of each split.
-        origin: what decided the splits: the name of the file that describes the data set, ``folders`` or ``random``.
-        without: images without a label file, which have no object.
-        tally: of the labels, see `Labels`.
-        broken: lines that are no label; left out.
-        undecoded: images that OpenCV cannot decode; left out.
-        notes: what is odd about the folder.
-    """
-
-    classes: tuple[str, ...]
-    images: dict[str, int]
-    boxes: dict[str, int]
-    origin: str
-    without: int
-    tally: Counter[str]
-    broken: tuple[str, ...]
-    undecoded: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Say it in a few lines, naming the lines and files that were left out."""
-        splits = ", ".join(f"{n} {split} images ({self.boxes[split]} objects)" for split, n in self.images.items())
-        lines = [
-            f"classes {', '.join(self.classes)}; {splits}; {split_by(self.origin)}",
-            f"objects: {self.tally['polygons']} with polygons, {self.tally['clipped']} clipped, "
-            f"{self.tally['repeated']} repeated lines and {self.tally['flat']} of no area dropped; "
-            f"{self.without} images without a label file have none",
-        ]
-        if self.tally["keypoints"]:
-            lines.append(f"key points of {self.tally['keypoints']} objects left out")
-        if self.broken:
-            lines.append(f"{len(self.broken)} broken lines left out: {few(self.broken)}")
-        if self.undecoded:
-            lines.append(f"{len(self.undecoded)} images that cannot be decoded left out: {few(self.undecoded)}")
-        return "\n".join([*lines, *self.notes])
-
-
-def convert_yolo(src: str | Path, out_dir: str | Path, seed: int = 0) -> YoloReport:
+def convert_yolo(src: str | Path, out_dir: str | Path, seed: int = 0) -> Conversion:
     """Write a folder in YOLO format as train.json, selection.json, test.json and images/.
 
     ``data.yaml`` gives the class names (a list, or a mapping from numbers) and the images of train, val and test;
@@ -75,6 +28,10 @@ def convert_yolo(src: str | Path, out_dir: str | Path, seed: int = 0) -> YoloRep
         out_dir: new or empty.
         seed: of the random splits.
 
+    Returns:
+        what was written; its ``counts`` are those of `Labels`, and of images ``without`` a label file; left out are
+        broken lines and images that OpenCV cannot decode.
+
     Raises:
         DataError: no class names or two files of them, no images or labels, too few images to split, one that stands
             in two splits, or ``out_dir`` in use.
@@ -84,41 +41,50 @@ def convert_yolo(src: str | Path, out_dir: str | Path, seed: int = 0) -> YoloRep
     source = read_source(source_in(src))
     root = src if src.is_dir() else source.path.parent
     images = images_among(files_below(root))
-    roles, notes = images_by_split(source, root)
+    roles, odd = images_by_split(source, root)
     origin = source.path.name
     if source.splits:
-        notes += _add_unnamed(roles, images, root, origin)
+        odd += _add_unnamed(roles, images, root, origin)
     else:
         origin = "folders"
-        roles = by_folders(images, {path: (path.relative_to(root),) for path in images}) or roles
+        roles = by_folders({path: (path.relative_to(root),) for path in images}) or roles
     every = sorted({path for own in roles.values() for path in own}) or images
     labels = Labels(source.classes, source.keypoints)
-    pages, undecoded, without = _pages(every, root, labels)
+    pages, undecoded = _pages(every, root, labels)
     if not any(page.objects for page in pages.values()):
         faults = f"; broken: {few(labels.broken)}" if labels.broken else ""
         raise DataError(
-            f"{root}: got no object in {len(every)} images ({without} without a label file), wanted labels/*.txt for "
-            f"images/*; check the folder{faults}"
+            f"{root}: got no object in {len(every)} images ({labels.counts['without']} without a label file), wanted "
+            f"labels/*.txt for images/*; check the folder{faults}"
         )
     roles = {split: [path for path in own if path in pages] for split, own in roles.items()}
-    origin, splits = three_splits(roles, list(pages), origin, seed)
-    chosen = {split: [pages[path] for path in own] for split, own in splits.items()}
-    report = YoloReport(
-        source.classes,
-        {split: len(own) for split, own in chosen.items()},
-        {split: sum(len(page.objects) for page in own) for split, own in chosen.items()},
-        origin,
-        without,
-        labels.tally,
-        tuple(labels.broken),
-        tuple(undecoded),
-        (*source.notes, *notes),
-    )
-    write_coco(Path(out_dir), root, chosen, source.classes, str(report).splitlines())
+    origin, split_images = three_splits(roles, list(pages), origin, seed)
+    splits = {split: [pages[path] for path in own] for split, own in split_images.items()}
+    notes = (*_notes(labels, undecoded), *source.notes, *odd)
+    left_out = (*labels.broken, *undecoded)
+    report = Conversion(splits, source.classes, origin, labels.counts, left_out, notes, "objects")
+    report.write(Path(out_dir), root)
     return report
 
 
-def _add_unnamed(roles: Roles, images: Sequence[Path], root: Path, source: str) -> list[str]:
+def _notes(labels: Labels, undecoded: Sequence[str]) -> list[str]:
+    """Return the lines on what labels hold, and on what was left out."""
+    counts, broken = labels.counts, labels.broken
+    notes = [
+        f"objects: {counts['polygons']} with polygons, {counts['clipped']} clipped, "
+        f"{counts['repeated']} repeated lines and {counts['flat']} of no area dropped; "
+        f"{counts['without']} images without a label file have none"
+    ]
+    if counts["keypoints"]:
+        notes.append(f"key points of {counts['keypoints']} objects left out")
+    if broken:
+        notes.append(f"{len(broken)} broken lines left out: {few(broken)}")
+    if undecoded:
+        notes.append(f"{len(undecoded)} images that cannot be decoded left out: {few(undecoded)}")
+    return notes
+
+
+def _add_unnamed(roles: dict[str, list[Path]], images: Sequence[Path], root: Path, source: str) -> list[str]:
     """Give the images that the source does not name to a split without any that their folders speak of; say so."""
     unnamed = sorted(set(images) - {path for own in roles.values() for path in own})
     named = {path: splits_of(path.relative_to(root).parent) for path in unnamed}
@@ -146,24 +112,19 @@ def source_in(src: Path) -> Path:
     return found[0]
 
 
-def _pages(images: Sequence[Path], root: Path, labels: Labels) -> tuple[dict[Path, Page], list[str], int]:
-    """Return the pages by image, the names of images that cannot be decoded, and how many have no label file."""
+def _pages(images: Sequence[Path], root: Path, labels: Labels) -> tuple[dict[Path, Page], list[str]]:
+    """Return the pages by image, and the names of images that cannot be decoded."""
     pages: dict[Path, Page] = {}
     undecoded: list[str] = []
-    without = 0
     for image in images:
         pixels = decode(image)
         if pixels is None:
-            undecoded.append(_name(image, root))
+            undecoded.append(name_below(image, root))
             continue
         page = pages[image] = Page(image, pixels.shape[1], pixels.shape[0])
         label = label_of(image)
         if label is None:
-            without += 1
+            labels.counts["without"] += 1
         else:
-            page.objects += labels.read(label, _name(label, root), (page.width, page.height))
-    return pages, undecoded, without
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+            page.objects += labels.read(label, name_below(label, root), (page.width, page.height))
+    return pages, undecoded

@@ -27,95 +27,76 @@ class Labels:
     Attributes:
         classes: the names, by number.
         keypoints: whether numbers after a box are key points and not a polygon.
-        tally: counts of ``polygons``, ``clipped``, ``repeated``, ``flat`` (of no width or height), ``keypoints``.
+        counts: of ``polygons``, ``clipped``, ``repeated``, ``flat`` (of no width or height), ``keypoints``.
         broken: the lines that cannot be read, as ``file:line (reason)``.
     """
 
     classes: tuple[str, ...]
     keypoints: bool = False
-    tally: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
     def read(self, path: Path, name: str, size: tuple[int, int]) -> list[Object]:
-        """Return the objects of one label file.
+        """Return the objects of one label file, which ``broken`` knows by a name.
 
-        Args:
-            path: the file.
-            name: what to call it in ``broken``.
-            size: width and height of its image, in pixels, EXIF orientation applied.
+        The size is width and height of its image, in pixels, EXIF orientation applied.
         """
         objects: list[Object] = []
         seen: set[str] = set()
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
         for number, line in enumerate(text.splitlines(), start=1):
             words = " ".join(line.split())
-            if not words:
-                continue
             if words in seen:
-                self.tally["repeated"] += 1
-                continue
-            seen.add(words)
-            try:
-                found = self._object(words.split(), size)
-            except BrokenLineError as error:
-                self.broken.append(f"{name}:{number} ({error})")
-                continue
-            if found is None:
-                self.tally["flat"] += 1
-            else:
-                objects.append(found)
+                self.counts["repeated"] += 1
+            elif words:
+                try:
+                    found = self._object(words.split(), size)
+                except BrokenLineError as error:
+                    self.broken.append(f"{name}:{number} ({error})")
+                else:
+                    self.counts["flat"] += found is None
+                    objects += [found] if found else []
+                seen.add(words)
         return objects
 
     def _object(self, words: list[str], size: tuple[int, int]) -> Object | None:
         """Return a line's object; None where it has no width, height or area within the image."""
-        values = _numbers(words)
-        label, rest = self._name(values[0]), values[1:]
-        box = len(rest) == 4 or (self.keypoints and len(rest) > 4)
-        if not box and (len(rest) < 2 * POINTS or len(rest) % 2):
-            raise BrokenLineError(f"{len(values)} numbers, wanted 5 of a box, or a class and {POINTS} points or more")
-        self.tally["keypoints"] += box and len(rest) > 4
-        return self._boxed(label, rest[:4], size) if box else self._outlined(label, rest, size)
-
-    def _name(self, number: float) -> str:
+        try:
+            number, *rest = map(float, words)
+        except ValueError:
+            raise BrokenLineError(f"{' '.join(words):.40} is not all numbers") from None
+        if not all(map(math.isfinite, (number, *rest))):
+            raise BrokenLineError("a number is not finite")
         if not number.is_integer() or not 0 <= number < len(self.classes):
             raise BrokenLineError(f"class {number:g}, wanted 0 to {len(self.classes) - 1}")
-        return self.classes[int(number)]
+        label = self.classes[int(number)]
+        box = len(rest) == 4 or (self.keypoints and len(rest) > 4)
+        if not box and (len(rest) < 2 * POINTS or len(rest) % 2):
+            raise BrokenLineError(f"{len(words)} numbers, wanted 5 of a box, or a class and {POINTS} points or more")
+        self.counts["keypoints"] += box and len(rest) > 4
+        shares = rest[:4] if box else rest
+        low, high = min(shares), max(shares)
+        if low < -OVER or high > 1 + OVER:
+            over = high if high > 1 + OVER else low
+            raise BrokenLineError(f"coordinate {over:g}, wanted shares of the image, 0 to 1")
+        return self._boxed(label, shares, size) if box else self._outlined(label, shares, size)
 
     def _boxed(self, name: str, values: list[float], size: tuple[int, int]) -> Object | None:
         centre, sides = np.array(values[:2]), np.array(values[2:])
-        _check_normal([*values[:2], *values[2:]])
         (start, end), clipped = _clipped(np.array([centre - sides / 2, centre + sides / 2]))
-        self.tally["clipped"] += clipped
+        self.counts["clipped"] += clipped
         return None if (start >= end).any() else Object(name, xywh(start * size, end * size))
 
     def _outlined(self, name: str, values: list[float], size: tuple[int, int]) -> Object | None:
-        _check_normal(values)
         points, clipped = _clipped(np.array(values).reshape(-1, 2))
         area = _area(points * size)
         start, end = points.min(0), points.max(0)
         if area == 0 or (start >= end).any():
             return None
-        self.tally["polygons"] += 1
-        self.tally["clipped"] += clipped
+        self.counts["polygons"] += 1
+        self.counts["clipped"] += clipped
         polygon = tuple((points * size).ravel().tolist())
         return Object(name, xywh(start * size, end * size), polygon=polygon, area=area)
-
-
-def _numbers(words: list[str]) -> list[float]:
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        raise BrokenLineError(f"{' '.join(words):.40} is not all numbers") from None
-    if not all(map(math.isfinite, values)):
-        raise BrokenLineError("a number is not finite")
-    return values
-
-
-def _check_normal(values: list[float]) -> None:
-    """Refuse coordinates that are no shares of the image's sides."""
-    low, high = min(values), max(values)
-    if low < -OVER or high > 1 + OVER:
-        raise BrokenLineError(f"coordinate {high if high > 1 + OVER else low:g}, wanted shares of the image, 0 to 1")
 
 
 def _clipped(points: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from detkds_gp.data.deal import Roles
-from detkds_gp.data.folders import files_below, images_among, splits_of
+from detkds_gp.data.folders import Roles, files_below, images_among, splits_of
 from detkds_gp.errors import DataError
 
 KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -48,7 +47,9 @@ def yolo_files(files: Iterable[Path]) -> list[Path]:
     files = list(files)
     found = [path for path in files if path.suffix.lower() in (".yaml", ".yml") and _is_data_yaml(path)]
     listed = [path for path in files if path.name.lower() in NAME_FILES or path.suffix.lower() == ".names"]
-    return found or [path for path in listed if any(map(_is_label, _texts_below(path.parent, files)))]
+    return found or [
+        path for path in listed if any(_is_label(file) for file in files if file.is_relative_to(path.parent))
+    ]
 
 
 def read_source(path: Path) -> YoloSource:
@@ -64,14 +65,10 @@ def read_source(path: Path) -> YoloSource:
     if not isinstance(raw, Mapping) or "names" not in raw:
         raise DataError(f"{path}: has no 'names', wanted a data.yaml with names, train and val; add them")
     classes = _checked(path, _by_number(path, raw["names"]))
-    count = raw.get("nc")
-    notes = (
-        (f"{path.name} says nc: {count}, but has {len(classes)} names",) if count not in (None, len(classes)) else ()
-    )
-    splits = {split: _entries(raw, keys) for split, keys in KEYS.items()}
-    return YoloSource(
-        path, classes, {s: e for s, e in splits.items() if e}, str(raw.get("path") or ""), "kpt_shape" in raw, notes
-    )
+    count = raw.get("nc", len(classes))
+    notes = () if count in (None, len(classes)) else (f"{path.name} says nc: {count}, but has {len(classes)} names",)
+    splits = {split: entries for split, keys in KEYS.items() if (entries := _entries(raw, keys))}
+    return YoloSource(path, classes, splits, str(raw.get("path") or ""), "kpt_shape" in raw, notes)
 
 
 def images_by_split(source: YoloSource, src: Path) -> tuple[Roles, list[str]]:
@@ -84,21 +81,21 @@ def images_by_split(source: YoloSource, src: Path) -> tuple[Roles, list[str]]:
     Raises:
         DataError: the source names images, and none are there.
     """
-    place = Places(source, src)
     roles: Roles = {"train": [], "val": [], "test": []}
     notes: list[str] = []
     for split, entries in source.splits.items():
         for entry in entries:
-            found = place.find(entry)
+            found = _found(entry, source, src)
             if found is None:
                 notes.append(f"{source.path.name} names {entry} for {split}, which is not there")
             elif found.is_dir():
                 roles[split] += images_among(files_below(found))
             else:
-                listed, missing = _listed(found, place)
-                roles[split] += listed
-                if missing:
-                    notes.append(f"{found.name} lists {missing} images that are not there")
+                lines = map(str.strip, found.read_text(encoding="utf-8-sig", errors="replace").splitlines())
+                listed = [_found(line, source, src, beside=found.parent) for line in lines if line]
+                roles[split] += [image for image in listed if image is not None]
+                if None in listed:
+                    notes.append(f"{found.name} lists {listed.count(None)} images that are not there")
     if source.splits and not any(roles.values()):
         raise DataError(f"{source.path}: {'; '.join(notes) or 'the folders it names hold no images'}; mend its paths")
     return {split: sorted(dict.fromkeys(paths)) for split, paths in roles.items()}, notes
@@ -106,8 +103,7 @@ def images_by_split(source: YoloSource, src: Path) -> tuple[Roles, list[str]]:
 
 def files_outside(source: YoloSource, src: Path) -> list[Path]:
     """Return what a source names that lies outside of its folder: images, their labels, lists of images."""
-    place = Places(source, src)
-    named = [place.find(entry) for entries in source.splits.values() for entry in entries]
+    named = [_found(entry, source, src) for entries in source.splits.values() for entry in entries]
     images = [image for own in images_by_split(source, src)[0].values() for image in own]
     found = {*(path for path in named if path is not None and path.is_file()), *images, *map(label_of, images)}
     return sorted(path for path in found if path is not None and not path.is_relative_to(src))
@@ -115,53 +111,29 @@ def files_outside(source: YoloSource, src: Path) -> list[Path]:
 
 def label_of(image: Path) -> Path | None:
     """Return the label file of an image: in ``labels`` for its folder ``images``, else beside it."""
-    parts = list(image.parts)
-    places = [image.with_suffix(".txt")]
-    for depth in range(len(parts) - 2, 0, -1):
-        if parts[depth].lower() == "images":
-            below = Path(*parts[:depth], "labels", *parts[depth + 1 :])
-            places.insert(0, below.with_suffix(".txt"))
-            break
+    parts = image.parts
+    depth = max((depth for depth, part in enumerate(parts[:-1]) if part.lower() == "images"), default=0)
+    beside = image.with_suffix(".txt")
+    places = [Path(*parts[:depth], "labels", *parts[depth + 1 :]).with_suffix(".txt"), beside] if depth else [beside]
     return next((place for place in places if place.is_file()), None)
 
 
-class Places:
-    """Where the paths of a source are on this machine.
-
-    Args:
-        source: what names them.
-        src: the data set's folder.
-    """
-
-    def __init__(self, source: YoloSource, src: Path) -> None:
-        home = source.path.parent
-        self._starts = [*([home / source.base] if source.base else []), home, src]
-        self._home = list(dict.fromkeys([home, src]))
-
-    def find(self, entry: str, *beside: Path) -> Path | None:
-        """Return the file or folder of an entry; None if it is nowhere.
-
-        Args:
-            entry: as the source has it.
-            beside: folders in which it is looked for first.
-        """
-        slashed = entry.replace("\\", "/")
-        for start in (*beside, *self._starts):
-            if (start / slashed).exists():
-                return _plain(start / slashed)
-        parts = [part for part in PurePosixPath(slashed).parts if part not in ("..", ".", "/")]
-        named = splits_of(PurePosixPath(*parts))
-        while parts and splits_of(PurePosixPath(*parts)) == named:
-            for start in self._home:
-                if start.joinpath(*parts).exists():
-                    return _plain(start.joinpath(*parts))
-            parts = parts[1:]
-        return None
+def _found(entry: str, source: YoloSource, src: Path, beside: Path | None = None) -> Path | None:
+    """Return where the file or folder of an entry is on this machine, first ``beside``; None if it is nowhere."""
+    found = next((place for place in _places(entry, source, src, beside) if place.exists()), None)
+    # Without following links, so that what lies below is still known by its name.
+    return None if found is None else Path(os.path.normpath(found))
 
 
-def _plain(path: Path) -> Path:
-    """Resolve ``..`` without following links, so that what lies below is still known by its name."""
-    return Path(os.path.normpath(path))
+def _places(entry: str, source: YoloSource, src: Path, beside: Path | None) -> Iterator[Path]:
+    home, slashed = source.path.parent, entry.replace("\\", "/")
+    starts = (beside, home / source.base, home, src)
+    yield from (start / slashed for start in starts if start is not None)
+    parts = [part for part in PurePosixPath(slashed).parts if part not in ("..", ".", "/")]
+    named = splits_of(PurePosixPath(*parts))
+    while parts and splits_of(PurePosixPath(*parts)) == named:
+        yield from (home.joinpath(*parts), src.joinpath(*parts))
+        parts = parts[1:]
 
 
 def _loaded(path: Path) -> Any:
@@ -216,20 +188,10 @@ def _darknet_splits(names: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _listed(path: Path, places: Places) -> tuple[list[Path], int]:
-    """Return the images that a text file lists, and how many of them are not there."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()]
-    found = [places.find(line, path.parent) for line in lines if line]
-    return [image for image in found if image is not None], found.count(None)
-
-
-def _texts_below(folder: Path, files: Iterable[Path]) -> list[Path]:
-    inside = [path for path in files if path.suffix.lower() == ".txt" and path.is_relative_to(folder)]
-    return [path for path in inside if path.name.lower() not in NAME_FILES]
-
-
 def _is_label(path: Path) -> bool:
-    """Return whether a text file begins as a label file does: a class number and four shares or more."""
+    """Return whether a file begins as a label file does: a class number and four shares or more."""
+    if path.suffix.lower() != ".txt" or path.name.lower() in NAME_FILES:
+        return False
     try:
         words = path.read_text(encoding="utf-8-sig").split("\n", 1)[0].split()
         label, *rest = map(float, words)

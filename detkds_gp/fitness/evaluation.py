@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detkds_gp.data.average_precision import AveragePrecision
-from detkds_gp.data.coco import CocoSplit
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detections import Detections
 from detkds_gp.detectors import BaseDetector, finds_masks, make_batch, predict
 from detkds_gp.fitness.images import SplitImages

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from detkds_gp.data.coco import CocoSplit, ImageStore
+from detkds_gp.data.images import ImageStore
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import ImageInput, make_batch
 
 Drawn = tuple[list[int], list[bool], dict[str, Any]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from detkds_gp.data.coco import CocoSplit
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import BaseDetector, build_detector, inherit
 from detkds_gp.errors import DetectorError
 from detkds_gp.fitness.batches import Batches

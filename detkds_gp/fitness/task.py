@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from detkds_gp.data.coco import CocoSplit
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import DetectorSpec, Pair
 from detkds_gp.fitness.settings import ProxySettings, TeacherTraining
 from detkds_gp.language import PrimitiveSet

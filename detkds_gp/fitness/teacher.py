@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.data.coco import CocoSplit, data_hash
+from detkds_gp.data.coco import data_hash
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import DetectorSpec, build_detector, detector_config, finds_masks, save_weights
 from detkds_gp.fitness.evaluation import Evaluation
 from detkds_gp.fitness.images import SplitImages, drawn

@@ -12,9 +12,9 @@ from mmengine.config import Config
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.data.coco import CocoSplit, load_split
+from detkds_gp.data.coco import load_split
 from detkds_gp.data.header_reader import HeaderReader
-from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.split import CocoSplit, write_normal
 from detkds_gp.data.summary import summarize
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_weights
 from detkds_gp.errors import ConfigError, DetectorError

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.data.summary import DataSummary, summarize
-from detkds_gp.detectors import Shared, finds_masks, inherit, predict
+from detkds_gp.detectors import inherit, predict
 from detkds_gp.fitness import Evaluation, SplitImages
 from detkds_gp.language import NONE, Distance, Distiller, Input, PrimitiveSet, parse_distiller
 from detkds_gp.listener import Listener
-from detkds_gp.preflight.scales import batch_scales, distilled, first_batch
-from detkds_gp.preflight.step_cost import StepCost, step_cost
-from detkds_gp.preflight.tried import trying
+from detkds_gp.preflight.batch import batch_scales, distilled, first_batch, trying
 from detkds_gp.setup.prepare import Materials, gather
 from detkds_gp.setup.wiring import Wired, check_masks, inheritance, wire, without_weights
 from detkds_gp.training import DistilledDetector
+
+STEPS = 3
+"""Steps that are timed; the fastest counts."""
+
+PARTS = ("backbone", "neck", "bbox_head", "rpn_head", "roi_head.bbox_head", "roi_head.mask_head")
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,21 @@ class Offer:
     notes: tuple[str, ...] = ()
     formula: str = ""
     scale: float | None = None
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step takes.
+
+    Attributes:
+        loss_ms: milliseconds for forward, losses and backward, the fastest of some steps.
+        saved_mib: MiB that are held for the backward pass.
+        passes: how often each part ran.
+    """
+
+    loss_ms: float
+    saved_mib: float
+    passes: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -93,11 +118,7 @@ def check_experiment(
         materials.primitive_set.niche(niche)
     wired = wire(config, materials.splits["train"], materials.primitive_set, random_weights=random_weights)
     check_masks(config, wired, materials.splits)
-    device = config.proxy.device
-    for detector in (wired.student, wired.teacher):
-        detector.to(device)
-    images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
-    batch = first_batch(images, config.proxy.batch_size, masks=finds_masks(wired.student))
+    batch = first_batch(config, wired, materials.splits["train"])
     for who, detector in (("student", wired.student), ("teacher", wired.teacher)):
         with trying(detector, who, "predict"), suppress(RuntimeError):  # which weights that are trained may mend
             predict(detector, batch)
@@ -105,7 +126,7 @@ def check_experiment(
     if config.init_student_from_teacher:
         inherit(wired.student, wired.teacher, wired.pair)
     offers, mix = _offers(wired, materials.primitive_set, batch)
-    alone = step_cost(DistilledDetector(wired.student).to(device), wired, batch)
+    alone = step_cost(DistilledDetector(wired.student).to(config.proxy.device), wired, batch)
     distilled_cost = step_cost(distilled(wired, mix, materials.primitive_set), wired, batch)
     said = tuple(inheritance(wired)) if config.init_student_from_teacher else ()
     return PairReport(tuple(offers), alone, distilled_cost, ap, said, summary)
@@ -140,17 +161,15 @@ def _offers(wired: Wired, primitive_set: PrimitiveSet, batch: dict[str, Any]) ->
     for d in inputs:
         reason = wired.pair.refused.get(d.source) or faults.get(d.name, "")
         known = None if reason else wired.pair.shared.get(d.source)
-        offers.append(_offer(d, reason, known, formulas.get(d.name, ""), scales.get(d.name)))
-        if scales.get(d.name) is not None:
-            terms.setdefault(d.niche, f"{scales[d.name]} * {formulas[d.name]}")
+        if known is None:
+            offers.append(Offer(d.niche, d.name, reason))
+            continue
+        sides, strides = (known.student, known.teacher), tuple(level.stride for level in known.levels)
+        formula, scale = formulas.get(d.name, ""), scales.get(d.name)
+        offers.append(Offer(d.niche, d.name, "", *sides, strides, known.notes, formula, scale))
+        if scale is not None:
+            terms.setdefault(d.niche, f"{scale} * {formula}")
     return offers, parse_distiller(" + ".join(terms.values()) or NONE, primitive_set)
-
-
-def _offer(d: Input, reason: str, known: Shared | None, formula: str, scale: float | None) -> Offer:
-    if known is None:
-        return Offer(d.niche, d.name, reason)
-    strides = tuple(level.stride for level in known.levels)
-    return Offer(d.niche, d.name, "", known.student, known.teacher, strides, known.notes, formula, scale)
 
 
 def _aps(config: ExperimentConfig, wired: Wired, materials: Materials) -> dict[str, float]:
@@ -166,3 +185,54 @@ def _aps(config: ExperimentConfig, wired: Wired, materials: Materials) -> dict[s
         for role, (checkpoint, detector, classes) in given.items()
         if checkpoint is not None
     }
+
+
+def step_cost(model: DistilledDetector, wired: Wired, batch: dict[str, Any]) -> StepCost:
+    """Time a step, count what it holds for the backward pass and how often each part runs."""
+    model.train()
+    with _counting(wired) as passes, _saving() as saved:
+        total, _ = model.parse_losses(model.losses(batch))
+    total.backward()
+    seconds = []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        total, _ = model.parse_losses(model.losses(batch))
+        total.backward()
+        total.item()  # a GPU works behind the clock's back
+        seconds.append(time.perf_counter() - started)
+    model.zero_grad()
+    return StepCost(round(1000 * min(seconds), 2), round(sum(saved.values()) / 2**20, 2), dict(passes))
+
+
+@contextmanager
+def _counting(wired: Wired) -> Iterator[Counter[str]]:
+    """Count the forward passes of the parts of both detectors; the stages of a cascade count one by one."""
+    passes: Counter[str] = Counter()
+    with ExitStack() as hooks:
+        for role, detector in (("student", wired.student), ("teacher", wired.teacher)):
+            modules = dict(detector.named_modules())
+            for part in [part for part in PARTS if part in modules]:
+                passes[f"{role}.{part}"] = 0
+                count = partial(_count, passes, f"{role}.{part}")
+                stages = modules[part]
+                for module in stages.children() if isinstance(stages, nn.ModuleList) else [stages]:
+                    hooks.enter_context(module.register_forward_hook(count))
+        yield passes
+
+
+def _count(passes: Counter[str], key: str, *_: object) -> None:
+    passes[key] += 1
+
+
+@contextmanager
+def _saving() -> Iterator[dict[int, int]]:
+    """Collect the bytes of every storage that is kept for the backward pass, each once."""
+    saved: dict[int, int] = {}
+
+    def pack(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        yield saved

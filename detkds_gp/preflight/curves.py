@@ -12,7 +12,7 @@ import torch
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.curves import End, end_of, prospects
 from detkds_gp.errors import DetectorError
-from detkds_gp.fitness import ProxyTask, ProxyTraining, teacher_curve
+from detkds_gp.fitness import ProxyTraining, teacher_curve
 from detkds_gp.language import NONE
 from detkds_gp.listener import Listener
 from detkds_gp.score import Score, Trial
@@ -62,27 +62,20 @@ def learning_curves(config: ExperimentConfig, iterations: int | None, listener: 
         UserError: a mistake in config, data or detectors, or a training that fails.
     """
     torch.set_num_threads(config.threads)
-    settings = config.proxy.model_copy(update={"decay": 0.0, "rungs": (), "start": _start(config)})
+    # Half-trained students are the student of the config, trained on.
+    start = "config" if config.proxy.start == "half_trained" else config.proxy.start
+    settings = config.proxy.model_copy(update={"decay": 0.0, "rungs": (), "start": start})
     steady = config.model_copy(update={"proxy": settings})
     steps = iterations or LENGTHENED * settings.iterations
     with TemporaryDirectory() as folder:
         task = replace(prepare(steady, gather(steady), Path(folder), listener), teacher_outputs=None)
         proxy = ProxyTraining(task)
         listener.say(f"the teacher: at most {task.teacher_training.iterations} iterations, if it is not trained yet")
-        teacher = _sound(proxy.prepare_teacher(), "teacher")
+        teacher_ap = _sound(proxy.prepare_teacher(), "teacher")
         listener.say(f"the student alone: {steps} iterations")
         lengths = sorted({max(1, steps * look // LOOKS) for look in range(1, LOOKS)} - {steps})
-        score, points = proxy.curve(Trial(NONE, steps, config.baseline_seeds[0]), lengths)
+        score, student = proxy.curve(Trial(NONE, steps, config.baseline_seeds[0]), lengths)
         _sound(score, "student alone")
-    return _told(points, task, teacher)
-
-
-def _start(config: ExperimentConfig) -> str:
-    """Return where students start: half-trained ones are the student of the config, trained on."""
-    return "config" if config.proxy.start == "half_trained" else config.proxy.start
-
-
-def _told(student: list[tuple[int, float]], task: ProxyTask, teacher_ap: float) -> Curves:
     teacher = teacher_curve(task.teacher.checkpoint)
     said = prospects(student, teacher, teacher_ap)
     return Curves(tuple(student), tuple(teacher), teacher_ap, end_of(student), end_of(teacher), tuple(said))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.fitness import ProxyTask, ProxyTraining, probes_of
+from detkds_gp.fitness import ProxyTraining, probes_of
 from detkds_gp.listener import Listener
 from detkds_gp.screening import LintReport, lint
 from detkds_gp.setup.prepare import gather, prepare
@@ -40,14 +40,8 @@ def lint_experiment(config: ExperimentConfig, text: str, work_dir: Path) -> tupl
     task = prepare(config, gather(config), work_dir, notes)
     if not task.probe.exists():
         notes.say(f"the student is not trained: no run has prepared one in {work_dir}")
-    proxy = ProxyTraining(_with_any_teacher(task, notes))
-    probes = probes_of(proxy, config.baseline_seeds[0])
+    if task.teacher.checkpoint is None or not Path(task.teacher.checkpoint).exists():
+        notes.say("the teacher is not trained: no run has prepared it")
+        task = replace(task, teacher=replace(task.teacher, checkpoint=None))
+    probes = probes_of(ProxyTraining(task), config.baseline_seeds[0])
     return lint(text, task.primitive_set, probes, config.screening.off), notes.lines
-
-
-def _with_any_teacher(task: ProxyTask, notes: Listener) -> ProxyTask:
-    """Take a fresh teacher where the trained one is still to come."""
-    if task.teacher.checkpoint is not None and Path(task.teacher.checkpoint).exists():
-        return task
-    notes.say("the teacher is not trained: no run has prepared it")
-    return replace(task, teacher=replace(task.teacher, checkpoint=None))

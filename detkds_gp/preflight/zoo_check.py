@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.detectors import finds_masks
-from detkds_gp.fitness import SplitImages
 from detkds_gp.language import load_zoo
 from detkds_gp.naming import reason_against
-from detkds_gp.preflight.scales import batch_scales, first_batch
+from detkds_gp.preflight.batch import batch_scales, first_batch
 from detkds_gp.preflight.zoo_list import Entry, entry_of
 from detkds_gp.setup.prepare import gather
 from detkds_gp.setup.wiring import wire, without_weights
@@ -30,10 +28,7 @@ def check_zoo(config: ExperimentConfig, *, random_weights: bool = False) -> list
     materials, zoo = gather(config), load_zoo(config.zoo)
     grammar = materials.primitive_set
     wired = wire(config, materials.splits["train"], grammar, random_weights=random_weights)
-    for detector in (wired.student, wired.teacher):
-        detector.to(config.proxy.device)
-    images = SplitImages(materials.splits["train"], config.proxy.image_size, 0)
-    batch = first_batch(images, config.proxy.batch_size, masks=finds_masks(wired.student))
+    batch = first_batch(config, wired, materials.splits["train"])
     reasons = {name: reason_against(published, grammar, wired.pair) for name, published in zoo.items()}
     terms = {name: () if reasons[name] else published.distiller(grammar).terms for name, published in zoo.items()}
     trees = {term.formula: term.formula for own in terms.values() for term in own}

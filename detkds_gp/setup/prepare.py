@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from detkds_gp.config import DataSettings, ExperimentConfig
-from detkds_gp.data.coco import CocoSplit, SplitSource, checked, data_hash, read_splits
+from detkds_gp.data.coco import SplitSource, checked, data_hash, read_splits
 from detkds_gp.data.digits import make_digits
 from detkds_gp.data.header_reader import HeaderReader, Progress
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import DetectorSpec, Pair, detector_config
 from detkds_gp.detectors.sources.registry import registering_modules
 from detkds_gp.errors import DataError, DetectorError

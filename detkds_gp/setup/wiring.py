@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.data.coco import CocoSplit
-from detkds_gp.data.segmentations import check_segmentations
+from detkds_gp.data.objects import check_segmentations
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import (
     BaseDetector,
     DetectorSpec,

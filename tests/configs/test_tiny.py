@@ -10,7 +10,7 @@ import torch
 from mmdet.models.detectors.base import BaseDetector
 
 from detkds_gp.config import load_config
-from detkds_gp.data.coco import CocoSplit
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detectors import build_detector, finds_masks, make_batch
 from detkds_gp.fitness import SplitImages
 from detkds_gp.setup.prepare import load_data

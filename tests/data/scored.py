@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detkds_gp.data.average_precision import average_precision
-from detkds_gp.data.coco import CocoSplit
-from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.average_precision import AveragePrecision
+from detkds_gp.data.split import CocoSplit, write_normal
 from detkds_gp.detections import Detections
 
 
@@ -79,5 +78,5 @@ def by_mmdet(path: Path, split: CocoSplit, detections: Sequence[Detections]) -> 
 def scores(split: CocoSplit, folder: Path, seed: int) -> tuple[float, float, float]:
     """Score the same noisy detections by our AP, by pycocotools and by mmdet, the last two on the normal file."""
     path, detections = write_normal(split, folder), noisy(split, seed)
-    ours = average_precision(split, detections)
+    ours = AveragePrecision(split)(detections)
     return ours, by_pycocotools(path, split, detections), by_mmdet(path, split, detections)

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from detkds_gp.data.average_precision import AveragePrecision, average_precision
-from detkds_gp.data.coco import CocoSplit, load_split
+from detkds_gp.data.average_precision import AveragePrecision
+from detkds_gp.data.coco import load_split
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.detections import Detections
 from detkds_gp.errors import DataError
 
@@ -98,7 +99,7 @@ def test_parts_equal_pycocotools(tmp_path: Path, seed: int) -> None:
     split, coco = _scenes(tmp_path, seed)
     detections = _detections(split, seed + 100)
     told, wanted = AveragePrecision(split).metrics(detections), _evaluated(split, coco, detections)
-    assert told.ap == average_precision(split, detections)  # to the last digit
+    assert told.ap == AveragePrecision(split)(detections)  # to the last digit
     parts = [told.parts[name] for name in ("ap50", "ap75", "small", "medium", "large")]
     assert [-1.0 if part is None else part for part in parts] == pytest.approx(list(wanted.stats[1:6]), abs=1e-12)
     places = {row["id"]: place for place, row in enumerate(sorted(coco["categories"], key=lambda row: row["id"]))}
@@ -118,7 +119,7 @@ def test_where_nothing_is_found_parts_are_0_and_those_without_objects_unknown(tm
 def test_equals_pycocotools_on_random_scenes(tmp_path, seed):
     split, coco = _scenes(tmp_path, seed)
     detections = _detections(split, seed + 100, most=(40, 700)[seed % 2])
-    ap = average_precision(split, detections)
+    ap = AveragePrecision(split)(detections)
     assert 0.05 < ap < 0.9
     assert ap == pytest.approx(_reference(split, coco, detections), abs=1e-12)
 
@@ -140,10 +141,10 @@ def test_perfect_and_empty_detections(digits):
     split = load_split(digits / "test.json", digits / "images")
     perfect = [Detections(r.boxes, np.ones(len(r.boxes)), r.labels) for r in split.images]
     nothing = [NOTHING for _ in split.images]
-    assert average_precision(split, perfect) == 1.0
-    assert average_precision(split, nothing) == 0.0
+    assert AveragePrecision(split)(perfect) == 1.0
+    assert AveragePrecision(split)(nothing) == 0.0
     wrong = [replace(found, labels=(found.labels + 1) % 10) for found in perfect]
-    assert average_precision(split, wrong) < 0.1
+    assert AveragePrecision(split)(wrong) < 0.1
 
 
 def test_what_is_no_detection_is_refused(digits):
@@ -236,7 +237,7 @@ def test_of_masks_equals_pycocotools(tmp_path, seed):
     assert 0.1 < ap < 0.95
     assert ap == pytest.approx(_reference(split, coco, found, "segm"), abs=1e-12)
     assert score(found) == ap
-    assert average_precision(split, found) < 0.1  # their boxes are noise
+    assert AveragePrecision(split)(found) < 0.1  # their boxes are noise
 
 
 def test_perfect_masks_and_masks_without_truth(digits):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset
 
-from detkds_gp.data.average_precision import average_precision
-from detkds_gp.data.coco import CocoSplit, SplitSource, checked, read_splits
-from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.average_precision import AveragePrecision
+from detkds_gp.data.coco import SplitSource, checked, read_splits
+from detkds_gp.data.split import CocoSplit, write_normal
 from detkds_gp.data.summary import summarize
 from detkds_gp.detections import Detections
 from detkds_gp.errors import DataError
@@ -112,7 +112,7 @@ def test_mmdet_learns_what_we_learn_and_perfect_detections_are_perfect(
         np.testing.assert_allclose(np.reshape([one["bbox"] for one in learned], (-1, 4)), record.boxes, atol=1e-4)
         assert [one["bbox_label"] for one in learned] == record.labels.tolist()
     perfect = [Detections(r.boxes, np.ones(len(r.boxes), np.float32), r.labels) for r in split.images]
-    assert average_precision(split, perfect) == 1.0
+    assert AveragePrecision(split)(perfect) == 1.0
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))

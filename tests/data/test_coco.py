@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from detkds_gp.data.coco import data_hash, load_split
-from detkds_gp.data.normal_file import write_normal
-from detkds_gp.data.split import Account
+from detkds_gp.data.split import Account, write_normal
 from detkds_gp.errors import DataError
 
 POLYGON = [[1.0, 1.0, 9.0, 1.0, 9.0, 9.0]]

@@ -168,8 +168,8 @@ def test_any_folder_name_is_a_folder(folder: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("written", ["images\\{}", ".\\images\\{}", "images/{}", "./images/{}"])
 def test_names_with_backslashes_and_folders_start_from_the_right_place(written: str, tmp_path: Path) -> None:
+    from detkds_gp.data.coco_layout import ImageTree, image_folder
     from detkds_gp.data.folders import files_below
-    from detkds_gp.data.image_folders import ImageTree, image_folder
 
     split(tmp_path, "train.json", "images", names("a", 3))
     tree = ImageTree(tmp_path, files_below(tmp_path))

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from detkds_gp.data.average_precision import average_precision
-from detkds_gp.data.coco import CocoSplit, data_hash, load_split
-from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.average_precision import AveragePrecision
+from detkds_gp.data.coco import data_hash, load_split
+from detkds_gp.data.split import CocoSplit, write_normal
 from detkds_gp.data.summary import summarize
 from detkds_gp.errors import DataError
 
@@ -224,7 +224,7 @@ def check(split: CocoSplit, raw: Row, folder: Path) -> None:
     assert {finding.kind for finding in again.findings if finding.level == "mended"} <= {"root_category"}
     assert data_hash(load_split(path, split.image_dir, split.classes)) == data_hash(split)
     detections = noisy(split, 3)
-    assert average_precision(split, detections) == pytest.approx(by_pycocotools(path, split, detections), abs=1e-12)
+    assert AveragePrecision(split)(detections) == pytest.approx(by_pycocotools(path, split, detections), abs=1e-12)
 
 
 def read(raw: Row, folder: Path) -> CocoSplit | DataError:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from detkds_gp.data.coco import ImageRecord
 from detkds_gp.data.images import ImageStore, load_image
+from detkds_gp.data.split import ImageRecord
 from detkds_gp.errors import DataError
 
 

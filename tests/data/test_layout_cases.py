@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from detkds_gp.data.coco import read_splits
-from detkds_gp.data.coco_files import coco_files, files_by_split
+from detkds_gp.data.coco_layout import ImageTree, coco_files, files_by_split, image_folder
 from detkds_gp.data.discover import Choice, FoundData
 from detkds_gp.data.folders import files_below
 from detkds_gp.data.formats import data_in
-from detkds_gp.data.image_folders import ImageTree, image_folder
 from detkds_gp.data.split import CocoSplit
 from detkds_gp.data.voc import convert_voc
 from detkds_gp.data.yolo import convert_yolo

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset
 
-from detkds_gp.data.coco import CocoSplit, data_hash, load_split
-from detkds_gp.data.normal_file import write_normal
+from detkds_gp.data.coco import data_hash, load_split
+from detkds_gp.data.split import CocoSplit, write_normal
 
 
 def seen_by_mmdet(split: CocoSplit, path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from detkds_gp.data.coco import data_hash, load_split
-from detkds_gp.data.part import part_of
+from detkds_gp.data.split import part_of
 from detkds_gp.errors import DataError
 
 
@@ -49,7 +49,7 @@ def test_parts_that_only_touch_share_nothing_and_together_are_the_whole() -> Non
 
 def test_another_process_takes_the_same() -> None:
     code = (
-        "from detkds_gp.data.part import part_of;"
+        "from detkds_gp.data.split import part_of;"
         "print([i['id'] for i in part_of([{'id': n, 'file_name': f'{n:06d}.jpg'} for n in range(90)], (0, 0.1))])"
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

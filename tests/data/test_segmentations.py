@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from detkds_gp.data.coco import CocoSplit, load_split
-from detkds_gp.data.segmentations import check_segmentations, without_slivers
+from detkds_gp.data.coco import load_split
+from detkds_gp.data.objects import check_segmentations, without_slivers
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.errors import DataError
 
 TRIANGLE = [1.0, 1.0, 9.0, 1.0, 9.0, 9.0]

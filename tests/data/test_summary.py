@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detkds_gp.data.coco import CocoSplit, SplitSource, read_splits
+from detkds_gp.data.coco import SplitSource, read_splits
 from detkds_gp.data.contact_sheet import write_sheet
-from detkds_gp.data.equal_images import count_equal_images
 from detkds_gp.data.findings import KINDS, Tally
-from detkds_gp.data.pixels import LOOKED_AT, look_at_pixels
+from detkds_gp.data.image_contents import LOOKED_AT, count_equal_images, look_at_pixels
+from detkds_gp.data.split import CocoSplit
 from detkds_gp.data.summary import QUANTILES, summarize
 
 NAMES = ("train", "selection", "test")

@@ -83,7 +83,7 @@ def test_inclusive_pixels_from_1_become_continuous_ones_from_0(tmp_path):
         ("cat", [10, 5, 10, 1.5], 15),
     ]
     assert report.classes == ("cat", "dog")
-    assert (report.clipped, report.swapped, report.dropped, report.wrong_sizes) == (0, 0, 0, 0)
+    assert [report.counts[kind] for kind in ("clipped", "swapped", "dropped", "kept")] == [0, 0, 0, 0]
 
 
 def test_faulty_boxes_are_mended_or_dropped_and_counted(tmp_path):
@@ -103,22 +103,22 @@ def test_faulty_boxes_are_mended_or_dropped_and_counted(tmp_path):
         ("b", [30, 20, 10, 10]),
         ("c", [10, 2, 10, 10]),
     ]
-    assert (report.clipped, report.swapped, report.dropped) == (2, 1, 5)
+    assert [report.counts[kind] for kind in ("clipped", "swapped", "dropped")] == [2, 1, 5]
     assert sum(report.boxes.values()) == 3 + 2
     assert report.classes == ("a", "b", "c", "cat")
 
 
 def test_the_true_size_comes_from_the_image(tmp_path):
     report, rows = _boxes(tmp_path, [("a", (1, 1, 40, 30))], size=(10, 0))
-    assert (report.wrong_sizes, report.scaled) == (0, 0)  # no size is stated, nothing contradicts
-    assert report.clipped == 0
+    assert (report.counts["kept"], report.counts["scaled"]) == (0, 0)  # no size is stated, nothing contradicts
+    assert report.counts["clipped"] == 0
     assert rows[0][1]["bbox"] == [0, 0, 40, 30]
 
 
 def test_annotations_of_several_folders_are_told(tmp_path):
     _pairs(tmp_path / "voc", ["a", "b", "c"], ("v1/Annotations", "v1/JPEGImages"))
     alone = convert_voc(tmp_path / "voc", tmp_path / "one")
-    assert (alone.folders, "taken together" in str(alone)) == ({"v1/Annotations": 3}, False)
+    assert (sum(alone.images.values()), "taken together" in str(alone)) == (3, False)
     _pairs(tmp_path / "voc", ["a", "b"], ("v2/Annotations", "v2/JPEGImages"))
     assert "annotations of 2 folders are taken together: v1/Annotations (3); v2/Annotations (2)" in str(
         convert_voc(tmp_path / "voc", tmp_path / "two")
@@ -127,7 +127,7 @@ def test_annotations_of_several_folders_are_told(tmp_path):
 
 def test_difficult_objects_are_ignored_not_crowds(tmp_path):
     report, rows = _boxes(tmp_path, [("a", (1, 1, 9, 9)), ("b", (3, 3, 9, 9))], difficult=1)
-    assert report.difficult == 2
+    assert report.counts["difficult"] == 2
     assert [(row["ignore"], row["iscrowd"]) for _, row in rows] == [(1, 0), (1, 0)]
 
 
@@ -143,7 +143,7 @@ def test_three_lists_are_the_three_splits(tmp_path):
     assert report.origin == "lists"
     assert report.images == {"train": 3, "selection": 2, "test": 1}
     assert report.boxes == {"train": 3, "selection": 2, "test": 1}
-    assert report.unlisted == 4
+    assert report.counts["unlisted"] == 4
 
 
 @pytest.mark.parametrize("train", ["train", "trainval"])

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detkds_gp.data.coco import load_split
-from detkds_gp.data.yolo import YoloReport, convert_yolo
+from detkds_gp.data.conversion import Conversion
+from detkds_gp.data.yolo import convert_yolo
 from detkds_gp.data.yolo_labels import Labels
 from detkds_gp.errors import DataError
 
@@ -44,7 +45,7 @@ def _images(out: Path) -> dict[str, list[str]]:
     return {s: [row["file_name"] for row in json.loads((out / f"{s}.json").read_text())["images"]] for s in SPLITS}
 
 
-def _converted(root: Path, out: Path) -> YoloReport:
+def _converted(root: Path, out: Path) -> Conversion:
     """Convert, and check that every object lies on its block."""
     report = convert_yolo(root, out)
     for split in SPLITS:
@@ -81,7 +82,7 @@ def test_the_folders_of_a_data_yaml(pattern: str, entries: dict[str, object], as
     assert _images(tmp_path / "out") == FIVE
     assert (report.classes, report.origin) == (CLASSES, "data.yaml")
     assert report.boxes == {"train": 10, "selection": 10, "test": 10}
-    assert (report.broken, report.notes, report.without) == ((), (), 0)
+    assert (report.left_out, report.notes[1:], report.counts["without"]) == ((), (), 0)
 
 
 @pytest.mark.parametrize("beginning", ["", "./", "data/set/"])
@@ -94,7 +95,9 @@ def test_lists_of_images(beginning: str, tmp_path: Path) -> None:
     _described(root, path="./", train="train.txt", val="val.txt", test="test.txt")
     report = _converted(root, tmp_path / "out")
     assert _images(tmp_path / "out") == FIVE
-    assert report.notes == tuple(f"{split}.txt lists 1 images that are not there" for split in ("train", "val", "test"))
+    assert report.notes[1:] == tuple(
+        f"{split}.txt lists 1 images that are not there" for split in ("train", "val", "test")
+    )
 
 
 def test_cvat_and_darknet(tmp_path: Path) -> None:
@@ -127,14 +130,14 @@ def test_a_split_that_the_yaml_does_not_name_is_taken_from_its_folder_and_the_re
     _described(root, train="train/images", val="val/images", test="nowhere/images")
     report = _converted(root, tmp_path / "out")
     assert _images(tmp_path / "out") == FIVE
-    assert report.notes == (
+    assert report.notes[1:] == (
         "data.yaml names nowhere/images for test, which is not there",
         "data.yaml has no test: taken are 5 images of folders called so",
         "left out: 2 images that data.yaml names for no split",
     )
 
 
-def _one(tmp_path: Path, lines: str, **values: object) -> tuple[YoloReport, list[dict]]:
+def _one(tmp_path: Path, lines: str, **values: object) -> tuple[Conversion, list[dict]]:
     """Convert three images, the first with these lines, and return its annotations."""
     root = tmp_path / "yolo"
     _pages(root, "images", "labels", "p", 3)
@@ -158,7 +161,7 @@ def test_polygons_become_segmentations_with_their_own_area(tmp_path: Path) -> No
     assert row["segmentation"][0] == pytest.approx(triangle.ravel().tolist(), abs=1e-4)
     assert row["bbox"] == pytest.approx([4, 4, 24, 16], abs=1e-4)
     assert row["area"] == pytest.approx(24 * 16 / 2, abs=1e-2)
-    assert report.tally["polygons"] == 1
+    assert report.counts["polygons"] == 1
     split = next(s for s in SPLITS if "p_00.png" in _images(tmp_path / "out")[s])
     loaded = load_split(tmp_path / f"out/{split}.json", tmp_path / "out/images")
     first = next(record for record in loaded.images if record.path.name == "p_00.png")
@@ -183,7 +186,7 @@ def test_polygons_become_segmentations_with_their_own_area(tmp_path: Path) -> No
 def test_broken_lines_are_named_with_file_and_line_and_the_rest_is_read(line: str, reason: str, tmp_path: Path) -> None:
     report, rows = _one(tmp_path, f"0 .5 .5 .25 .25\n\n{line}\n1 .25 .25 .25 .25\n")
     assert [row["category_id"] for row in rows] == [0, 1]
-    (broken,) = report.broken
+    (broken,) = report.left_out
     assert broken.startswith("labels/p_00.txt:3 (")
     assert reason in broken
     assert broken in str(report)
@@ -195,7 +198,7 @@ def test_what_is_mended_or_dropped_is_counted(tmp_path: Path) -> None:
     report, rows = _one(tmp_path, "\n".join(lines))
     assert [row["category_id"] for row in rows] == [0, 1]
     assert rows[1]["bbox"] == pytest.approx([0, 0.4 * SIZE[1], 0.15 * SIZE[0], 0.2 * SIZE[1]])
-    assert {key: count for key, count in report.tally.items() if count} == {"repeated": 1, "clipped": 1, "flat": 2}
+    assert {key: count for key, count in report.counts.items() if count} == {"repeated": 1, "clipped": 1, "flat": 2}
 
 
 def test_key_points_are_left_out_aloud(tmp_path: Path) -> None:
@@ -212,7 +215,7 @@ def test_images_without_a_label_file_have_no_objects(tmp_path: Path) -> None:
     (root / "labels/train/train_01.txt").write_text("")
     _described(root, train="images/train", val="images/val", test="images/test")
     report = _converted(root, tmp_path / "out")
-    assert (report.images["train"], report.boxes["train"], report.without) == (5, 6, 1)
+    assert (report.images["train"], report.boxes["train"], report.counts["without"]) == (5, 6, 1)
 
 
 def test_classes_that_no_object_has_keep_their_number(tmp_path: Path) -> None:
@@ -221,7 +224,7 @@ def test_classes_that_no_object_has_keep_their_number(tmp_path: Path) -> None:
     _described(root, train="images/train", val="images/val", test="images/test", names=[*CLASSES, "yak"], nc=5)
     report = convert_yolo(root, tmp_path / "out")
     assert report.classes == (*CLASSES, "yak")
-    assert report.notes == ("data.yaml says nc: 5, but has 4 names",)
+    assert report.notes[1:] == ("data.yaml says nc: 5, but has 4 names",)
     rows = json.loads((tmp_path / "out/train.json").read_text())["annotations"]
     assert [row["category_id"] for row in rows[:2]] == [CLASSES.index(name) for name, *_ in boxes_of(0)]
 
@@ -232,7 +235,7 @@ def test_images_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
     (root / "images/train/train_00.png").write_text("no image")
     _described(root, train="images/train", val="images/val", test="images/test")
     report = _converted(root, tmp_path / "out")
-    assert report.undecoded == ("images/train/train_00.png",)
+    assert report.left_out == ("images/train/train_00.png",)
     assert report.images["train"] == 4
 
 
@@ -304,7 +307,7 @@ def test_every_line_is_an_object_or_is_counted(lines: list[str]) -> None:
         objects = labels.read(path, "a.txt", SIZE)
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
     written = [line for line in text.splitlines() if line.split()]
-    dropped = labels.tally["repeated"] + labels.tally["flat"]
+    dropped = labels.counts["repeated"] + labels.counts["flat"]
     assert len(objects) + len(labels.broken) + dropped == len(written)
     for found in objects:
         x, y, width, height = found.bbox
@@ -329,4 +332,4 @@ def test_boxes_come_back(boxes: list[tuple[int, float, float, float, float]]) ->
     assert [found.name for found in objects] == [CLASSES[label] for label, *_ in wanted]
     for found, (_, x, y, w, h) in zip(objects, wanted, strict=True):
         assert found.bbox == pytest.approx([x * SIZE[0], y * SIZE[1], w * SIZE[0], h * SIZE[1]], abs=1e-5)
-    assert not labels.tally["clipped"]
+    assert not labels.counts["clipped"]

@@ -1,25 +1,60 @@
-"""Scales of formulas on one real batch of a pair that was never trained."""
+"""One real batch of a pair before anything is trained: what fails on it, and the scales of formulas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from detkds_gp.detectors import Taps, make_batch, outputs_on, scene_of
+from detkds_gp.config import ExperimentConfig
+from detkds_gp.data.split import CocoSplit
+from detkds_gp.detectors import BaseDetector, Taps, finds_masks, make_batch, outputs_on, scene_of
+from detkds_gp.errors import DetectorError, UserError, named_line
 from detkds_gp.fitness import SplitImages, body, scale_of, squared_gradients
 from detkds_gp.language import Distiller, PrimitiveSet
-from detkds_gp.losses import DistillationLoss, KnowledgeError
-from detkds_gp.preflight.tried import trying
+from detkds_gp.losses import MACHINE_FAULTS, DistillationLoss, KnowledgeError
 from detkds_gp.setup.wiring import Wired
 from detkds_gp.training import DistilledDetector
 
+KNOWN = {
+    "_gt_sem_seg": "it needs semantic maps, which the data do not have",
+    "_pred_instances": "it predicts no instances",
+}
+"""By words of mmdet's errors, what they mean."""
 
-def first_batch(images: SplitImages, size: int, *, masks: bool) -> dict[str, Any]:
-    """Return the first images that show an object."""
-    shown = [index for index, record in enumerate(images.split.images) if len(record.boxes)]
-    return make_batch([images[index] for index in shown[:size]], masks=masks)
+
+def first_batch(config: ExperimentConfig, wired: Wired, train: CocoSplit) -> dict[str, Any]:
+    """Return the first images that show an object, and bring both detectors to the device of the trainings."""
+    for detector in (wired.student, wired.teacher):
+        detector.to(config.proxy.device)
+    images = SplitImages(train, config.proxy.image_size, 0)
+    shown = [index for index, record in enumerate(train.images) if len(record.boxes)]
+    return make_batch([images[index] for index in shown[: config.proxy.batch_size]], masks=finds_masks(wired.student))
+
+
+@contextmanager
+def trying(detector: BaseDetector, who: str, what: str) -> Iterator[None]:
+    """Let a detector, the ``student`` or the ``teacher``, try something on a batch of the data, such as to ``learn``.
+
+    Raises:
+        DetectorError: it fails, and not for want of memory.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if any(word in str(error) for word in MACHINE_FAULTS):
+            raise
+        known = next((reason for words, reason in KNOWN.items() if words in str(error)), None)
+        place = traceback.extract_tb(error.__traceback__)[-1].name
+        reason = known or f"{place}() ends with {named_line(error)}"
+        raise DetectorError(
+            f"the {who}'s {type(detector).__name__} cannot {what} on these data: {reason}; choose another detector"
+        ) from error
 
 
 def distilled(wired: Wired, distiller: Distiller | str, primitive_set: PrimitiveSet) -> DistilledDetector:
