@@ -66,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
     "environment": {"errors", "operators"},
     "errors": set(),
     "execution": {"errors", "settings"},
-    "export": {"language", "losses", "errors"},
+    "export": {"language", "losses", "errors", "atomic"},
     "fitness": {
         "training", "detectors", "data", "detections", "losses", "language", "operators", "score", "screening",
         "settings", "errors", "atomic",

@@ -90,9 +90,11 @@ def test_a_wheel_carries_every_source_and_the_primitives_guide(wheel: Path) -> N
         names = set(archive.namelist())
     assert {carried_as(source) for source in sources()} <= names
     assert "detkds_gp/primitives/README.md" in names
-    pages = {f"detkds_gp/report/templates/{path.name}" for path in (ROOT / "detkds_gp/report/templates").iterdir()}
-    assert pages
-    assert pages <= names
+    for package in ("report", "export"):
+        folder = f"detkds_gp/{package}/templates"
+        templates = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir()}
+        assert templates
+        assert templates <= names
     operators = "detkds_gp_operators.pth"
     assert {name.split("/")[0] for name in names} == {"detkds_gp", "detkds_gp-0.1.0.dist-info", operators}
 

@@ -6,13 +6,11 @@ from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
     from detkds_gp.export.difference import difference
-    from detkds_gp.export.graph import FAMILIES, to_networkx
+    from detkds_gp.export.graph import FAMILIES, Panel, sample_shapes, to_networkx
     from detkds_gp.export.json_nodes import distiller_from_json, distiller_to_json
     from detkds_gp.export.latex import formula_lines, to_latex
-    from detkds_gp.export.panel import Panel
     from detkds_gp.export.picture import Picture, show_in_notebook
     from detkds_gp.export.registry import FORMATS, export, export_panels, write_panels
-    from detkds_gp.export.shapes import sample_shapes
     from detkds_gp.export.themes import LAYOUTS, THEMES, Look
 
 __all__ = [

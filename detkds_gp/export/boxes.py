@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detkds_gp.export.fonts import text_width, wrapped_name
-from detkds_gp.export.graph import arguments_of
-from detkds_gp.export.shapes import shape_text
+from detkds_gp.export.graph import arguments_of, shape_text
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -74,11 +73,10 @@ class Box:
 
 def boxes(graph: nx.DiGraph) -> list[Box]:
     """Turn a graph of `to_networkx` into boxes, in its order: arguments first, the root last."""
-    places = {node: place for place, node in enumerate(graph)}
-    return [_box(graph, node, tuple(places[below] for below in arguments_of(graph, node))) for node in graph]
+    return [_box(graph, node) for node in graph]
 
 
-def _box(graph: nx.DiGraph, node: int, below: tuple[int, ...]) -> Box:
+def _box(graph: nx.DiGraph, node: int) -> Box:
     attributes = graph.nodes[node]
     outgoing = [edge for *_, edge in graph.out_edges(node, data=True)]
     shape = shape_text(attributes["shape"])
@@ -86,7 +84,7 @@ def _box(graph: nx.DiGraph, node: int, below: tuple[int, ...]) -> Box:
     return Box(
         lines=tuple(wrapped_name(attributes["label"], NAME_LETTERS)),
         family=attributes["family"],
-        below=below,
+        below=tuple(arguments_of(graph, node)),
         sided=attributes["sided"],
         weight=outgoing[0]["label"] if outgoing else "",
         passed=_passed(attributes["kind"], shape) if outgoing else (),

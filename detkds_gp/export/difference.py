@@ -7,15 +7,33 @@ other in one tree stand so in the other (Zhang and Shasha, 1989, with relabellin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
 
 from detkds_gp.errors import UserError
-from detkds_gp.export.graph import SUM, arguments_of
+from detkds_gp.export.graph import SUM, Panel, arguments_of, to_networkx, trees_of
+from detkds_gp.language import Distiller
 
 if TYPE_CHECKING:
     import networkx as nx
 
-MAX_NODES = 500
+MAX_DRAWN, MAX_COMPARED = 2000, 500
+
+
+def graphs(panels: Sequence[Panel], diff: bool = False) -> list[nx.DiGraph]:
+    """Return the graph of every panel; with ``diff``, marked by `difference`.
+
+    Raises:
+        UserError: if a formula has more than 2000 nodes, or ``diff`` is asked of other than two.
+    """
+    if diff and len(panels) != 2:
+        raise UserError(f"got {len(panels)} formula(s), wanted 2 for a diff; name two distillers")
+    for panel in panels:
+        size = sum(map(len, trees_of(panel.formula))) + isinstance(panel.formula, Distiller)
+        if size > MAX_DRAWN:
+            raise UserError(f"the formula has {size} nodes, too many to draw; export text or json")
+    made = [to_networkx(panel.formula, panel.primitive_set, panel.shapes) for panel in panels]
+    return list(difference(*made)) if diff else made
 
 
 def difference(first: nx.DiGraph, second: nx.DiGraph) -> tuple[nx.DiGraph, nx.DiGraph]:
@@ -30,95 +48,69 @@ def difference(first: nx.DiGraph, second: nx.DiGraph) -> tuple[nx.DiGraph, nx.Di
         UserError: if a tree has more than 500 nodes.
     """
     largest = max(len(first), len(second))
-    if largest > MAX_NODES:
-        raise UserError(f"a tree has {largest} nodes, wanted at most {MAX_NODES} for a diff; draw without it")
+    if largest > MAX_COMPARED:
+        raise UserError(f"a tree has {largest} nodes, wanted at most {MAX_COMPARED} for a diff; draw without it")
     pairs = shared_nodes(first, second)
     marked = first.copy(), second.copy()
-    for graph, partners in zip(marked, (pairs, {b: a for a, b in pairs.items()}), strict=True):
+    for graph, partners in zip(marked, (pairs.keys(), set(pairs.values())), strict=True):
         for node in graph:
             graph.nodes[node]["only"] = node not in partners
-    for a, b in pairs.items():
-        _mark_weight(marked, a, b, pairs)
+    for ends in pairs.items():
+        edges = [g.edges.get((node, len(g) - 1), {}) for g, node in zip(marked, ends, strict=True)]
+        if all("weight" in edge for edge in edges):
+            for edge in edges:
+                edge["reweighted"] = edges[0]["label"] != edges[1]["label"]
     return marked
 
 
 def shared_nodes(first: nx.DiGraph, second: nx.DiGraph) -> dict[int, int]:
     """Return the nodes of the first graph that meet one of the second, each with its partner."""
     one, two = _Tree(first), _Tree(second)
-    scores = [[0] * len(two.keys) for _ in one.keys]
-    for i in one.key_roots:
-        for j in two.key_roots:
-            _forest(one, two, (i, j), scores)
-    pairs: dict[int, int] = {}
-    pending = [(len(one.keys) - 1, len(two.keys) - 1)]
+    shared: dict[tuple[int, int], _Shared] = {}
+    for roots in product(one.key_roots, two.key_roots):
+        _align(one, two, roots, shared)
+    pairs, pending = [], [shared[len(first) - 1, len(second) - 1]]
     while pending:
-        pending += _trace(one, two, pending.pop(), scores, pairs)
-    return {one.nodes[a]: two.nodes[b] for a, b in sorted(pairs.items())}
+        found = pending.pop()
+        pending += found.parts
+        pairs += [found.pair] if found.pair else []
+    return dict(sorted(pairs))
 
 
 class _Tree:
-    """A graph's nodes in post-order: what they are, and each one's leftmost leaf."""
+    """What the nodes of a graph are, and each one's leftmost leaf; nodes are numbered in post-order."""
 
     def __init__(self, graph: nx.DiGraph) -> None:
-        self.nodes = list(graph)
-        places = {node: place for place, node in enumerate(self.nodes)}
-        rows = [graph.nodes[node] for node in self.nodes]
         # The root of a distiller is called after the number of its terms.
-        self.keys = [(row["role"], "" if row["role"] == SUM else row["label"]) for row in rows]
+        self.keys = [(row["role"], "" if row["role"] == SUM else row["label"]) for row in graph.nodes.values()]
         self.first: list[int] = []
-        for place, node in enumerate(self.nodes):
+        for node in graph:
             below = arguments_of(graph, node)
-            self.first.append(self.first[places[below[0]]] if below else place)
-        self.key_roots: Sequence[int] = sorted({leaf: place for place, leaf in enumerate(self.first)}.values())
+            self.first.append(self.first[below[0]] if below else node)
+        self.key_roots = sorted({leaf: node for node, leaf in enumerate(self.first)}.values())
 
 
-def _forest(one: _Tree, two: _Tree, roots: tuple[int, int], scores: list[list[int]]) -> list[list[int]]:
-    """Return how many nodes the forests under two roots share, by how far each is taken; fill in scores."""
+class _Shared(NamedTuple):
+    """The most nodes that two forests share: how many, the last pair if it is one of them, and what lies before."""
+
+    count: int = 0
+    pair: tuple[int, int] | None = None
+    parts: tuple[_Shared, ...] = ()
+
+
+def _align(one: _Tree, two: _Tree, roots: tuple[int, int], shared: dict[tuple[int, int], _Shared]) -> None:
+    """Fill in what two subtrees share, and those within them that begin at the same leaves."""
     (i, j), (left, right) = roots, (one.first[roots[0]], two.first[roots[1]])
-    table = [[0] * (j - right + 2) for _ in range(i - left + 2)]
-    for x in range(left, i + 1):
-        row, above = table[x - left + 1], table[x - left]
-        for y in range(right, j + 1):
-            column = y - right + 1
-            best = max(above[column], row[column - 1])
-            if one.first[x] == left and two.first[y] == right:
-                best = max(best, above[column - 1] + 1 if one.keys[x] == two.keys[y] else 0)
-                scores[x][y] = best
-            else:
-                best = max(best, table[one.first[x] - left][two.first[y] - right] + scores[x][y])
-            row[column] = best
-    return table
-
-
-def _trace(
-    one: _Tree, two: _Tree, roots: tuple[int, int], scores: list[list[int]], pairs: dict[int, int]
-) -> list[tuple[int, int]]:
-    """Walk a forest's table back, note who meets whom, and return the subtrees to walk next."""
-    table = _forest(one, two, roots, scores)
-    (x, y), (left, right) = roots, (one.first[roots[0]], two.first[roots[1]])
-    pending = []
-    while x >= left and y >= right:
-        here = table[x - left + 1][y - right + 1]
-        whole = one.first[x] == left and two.first[y] == right
-        if whole and one.keys[x] == two.keys[y] and here == table[x - left][y - right] + 1:
-            pairs[x] = y
-            x, y = x - 1, y - 1
-        elif here == table[x - left][y - right + 1]:
-            x -= 1
-        elif here == table[x - left + 1][y - right]:
-            y -= 1
+    table = [[_Shared()] * (j - right + 2) for _ in range(i - left + 2)]
+    for x, y in product(range(left, i + 1), range(right, j + 1)):
+        above, row, column = table[x - left], table[x - left + 1], y - right + 1
+        best = above[column] if above[column].count >= row[column - 1].count else row[column - 1]
+        if one.first[x] == left and two.first[y] == right:
+            if one.keys[x] == two.keys[y] and above[column - 1].count >= best.count - 1:
+                best = _Shared(above[column - 1].count + 1, (x, y), (above[column - 1],))
+            shared[x, y] = best
         else:
-            pending.append((x, y))
-            x, y = one.first[x] - 1, two.first[y] - 1
-    return pending
-
-
-def _mark_weight(marked: tuple[nx.DiGraph, nx.DiGraph], a: int, b: int, pairs: dict[int, int]) -> None:
-    """Mark two terms that meet under roots that meet, if their weights differ."""
-    ends = [list(graph.successors(node)) for graph, node in zip(marked, (a, b), strict=True)]
-    if not all(ends) or pairs.get(ends[0][0]) != ends[1][0]:
-        return
-    edges = [graph.edges[node, end[0]] for graph, node, end in zip(marked, (a, b), ends, strict=True)]
-    if "weight" in edges[0]:
-        for edge in edges:
-            edge["reweighted"] = edges[0]["label"] != edges[1]["label"]
+            parts = table[one.first[x] - left][two.first[y] - right], shared[x, y]
+            if parts[0].count + parts[1].count > best.count:
+                best = _Shared(parts[0].count + parts[1].count, None, parts)
+        row[column] = best

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from detkds_gp.export.boxes import Box, boxes
-from detkds_gp.export.panel import Panel, graphs
-from detkds_gp.export.text import wrapped
+from detkds_gp.export.difference import graphs
+from detkds_gp.export.fonts import wrapped
+from detkds_gp.export.graph import Panel
 from detkds_gp.export.themes import PLAIN, THEMES, Look, Theme
 
 TITLE_COLUMNS = 90

@@ -1,14 +1,16 @@
-"""How wide a text runs, and where a long name is broken; in pixels of 1/96 inch."""
+"""How wide a text runs, in pixels of 1/96 inch, and where names, sentences and formulas are broken into lines."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ft2font import FT2Font
+if TYPE_CHECKING:
+    from matplotlib.ft2font import FT2Font
 
-FACES = {"sans": FontProperties(family="DejaVu Sans"), "mono": FontProperties(family="DejaVu Sans Mono")}
+FACES = {"sans": "DejaVu Sans", "mono": "DejaVu Sans Mono"}
 """The faces that widths are measured in: matplotlib ships them, and common screen faces are narrower."""
 
 STACKS = {
@@ -19,6 +21,9 @@ STACKS = {
 
 BOLD = 1.14
 """How much wider bold letters run, at most."""
+
+INDENT = "    "
+"""Of a line by which a term of a formula goes on."""
 
 
 def text_width(text: str, size: float, face: str = "sans", bold: bool = False) -> float:
@@ -51,8 +56,34 @@ def wrapped_words(text: str, width: float, size: float, bold: bool = False) -> l
     return lines
 
 
-@lru_cache(maxsize=2)
+def wrapped(formula: str, columns: int) -> list[str]:
+    """Break a formula into lines: one a term, long ones at commas and opening brackets, or else anywhere.
+
+    Args:
+        formula: its text.
+        columns: letters a line holds, more than the 4 that a line which goes on is indented.
+    """
+    lines = []
+    for number, term in enumerate(formula.split(" + ")):
+        line = "+ " if number else ""
+        for piece in _pieces(term, columns - len(INDENT)):
+            if len(line) + len(piece.rstrip()) > columns and line.strip():
+                lines.append(line.rstrip())
+                line = INDENT
+            line += piece
+        lines.append(line.rstrip())
+    return lines
+
+
+def _pieces(term: str, longest: int) -> Iterator[str]:
+    for piece in re.findall(r"[^(,]*(?:\(|, |,$|$)", term):
+        yield from (piece[start : start + longest] for start in range(0, len(piece), longest))
+
+
+@cache
 def _font(face: str) -> FT2Font:
+    from matplotlib.font_manager import findfont, get_font  # texts alone are exported without matplotlib
+
     return get_font(findfont(FACES[face]))
 
 

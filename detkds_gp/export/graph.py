@@ -1,51 +1,67 @@
-"""A formula as a `networkx.DiGraph`: one node a primitive or number, one edge an argument."""
+"""A formula that is exported, and as a `networkx.DiGraph`: one node a primitive or number, one edge an argument."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deap import gp
 
-from detkds_gp.export.shapes import Shapes, sample_shapes
-from detkds_gp.language import CALIBRATED, NONE, Declaration, Distiller, Loss, Number, PrimitiveSet, Term, fold
+from detkds_gp.errors import DeclarationError
+from detkds_gp.language import CALIBRATED, NONE, Declaration, Distiller, Loss, Number, PrimitiveSet, fold, to_text
 from detkds_gp.language.roles import Combiner, Constant, Distance, Input, Learned
+from detkds_gp.language.samples import sample_size
 from detkds_gp.language.tree import Node, call_text, is_constant, node_text, number_text
 
 if TYPE_CHECKING:
     import networkx as nx
 
 Formula: TypeAlias = Distiller | gp.PrimitiveTree
+Shapes: TypeAlias = Mapping[str, Sequence[int]]
+"""By the text of a subtree, e.g. ``unit_channel(global)``, the shape of the tensor it gives (of one side)."""
+
+Shape: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Step:
-    """A node of a tree among those of its post-order list.
+class Panel:
+    """One formula among those exported together.
 
     Attributes:
-        node: DEAP's node.
-        back: for every argument, how many places before this step it stands.
+        formula: a distiller, or a tree alone.
+        primitive_set: the set that declares the formula's names.
+        caption: what stands above it, e.g. where it comes from.
+        shapes: by text of a subtree, e.g. of a run's own batch; default: those on sample knowledge.
     """
 
-    node: Node
-    back: tuple[int, ...]
+    formula: Formula
+    primitive_set: PrimitiveSet
+    caption: str = ""
+    shapes: Shapes | None = None
+
+    @property
+    def text(self) -> str:
+        """The formula's text."""
+        return self.formula.text if isinstance(self.formula, Distiller) else to_text(self.formula)
 
 
-def post_order(tree: gp.PrimitiveTree) -> list[Step]:
-    """List a tree's nodes, arguments before their consumer, first arguments first."""
+def trees_of(formula: Formula) -> list[gp.PrimitiveTree]:
+    """Return the tree of every term, or the tree itself."""
+    return [term.tree for term in formula.terms] if isinstance(formula, Distiller) else [formula]
 
-    def visit(node: Node, below: list[list[Step]]) -> list[Step]:
-        back, distance = [], 1
-        for steps in reversed(below):
-            back.append(distance)
-            distance += len(steps)
-        joined = below[0] if below else []
-        for steps in below[1:]:
-            joined.extend(steps)
-        joined.append(Step(node, tuple(reversed(back))))
-        return joined
 
-    return fold(tree, visit)
+def post_order(tree: gp.PrimitiveTree) -> list[tuple[Node, list[int]]]:
+    """List a tree's nodes, arguments before their consumer, first ones first, each with its arguments' places."""
+    listed: list[tuple[Node, list[int]]] = []
+    waiting: list[tuple[Node, list[int]]] = []
+    for node in tree:
+        waiting.append((node, []))
+        while waiting and len(waiting[-1][1]) == waiting[-1][0].arity:
+            listed.append(waiting.pop())
+            if waiting:
+                waiting[-1][1].append(len(listed) - 1)
+    return listed
 
 
 def node_role(node: Node, primitive_set: PrimitiveSet) -> str:
@@ -98,7 +114,7 @@ def to_networkx(formula: Formula, primitive_set: PrimitiveSet, shapes: Shapes | 
         primitive_set: the set that declares the formula's names.
         shapes: by text of a subtree; default: those on sample knowledge.
     """
-    trees = [term.tree for term in formula.terms] if isinstance(formula, Distiller) else [formula]
+    trees = trees_of(formula)
     builder = _Builder(primitive_set, sample_shapes(trees, primitive_set) if shapes is None else shapes)
     roots = [builder.add_tree(tree) for tree in trees]
     if isinstance(formula, Distiller):
@@ -106,10 +122,46 @@ def to_networkx(formula: Formula, primitive_set: PrimitiveSet, shapes: Shapes | 
     return builder.graph
 
 
-def weight_label(term: Term) -> str:
-    """Write what a term is multiplied by: ``weight × scale``."""
-    scale = CALIBRATED if term.scale is None else number_text(term.scale)
-    return f"{number_text(term.weight)} × {scale}"
+def sample_shapes(trees: Sequence[Sequence[Node]], primitive_set: PrimitiveSet) -> dict[str, Shape]:
+    """Follow the declared shapes through trees, from one level of the sample knowledge that `lint` checks formulas on.
+
+    Args:
+        trees: the trees.
+        primitive_set: the set that declares their names.
+
+    Returns:
+        by text of a subtree, the shape of one side. Numbers have none, nor has what no declared shape fits:
+        a drawing of a broken formula helps to mend it.
+    """
+    found: dict[str, Shape] = {}
+
+    def visit(node: Node, below: list[tuple[str, Shape | None]]) -> tuple[str, Shape | None]:
+        text = call_text(node, [argument for argument, _ in below])
+        shape = None if is_constant(node) else _shape(node, [shape for _, shape in below], primitive_set)
+        if shape is not None:
+            found[text] = shape
+        return text, shape
+
+    for tree in trees:
+        fold(tree, visit)
+    return found
+
+
+def _shape(node: Node, below: Sequence[Shape | None], primitive_set: PrimitiveSet) -> Shape | None:
+    declaration = primitive_set.declarations[node.name]
+    if isinstance(declaration, Input):
+        return sample_size(declaration, primitive_set.inputs)
+    try:
+        return declaration.shape_of(below[0] or ())
+    except DeclarationError:
+        return None
+
+
+def shape_text(shape: Sequence[int] | None) -> str:
+    """Write a shape: ``2×8×9×11``, ``()`` for a scalar, nothing for None."""
+    if shape is None:
+        return ""
+    return "×".join(str(size) for size in shape) or "()"
 
 
 def arguments_of(graph: nx.DiGraph, node: int) -> list[int]:
@@ -130,13 +182,12 @@ class _Builder:
 
     def add_tree(self, tree: gp.PrimitiveTree) -> int:
         """Add a tree and return its root."""
-        for step in post_order(tree):
-            number = len(self.graph)
-            below = [number - back for back in step.back]
-            self.graph.add_node(number, **self._attributes(step.node, below))
+        start = len(self.graph)
+        for number, (node, places) in enumerate(post_order(tree), start):
+            below = [start + place for place in places]
+            self.graph.add_node(number, **self._attributes(node, below))
             for position, argument in enumerate(below):
-                asked = step.node.args[position].__name__
-                self._connect(argument, number, position=position, asked=asked, label="")
+                self._connect(argument, number, position=position, asked=node.args[position].__name__, label="")
         return len(self.graph) - 1
 
     def add_root(self, distiller: Distiller, roots: list[int]) -> None:
@@ -156,7 +207,8 @@ class _Builder:
             doc="Sum of the weighted terms." if roots else "The student alone.",
         )
         for position, (root, term) in enumerate(zip(roots, distiller.terms, strict=True)):
-            self._connect(root, top, position=position, asked=Loss.__name__, label=weight_label(term))
+            label = f"{number_text(term.weight)} × {CALIBRATED if term.scale is None else number_text(term.scale)}"
+            self._connect(root, top, position=position, asked=Loss.__name__, label=label)
             self.graph.edges[root, top].update(weight=term.weight, scale=term.scale)
 
     def _attributes(self, node: Node, below: list[int]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from detkds_gp.errors import FormulaError
 from detkds_gp.export.graph import node_role, post_order
-from detkds_gp.language import Distiller, PrimitiveSet, Term, parse_distiller
+from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.language.tree import node_text
 
 REMEDY = "mend or remove it, or export the distiller again"
@@ -22,7 +22,16 @@ def distiller_to_json(distiller: Distiller, primitive_set: PrimitiveSet) -> dict
     """
     data = distiller.to_json()
     for row, term in zip(data["terms"], distiller.terms, strict=True):
-        row["nodes"] = _nodes(term, primitive_set)
+        row["nodes"] = [
+            {
+                "id": number,
+                "name": node_text(node),
+                "role": node_role(node, primitive_set),
+                "kind": node.ret.__name__,
+                "args": below,
+            }
+            for number, (node, below) in enumerate(post_order(term.tree))
+        ]
     return data
 
 
@@ -39,7 +48,11 @@ def distiller_from_json(data: str | bytes | Mapping[str, Any], primitive_set: Pr
     Raises:
         FormulaError: for broken JSON, a missing or broken formula, or terms that disagree with it.
     """
-    found = _loaded(data) if isinstance(data, str | bytes) else data
+    try:
+        found = json.loads(data) if isinstance(data, str | bytes) else data
+    except (ValueError, RecursionError) as error:
+        why = str(error).replace("\n", " ")
+        raise FormulaError(f"not a distiller's JSON ({why}); export the distiller again") from error
     if not isinstance(found, Mapping) or not isinstance(found.get("formula"), str):
         raise FormulaError(f"got {_brief(found)}, wanted a JSON object whose 'formula' is a distiller's text")
     distiller = parse_distiller(found["formula"], primitive_set)
@@ -47,27 +60,6 @@ def distiller_from_json(data: str | bytes | Mapping[str, Any], primitive_set: Pr
         wanted = distiller_to_json(distiller, primitive_set)["terms"]
         _check_same(found["terms"], wanted, "terms")
     return distiller
-
-
-def _nodes(term: Term, primitive_set: PrimitiveSet) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": number,
-            "name": node_text(step.node),
-            "role": node_role(step.node, primitive_set),
-            "kind": step.node.ret.__name__,
-            "args": [number - back for back in step.back],
-        }
-        for number, step in enumerate(post_order(term.tree))
-    ]
-
-
-def _loaded(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        why = str(error).replace("\n", " ")
-        raise FormulaError(f"not a distiller's JSON ({why}); export the distiller again") from error
 
 
 def _check_same(found: Any, wanted: Any, where: str) -> None:

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from deap import gp
-
 from detkds_gp.export.graph import post_order
 from detkds_gp.language import Distance, Distiller, Input, Learned, PrimitiveSet, Term
 from detkds_gp.language.tree import Node, is_constant, number_text
@@ -53,12 +51,6 @@ class _Writer:
     primitive_set: PrimitiveSet
     symbols: dict[str, str] = field(default_factory=dict)
 
-    def write(self, tree: gp.PrimitiveTree) -> Written:
-        written: list[Written] = []
-        for step in post_order(tree):
-            written.append(self.visit(step.node, [written[-back] for back in step.back]))
-        return written[-1]
-
     def visit(self, node: Node, below: list[Written]) -> Written:
         if is_constant(node):
             return number_latex(node.value)
@@ -84,7 +76,10 @@ def equations(distiller: Distiller, primitive_set: PrimitiveSet) -> list[tuple[s
     writer = _Writer(primitive_set)
     summands = []
     for number, term in enumerate(distiller.terms, 1):
-        tree = writer.write(term.tree)
+        written: list[Written] = []
+        for node, below in post_order(term.tree):
+            written.append(writer.visit(node, [written[place] for place in below]))
+        tree = written[-1]
         factor = _factor(term, number)
         whole = not factor or tree.form < Form.COMPOUND
         summands.append(factor + (tree.latex if whole else f"({tree.latex})"))

@@ -1,40 +1,20 @@
-"""A tidy layered tree (Reingold and Tilford, 1981) for boxes of any width, without recursion."""
+"""Where the nodes of a tree stand: a tidy layered tree (Reingold and Tilford, 1981), or as Graphviz would put them."""
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from detkds_gp.errors import UserError
 
 Below = Sequence[Sequence[int]]
+Outline = list[tuple[float, float]]
+"""How far a subtree reaches to the left and right of its root's centre, by layer, the deepest first."""
 
-
-@dataclass
-class _Outline:
-    """How far a subtree reaches from its root's centre, the deepest layer first."""
-
-    left: list[float]
-    right: list[float]
-
-    def move(self, by: float) -> None:
-        if by:
-            self.left = [x + by for x in self.left]
-            self.right = [x + by for x in self.right]
-
-    def gap_to(self, other: _Outline) -> float:
-        """Return the smallest free width between this and another outline to its right."""
-        # Outlines start at the deepest layer; read from their ends, layers are level.
-        shared = zip(reversed(self.right), reversed(other.left), strict=False)
-        return min(left - right for right, left in shared)
-
-    def join(self, other: _Outline) -> None:
-        """Take in an outline to the right."""
-        deeper = len(other.left) - len(self.left)
-        if deeper > 0:
-            self.left = other.left[:deeper] + self.left
-            self.right = other.right
-        else:
-            kept = len(self.right) - len(other.right)
-            self.right = self.right[:kept] + other.right
+INCH = 96.0
+PATIENCE_SECONDS = 60
 
 
 def layers(below: Below) -> list[int]:
@@ -62,14 +42,21 @@ def centres(below: Below, widths: Sequence[float], gap: float) -> list[float]:
         gap: free width between neighbours.
     """
     offsets = [0.0] * len(below)
-    outlines: dict[int, _Outline] = {}
+    outlines: dict[int, Outline] = {}
     for node, children in enumerate(below):
-        half = widths[node] / 2
-        outline = _in_a_row(children, outlines, offsets, gap) if children else _Outline([], [])
-        outline.left.append(-half)
-        outline.right.append(half)
-        outlines[node] = outline
-    shift = -min(outlines[len(below) - 1].left)
+        row = outlines.pop(children[0]) if children else []
+        for child in children[1:]:
+            other = outlines.pop(child)
+            # Outlines start at the deepest layer; read from their ends, layers are level.
+            level = zip(reversed(row), reversed(other), strict=False)
+            offsets[child] = gap - min(left - right for (_, right), (left, _) in level)
+            row = _joined(row, _moved(other, offsets[child]))
+        middle = offsets[children[-1]] / 2 if children else 0.0
+        for child in children:
+            offsets[child] -= middle
+        outlines[node] = _moved(row, -middle)
+        outlines[node].append((-widths[node] / 2, widths[node] / 2))
+    shift = -min(left for left, _ in outlines[len(below) - 1])
     places = [shift] * len(below)
     for node in reversed(range(len(below))):
         for child in below[node]:
@@ -77,16 +64,40 @@ def centres(below: Below, widths: Sequence[float], gap: float) -> list[float]:
     return places
 
 
-def _in_a_row(children: Sequence[int], outlines: dict[int, _Outline], offsets: list[float], gap: float) -> _Outline:
-    """Push subtrees together from the left; fill in their offsets from the middle."""
-    row = outlines.pop(children[0])
-    for child in children[1:]:
-        outline = outlines.pop(child)
-        offsets[child] = gap - row.gap_to(outline)
-        outline.move(offsets[child])
-        row.join(outline)
-    middle = offsets[children[-1]] / 2
-    for child in children:
-        offsets[child] -= middle
-    row.move(-middle)
-    return row
+def _moved(outline: Outline, by: float) -> Outline:
+    return [(left + by, right + by) for left, right in outline] if by else outline
+
+
+def _joined(row: Outline, other: Outline) -> Outline:
+    """Return the outline of both, of which the other stands to the right."""
+    level = min(len(row), len(other))
+    deeper = max(row, other, key=len)[: max(len(row), len(other)) - level]
+    pairs = zip(row[len(row) - level :], other[len(other) - level :], strict=True)
+    return deeper + [(left, right) for (left, _), (_, right) in pairs]
+
+
+def graphviz_centres(below: Below, widths: Sequence[float], gap: float) -> list[float]:
+    """Return the x of every node's centre as ``dot`` places it; takes what `centres` takes.
+
+    Graphviz is given numbers and widths only, none of the formula's names.
+
+    Raises:
+        UserError: if ``dot`` is not installed or fails.
+    """
+    program = shutil.which("dot")
+    if program is None:
+        raise UserError("layout 'graphviz' needs the program dot; install Graphviz, or take layout 'layered'")
+    lines = [f"digraph {{ graph [ordering=out, nodesep={gap / INCH:.3f}]; node [shape=box, fixedsize=true];"]
+    lines += [f'n{node} [label="", width={width / INCH:.3f}, height=0.3];' for node, width in enumerate(widths)]
+    lines += [f"n{node} -> n{child};" for node, children in enumerate(below) for child in children]
+    source = "\n".join([*lines, "}"])
+    try:
+        ended = subprocess.run(
+            [program, "-Tplain"], input=source, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UserError(f"dot did not lay out the tree ({error}); take layout 'layered'") from error
+    found = re.findall(r"^node n(\d+) (\S+) ", ended.stdout, re.M)
+    places = {int(number): float(x) * INCH for number, x in found}
+    left = min(places[node] - width / 2 for node, width in enumerate(widths))
+    return [places[node] - left for node in range(len(widths))]

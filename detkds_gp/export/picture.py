@@ -10,7 +10,7 @@ r"""Distillers as a notebook shows them: a drawing, and the formula as LaTeX.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -18,11 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from detkds_gp.errors import UserError
 from detkds_gp.export.drawing import compose
-from detkds_gp.export.graph import Formula
+from detkds_gp.export.graph import Formula, Panel, Shapes
 from detkds_gp.export.latex import aligned
-from detkds_gp.export.panel import Panel
 from detkds_gp.export.registry import DRAWN, write_panels
-from detkds_gp.export.shapes import Shapes
 from detkds_gp.export.svg import svg_text
 from detkds_gp.export.themes import FOLLOWING, Look
 from detkds_gp.language import Distiller, PrimitiveSet
@@ -55,8 +53,9 @@ class Picture:
 
     def beside(self, *others: Picture) -> Picture:
         """Return a picture with the formulas of others to the right."""
-        panels = [panel for picture in (self, *others) for panel in picture.panels]
-        return _pictured(panels, self.look)
+        both = copy(self)
+        both.panels = tuple(panel for picture in (self, *others) for panel in picture.panels)
+        return both
 
     def against(self, other: Picture) -> Picture:
         """Return a picture of two formulas that marks what each has and the other has not.
@@ -67,7 +66,8 @@ class Picture:
         both = self.beside(other)
         if len(both.panels) != 2:
             raise UserError(f"got {len(both.panels)} formulas, wanted 2 for a diff; name two distillers")
-        return _pictured(both.panels, replace(self.look, diff=True))
+        both.look = replace(self.look, diff=True)
+        return both
 
     def svg(self) -> str:
         """Return the drawing as SVG.
@@ -115,21 +115,9 @@ def show_in_notebook(primitive_set: PrimitiveSet, shell: Any = None) -> None:
     Raises:
         UserError: outside of IPython and Jupyter.
     """
-    shell = shell or _running_shell()
+    ipython = sys.modules.get("IPython")  # where it runs, it is loaded
+    shell = shell or (ipython.get_ipython() if ipython else None)
     if shell is None:
         raise UserError("no notebook is running; write Picture(distiller, primitive_set).save('tree.svg')")
     html = shell.display_formatter.formatters["text/html"]
     html.for_type(Distiller, lambda distiller: Picture(distiller, primitive_set)._repr_html_())
-
-
-def _running_shell() -> Any:
-    # Where IPython runs, it is loaded.
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython else None
-
-
-def _pictured(panels: Sequence[Panel], look: Look) -> Picture:
-    first = panels[0]
-    picture = Picture(first.formula, first.primitive_set, look=look)
-    picture.panels = tuple(panels)
-    return picture

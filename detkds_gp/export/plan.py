@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detkds_gp.export.boxes import Box
-from detkds_gp.export.graphviz import graphviz_centres
-from detkds_gp.export.layout import centres, layers
+from detkds_gp.export.layout import centres, graphviz_centres, layers
 from detkds_gp.export.scene import Point
 
 GAP = 20.0  # between neighbours
@@ -35,13 +34,9 @@ class Placed:
 
 @dataclass(frozen=True)
 class Wire:
-    """A line from a box up to its consumer: the points of its middle.
+    """A line from the box ``start`` up to its consumer ``end``, whose argument number ``position`` it is.
 
-    Attributes:
-        start: index of the box.
-        end: index of its consumer.
-        position: among the consumer's arguments.
-        points: from the box upwards.
+    The points are those of its middle, from the box upwards.
     """
 
     start: int

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
@@ -88,18 +89,16 @@ def _outline(item: Area) -> Path:
     left, top, right, bottom = item.x, item.y, item.x + item.width, item.y + item.height
     r = min(item.radius, item.width / 2, item.height / 2)
     k = r * (1 - ARC)
-    points = [(left + r, top), (right - r, top), (right - k, top), (right, top + k), (right, top + r)]
-    points += [(right, bottom - r), (right, bottom - k), (right - k, bottom), (right - r, bottom)]
-    points += [(left + r, bottom), (left + k, bottom), (left, bottom - k), (left, bottom - r)]
-    points += [(left, top + r), (left, top + k), (left + k, top), (left + r, top), (left + r, top)]
+    corners = ((right, top, (1, 0)), (right, bottom, (0, 1)), (left, bottom, (-1, 0)), (left, top, (0, -1)))
+    points = [(left + r, top)]
+    for x, y, (a, b) in corners:  # into a corner by (a, b), out of it by (-b, a)
+        points += [(x - a * r, y - b * r), (x - a * k, y - b * k), (x - b * k, y + a * k), (x - b * r, y + a * r)]
     side = [Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    return Path(points, [Path.MOVETO, *side * 4, Path.CLOSEPOLY])
+    return Path([*points, points[0]], [Path.MOVETO, *side * 4, Path.CLOSEPOLY])
 
 
 def _words(figure: Figure, item: Words, place: dict[str, Any], colours: Theme) -> None:
-    font = FACES[item.face].copy()
-    font.set_size(item.size * POINT)
-    font.set_weight("bold" if item.bold else "normal")
+    font = FontProperties(family=FACES[item.face], weight="bold" if item.bold else "normal", size=item.size * POINT)
     style: dict[str, Any] = {"color": colours[item.ink], "parse_math": False, **place}
     for row, line in enumerate(item.lines):
         y = item.y + item.size * BASELINE + row * item.leading

@@ -1,7 +1,4 @@
-"""What every exported Python file holds beside its primitives; written into it as it stands here.
-
-So it needs torch alone, and is tested as part of the engine.
-"""
+"""What every exported Python file holds beside its primitives, copied as it stands: it needs torch alone."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from types import ModuleType
+from importlib.util import resolve_name
+from itertools import count
 from typing import Any
 
 from detkds_gp.errors import UserError
@@ -73,18 +74,21 @@ class Sources:
         node = outline.defined[key[1]]
         _check_decorators(key[1], node, outline)
         renamed = {used: self._take(key[0], used) for used in _used(node, outline) if used != key[1]}
-        name, count = key[1], 1
-        while True:
+        for name in numbered(key[1]):
             text = outline.text(node, {**renamed, key[1]: name})
             if self._texts.get(name, text) == text:
                 break
-            count += 1
-            name = f"{key[1]}_{count}"
         if name not in self._texts:
             self._texts[name] = text
             constant = isinstance(node, (ast.Assign, ast.AnnAssign))
             (self.constants if constant else self.definitions).append(text)
         self._names[key] = name
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield a name, then the same with 2, 3, ... behind it."""
+    yield name
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 @dataclass(frozen=True)
@@ -128,66 +132,47 @@ def _places(node: Definition) -> Iterator[tuple[int, int, str]]:
 
 @lru_cache(maxsize=64)
 def _outline(module: str) -> _Outline:
-    source = _source(import_module(module))
+    try:
+        source = inspect.getsource(import_module(module))
+    except (OSError, TypeError) as error:
+        raise UserError(f"cannot export: the source of {module} cannot be read; keep it in a file") from error
     defined: dict[str, Definition] = {}
     imported: dict[str, tuple[str, str | None, str]] = {}
     for node in ast.parse(source).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             defined[node.name] = node
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            defined[node.targets[0].id] = node
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            defined[node.target.id] = node
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name):
+                defined[target.id] = node
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.asname or alias.name.partition(".")[0]
-                suffix = f" as {alias.asname}" if alias.asname else ""
-                line = f"import {alias.name}{suffix}"
+                line = ast.unparse(ast.Import([alias]))
                 before = imported.get(name)
                 if before is not None and before[1] is None and not alias.asname:
                     line = f"{before[2]}\n{line}"
                 imported[name] = (alias.name, None, line)
         elif isinstance(node, ast.ImportFrom):
-            origin = _absolute(node, module)
+            origin = resolve_name("." * node.level + (node.module or ""), module.rpartition(".")[0])
             for alias in node.names:
-                suffix = f" as {alias.asname}" if alias.asname else ""
-                line = f"from {origin} import {alias.name}{suffix}"
+                line = ast.unparse(ast.ImportFrom(origin, [alias], 0))
                 imported[alias.asname or alias.name] = (origin, alias.name, line)
     return _Outline(source.splitlines(), defined, imported)
-
-
-def _source(module: ModuleType) -> str:
-    try:
-        return inspect.getsource(module)
-    except (OSError, TypeError) as error:
-        raise UserError(f"cannot export: the source of {module.__name__} cannot be read; keep it in a file") from error
-
-
-def _absolute(node: ast.ImportFrom, module: str) -> str:
-    if not node.level:
-        return node.module or ""
-    parent = module.rsplit(".", node.level)[0]
-    return f"{parent}.{node.module}" if node.module else parent
 
 
 def _used(node: Definition, outline: _Outline) -> list[str]:
     """Return the names of a module's top that a definition uses, in the order of the text."""
     known = {**outline.defined, **outline.imported}
-    text = outline.text(node, {})
-    free = set(_global_names(symtable.symtable(text, "<primitive>", "exec")))
-    annotations = {part.id for note in _annotations(node) for part in ast.walk(note) if isinstance(part, ast.Name)}
+    free = set(_global_names(symtable.symtable(outline.text(node, {}), "<primitive>", "exec")))
+    notes = [getattr(part, key, None) for part in ast.walk(node) for key in ("annotation", "returns")]
+    annotated = {part.id for note in notes if note for part in ast.walk(note) if isinstance(part, ast.Name)}
     for _, _, name in _places(node):
-        if name in free - known.keys() - annotations and not hasattr(builtins, name):
+        if name in free - known.keys() - annotated and not hasattr(builtins, name):
             got = f"a primitive uses {name!r}, which the top of its module neither imports, defines nor sets by itself"
             raise UserError(f"cannot export: {got}; write {name} = ... in a line of its own, outside of any block")
     names = [name for _, _, name in sorted(_places(node)) if name in known and name in free]
     return list(dict.fromkeys(names))
-
-
-def _annotations(node: Definition) -> Iterator[ast.expr]:
-    for part in ast.walk(node):
-        notes = (getattr(part, "annotation", None), getattr(part, "returns", None))
-        yield from (note for note in notes if isinstance(note, ast.expr))
 
 
 def _check_decorators(name: str, node: Definition, outline: _Outline) -> None:

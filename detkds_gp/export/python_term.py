@@ -5,8 +5,8 @@ from __future__ import annotations
 import keyword
 from dataclasses import dataclass, field
 
-from detkds_gp.export.python_sources import Sources
-from detkds_gp.export.text import wrapped
+from detkds_gp.export.fonts import wrapped
+from detkds_gp.export.python_sources import Sources, numbered
 from detkds_gp.language import Declaration, Input, Learned, PrimitiveSet, Term, Transform
 from detkds_gp.language.tree import number_text
 from detkds_gp.losses.program import Instruction, compile_tree, inputs_of
@@ -64,11 +64,8 @@ class _Body:
     taken: set[str] = field(default_factory=set)
     parts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def add(self, step: Instruction) -> None:
-        """Write one operation; its value has the names of both sides, or of the one there is."""
-        self.values.append(self._value(step))
-
-    def _value(self, step: Instruction) -> tuple[str, ...]:
+    def add(self, step: Instruction) -> tuple[str, ...]:
+        """Write one operation; return the names of both sides of its value, or of the one there is."""
         declaration = step.declaration
         if declaration is None:
             return (number_text(step.value or 0.0),)
@@ -108,11 +105,8 @@ class _Body:
     def _fresh(self, declaration: Declaration) -> str:
         """Return a name for a value: its primitive's, with a number where that is taken."""
         kind = declaration.result
-        base = name = declaration.name if kind.sided else f"{kind.__name__.lower()}_value"
-        count = 1
-        while name in self.taken:
-            count += 1
-            name = f"{base}_{count}"
+        base = declaration.name if kind.sided else f"{kind.__name__.lower()}_value"
+        name = next(name for name in numbered(base) if name not in self.taken)
         self.taken.add(name)
         return name
 
@@ -129,7 +123,7 @@ def write_term(term: Term, primitive_set: PrimitiveSet, sources: Sources) -> Wri
     shared = tuple(d for d in inputs if not d.result.sided)
     body = _Body(sources)
     for step in program:
-        body.add(step)
+        body.values.append(body.add(step))
     last = body.lines.pop().split(" = ", 1)[1]
     taken = [*(f"{safe(d.name)}: Pair" for d in sided), *(f"{safe(d.name)}: Tensor" for d in shared)]
     taken += ["part: nn.ModuleDict"] if body.parts else []

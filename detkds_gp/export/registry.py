@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import TypeAlias
 
+from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import UserError
-from detkds_gp.export.panel import Panel
+from detkds_gp.export.graph import Panel
 from detkds_gp.export.themes import PLAIN, Look
 from detkds_gp.language import Distiller, PrimitiveSet
 
@@ -22,23 +20,18 @@ def _json(panels: Panels, look: Look) -> str:
     """Return one object, or a list of several; where it comes from and what it is worth stands under ``caption``."""
     from detkds_gp.export.json_nodes import distiller_to_json
 
-    values = [
-        {
-            **distiller_to_json(panel.formula, panel.primitive_set),
-            **({"caption": panel.caption} if panel.caption else {}),
-        }
-        for panel in panels
-    ]
+    values = []
+    for panel in panels:
+        caption = {"caption": panel.caption} if panel.caption else {}
+        values.append(distiller_to_json(panel.formula, panel.primitive_set) | caption)
     return json.dumps(values if len(values) > 1 else values[0], indent=2) + "\n"
 
 
 def _text(panels: Panels, look: Look) -> str:
-    """Return one line for each."""
     return "".join(f"{panel.text}\n" for panel in panels)
 
 
 def _latex(panels: Panels, look: Look) -> str:
-    """Return one block for each."""
     from detkds_gp.export.latex import to_latex
 
     return "\n".join(to_latex(panel.formula, panel.primitive_set) for panel in panels)
@@ -116,12 +109,9 @@ def write_panels(panels: Panels, path: str | Path, fmt: str, look: Look = PLAIN)
         UserError: as `export_panels`, or if the path cannot be written.
     """
     content = export_panels(panels, fmt, look)
-    data = content.encode() if isinstance(content, str) else content
-    temporary = Path(path).parent / f".{token_hex(8)}.export"
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"cannot write {str(path)!r} ({error.strerror}); give a file in a writable folder") from error
+        with atomic_file(Path(path).absolute()) as draft:
+            draft.write_bytes(content.encode() if isinstance(content, str) else content)
+    except (OSError, ValueError) as error:  # a ValueError where the path has no name
+        why = getattr(error, "strerror", error)
+        raise UserError(f"cannot write {str(path)!r} ({why}); give a file in a writable folder") from error

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from detkds_gp.export.fonts import text_width
-
 Point: TypeAlias = tuple[float, float]
 BASELINE = 0.36
 """How far below its middle a line of text has its baseline, in units of the size."""
@@ -18,18 +16,7 @@ BASELINE = 0.36
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle.
-
-    Attributes:
-        x: of the left edge.
-        y: of the upper edge.
-        width: to the right.
-        height: downwards.
-        fill: its ink.
-        line: the ink of its outline, if it has one.
-        radius: of its corners.
-        stroke: width of the outline.
-    """
+    """A rectangle from its left upper corner; ``fill`` is its ink, ``line`` that of its outline if it has one."""
 
     x: float
     y: float
@@ -52,17 +39,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Words:
-    """A text of one or several lines.
+    """A text of one or several lines, which joined are the whole text.
 
     Attributes:
-        x: of its middle, or of its left end.
+        x: of its middle, or of its left end if it is not ``centred``.
         y: of the middle of its first line.
-        lines: what it says; joined they are the whole text.
-        size: of the letters.
-        ink: its colour.
-        centred: whether x is the middle.
         face: ``sans`` or ``mono``.
-        bold: whether letters are heavy.
         leading: from line to line.
     """
 
@@ -75,14 +57,6 @@ class Words:
     face: str = "sans"
     bold: bool = False
     leading: float = 0.0
-
-    @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of what the letters cover."""
-        width = max(text_width(line, self.size, self.face, self.bold) for line in self.lines)
-        left = self.x - width / 2 if self.centred else self.x
-        bottom = self.y + (len(self.lines) - 1) * self.leading + self.size / 2
-        return left, self.y - self.size / 2, left + width, bottom
 
 
 Item: TypeAlias = Area | Line | Words
@@ -107,12 +81,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole drawing: its size, its groups (first ones lie below), and what it says in words.
+    """A whole drawing: the size of its paper, its groups (first ones lie below), and what it says in words.
 
     Attributes:
-        width: of the paper.
-        height: of the paper.
-        groups: what is on it.
         title: the formulas.
         description: what can be seen, for those who cannot.
         label: the formulas in words.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -63,14 +62,13 @@ def _paint(parent: Element, item: Item, colours: Theme) -> None:
 
 
 def _area(parent: Element, item: Area, colours: Theme) -> None:
-    names = ("x", "y", "width", "height", "rx")
-    values = (item.x, item.y, item.width, item.height, item.radius)
-    element = SubElement(parent, "rect", {n: _number(v) for n, v in zip(names, values, strict=True)})
+    places = {"x": item.x, "y": item.y, "width": item.width, "height": item.height, "rx": item.radius}
+    element = SubElement(parent, "rect", {name: _number(value) for name, value in places.items()})
     element.set("fill", colours[item.fill])
     if item.line:
         element.set("stroke", colours[item.line])
         element.set("stroke-width", _number(item.stroke))
-    element.set("class", " ".join([f"fill-{item.fill}", *([f"stroke-{item.line}"] if item.line else [])]))
+    element.set("class", f"fill-{item.fill} stroke-{item.line}" if item.line else f"fill-{item.fill}")
 
 
 def _line(parent: Element, item: Line, colours: Theme) -> None:
@@ -84,18 +82,11 @@ def _words(parent: Element, item: Words, colours: Theme) -> None:
     style |= {"text-anchor": "middle"} if item.centred else {}
     style |= {"font-weight": "bold"} if item.bold else {}
     element = SubElement(parent, "text", {**style, "class": f"fill-{item.ink}"})
-    places = [(item.x, item.y + item.size * BASELINE + row * item.leading) for row, _ in enumerate(item.lines)]
-    if len(places) == 1:
-        _say(element, item.lines[0], places[0])
-        return
-    for line, place in zip(item.lines, places, strict=True):
-        _say(SubElement(element, "tspan"), line, place)
-
-
-def _say(element: Element, text: str, at: Sequence[float]) -> None:
-    element.set("x", _number(at[0]))
-    element.set("y", _number(at[1]))
-    element.text = _written(text)
+    for row, line in enumerate(item.lines):
+        said = element if len(item.lines) == 1 else SubElement(element, "tspan")
+        said.set("x", _number(item.x))
+        said.set("y", _number(item.y + item.size * BASELINE + row * item.leading))
+        said.text = _written(line)
 
 
 def _dark_rules() -> str:

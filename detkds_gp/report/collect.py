@@ -11,8 +11,7 @@ from typing import Any
 
 from detkds_gp.language import NONE
 from detkds_gp.noise import noise_of_trainings
-from detkds_gp.report.album import album
-from detkds_gp.report.explanation import explanation
+from detkds_gp.report.explanation import album, explanation
 from detkds_gp.report.run import RIVAL, Candidate, JudgedCandidate, References, Run, Rung
 from detkds_gp.results import Clock, Finalist, Judged, Verdict, champions, cuts, expected_aps, ranked, state_of
 from detkds_gp.score import TEACHER, Trial
@@ -82,7 +81,7 @@ class _Reading:
             hours=self.clock.total / 3600,
             training_hours=sum([*(record.score.wall_seconds for record in own), *scales]) / 3600,
             rejections=tuple(record for record in self.store.screenings() if not record.screening.ok),
-            explanation=explanation(self.events, winner, self.test_aps, self.work_dir) if winner else None,
+            explanation=explanation(self.events, winner, self.told, self.work_dir) if winner else None,
         )
 
     def candidates(self) -> list[Candidate]:
@@ -94,11 +93,21 @@ class _Reading:
             asked = trial.seed == self.baseline_seeds[0] and not trial.test and trial.iterations <= self.whole
             if asked and trial.distiller in born:
                 trained[trial.distiller].append(record)
-        made = [_candidate(birth, trained[birth.text], self.clock, self.whole) for birth in self.births]
+        made = [self.candidate(birth, trained[birth.text]) for birth in self.births]
         order = sorted((c for c in made if c.rungs), key=lambda c: c.hours)  # stable: the order of birth
         numbers = {c.text: number for number, c in enumerate(order, 1)}
         expected = expected_aps(self.store)
         return [replace(c, number=numbers.get(c.text, 0), expected=expected.get(c.text)) for c in made]
+
+    def candidate(self, birth: Birth, records: Sequence[ScoreRecord]) -> Candidate:
+        if not records:
+            return Candidate(birth)
+        records = sorted(records, key=lambda record: record.trial.iterations)
+        rungs = tuple(Rung(record.trial.iterations, record.score.ap) for record in records)
+        last, score = records[-1], records[-1].score
+        hours = self.clock.seconds(last.finished_at) / 3600
+        on_a_rung = rungs[-1].iterations < self.whole
+        return Candidate(birth, rungs, score.failure, score.detail, last.resolved, hours=hours, on_a_rung=on_a_rung)
 
     def references(self) -> References:
         teacher = self.store.score(TEACHER)
@@ -107,16 +116,13 @@ class _Reading:
             teacher.ap if teacher else None,
             teacher.test_ap if teacher else None,
             tuple(score.ap for score in alone if score is not None and score.ap is not None),
-            self.test_aps(NONE),
+            self.told(NONE).test_aps,
             noise_of_trainings(((record.trial, record.score) for record in self.records), self.whole),
         )
 
     def told(self, text: str, role: str = "") -> Judged:
         """Return what the final round says of a formula, whether or not it takes part."""
         return self.verdict.judged(Finalist(text, role))
-
-    def test_aps(self, text: str) -> tuple[float | None, ...]:
-        return self.told(text).test_aps
 
     def judged(self, told: Judged, found: Mapping[str, Candidate]) -> JudgedCandidate:
         return JudgedCandidate(**vars(told), candidate=found.get(told.finalist.text) or self.rival(told))
@@ -127,20 +133,3 @@ class _Reading:
         birth = Birth(told.finalist.text, RIVAL, told.finalist.title, 0, ())
         rungs = (Rung(self.verdict.iterations, fmean(known)),) if known else ()
         return Candidate(birth, rungs, resolved=told.formula)
-
-
-def _candidate(birth: Birth, records: Sequence[ScoreRecord], clock: Clock, whole: int) -> Candidate:
-    if not records:
-        return Candidate(birth)
-    records = sorted(records, key=lambda record: record.trial.iterations)
-    rungs = tuple(Rung(record.trial.iterations, record.score.ap) for record in records)
-    last = records[-1]
-    return Candidate(
-        birth,
-        rungs,
-        last.score.failure,
-        last.score.detail,
-        last.resolved,
-        hours=clock.seconds(last.finished_at) / 3600,
-        on_a_rung=last.trial.iterations < whole,
-    )

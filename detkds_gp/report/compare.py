@@ -10,24 +10,7 @@ from detkds_gp.errors import ConfigError
 from detkds_gp.gain import Interval
 from detkds_gp.report.page import render
 from detkds_gp.report.run import Run
-from detkds_gp.report.verdict import Verdict, verdict
-
-
-@dataclass(frozen=True)
-class Beside:
-    """One run among those compared.
-
-    Attributes:
-        run: as collected.
-        verdict: in words.
-        formula: of its winner, scales left out; empty without one.
-        same_data: whether its test images are the first run's, so that APs can be compared.
-    """
-
-    run: Run
-    verdict: Verdict
-    formula: str
-    same_data: bool
+from detkds_gp.report.verdict import verdict
 
 
 @dataclass(frozen=True)
@@ -59,18 +42,13 @@ def render_comparison(runs: Sequence[Run]) -> str:
     """
     if len(runs) < 2:
         raise ConfigError(f"got {len(runs)} work directory, wanted 2 or more to compare")
-    first = runs[0].fingerprint.get("data", {}).get("test")
-    beside = [
-        Beside(
-            run, verdict(run), run.winner.candidate.text if run.winner else "",
-            first is not None and run.fingerprint.get("data", {}).get("test") == first,
-        )
-        for run in runs
-    ]  # fmt: skip
-    formulas = list(dict.fromkeys(one.formula for one in beside if one.formula))
+    tested = [run.fingerprint.get("data", {}).get("test") for run in runs]
+    same_data = tested[0] is not None and all(images == tested[0] for images in tested)
+    formulas = dict.fromkeys(run.winner.candidate.text for run in runs if run.winner)
     rows = [(formula, [transfer(formula, run) for run in runs]) for formula in formulas]
     missing = sum(cell.missing for _, cells in rows for cell in cells)
-    return render("compare.html.j2", {}, served="", beside=beside, rows=rows, missing=missing)
+    found = [(run, verdict(run)) for run in runs]
+    return render("compare.html.j2", {}, served="", beside=found, same_data=same_data, rows=rows, missing=missing)
 
 
 def transfer(formula: str, run: Run) -> Transfer:

@@ -1,55 +1,66 @@
-"""What `gp_search explain` left in a store and beside it."""
+"""Painted images of a folder, and what `gp_search explain` left in a store and beside it."""
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.gain import Interval, paired_gain
-from detkds_gp.report.album import jpeg
 from detkds_gp.report.run import Ablated, Explanation, JudgedCandidate, Pictures
+from detkds_gp.report.students import both_known, mean_gain
+from detkds_gp.results import Judged
 from detkds_gp.store import Event
 from detkds_gp.store.events import EXPLAINED
 
-FOLDER = "explain"
 
-Aps = Sequence[float | None]
+def album(folder: Path, **about: Any) -> tuple[Pictures, ...]:
+    """Return the pictures of an album; none where there is no album, it is broken, or is about something else.
+
+    Args:
+        folder: only files of it are read.
+        about: what its index has to tell.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        told = json.loads((folder / "album.json").read_text(encoding="utf-8"))
+        if all(told.get(key) == value for key, value in about.items()):
+            return tuple(_pictures(image["name"], image["files"], {}, folder) for image in told["images"])
+    return ()
 
 
 def explanation(
-    events: Sequence[Event], winner: JudgedCandidate, test_aps: Callable[[str], Aps], work_dir: Path
+    events: Sequence[Event], winner: JudgedCandidate, judged: Callable[[str], Judged], work_dir: Path
 ) -> Explanation | None:
     """Return what explains a winner; None if nothing does.
 
     Args:
         events: of the run.
         winner: on the verdict's seeds.
-        test_aps: gives a distiller's test APs by the verdict's seeds, from its text.
+        judged: says of a distiller's text how it did on the verdict's seeds.
         work_dir: pictures are read from its folder ``explain``.
     """
     told = [e.detail for e in events if e.kind == EXPLAINED and e.detail["winner"] == winner.candidate.text]
     if not told:
         return None
-    rows = [_ablated(values, winner.test_aps, test_aps(values["distiller"])) for values in told[-1]["ablations"]]
+    rows = []
+    for part in told[-1]["ablations"]:
+        pairs = both_known(judged(part["distiller"]).test_aps, winner.test_aps)
+        rows.append(Ablated(part["removed"], part["left"], len(pairs), mean_gain(pairs)))
     rows.sort(key=lambda row: row.change.mean if row.change else 1.0)
     painted = told[-1]["pictures"]
-    pictures = [_pictures(values, work_dir / FOLDER) for values in painted.get("images", ())]
+    folder = work_dir / "explain"
+    pictures = (_pictures(one["name"], one["detections"], one["pulls"], folder) for one in painted.get("images", ()))
     return Explanation(tuple(rows), tuple(pictures), tuple(painted.get("classes", ())))
 
 
-def _ablated(values: Mapping[str, str], winner: Aps, without: Aps) -> Ablated:
-    pairs = [(a, b) for a, b in zip(without, winner, strict=False) if a is not None and b is not None]
-    change = None
-    if len(pairs) > 1:
-        change = paired_gain(*map(list, zip(*pairs, strict=True)))
-    elif pairs:
-        difference = pairs[0][0] - pairs[0][1]
-        change = Interval(difference, difference, difference)
-    return Ablated(values["kind"], values["removed"], values["left"], len(pairs), change)
+def _pictures(name: str, detections: Mapping[str, str], pulls: Mapping[str, Sequence[str]], folder: Path) -> Pictures:
+    found = {who: _jpeg(folder, file) for who, file in detections.items()}
+    return Pictures(name, found, {term: tuple(_jpeg(folder, file) for file in files) for term, files in pulls.items()})
 
 
-def _pictures(values: Mapping[str, Any], folder: Path) -> Pictures:
-    detections = {who: jpeg(folder, name) for who, name in values["detections"].items()}
-    pulls = {knowledge: tuple(jpeg(folder, n) for n in names) for knowledge, names in values["pulls"].items()}
-    return Pictures(values["name"], detections, pulls)
+def _jpeg(folder: Path, name: str) -> str:
+    """Return a picture as base64; empty if it is gone. Only files of the folder itself are read."""
+    path = folder / Path(name).name
+    return b64encode(path.read_bytes()).decode("ascii") if path.suffix == ".jpg" and path.is_file() else ""

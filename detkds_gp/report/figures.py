@@ -29,40 +29,30 @@ MIX = "mix"
 
 def progress(run: Run) -> Figure:
     """Draw the best AP so far of every niche against evaluations; ``hours`` holds the same against time."""
-    traces = [_dots(run)]
+    found = thinned([c for c in run.answered if c.ap is not None], DOTS)
+    dots = {"hours": _hours(found), "marker": {"size": 4, "color": "dot"}}
+    traces = [_trace("single candidates", "markers", found, "number", "%{y:.4f}") | dots]
     numbers = niche_numbers(run)
     for niche, members in _by_niche(run).items():
         steps = _best_so_far(members)
-        traces.append(
-            {
-                "name": label(niche), "mode": "lines", "x": [c.number for c, _ in steps], "y": [ap for _, ap in steps],
-                "hours": [round(c.hours, 4) for c, _ in steps], "text": [short(c.text) for c, _ in steps],
-                "line": {"shape": "hv", "width": 4 if niche == MIX else 2, "color": f"niche-{numbers[niche]}"},
-                "hovertemplate": f"{label(niche)}: %{{y:.4f}}<br>%{{text}}<extra></extra>",
-            }
-        )  # fmt: skip
-    return {"data": traces, "layout": {"xaxis": {"title": "evaluations"}, "yaxis": {"title": "best AP, selection"},
-            **_baseline(run)}}  # fmt: skip
+        found = [candidate for candidate, _ in steps]
+        line = {"shape": "hv", "width": 4 if niche == MIX else 2, "color": f"niche-{numbers[niche]}"}
+        best = {"y": [ap for _, ap in steps], "hours": _hours(found), "line": line}
+        traces.append(_trace(label(niche), "lines", found, "number", f"{label(niche)}: %{{y:.4f}}") | best)
+    return {"data": traces, "layout": layout("evaluations", "best AP, selection") | _baseline(run)}
 
 
 def pareto(run: Run) -> Figure:
     """Draw AP against the operations that a loss computes at every step, with the front."""
     found = thinned(run.ranking, DOTS)
-    front = pareto_front(run.ranking)
-    dots = {
-        "name": "candidates", "mode": "markers", "x": [c.operations for c in found], "y": [c.ap for c in found],
-        "text": [short(c.text) for c in found], "marker": {"size": 6, "color": "dot"},
-        "hovertemplate": "%{y:.4f} with %{x} operations<br>%{text}<extra></extra>",
-    }  # fmt: skip
-    line = {
-        "name": "best for their cost", "mode": "lines+markers", "x": [c.operations for c in front],
-        "y": [c.ap for c in front], "text": [short(c.text) for c in front],
-        "line": {"shape": "hv", "width": 2, "color": "accent"}, "marker": {"size": 9, "color": "accent"},
-        "hovertemplate": "%{y:.4f} with %{x} operations<br>%{text}<extra></extra>",
-    }  # fmt: skip
-    whole = {"dtick": 1} if found and max(c.operations for c in found) <= WHOLE else {}
-    return {"data": [dots, line], "layout": {"xaxis": {"title": "operations of the loss at every step", **whole},
-            "yaxis": {"title": "AP, selection"}, **_baseline(run)}}  # fmt: skip
+    told = "%{y:.4f} with %{x} operations"
+    dots = _trace("candidates", "markers", found, "operations", told) | {"marker": {"size": 6, "color": "dot"}}
+    style = {"line": {"shape": "hv", "width": 2, "color": "accent"}, "marker": {"size": 9, "color": "accent"}}
+    line = _trace("best for their cost", "lines+markers", pareto_front(run.ranking), "operations", told) | style
+    axes = layout("operations of the loss at every step", "AP, selection")
+    if found and max(c.operations for c in found) <= WHOLE:
+        axes["xaxis"]["dtick"] = 1
+    return {"data": [dots, line], "layout": axes | _baseline(run)}
 
 
 def predicted(real: Sequence[float], told: Sequence[float]) -> Figure:
@@ -77,7 +67,7 @@ def predicted(real: Sequence[float], told: Sequence[float]) -> Figure:
             {"name": "as predicted", "mode": "lines", "x": ends, "y": ends, "hoverinfo": "skip",
              "line": {"dash": "dot", "width": 1, "color": "muted"}},
         ],
-        "layout": {"xaxis": {"title": "AP predicted"}, "yaxis": {"title": "AP reached"}},
+        "layout": layout("AP predicted", "AP reached"),
     }  # fmt: skip
 
 
@@ -101,6 +91,11 @@ def niche_numbers(run: Run) -> dict[str, int]:
     return {niche: number % COLOURS for number, niche in enumerate(_by_niche(run))}
 
 
+def layout(x: str, y: str) -> Figure:
+    """Return a layout with the titles of both axes."""
+    return {"xaxis": {"title": x}, "yaxis": {"title": y}}
+
+
 def label(name: str) -> str:
     """Write a niche's name for people."""
     return escape("all knowledge, mixed" if name == MIX else name.replace("_", " "))
@@ -118,13 +113,15 @@ def _by_niche(run: Run) -> dict[str, list[Candidate]]:
     return dict(sorted(niches.items(), key=lambda pair: pair[0] == MIX))
 
 
-def _dots(run: Run) -> Figure:
-    found = thinned([c for c in run.answered if c.ap is not None], DOTS)
+def _trace(name: str, mode: str, found: Sequence[Candidate], x: str, told: str) -> Figure:
     return {
-        "name": "single candidates", "mode": "markers", "x": [c.number for c in found], "y": [c.ap for c in found],
-        "hours": [round(c.hours, 4) for c in found], "text": [short(c.text) for c in found],
-        "marker": {"size": 4, "color": "dot"}, "hovertemplate": "%{y:.4f}<br>%{text}<extra></extra>",
+        "name": name, "mode": mode, "x": [getattr(c, x) for c in found], "y": [c.ap for c in found],
+        "text": [short(c.text) for c in found], "hovertemplate": f"{told}<br>%{{text}}<extra></extra>",
     }  # fmt: skip
+
+
+def _hours(found: Sequence[Candidate]) -> list[float]:
+    return [round(candidate.hours, 4) for candidate in found]
 
 
 def _best_so_far(members: Sequence[Candidate]) -> list[tuple[Candidate, float]]:

@@ -1,4 +1,4 @@
-"""The ancestors of a candidate, laid out by generation: oldest left, the candidate right."""
+"""The ancestors of a candidate, laid out by generation: oldest left, the candidate right; and how each was made."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from detkds_gp.language import PrimitiveSet, parse_distiller
 from detkds_gp.report.outline import outline
-from detkds_gp.report.run import RIVAL, Candidate
+from detkds_gp.report.run import RIVAL, Candidate, Run
 from detkds_gp.score import MIX
+from detkds_gp.store.events import RIVALS_TUNED
 
 SHOWN = 48
 """Ancestors drawn at most: the nearest."""
 
+STARTED_WITH = "given in search.warm_start"
+INJECTED = "given by gp_search inject"
+TUNED = "a published loss, its weight tuned before the search"
+
 
 @dataclass(frozen=True)
 class Ancestor:
-    """One node of a genealogy.
-
-    Attributes:
-        candidate: with its score.
-        column: 0-based from the left, one for each generation in which an ancestor was born.
-        row: 0-based from the top of its column.
-        how: how it was made, in words.
-    """
+    """One node of a genealogy, in a column for its generation (0 is left) and a row (0 is top); ``how`` it was made."""
 
     candidate: Candidate
     column: int
@@ -79,6 +78,23 @@ def genealogy(
     edges = [(number[p], number[a.candidate.text]) for a in ancestors for p in a.candidate.birth.parents if p in number]
     columns = tuple((stages[stage], generation) for stage, generation in places)
     return Genealogy(tuple(ancestors), tuple(edges), columns, max(taken.values()), max(0, len(found) - shown))
+
+
+def given(run: Run, primitive_set: PrimitiveSet) -> dict[str, str]:
+    """Return by tree, as canonical text, how it was given.
+
+    Raises:
+        FormulaError: if the primitive set is not the one searched.
+    """
+    rivals = [one for event in run.events if event.kind == RIVALS_TUNED for one in event.detail["rivals"]]
+    tuned = [(one["tuned"] or one["given"])["text"] for one in rivals if one["expected"]]
+    started = run.config["search"].get("warm_start", ())
+    sorts = ((run.injected, INJECTED), (started, STARTED_WITH), (tuned, TUNED))
+    found = {}
+    for texts, how in sorts:
+        for distiller in (parse_distiller(text, primitive_set, bare=None) for text in texts):
+            found |= dict.fromkeys((term.formula for term in outline(distiller.text)), how)
+    return found
 
 
 def how_made(candidate: Candidate, given: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from detkds_gp.gain import Interval
 from detkds_gp.language import Declaration
 from detkds_gp.report.features import LEAST, Feature, Table, table
 from detkds_gp.report.model import Model, learn
-from detkds_gp.report.run import Candidate, Run
+from detkds_gp.report.run import Run
 from detkds_gp.report.subtrees import Frequent, frequent
 
 FEWEST = 30
@@ -52,44 +52,42 @@ class Guidance:
     """What was learnt.
 
     Attributes:
-        candidates: learnt from.
-        scored: in all.
+        scored: candidates in all.
+        subtrees: of the best tenth against the rest.
+        best_tenth: how many that are.
+        limits: what the numbers do not support.
+        sentences: what they do.
+        candidates: how many were learnt from.
         effects: strongest first; empty where nothing could be learnt.
-        rare: names of features that too few candidates have, or lack.
         features: the model's columns, the rare ones too.
         model: None where nothing could be learnt.
         reached: AP of the candidates learnt from, in the order of the model's predictions.
         trusted: whether the model predicts unseen candidates better than their mean does.
-        subtrees: of the best tenth against the rest.
-        best_tenth: how many that are.
-        sentences: what the numbers support.
-        limits: what they do not.
     """
 
-    candidates: int
     scored: int
-    effects: tuple[Effect, ...]
-    rare: tuple[str, ...]
-    features: tuple[Feature, ...]
-    model: Model | None
-    reached: tuple[float, ...]
-    trusted: bool
     subtrees: tuple[Frequent, ...]
     best_tenth: int
-    sentences: tuple[str, ...]
     limits: tuple[str, ...]
+    sentences: tuple[str, ...] = ()
+    candidates: int = 0
+    effects: tuple[Effect, ...] = ()
+    features: tuple[Feature, ...] = ()
+    model: Model | None = None
+    reached: tuple[float, ...] = ()
+    trusted: bool = False
 
 
 def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
     """Learn from the candidates with a whole training."""
     scored = run.ranking
     common, size = frequent(scored)
-    sample = _sampled(scored)
+    sample = scored if len(scored) <= MOST else random.Random(0).sample(scored, MOST)
     rows = table(sample, declarations)
     if len(scored) < FEWEST or not rows.features or float(rows.ap.std()) == 0.0:
         few = f"Which parts help: {len(scored)} scored candidates are too few to learn from; {FEWEST} are the least."
         limits = (few, *_rung_limit(run))
-        return Guidance(0, len(scored), (), (), (), None, (), False, tuple(common), size, (), limits)
+        return Guidance(len(scored), tuple(common), size, limits)
     model = learn(rows.values, rows.ap, rows.alternatives())
     effects = _effects(rows, model)
     trusted = model.r2.low > 0
@@ -97,7 +95,6 @@ def guide(run: Run, declarations: Mapping[str, Declaration]) -> Guidance:
         candidates=len(sample),
         scored=len(scored),
         effects=tuple(effects),
-        rare=tuple(feature.name for feature in rows.rare),
         features=rows.features,
         model=model,
         reached=tuple(map(float, rows.ap)),
@@ -114,10 +111,10 @@ def _effects(rows: Table, model: Model) -> list[Effect]:
     shown = [column for column, feature in enumerate(rows.features) if feature not in rows.rare]
     effects = []
     for column in shown:
-        feature, strict = rows.features[column], model.interval(column, tests=len(shown))
+        feature, strict = rows.features[column], model.contrast([column], tests=len(shown))
         count = _count(rows.values[:, column], feature)
         stands = strict.low > 0 or strict.high < 0
-        effects.append(Effect(feature, count, model.interval(column), model.importance[column], stands))
+        effects.append(Effect(feature, count, model.contrast([column]), model.importance[column], stands))
     return sorted(effects, key=lambda one: (not one.stands, -abs(one.effect.mean)))
 
 
@@ -126,10 +123,6 @@ def _count(values: NDArray[np.float64], feature: Feature) -> int:
     if feature.group not in ("shape", "weight"):
         return int((values != 0).sum())
     return len(values) - int(np.unique(values, return_counts=True)[1].max())
-
-
-def _sampled(scored: Sequence[Candidate]) -> list[Candidate]:
-    return list(scored) if len(scored) <= MOST else random.Random(0).sample(list(scored), MOST)
 
 
 def _sentences(effects: Sequence[Effect]) -> tuple[str, ...]:

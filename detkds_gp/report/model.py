@@ -1,7 +1,6 @@
 """What features are worth: effects by ridge regression, importance by a random forest, held to unseen candidates.
 
-scikit-learn and scipy's statistics are imported when they are asked: they take seconds, and small runs have nothing to
-learn from.
+scikit-learn and scipy's statistics take seconds to import, so that they wait for a run to learn from.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 
-from detkds_gp.gain import Interval
+from detkds_gp.gain import Interval, paired_gain
 
 FOLDS, TREES, RESAMPLES = 5, 100, 300
 _ALPHAS = np.logspace(-2, 3, 11)
@@ -43,12 +42,11 @@ class Model:
     r2: Interval
     rank: float
 
-    def interval(self, column: int, tests: int = 1) -> Interval:
-        """Return an effect with its interval: 95%, or as much wider as so many tests at once ask for."""
-        return self.contrast([column], tests=tests)
-
     def contrast(self, some: Sequence[int], others: Sequence[int] = (), tests: int = 1) -> Interval:
-        """Return the mean effect of some columns less that of others (0 without any), with its interval."""
+        """Return the mean effect of some columns less that of others (0 without any), with its interval.
+
+        It is of 95%, or as much wider as so many tests at once ask for.
+        """
         weights = np.zeros(len(self.effects))
         weights[list(some)] = 1 / len(some)
         weights[list(others)] -= 1 / max(len(others), 1)
@@ -118,7 +116,7 @@ def _forest(values: Array, ap: Array, rng: np.random.Generator, seed: int) -> tu
         forest.fit(values[train], ap[train])
         predicted[held] = forest.predict(values[held])
         lost.append(_lost(forest, values[held], ap[held], predicted[held], rng))
-    return predicted, tuple(_over_folds(np.array(column)) for column in zip(*lost, strict=True))
+    return predicted, tuple(paired_gain(column, [0.0] * FOLDS) for column in zip(*lost, strict=True))
 
 
 def _lost(forest: Any, values: Array, ap: Array, told: Array, rng: np.random.Generator) -> Array:
@@ -130,12 +128,6 @@ def _lost(forest: Any, values: Array, ap: Array, told: Array, rng: np.random.Gen
     guesses = forest.predict(shuffled.reshape(-1, width)).reshape(width, count)
     whole = float(((ap - ap.mean()) ** 2).sum()) or 1.0
     return (((ap - guesses) ** 2).sum(axis=1) - ((ap - told) ** 2).sum()) / whole
-
-
-def _over_folds(values: Array) -> Interval:
-    mean = float(values.mean())
-    reach = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / len(values) ** 0.5
-    return Interval(mean, mean - reach, mean + reach)
 
 
 def _r2_interval(ap: Array, predicted: Array, rng: np.random.Generator) -> Interval:

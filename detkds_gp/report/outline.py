@@ -44,11 +44,6 @@ def outline(text: str) -> tuple[TermOutline, ...]:
     return tuple(_term(part) for part in text.split(" + ")) if text != NONE else ()
 
 
-def operations(text: str) -> int:
-    """Count the operations of a step, as `Distiller.cost` does."""
-    return sum(len(term.calls) for term in outline(text))
-
-
 def _term(text: str) -> TermOutline:
     weight, _, formula = text.split(" * ", 2)
     calls: dict[str, None] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from functools import cache
@@ -13,6 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.errors import StoreError
@@ -20,14 +23,10 @@ from detkds_gp.gain import Interval, signed
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.report import figures, search_tables
 from detkds_gp.report.features import GROUPS
-from detkds_gp.report.foresight import foresight
-from detkds_gp.report.genealogy import genealogy
-from detkds_gp.report.given import given
+from detkds_gp.report.genealogy import genealogy, given
 from detkds_gp.report.guidance import Effect, guide
-from detkds_gp.report.judged import judged_students
 from detkds_gp.report.run import JudgedCandidate, Run
-from detkds_gp.report.script import packed_plotly
-from detkds_gp.report.students import curve_figures, told_metrics
+from detkds_gp.report.students import curve_figures, judged_students, told_metrics
 from detkds_gp.report.trees import draw, draw_tree
 from detkds_gp.report.verdict import verdict
 from detkds_gp.store.events import STARTED
@@ -80,7 +79,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         niches=search_tables.niches(run),
         rungs=search_tables.rungs(run),
         losses=search_tables.losses(run),
-        foresight=foresight(run),
+        foresight=search_tables.foresight(run),
         best=run.ranking[:LISTED],
         guidance=guidance,
         effects=_by_group(effect for effect in guidance.effects if guidance.trusted and effect.is_clear),
@@ -92,8 +91,7 @@ def render_report(run: Run, primitive_set: PrimitiveSet, served: str = "") -> st
         session=_last_session(run),
         data=data,
         doubts=[line for line in data if line.startswith("warning")],
-        command_config=_config_path(run),
-        command_options=_config_options(run),
+        command=_command_parts(run),
         quoted_dir=shlex.quote(str(run.work_dir)),
         settings=json.dumps(run.fingerprint, indent=2, ensure_ascii=False),
     )
@@ -129,9 +127,15 @@ def render(name: str, drawn_figures: Mapping[str, figures.Figure], **values: Any
         drawn_figures: what its plots draw; without any it carries no script for them.
         values: that the template names.
     """
-    plotly = packed_plotly() if drawn_figures else ""
+    plotly = _packed_plotly() if drawn_figures else ""
     made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return _environment().get_template(name).render(figures=drawn_figures, plotly=plotly, made=made, **values)
+
+
+@cache
+def _packed_plotly() -> str:
+    """Return plotly.js, gzipped, as base64; browsers unpack it by themselves (DecompressionStream, since 2023)."""
+    return b64encode(gzip.compress(get_plotlyjs().encode(), compresslevel=9, mtime=0)).decode("ascii")
 
 
 @cache
@@ -168,8 +172,7 @@ def _named(niche: str) -> str:
 
 def _judged(run: Run) -> list[JudgedCandidate]:
     """Return the finalists, the best on selection first, who dropped out, and the other best of each knowledge."""
-    finalists = sorted(run.finalists, key=lambda one: -(one.selection_mean or -1.0))
-    finalists += run.dropped
+    finalists = [*run.by_selection, *run.dropped]
     known = {one.candidate.text for one in finalists}
     return [*finalists, *(one for one in run.champions.values() if one.candidate.text not in known)]
 
@@ -179,26 +182,18 @@ def _last_session(run: Run) -> Mapping[str, Any]:
     return starts[-1] if starts else {}
 
 
-def _config_path(run: Run) -> str:
-    """Return the config that the last session was started with; the argument's name where none was given."""
-    after = _arguments(run)
-    return shlex.quote(after[0]) if after and not after[0].startswith("-") else "CONFIG"
-
-
-def _config_options(run: Run) -> str:
-    """Return the config options that the last session was started with, as its command line had them."""
-    after, found = _arguments(run), list[str]()
+def _command_parts(run: Run) -> tuple[str, str]:
+    """Return the config that the last session was started with (CONFIG where none was given), and its options."""
+    words = [str(word) for word in _last_session(run).get("command", ())]
+    after = words[words.index("run") + 1 :] if "run" in words else []
+    config = shlex.quote(after[0]) if after and not after[0].startswith("-") else "CONFIG"
+    found: list[str] = []
     for place, word in enumerate(after):
         if word == OPTIONS:
             found += takewhile(lambda one: not one.startswith("--"), after[place + 1 :])
         elif word.startswith(f"{OPTIONS}="):
             found.append(word.partition("=")[2])
-    return f" {shlex.join([OPTIONS, *found])}" if found else ""
-
-
-def _arguments(run: Run) -> list[str]:
-    words = [str(word) for word in _last_session(run).get("command", ())]
-    return words[words.index("run") + 1 :] if "run" in words else []
+    return config, f" {shlex.join([OPTIONS, *found])}" if found else ""
 
 
 def _by_group(effects: Iterable[Effect]) -> dict[str, list[Effect]]:

@@ -11,7 +11,7 @@ from typing import Any
 from detkds_gp.curves import prospects
 from detkds_gp.gain import Interval
 from detkds_gp.noise import Noise
-from detkds_gp.report.outline import operations, outline
+from detkds_gp.report.outline import outline
 from detkds_gp.results import MIX, Expected, Judged, State
 from detkds_gp.score import Details, Trial
 from detkds_gp.store import Birth, Event, Generation, ScreeningRecord
@@ -23,12 +23,7 @@ RIVAL = "rival"
 
 @dataclass(frozen=True)
 class Rung:
-    """The score of a candidate after a number of iterations.
-
-    Attributes:
-        iterations: of its training.
-        ap: on the selection split; None where it failed.
-    """
+    """The AP of a candidate on the selection split after a number of iterations; None where it failed."""
 
     iterations: int
     ap: float | None
@@ -77,8 +72,8 @@ class Candidate:
 
     @cached_property
     def operations(self) -> int:
-        """What a training step computes for the loss."""
-        return operations(self.birth.text)
+        """What a training step computes for the loss, counted as `Distiller.cost` does."""
+        return sum(len(term.calls) for term in outline(self.birth.text))
 
     @cached_property
     def terms(self) -> int:
@@ -136,14 +131,12 @@ class Ablated:
     """The winner without one of its parts, on the verdict's seeds.
 
     Attributes:
-        kind: ``term`` or ``subtree``.
         removed: the text of the part.
         left: what stands in its place; empty for a term.
         pairs: seeds on which both were trained.
         change: of the test AP without the part; an interval of no width from a single pair; None without one.
     """
 
-    kind: str
     removed: str
     left: str
     pairs: int
@@ -250,16 +243,19 @@ class Run:
         return prospects(known.get("student", ()), known.get("teacher", ()), self.references.teacher_selection)
 
     @property
+    def by_selection(self) -> list[JudgedCandidate]:
+        """The finalists, the highest mean AP on selection first, those without one last."""
+        return sorted(self.finalists, key=lambda one: -(one.selection_mean or -1.0))
+
+    @property
     def best_found(self) -> JudgedCandidate | None:
         """The finalist of the search with the highest mean AP on selection; None before one is judged."""
-        found = [one for one in self.finalists if not one.is_rival and one.selection_mean is not None]
-        return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
+        return next((one for one in self.by_selection if not one.is_rival and one.selection_mean is not None), None)
 
     @property
     def best_published(self) -> JudgedCandidate | None:
         """The published loss with the highest mean AP on selection; None where none is judged."""
-        found = [one for one in self.finalists if one.is_published and one.selection_mean is not None]
-        return max(found, key=lambda one: one.selection_mean or 0.0, default=None)
+        return next((one for one in self.by_selection if one.is_published and one.selection_mean is not None), None)
 
     @property
     def winner_name(self) -> str:
@@ -275,11 +271,6 @@ class Run:
     def answered(self) -> list[Candidate]:
         """The candidates with an answer, in its order."""
         return sorted((c for c in self.candidates if c.number), key=lambda c: c.number)
-
-    @cached_property
-    def finished_generations(self) -> frozenset[tuple[str, int]]:
-        """Stage and number of every generation that is answered."""
-        return frozenset((generation.stage, generation.number) for generation in self.generations)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -1,13 +1,14 @@
-"""The tables of a search: generations by niche, rungs, what was rejected and why."""
+"""The tables of a search: generations by niche, rungs, what was rejected and why, how well it foresaw APs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from detkds_gp.report.model import rank_correlation
-from detkds_gp.report.run import Candidate, Run
+from detkds_gp.report.run import Run
+from detkds_gp.report.students import both_known
 from detkds_gp.score import STOPPED_ON_RUNG
 
 _WORDS = {
@@ -20,20 +21,15 @@ _WORDS = {
     STOPPED_ON_RUNG: "stopped on a rung: not among the best of its knowledge",
 }
 
-_COUNTED = (("asked", "new"), ("failed", "failed"), ("duplicates", "duplicates"))
+SURE = 1.96
+"""Standard deviations on either side of what is expected within which 95% of APs should lie."""
 
 
 @dataclass(frozen=True)
 class RungRow:
-    """What was trained for a number of iterations.
+    """What was trained for a number of iterations: candidates, those with an AP, best and median AP; None without one.
 
-    Attributes:
-        iterations: training steps.
-        asked: candidates.
-        scored: those with an AP.
-        best: AP; None without one.
-        middle: median AP; None without one.
-        agreement: rank correlation with the rung before, of candidates that have both; None with fewer than 5.
+    ``agreement`` is the rank correlation with the rung before, of candidates that have both; None with fewer than 5.
     """
 
     iterations: int
@@ -46,15 +42,7 @@ class RungRow:
 
 @dataclass(frozen=True)
 class Loss:
-    """Formulas that gave no AP of a whole training, for one reason.
-
-    Attributes:
-        reason: its name.
-        words: the reason in words.
-        count: of formulas.
-        example: the formula of the first.
-        detail: what was said of it.
-    """
+    """Formulas that gave no AP of a whole training, for one reason, and what was said of the first of them."""
 
     reason: str
     words: str
@@ -67,15 +55,8 @@ class Loss:
 class NicheRow:
     """A niche after its last finished generation.
 
-    Attributes:
-        niche: its name.
-        stage: of that generation.
-        asked: candidates so far.
-        failed: those without an AP.
-        duplicates: formulas made again and dropped.
-        best: AP of the survivors; None where there are none.
-        middle: their median AP.
-        spread: their standard deviation.
+    Candidates so far, those without an AP, formulas made again and dropped; then best, median and standard deviation
+    of the survivors' APs, None where there are none.
     """
 
     niche: str
@@ -86,6 +67,23 @@ class NicheRow:
     best: float | None
     middle: float | None
     spread: float | None
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What became of what a search expected.
+
+    Attributes:
+        count: trainings whose AP was expected before.
+        inside: how many of these lie in the 95% interval, the luck of a seed included; None where that is not known.
+        off: mean distance of an AP from what was expected.
+        off_mean: mean distance of an AP from the mean of them all: what knowing nothing of formulas would give.
+    """
+
+    count: int
+    inside: int | None
+    off: float
+    off_mean: float
 
 
 def rungs(run: Run) -> list[RungRow]:
@@ -99,7 +97,9 @@ def rungs(run: Run) -> list[RungRow]:
     for iterations, found in sorted(scores.items()):
         aps = [ap for ap in found.values() if ap is not None]
         best, middle = (max(aps), median(aps)) if aps else (None, None)
-        rows.append(RungRow(iterations, len(found), len(aps), best, middle, _agreement(before, found)))
+        pairs = both_known(map(before.get, found), found.values())
+        agreement = rank_correlation(*zip(*pairs, strict=True)) if len(pairs) >= 5 else None
+        rows.append(RungRow(iterations, len(found), len(aps), best, middle, agreement))
         before = found
     return rows
 
@@ -109,26 +109,21 @@ def losses(run: Run) -> list[Loss]:
     reasons: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for record in run.rejections:
         reasons[record.screening.failure or ""].append((record.tree, record.screening.detail))
+    finished = {(generation.stage, generation.number) for generation in run.generations}
+    whole = run.config["proxy"]["iterations"]
     for candidate in run.candidates:
+        born = candidate.birth.stage, candidate.birth.generation
         if candidate.failure is not None:
             reasons[candidate.failure].append((candidate.text, candidate.detail))
-        elif _stopped(run, candidate):
-            reasons[STOPPED_ON_RUNG].append(
-                (candidate.text, f"AP {candidate.ap:.4f} after {candidate.iterations} iterations")
-            )
-    rows = [Loss(reason, in_words(reason, found[0][1]), len(found), *found[0]) for reason, found in reasons.items()]
+        elif candidate.ap is not None and candidate.iterations < whole and born in finished:  # others may still climb
+            told = f"AP {candidate.ap:.4f} after {candidate.iterations} iterations"
+            reasons[STOPPED_ON_RUNG].append((candidate.text, told))
+    rows = []
+    for reason, found in reasons.items():
+        # A check says why it rejects a formula, with the formula's numbers in brackets.
+        words = _WORDS.get(reason) or f"not worth a training: {found[0][1].partition(' (')[0]}"
+        rows.append(Loss(reason, words, len(found), *found[0]))
     return sorted(rows, key=lambda row: (-row.count, row.reason))
-
-
-def in_words(reason: str, detail: str) -> str:
-    """Return a reason in words; of a check, what it says of a formula without its numbers."""
-    return _WORDS.get(reason) or f"not worth a training: {detail.partition(' (')[0]}"
-
-
-def _stopped(run: Run, candidate: Candidate) -> bool:
-    """Return whether a candidate has stayed on a rung; one of a generation at work may still climb."""
-    done = (candidate.birth.stage, candidate.birth.generation) in run.finished_generations
-    return done and candidate.ap is not None and candidate.iterations < run.config["proxy"]["iterations"]
 
 
 def niches(run: Run) -> list[NicheRow]:
@@ -138,13 +133,20 @@ def niches(run: Run) -> list[NicheRow]:
         for record in generation.statistics["niches"]:
             key = record["stage"], record["niche"]
             so_far = rows.get(key, NicheRow(key[1], key[0], 0, 0, 0, None, None, None))
-            counted = (getattr(so_far, a) + record[b] for a, b in _COUNTED)
-            rows[key] = NicheRow(key[1], key[0], *counted, *map(record.get, ("best", "median", "spread")))
+            counted = so_far.asked + record["new"], so_far.failed + record["failed"]
+            duplicates = so_far.duplicates + record["duplicates"]
+            rows[key] = NicheRow(key[1], key[0], *counted, duplicates, *map(record.get, ("best", "median", "spread")))
     return list(rows.values())
 
 
-def _agreement(before: dict[str, float | None], after: dict[str, float | None]) -> float | None:
-    pairs = [(old, ap) for text, ap in after.items() if ap is not None and (old := before.get(text)) is not None]
-    if len(pairs) < 5:
+def foresight(run: Run) -> Foresight | None:
+    """Return how well a search foresaw; None where its strategy expects nothing of what it trains."""
+    rows = [row for one in run.generations for niche in one.statistics["niches"] for row in niche.get("foreseen", ())]
+    if not rows:
         return None
-    return rank_correlation([one for one, _ in pairs], [other for _, other in pairs])
+    noise, mean = run.references.noise, fmean(ap for _, _, ap in rows)
+    inside = None
+    if noise is not None:
+        inside = sum(abs(ap - told) <= SURE * (deviation**2 + noise.luck**2) ** 0.5 for told, deviation, ap in rows)
+    off = fmean(abs(ap - told) for told, _, ap in rows)
+    return Foresight(len(rows), inside, off, off_mean=fmean(abs(ap - mean) for _, _, ap in rows))

@@ -19,13 +19,9 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d[\w.+-]*")
 
 @dataclass(frozen=True)
 class Frequent:
-    """A subtree among the best tenth and among the rest.
+    """A subtree, with ``·`` in place of numbers: how many of the best tenth and of the rest have it.
 
-    Attributes:
-        text: with ``·`` in place of numbers.
-        best: how many of the best tenth have it.
-        rest: how many of the others.
-        difference: of the two shares, with a 95% interval.
+    The difference of the two shares has a 95% interval.
     """
 
     text: str
@@ -52,7 +48,11 @@ def frequent(ranking: Sequence[Candidate]) -> tuple[list[Frequent], int]:
         if count >= LEAST
     ]
     found.sort(key=lambda one: (-one.difference.low, -len(one.text), one.text))
-    closed = [one for one in found if not any(_swallows(other, one) for other in found)]
+    closed = []
+    for one in found:
+        alike = (other for other in found if other.best == one.best and other is not one)
+        if not any(one.text in other.text for other in alike):
+            closed.append(one)
     return closed[:SHOWN], size
 
 
@@ -76,7 +76,3 @@ def _counted(candidates: Sequence[Candidate]) -> Counter[str]:
     for candidate in candidates:
         counts.update({_NUMBER.sub("·", call) for term in outline(candidate.text) for call in term.calls})
     return counts
-
-
-def _swallows(larger: Frequent, one: Frequent) -> bool:
-    return larger.best == one.best and len(larger.text) > len(one.text) and one.text in larger.text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from detkds_gp.gain import Interval, paired_gain
+from detkds_gp.gain import Interval
 from detkds_gp.report.page import render
 from detkds_gp.report.run import Pictures
-from detkds_gp.report.students import Student, curve_figures, told_metrics
+from detkds_gp.report.students import Student, both_known, curve_figures, mean_gain, told_metrics
 
 NO_PICTURES = "No pictures: the best student and the student alone are not trained on a common seed yet."
 
@@ -20,16 +21,14 @@ class Row:
     Attributes:
         student: as trained.
         pairs: seeds on which both are trained.
-        gain: mean difference of test APs over them; None without one.
-        interval: the same with its 95% interval; None with fewer than two pairs.
+        gain: mean difference of test APs over them, with its 95% interval from two pairs on; None without one.
         gap: share of the way from the student alone to the teacher; None where there is none.
     """
 
     student: Student
-    pairs: int
-    gain: float | None
-    interval: Interval | None
-    gap: float | None
+    pairs: int = 0
+    gain: Interval | None = None
+    gap: float | None = None
 
 
 def render_trainings(
@@ -55,11 +54,9 @@ def _row(one: Student, students: Sequence[Student]) -> Row:
     alone = next((other for other in students if other.sort == "alone"), None)
     teacher = next((other.ap for other in students if other.sort == "teacher"), None)
     if alone is None or one.sort not in ("winner", "other"):
-        return Row(one, 0, None, None, None)
-    pairs = [(a, b) for seed, a in one.aps.items() if a is not None and (b := alone.aps.get(seed)) is not None]
-    if not pairs:
-        return Row(one, 0, None, None, None)
-    ours, theirs = map(list, zip(*pairs, strict=True))
-    gain, room = sum(a - b for a, b in pairs) / len(pairs), (teacher or 0.0) - sum(theirs) / len(theirs)
-    interval = paired_gain(ours, theirs) if len(pairs) > 1 else None
-    return Row(one, len(pairs), gain, interval, gain / room if room > 0 else None)
+        return Row(one)
+    pairs = both_known(one.aps.values(), map(alone.aps.get, one.aps))
+    if (gain := mean_gain(pairs)) is None:
+        return Row(one)
+    room = (teacher or 0.0) - fmean(theirs for _, theirs in pairs)
+    return Row(one, len(pairs), gain, gain.mean / room if room > 0 else None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import combinations, pairwise
 
@@ -7,10 +8,12 @@ import pytest
 
 from detkds_gp.errors import UserError
 from detkds_gp.export import Look, Panel, to_networkx
-from detkds_gp.export.drawing import compose
+from detkds_gp.export.drawing import compose, in_words
 from detkds_gp.export.scene import Area, Group, Line, Scene, Words
 from detkds_gp.language import PrimitiveSet, parse_distiller, parse_tree
 from detkds_gp.primitives import OMNI
+
+from .extents import extent
 
 TWO = "2 * 0.037 * l2(weighted(unit_channel(global), teacher_spatial_attention(global, 0.5)))" + (
     " + 1 * calibrated * binary_kl(units(class_logits, 2))"
@@ -46,7 +49,7 @@ def _texts(scene: Scene) -> list[Words]:
 )
 def test_no_letters_overlap_or_are_cut_off(texts, diff):
     scene = compose(_panels(*texts[:2] if diff else texts), Look(diff=diff))
-    extents = [(words.lines, words.extent) for words in _texts(scene)]
+    extents = [(words.lines, extent(words)) for words in _texts(scene)]
     for (one, a), (other, b) in combinations(extents, 2):
         assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]), (one, other)
     for lines, (left, top, right, bottom) in extents:
@@ -65,7 +68,7 @@ def test_long_names_and_captions_stay_on_the_paper(caption):
     assert scene.width < 700
     assert any("".join(words.lines).split() == caption.split() for words in _texts(scene))
     for words in _texts(scene):
-        assert 0 <= words.extent[0] < words.extent[2] <= scene.width, words
+        assert 0 <= extent(words)[0] < extent(words)[2] <= scene.width, words
 
 
 def test_letters_are_of_readable_size_in_small_and_large_trees(random_trees):
@@ -152,7 +155,7 @@ def test_panels_stand_side_by_side():
     for number in "012":
         texts = [w for g in scene.groups if g.data.get("panel") == number for w in g.items if isinstance(w, Words)]
         assert any(words.lines == (f"number {number}",) for words in texts)
-        rights.append((min(w.extent[0] for w in texts), max(w.extent[2] for w in texts)))
+        rights.append((min(extent(w)[0] for w in texts), max(extent(w)[2] for w in texts)))
     assert all(left[1] < right[0] for left, right in pairwise(rights))
 
 
@@ -183,3 +186,32 @@ def test_too_large_a_tree_is_refused():
     chain = parse_tree(f"l2({'relu(' * 2500}global{')' * 2501}", OMNI)
     with pytest.raises(UserError, match="2502 nodes"):
         compose([Panel(chain, OMNI)])
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ("none", "the student alone, without distillation"),
+        ("0.5 * 4.17 * smooth_l1(patches_4(global))", "0.5 times 4.17 times smooth l1 of patches 4 of global"),
+        (
+            "calibrated * kl(softmax_row(class_logits, 2)) + l1(global)",
+            "1 times 1 times l1 of global plus "
+            "1 times calibrated times kl of softmax row of class logits with temperature 2",
+        ),
+        (
+            "l2(weighted(relu(global), disagreement(global)))",
+            "1 times 1 times l2 of weighted of (relu of global) and (disagreement of global)",
+        ),
+    ],
+)
+def test_formulas_in_words(formula, said):
+    assert in_words(to_networkx(parse_distiller(formula, OMNI), OMNI)) == said
+
+
+def test_every_name_and_number_is_said_in_order(random_distillers):
+    for distiller in random_distillers[1:]:
+        said = in_words(to_networkx(distiller, OMNI))
+        names = re.findall(r"[A-Za-z_]\w*|[\d.]+(?:e[-+]?\d+)?", distiller.text)
+        place = 0
+        for name in names:
+            place = said.index(name.replace("_", " "), place) + len(name)

@@ -20,6 +20,8 @@ from detkds_gp.export.themes import DARK, LIGHT
 from detkds_gp.language import parse_distiller, parse_tree
 from detkds_gp.primitives import OMNI
 
+from .extents import extent
+
 TWO = "2 * 0.037 * l2(weighted(unit_channel(global), teacher_spatial_attention(global, 0.5)))" + (
     " + 1 * calibrated * binary_kl(units(class_logits, 2))"
 )
@@ -46,10 +48,10 @@ def test_every_word_is_painted_where_the_scene_says():
     wanted = [(line, words) for words in scene.items if isinstance(words, Words) for line in words.lines]
     assert [text.get_text() for text in figure.texts] == [line for line, _ in wanted]
     for text, (_, words) in zip(figure.texts, wanted, strict=True):
-        extent = text.get_window_extent(canvas.get_renderer())
-        left, top, right, bottom = words.extent
-        assert left - 2 <= extent.x0 <= extent.x1 <= right + 2
-        assert scene.height - bottom - 6 <= extent.y0 <= extent.y1 <= scene.height - top + 6
+        painted = text.get_window_extent(canvas.get_renderer())
+        left, top, right, bottom = extent(words)
+        assert left - 2 <= painted.x0 <= painted.x1 <= right + 2
+        assert scene.height - bottom - 6 <= painted.y0 <= painted.y1 <= scene.height - top + 6
 
 
 @pytest.mark.parametrize(("theme", "colours"), [("light", LIGHT), ("dark", DARK), ("auto", LIGHT)])

@@ -11,11 +11,11 @@ import pytest
 from detkds_gp.export import THEMES, Panel
 from detkds_gp.export.boxes import boxes
 from detkds_gp.export.drawing import compose
+from detkds_gp.export.groups import tree_groups
 from detkds_gp.export.plan import plan
 from detkds_gp.export.scene import Scene
 from detkds_gp.export.svg import svg_text
 from detkds_gp.export.themes import DARK, LIGHT
-from detkds_gp.export.tree_groups import tree_groups
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import OMNI
 

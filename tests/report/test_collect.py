@@ -13,8 +13,7 @@ from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
 from detkds_gp.report.figures import pareto_front, progress
-from detkds_gp.report.genealogy import genealogy, how_made
-from detkds_gp.report.given import given
+from detkds_gp.report.genealogy import genealogy, given, how_made
 from detkds_gp.report.outline import diversity, outline
 from detkds_gp.report.search_tables import losses, niches, rungs
 from detkds_gp.report.verdict import verdict

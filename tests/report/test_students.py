@@ -9,8 +9,7 @@ import pytest
 
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import Run, collect, render_report
-from detkds_gp.report.judged import judged_students
-from detkds_gp.report.students import Student, curve_figures
+from detkds_gp.report.students import Student, curve_figures, judged_students
 from detkds_gp.report.trainings import render_trainings
 from detkds_gp.run import Outcome
 from detkds_gp.store import Store
@@ -72,7 +71,7 @@ def test_only_what_distils_has_a_distillation_loss_and_names_are_text() -> None:
 
 
 def test_an_album_about_another_winner_is_not_shown(finished: Outcome, tmp_path: Path) -> None:
-    from detkds_gp.report.album import album
+    from detkds_gp.report.explanation import album
 
     folder = finished.work_dir / "pictures"
     winner = collect(finished.work_dir).winner.candidate.text

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from detkds_gp.cli.app import app
 from detkds_gp.report.collect import collect
-from detkds_gp.report.foresight import foresight
 from detkds_gp.report.page import render_report
+from detkds_gp.report.search_tables import foresight
 from detkds_gp.results import expected_aps, opened
 from detkds_gp.run.verify import verify
 from detkds_gp.store import Store
