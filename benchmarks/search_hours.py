@@ -46,7 +46,7 @@ def trainings(config: ExperimentConfig, search: list[Generation]) -> tuple[float
     """Return the trainings before the final round and in it, in lengths of the proxy's."""
     length, final = config.proxy.iterations, plan_final_round(config, search)
     before = planned_iterations(search, config.proxy) / length + len(config.baseline_seeds)
-    return before, (final.trainings + len(final.seeds)) * final.iterations / length
+    return before, (final.places + 1) * len(final.seeds) * final.iterations / length
 
 
 def hours(config: ExperimentConfig, count: float, tflop_an_image: float) -> float:

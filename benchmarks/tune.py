@@ -45,7 +45,7 @@ def tuned(name: str, swept: dict[str, Any], config: ExperimentConfig, folder: Pa
     means = {weight: fmean(seeds) for weight, seeds in aps.items()}
     best = max(means, key=lambda weight: means[weight])
     at = float(np.interp(log10(weight), [log10(w) for w in means], list(means.values())))
-    alike = [weight for weight in means if weight == best or not paired_gain(aps[best], aps[weight]).above_zero]
+    alike = [weight for weight in means if weight == best or paired_gain(aps[best], aps[weight]).low <= 0]
     return {
         "weight": float(f"{weight:.3g}"),
         "best": best,

@@ -7,9 +7,8 @@ curve ends, and both together how sure that is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import hypot, inf
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +64,6 @@ class End:
             return f"at {self}"
         return f"somewhere above {self.low:.3f}" + (f" and below {self.high:.3f}" if self.high < 1 else "")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class _Shape:
@@ -98,27 +93,25 @@ def end_of(points: Points) -> End | None:
 
     n, aps = np.array([[float(count), ap] for count, ap in points]).T
     n = n / n[-1]
-    fits = [_best(shape, n, aps) for shape in SHAPES]
-    error, shape, pace, end, rise = min(fits, key=lambda fit: fit[0])
+    error, end, longer = min(_fitted(shape, n, aps) for shape in SHAPES)
     spare = len(aps) - 3
     most = error + max(error / spare, LUCK**2) * float(fdtri(1, spare, CONFIDENCE))
 
-    def beyond(candidate: float) -> float:
-        return min(_error(other, n, aps, candidate)[0] for other in SHAPES) - most
+    def best(end: float) -> tuple[float, float, float]:
+        return min(_fitted(shape, n, aps, end) for shape in SHAPES)
+
+    def beyond(end: float) -> float:
+        return best(end)[0] - most
 
     low, high = (bound if beyond(bound) <= 0 else float(brentq(beyond, bound, end)) for bound in (0.0, 1.0))
-    longer = _longer(shape, pace, rise)
-    bounds = [min(_error(other, n, aps, bound) for other in SHAPES)[1] for bound in (low, high)]
+    bounds = [best(bound)[2] for bound in (low, high)]
     return End(end, low, high, Interval(longer, min(longer, *bounds), max(longer, *bounds)))
 
 
 def prospects(student: Points, teacher: Points, teacher_ap: float | None) -> list[str]:
-    """Say in sentences what there is to gain, as far as the curves tell.
+    """Say in sentences what there is to gain, as far as the curves of the student alone and of the teacher tell.
 
-    Args:
-        student: of the student alone; empty where there is none.
-        teacher: of the teacher where the tool trained it; else empty.
-        teacher_ap: that the teacher reaches.
+    A curve is empty where there is none, as of a teacher that the tool did not train.
     """
     alone, theirs = end_of(student), end_of(teacher)
     if alone is None:
@@ -169,40 +162,27 @@ def _bounded(gain: Interval) -> str:
     return f"{signed(gain.mean)} [{low}, {high}]"
 
 
-def _best(shape: _Shape, n: Array, aps: Array) -> tuple[float, _Shape, float, float, float]:
-    """Return the least squared error of a shape, with its pace, its end in [0, 1] and its rise of 0 or more."""
+def _fitted(shape: _Shape, n: Array, aps: Array, end: float | None = None) -> tuple[float, float, float]:
+    """Fit a shape, with its end where it has to be or fits best in [0, 1], to (P,) shares of the last step and APs.
+
+    Returns:
+        the least squared error, the end, and the AP that `LONGER` times the steps bring over the last point.
+    """
     from scipy.optimize import minimize_scalar
 
-    def solved(pace: float) -> tuple[float, float, float]:
-        falling = shape.falling(n, pace)
-        spread = falling - falling.mean()
-        rise = max(0.0, -float(spread @ aps) / max(float(spread @ spread), 1e-12))
-        end = min(1.0, float(aps.mean() + rise * falling.mean()))
-        return float(((end - rise * falling - aps) ** 2).sum()), end, rise
-
-    found = minimize_scalar(
-        lambda log: solved(np.exp(log))[0], bounds=(np.log(shape.slowest), np.log(shape.fastest)), method="bounded"
-    )
-    pace = float(np.exp(found.x))
-    error, end, rise = solved(pace)
-    return error, shape, pace, end, rise
-
-
-def _error(shape: _Shape, n: Array, aps: Array, end: float) -> tuple[float, float]:
-    """Return the least squared error of a shape that has to end at an AP, and what training longer then brings."""
-    from scipy.optimize import minimize_scalar
-
-    def solved(log: float) -> tuple[float, float]:
+    def solved(log: float) -> tuple[float, float, float]:
         falling = shape.falling(n, float(np.exp(log)))
-        rise = max(0.0, float(falling @ (end - aps)) / max(float(falling @ falling), 1e-12))
-        return float(((end - rise * falling - aps) ** 2).sum()), rise
+        if end is None:
+            spread = falling - falling.mean()
+            rise = max(0.0, -float(spread @ aps) / max(float(spread @ spread), 1e-12))
+            ends = min(1.0, float(aps.mean() + rise * falling.mean()))
+        else:
+            rise = max(0.0, float(falling @ (end - aps)) / max(float(falling @ falling), 1e-12))
+            ends = end
+        return float(((ends - rise * falling - aps) ** 2).sum()), ends, rise
 
     bounds = (np.log(shape.slowest), np.log(shape.fastest))
     found = minimize_scalar(lambda log: solved(log)[0], bounds=bounds, method="bounded")
-    return float(found.fun), _longer(shape, float(np.exp(found.x)), solved(found.x)[1])
-
-
-def _longer(shape: _Shape, pace: float, rise: float) -> float:
-    """Return the AP that `LONGER` times the steps bring over the last point."""
-    now, later = shape.falling(np.array([1.0, float(LONGER)]), pace)
-    return rise * float(now - later)
+    error, ends, rise = solved(found.x)
+    now, later = shape.falling(np.array([1.0, float(LONGER)]), float(np.exp(found.x)))
+    return error, ends, rise * float(now - later)

@@ -11,13 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% confidence interval, all in AP, [-1, 1] for the mean.
-
-    Attributes:
-        mean: of the paired differences.
-        low: lower end.
-        high: upper end.
-    """
+    """A mean of paired differences with the ends of its 95% confidence interval, in AP; the mean lies in [-1, 1]."""
 
     mean: float
     low: float
@@ -26,11 +20,6 @@ class Interval:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
-
-    @property
-    def above_zero(self) -> bool:
-        """Whether the whole interval is above zero."""
-        return self.low > 0
 
     def __str__(self) -> str:
         return f"{signed(self.mean)} [{signed(self.low)}, {signed(self.high)}]"
@@ -58,19 +47,17 @@ def paired_gain(treated: Sequence[float], baseline: Sequence[float]) -> Interval
     """
     if len(treated) != len(baseline) or len(treated) < 2:
         raise ValueError(f"got {len(treated)} and {len(baseline)} APs, wanted as many, 2 or more")
+    from scipy.special import stdtrit
+
     differences = [a - b for a, b in zip(treated, baseline, strict=True)]
     mean = fmean(differences)
-    margin = _student(len(differences) - 1) * stdev(differences) / sqrt(len(differences))
+    student = float(stdtrit(len(differences) - 1, 0.975))
+    margin = student * stdev(differences) / sqrt(len(differences))
     return Interval(mean, mean - margin, mean + margin)
 
 
 def complete_gain(treated: Sequence[float | None], baseline: Sequence[float | None]) -> Interval | None:
-    """Return `paired_gain`; None while a seed of either side is missing or failed, or with fewer than 2.
-
-    Args:
-        treated: one AP per seed; None where there is none.
-        baseline: the same of what it is compared with.
-    """
+    """Return `paired_gain`; None while a seed of either side is missing or failed, or with fewer than 2."""
     ours, theirs = ([ap for ap in side if ap is not None] for side in (treated, baseline))
     if not 2 <= len(ours) == len(treated) == len(baseline) == len(theirs):
         return None
@@ -90,10 +77,3 @@ def verdict(gain: Interval | None) -> str:
     if gain.high < 0:
         return "worse than the student alone: the interval of the gain is below 0"
     return "not distinguishable from the student alone: the interval of the gain holds 0"
-
-
-def _student(freedom: int) -> float:
-    """Return the 97.5% quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))

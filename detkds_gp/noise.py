@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtri, ndtr, stdtr, stdtrit
+from scipy.special import chdtri, ndtr, stdtrit
 
 from detkds_gp.score import Score, Trial
 
@@ -62,29 +62,16 @@ class Noise:
         low, high = (self.luck * sqrt(self.degrees / float(chdtri(self.degrees, q))) for q in (tail, 1 - tail))
         return low, high
 
-    def odds(self, difference: float) -> float:
-        """Return how likely it is that the higher of two scores is the better formula's, over that it is not.
+    def difference(self, odds: float) -> float:
+        """Return the difference of two scores on one seed with these odds that the higher one is the better formula's.
 
         Scores that differ by luck alone are drawn towards each other: a difference counts by its reliable share. That
-        luck itself is estimated makes the odds Student's: over many estimates they hold as often as they say.
-
-        Args:
-            difference: of two scores on one seed, in AP, not negative.
+        luck itself is estimated makes the odds Student's: over many estimates they hold as often as they say. The
+        difference is in AP, and infinite where all is luck.
         """
-        if not self._unit:
-            return float("inf") if difference else 1.0
-        ahead = float(stdtr(self.degrees, difference / self._unit))
-        return ahead / (1 - ahead) if ahead < 1 else float("inf")
-
-    def difference(self, odds: float) -> float:
-        """Return the difference of two scores that has these odds, in AP; infinite where all is luck."""
-        return float(stdtrit(self.degrees, odds / (1 + odds))) * self._unit
-
-    @property
-    def _unit(self) -> float:
-        """The difference of two scores that is one standard deviation of what luck leaves open."""
         share = 1.0 if self.reliability is None else self.reliability
-        return self.luck * sqrt(2 / share) if share else float("inf")
+        deviation = self.luck * sqrt(2 / share) if share else float("inf")
+        return float(stdtrit(self.degrees, odds / (1 + odds))) * deviation
 
     @property
     def separated(self) -> float | None:
@@ -127,7 +114,7 @@ def noise_of(scores: Scores, *others: Scores) -> Noise | None:
             each for itself, since formulas that were chosen by one table are no fair sample of it.
     """
     known = {formula: dict(aps) for formula, aps in scores.items() if aps}
-    tables = [_repeated(known), *map(_repeated, others)]
+    tables = [{name: aps for name, aps in table.items() if len(aps) > 1} for table in (known, *others)]
     found = [_luck(table) for table in tables if table]
     if not found:
         return None
@@ -149,25 +136,15 @@ def noise_of_trainings(answers: Iterable[tuple[Trial, Score]], iterations: int) 
 
 
 def scores_of(answers: Iterable[tuple[Trial, Score]], iterations: int, *, final: bool = False) -> Scores:
-    """Return the APs on the selection split of all trainings of one length, by formula and seed.
+    """Return the APs on selection of all trainings of one length, of the final round or all others.
 
     In an order of their own: the same answers give the same sums to the last bit, whoever came first.
-
-    Args:
-        answers: all that is known.
-        iterations: the length.
-        final: take the final round's trainings in place of all others.
     """
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for trial, score in answers:
         if trial.iterations == iterations and trial.test == final and score.ap is not None:
             found[trial.distiller][trial.seed] = score.ap
     return {formula: dict(sorted(aps.items())) for formula, aps in sorted(found.items())}
-
-
-def _repeated(scores: Scores) -> Scores:
-    """Return the formulas with several seeds."""
-    return {formula: aps for formula, aps in scores.items() if len(aps) > 1}
 
 
 def _luck(repeated: Scores) -> tuple[float, int, dict[int, float]]:

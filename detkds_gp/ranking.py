@@ -45,14 +45,11 @@ class Row:
     Attributes:
         formula: the distiller, scales left out; ``none`` is the student alone.
         niche: its knowledge; ``mix`` of several.
-        start: where the student started.
-        iterations: its budget.
+        iterations: its budget; start, decay and average are those of its `Way`.
         seed: of its plan and its initial weights.
         ap: on the selection split; None for a failure.
         failure: its name.
         wall_seconds: what it cost, from the budget before it on.
-        decay: of the schedule, see `Way`.
-        average: of the weights, see `Way`.
     """
 
     formula: str
@@ -151,11 +148,7 @@ class Table:
         return fmean(sums.values())
 
     def agreements(self, minutes: float) -> list[Agreement]:
-        """Return how every budget of every way ranks, in the order of the rows.
-
-        Args:
-            minutes: that a search has for trainings, one after the other.
-        """
+        """Return how every budget ranks where a search has some minutes for trainings, one after the other."""
         places = list(dict.fromkeys((row.way, row.iterations) for row in self.rows))
         longest = max(iterations for _, iterations in places)
         truth, repeats = self.truth(places[0][0], longest)
@@ -191,30 +184,21 @@ class Table:
         return {"metric": self.metric, "seed": self.seed, "rows": rows, "end": end}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Table:
-        """Read what `to_json` gave.
-
-        Raises:
-            ConfigError: if it is something else.
-        """
-        try:
-            rows, end = (tuple(Row(**row) for row in found) for found in (values["rows"], values.get("end", ())))
-            return cls(values["metric"], values["seed"], rows, end)
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"not a table of scores: {error!r}; wanted what gp_search proxy writes") from None
-
-    @classmethod
     def read(cls, path: Path) -> Table:
-        """Read a table from its file.
+        """Read from a file what `to_json` gave.
 
         Raises:
-            ConfigError: if there is none.
+            ConfigError: if there is none, or it holds something else.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"cannot read the table {path}: {error}") from None
-        return cls.from_json(values)
+        try:
+            rows, end = (tuple(Row(**row) for row in found) for found in (values["rows"], values.get("end", ())))
+            return cls(values["metric"], values["seed"], rows, end)
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"not a table of scores: {error!r}; wanted what gp_search proxy writes") from None
 
 
 def _means(rows: Sequence[Row]) -> dict[str, float]:
@@ -229,9 +213,7 @@ def _means(rows: Sequence[Row]) -> dict[str, float]:
 def bootstrapped_tau(found: Mapping[str, float], truth: Mapping[str, float]) -> tuple[float, float, float, int]:
     """Return Kendall's tau-b of two rankings, its 95% bootstrap interval over formulas, and their number.
 
-    Args:
-        found: AP by formula.
-        truth: AP by formula; what only one side has is left out.
+    Both sides give the AP by formula; what only one side has is left out.
     """
     from scipy.stats import kendalltau
 
@@ -269,15 +251,13 @@ def best_seeds(
 
     Where formulas and luck are normal, the best of n scores is expected to have a true AP of
     ``cov(score, truth) / sd(score) * E[max of n normal]`` above the mean; k seeds leave a k-th of the luck's variance.
+    None and 0 where it is not known how formulas and luck share the scores.
 
     Args:
         found: score by formula, of one seed each.
         truth: true AP by formula; what only one side has is left out.
         draws: how many trainings there is time for.
         noise: of one training.
-
-    Returns:
-        None and 0 where it is not known how formulas and luck share the scores.
     """
     shared = [text for text in found if text in truth]
     if noise is None or not noise.formulas or len(shared) < 3:
@@ -307,8 +287,7 @@ def ceiling(agreements: Sequence[Agreement]) -> Agreement:
 def recommended(agreements: Sequence[Agreement]) -> Agreement | None:
     """Return the budget whose best-scoring formula is expected to have the highest true AP; of equals the cheapest.
 
-    Returns:
-        None if no budget ranks formulas better than luck does.
+    None if no budget ranks formulas better than luck does.
     """
     told = [a for a in agreements if a.low > 0]
     return max(told, key=lambda a: (round(a.expected, 4), -a.seconds), default=None)

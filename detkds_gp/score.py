@@ -67,8 +67,19 @@ class Details:
         return cls(told["metrics"], told["classes"], rows["losses"], rows["curve"], found)
 
 
+class _Answer:
+    """What a question was answered: a value, or a failure that has a name."""
+
+    failure: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return self.failure is None
+
+
 @dataclass(frozen=True)
-class Score:
+class Score(_Answer):
     """An AP or a named failure, with its cost.
 
     Attributes:
@@ -101,21 +112,13 @@ class Score:
         """Make the score of a trial that gave no AP."""
         return cls(None, None, failure, detail, wall_seconds)
 
-    @property
-    def ok(self) -> bool:
-        """Whether there is an AP."""
-        return self.failure is None
-
 
 @dataclass(frozen=True)
-class Scale:
-    """The calibrated factor of one tree, or why there is none.
+class Scale(_Answer):
+    """The calibrated factor of one tree, or why there is none; failure, detail and cost are told as of a `Score`.
 
     Attributes:
         value: positive, 3 significant digits; None exactly when ``failure`` is set.
-        failure: one of FAILURES, as for Score.
-        detail: the failure in words.
-        wall_seconds: what it cost.
     """
 
     value: float | None
@@ -126,11 +129,6 @@ class Scale:
     def __post_init__(self) -> None:
         if (self.value is None) == (self.failure is None):
             raise ValueError(f"a Scale has a value or a failure: got value={self.value}, failure={self.failure}")
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is a factor."""
-        return self.failure is None
 
 
 @dataclass(frozen=True)
@@ -155,23 +153,15 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Screening:
-    """What is said of one tree before it is trained.
+class Screening(_Answer):
+    """What is said of one tree before it is trained; failure, detail and cost are told as of a `Score`.
 
     Attributes:
-        failure: one of FAILURES, as for Score; None for a sound tree.
-        detail: the failure in words.
         fingerprint: of the loss, by which the same loss is known again; empty where trees are told apart by their
             text alone.
-        wall_seconds: what it cost.
     """
 
     failure: str | None = None
     detail: str = ""
     fingerprint: str = ""
     wall_seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether the tree is worth a training."""
-        return self.failure is None

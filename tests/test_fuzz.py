@@ -110,4 +110,4 @@ def test_inbox_files(content: bytes) -> None:
         for name in ("stop.json", "1.inject.json"):
             (inbox.folder / name).write_bytes(content)
         assert inbox.stop_command() in (None, "pause", "final")
-        assert all(isinstance(injection.formula, str) for injection in inbox.injections())
+        assert all(isinstance(formula, str) for formula in inbox.injections().values())

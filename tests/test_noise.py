@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2, norm
+from scipy.stats import chi2, norm, t
 
 from detkds_gp.noise import SURE, Noise, noise_of, noise_of_trainings, scores_of
 from detkds_gp.score import Score, Trial
@@ -109,10 +109,12 @@ def test_a_final_round_as_long_counts_for_luck_and_not_for_the_spread_of_formula
 
 
 @given(st.floats(0.001, 0.1), st.floats(0.001, 0.1), st.sampled_from([2.0, 19.0]))
-def test_odds_and_differences_are_each_others_inverse(formulas: float, luck: float, odds: float) -> None:
+def test_a_difference_has_the_odds_of_students_t(formulas: float, luck: float, odds: float) -> None:
     noise = Noise(luck, formulas, 10, 10)
-    assert noise.odds(noise.difference(odds)) == pytest.approx(odds)
-    assert noise.odds(0.0) == pytest.approx(1)
+    deviation = luck * (2 * (formulas**2 + luck**2)) ** 0.5 / formulas
+    ahead = t.cdf(noise.difference(odds) / deviation, 10)
+    assert ahead / (1 - ahead) == pytest.approx(odds)
+    assert noise.difference(1.0) == pytest.approx(0.0)
 
 
 def test_odds_and_shares_are_those_of_many_draws() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from detkds_gp.evaluation.halving import planned_iterations
@@ -35,11 +35,6 @@ class FinalRound:
     places: int
     reduced: str = ""
 
-    @property
-    def trainings(self) -> int:
-        """The trainings of formulas; the student alone comes on top."""
-        return self.places * len(self.seeds)
-
     def to_json(self, chosen: Sequence[Finalist], left_out: Sequence[Finalist] = ()) -> dict[str, Any]:
         """Return what is recorded when it begins: how it is held, who is judged, and whom a budget leaves out."""
         return {
@@ -58,16 +53,14 @@ def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> 
     down to the proxy's length, since what wins a short training may lose a longer one; then it loses places again. The
     leader of the search and the student alone are always judged, on three seeds, even where that takes more.
 
-    Args:
-        config: with what is wished for, from `with_rivals`.
-        search: all that the strategy plans.
     """
     wished, niches = config.verdict, max(len(one.niches) for one in search)
     shortest = config.proxy.iterations
     longest = wished.iterations or LENGTHENED * shortest
     mix = int(niches > 1)  # of the champions
     places = wished.finalists + niches + sum(map(_judged, wished.rivals.values())) + mix
-    room = wished.share / (1 - wished.share) * _other_iterations(config, search)
+    others = _other_iterations(config, search)
+    room = wished.share / (1 - wished.share) * others
 
     def fits(length: int, seeds: int, among: int) -> bool:
         return (among + 1) * seeds * length <= room
@@ -78,8 +71,7 @@ def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> 
     judged = next((n for n in range(places, 1, -1) if fits(length, seeds, n)), 1)
     steps = (judged + 1) * seeds * length
     asked, got = (longest, len(wished.seeds), places), (length, seeds, judged)
-    share = steps / (steps + _other_iterations(config, search))
-    return FinalRound(wished.seeds[:seeds], length, judged, _reduction(asked, got, share))
+    return FinalRound(wished.seeds[:seeds], length, judged, _reduction(asked, got, steps / (steps + others)))
 
 
 def _other_iterations(config: ExperimentConfig, search: Sequence[Generation]) -> int:
@@ -124,13 +116,9 @@ class Rival:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Rival:
-        """Read what `to_json` gave."""
+        """Read what ``asdict`` of one gave."""
         given, tuned = (Finalist(**values[one]) if values[one] else None for one in ("given", "tuned"))
         return cls(given, tuned, values["expected"])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
 
     @property
     def best(self) -> Finalist | None:
@@ -143,13 +131,8 @@ def finalists(
 ) -> list[Finalist]:
     """Choose who is judged: leader, rivals at their best, each knowledge's best, rivals as given, the rest.
 
-    Rivals come before what the search found besides, so that a short final round still holds it against them.
-
-    Args:
-        ranking: the search's formulas, best first.
-        champions: by knowledge.
-        rivals: the best one first.
-        places: how many at most.
+    Rivals come before what the search found besides, so that a short final round still holds it against them. Formulas
+    and rivals are given best first, champions by knowledge.
     """
 
     def invited() -> Iterator[Finalist]:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
-from statistics import fmean
 
 from detkds_gp.results import Finalist
 from detkds_gp.results.finalist import LEFT
+from detkds_gp.results.leaderboard import complete_mean
 
 FIRST = 2
 """Seeds on which everyone is trained before the first drop out."""
@@ -36,10 +36,6 @@ class Race:
     seeds: tuple[int, ...]
     judging: tuple[int, ...]
 
-    def to_json(self) -> dict[str, list[int]]:
-        """Return what is recorded when it begins."""
-        return {"race": list(self.seeds), "sizes": list(self.sizes), "judging": list(self.judging)}
-
     def __str__(self) -> str:
         sizes = ", ".join(f"{size} on {seeds}" for size, seeds in Counter(self.sizes).items())
         return f"{sizes} seeds; who wins is judged on {len(self.judging)} others"
@@ -47,9 +43,8 @@ class Race:
     @property
     def rounds(self) -> Iterator[tuple[int, int, int]]:
         """Yield (seed, how many are trained on it, how many stay after it)."""
-        stay = [*self.sizes[FIRST - 1 :], LEFT]
-        first = [self.sizes[0]] * (FIRST - 1)
-        yield from zip(self.seeds, self.sizes, [*first, *stay[1:]], strict=True)
+        stay = [*self.sizes[: FIRST - 1], *self.sizes[FIRST:], LEFT]
+        yield from zip(self.seeds, self.sizes, stay, strict=True)
 
 
 def plan_race(places: int, seeds: Sequence[int], used: Sequence[int] = ()) -> Race | None:
@@ -84,10 +79,10 @@ def kept(finalists: Sequence[Finalist], aps: Mapping[str, Sequence[float | None]
     """
 
     def mean(finalist: Finalist) -> float:
-        known = [ap for ap in aps[finalist.text] if ap is not None]
-        return fmean(known) if known and len(known) == len(aps[finalist.text]) else -1.0
+        known = complete_mean(aps[finalist.text])
+        return -1.0 if known is None else known
 
-    ranking = sorted(finalists, key=lambda one: -mean(one))
+    ranking = sorted(finalists, key=mean, reverse=True)
     best = {bool(one.weighed): one for one in reversed(ranking)}  # only a published rival has its weight explained
     others = [one for one in ranking if one not in best.values()]
     chosen = [*best.values(), *others[: places - len(best)]]

@@ -12,11 +12,7 @@ from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_R
 
 
 def cuts(store: Store) -> list[str]:
-    """Return what was left out of all that the settings plan, each in one line; empty where nothing was.
-
-    Args:
-        store: of a started experiment.
-    """
+    """Return what was left out of all that the settings plan, each in one line; empty where nothing was."""
     planned = store.events(SEARCH_PLANNED)
     search: Sequence[Mapping[str, Any]] = planned[0].detail["generations"] if planned else ()
     return [*_sizes(store, search), *_generations(store, search), *_candidates(store), *_final_round(store)]
@@ -68,7 +64,8 @@ def _final_round(store: Store) -> Iterator[str]:
         return
     if left := held.get("left_out"):
         judged = len(held["finalists"]) + len(held.get("dropped", ()))
-        yield f"final round: {_counted(judged, 'formula')} judged; left out: {', '.join(_gathered(left))}"
+        names = [name if count == 1 else f"{name} ({count})" for name, count in Counter(left).items()]
+        yield f"final round: {_counted(judged, 'formula')} judged; left out: {', '.join(names)}"
     for racing in (event.detail for event in store.events(FINAL_RACED)):
         if len(held["race"]) < len(racing["race"]):
             yield f"final round: the race ended after {len(held['race'])} of {_counted(len(racing['race']), 'seed')}"
@@ -82,11 +79,6 @@ def _final_round(store: Store) -> Iterator[str]:
 def _spread(numbers: list[int]) -> str:
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _gathered(names: Sequence[str]) -> list[str]:
-    """Return each name once, with how often it stands there."""
-    return [name if count == 1 else f"{name} ({count})" for name, count in Counter(names).items()]
 
 
 def _counted(count: int, what: str) -> str:

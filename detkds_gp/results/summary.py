@@ -14,12 +14,11 @@ from detkds_gp.errors import FormulaError, StoreError
 from detkds_gp.gain import verdict
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, load_primitive_set, make_distiller, parse_distiller
 from detkds_gp.results import leaderboard
-from detkds_gp.results.clock import Clock
-from detkds_gp.results.counts import screening_counts
 from detkds_gp.results.cut import cuts
-from detkds_gp.results.expected import Expected, expected_aps
 from detkds_gp.results.finalist import Finalist
 from detkds_gp.results.grammar import read_grammar
+from detkds_gp.results.leaderboard import Expected, expected_aps
+from detkds_gp.results.state import Clock, screening_counts
 from detkds_gp.results.verdict import Verdict
 from detkds_gp.score import TEACHER, Score, Trial
 from detkds_gp.store import Birth, Store
@@ -63,11 +62,7 @@ class Ranked:
 
 
 class Summary:
-    """Reads a store.
-
-    Args:
-        store: of a started experiment.
-        primitive_set: its grammar.
+    """Reads the store of a started experiment.
 
     Raises:
         StoreError: if nothing was started there.
@@ -173,10 +168,7 @@ class Summary:
                 "test_ap": teacher.test_ap if teacher else None,
                 "selection_ap": teacher.ap if teacher else None,
             },
-            "baseline": {
-                "test_ap": list(verdict.alone.test_aps),
-                "selection_ap": alone,
-            },
+            "baseline": {"test_ap": list(verdict.alone.test_aps), "selection_ap": alone},
             "noise": self.noise.to_json() if self.noise is not None else None,
             "best": {**winner.distiller.to_json(), "standing": self.standing, **self._told(winner)} if winner else None,
             "niches": {

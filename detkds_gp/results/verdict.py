@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean
 from typing import Any
 
 from detkds_gp.gain import Interval, complete_gain
 from detkds_gp.language import NONE
 from detkds_gp.results.finalist import LEFT, Finalist
-from detkds_gp.results.leaderboard import winner
+from detkds_gp.results.leaderboard import complete_mean, winner
 from detkds_gp.score import Score, Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_PLANNED, FINAL_RACED
@@ -51,8 +50,7 @@ class Judged:
     @property
     def selection_mean(self) -> float | None:
         """The mean AP on selection; None while it is incomplete."""
-        known = [ap for ap in self.selection_aps if ap is not None]
-        return fmean(known) if known and len(known) == len(self.selection_aps) else None
+        return complete_mean(self.selection_aps)
 
     @property
     def optimism(self) -> float | None:
@@ -80,51 +78,34 @@ class Judged:
 class Verdict:
     """Reads the final round of a store, as far as it has come.
 
-    Args:
-        store: of a started experiment.
+    Attributes:
+        seeds: that everyone is trained on, without those that a budget cut; empty before they are planned.
+        iterations: the training steps of everyone; 0 before the plan is recorded.
+        finalists: who is judged, the leader of the search first; empty before the final round begins.
+        raced: the seeds of the race that came before; None where none was held, or it is not over.
     """
 
     def __init__(self, store: Store) -> None:
+        planned, self._racing, self._held, cut = (
+            next((event.detail for event in store.events(kind)), None)
+            for kind in (FINAL_PLANNED, FINAL_RACED, FINAL_HELD, FINAL_CUT)
+        )
+        if self._held is not None:
+            self._held = {**self._held, **(cut or {})}
         self._store = store
-        self._planned = next((event.detail for event in store.events(FINAL_PLANNED)), None)
-        self._racing = next((event.detail for event in store.events(FINAL_RACED)), None)
-        self._held = next((event.detail for event in store.events(FINAL_HELD)), None)
-        if self._held is not None and (cut := store.events(FINAL_CUT)):
-            self._held = {**self._held, **cut[0].detail}
-
-    @property
-    def seeds(self) -> Sequence[int]:
-        """The seeds that everyone is trained on, those that a budget cut left out; empty before they are planned."""
-        return (self._held or self._planned or {"seeds": ()})["seeds"]
-
-    @property
-    def iterations(self) -> int:
-        """The training steps of everyone; 0 before the plan is recorded."""
-        return (self._held or self._planned or {"iterations": 0})["iterations"]
-
-    @property
-    def places(self) -> int:
-        """How many formulas are judged, or planned to be."""
-        return len(self.finalists) if self._held else (self._planned or {"places": 0})["places"]
-
-    @property
-    def finalists(self) -> list[Finalist]:
-        """Who is judged, the leader of the search first; empty before the final round begins."""
-        return [Finalist(**values) for values in (self._held or {"finalists": ()})["finalists"]]
-
-    @property
-    def raced(self) -> Sequence[int] | None:
-        """The seeds of the race that came before; None where none was held, or it is not over."""
-        return (self._held or {}).get("race")
+        known, held = self._held or planned or {}, self._held or {}
+        self.seeds: Sequence[int] = known.get("seeds", ())
+        self.iterations: int = known.get("iterations", 0)
+        self.finalists = [Finalist(**values) for values in held.get("finalists", ())]
+        self.raced: Sequence[int] | None = held.get("race")
 
     @property
     def dropped(self) -> list[Judged]:
         """Who dropped out of the race, who stayed longest first."""
-        return [self._dropped(dict(values)) for values in (self._held or {}).get("dropped", ())]
+        return [self._dropped(**values) for values in (self._held or {}).get("dropped", ())]
 
-    def _dropped(self, values: dict[str, Any]) -> Judged:
-        seeds = values.pop("seeds")
-        found = self._found(Finalist(**values), seeds)
+    def _dropped(self, seeds: Sequence[int], **who: Any) -> Judged:
+        found = self._found(Finalist(**who), seeds)
         best = _aps(self._scores(self.finalists[0].text, seeds), "test_ap")
         return replace(found, lead=complete_gain(best, found.test_aps))
 
@@ -135,8 +116,7 @@ class Verdict:
             return None
         judged = [trial for finalist in self.finalists for trial in self.trials(finalist.text)]
         racing = self._racing or {"finalists": (), "race": (), "sizes": (), "judging": ()}
-        raced = [Trial(one["text"], self.iterations, seed, test=True)
-                 for one in racing["finalists"] for seed in racing["race"]]  # fmt: skip
+        raced = [self._trial(one["text"], seed) for one in racing["finalists"] for seed in racing["race"]]
         before, after = (sum(self._store.score(trial) is not None for trial in trials) for trials in (raced, judged))
         if self._held is None:
             return before, sum(racing["sizes"]) + LEFT * len(racing["judging"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -166,21 +166,23 @@ def _alone(final: FinalRound) -> list[Trial]:
     return [Trial(NONE, final.iterations, seed, test=True) for seed in final.seeds]
 
 
-class _Run:
-    """One run of an experiment, with its context open."""
+class _Run(Recorder):
+    """One run of an experiment, with its context open; records its search and lets a controller steer it."""
 
     def __init__(self, context: RunContext, store: Store, evaluations: EvaluationService, interrupt: Interrupt) -> None:
+        super().__init__(store, context.listener)
         self.context = context
         self.work_dir = context.folder
         self.task = context.task
-        self.listener = context.listener
-        self.store = store
         self.evaluations = evaluations
+        self.injected: Sequence[str] = ()
         self.summary = Summary(store, context.task.primitive_set)
-        self.strategy = make_strategy(
-            self.task.primitive_set, self.context.config.search, self.context.config.seed, self._screen()
-        )
-        self.controller = Controller(self.context.config, store, self.strategy, evaluations, self.listener, interrupt)
+        config = context.config
+        screen: Screener = pass_all
+        if config.screening.active:
+            screen = RecordedScreener(store, self.task.primitive_set, evaluations.screenings, self.listener.say)
+        self.strategy = make_strategy(self.task.primitive_set, config.search, config.seed, screen)
+        self.controller = Controller(config, store, self.strategy, evaluations, self.listener, interrupt)
 
     def outcome(self) -> Outcome:
         final = self._prepare()
@@ -190,7 +192,8 @@ class _Run:
         if not ranking:
             got = f"no distiller could be trained ({self.strategy.counts})"
             raise DetectorError(f"{got}; look at gp_search show {self.work_dir}")
-        Judging(self.context, self.store, self.evaluations, self.controller, ranking, rivals).hold(final)
+        judging = Judging(self.context, self.summary, self.store, self.evaluations, self.controller, ranking, rivals)
+        judging.hold(final)
         self._note_noise()
         best = self.summary.winner(ranking) or ranking[0]
         self._write(best)
@@ -205,7 +208,7 @@ class _Run:
         final = self.controller.begin(wished, lambda final: self.context.waiting(self.store, _alone(final)))
         self.context.train_baselines(self.store, self.evaluations, _alone(final), self.controller.over)
         self.context.train_anchors(self.evaluations, self.controller.watch.anchors())
-        self._say_noise()
+        self._note_noise(say=True)
         return final
 
     def _tuned_rivals(self) -> list[Rival]:
@@ -222,7 +225,7 @@ class _Run:
                 self.listener.say,
                 *self.controller.watch.tuning(),
             )
-            found = [one.to_json() for one in tuning.rivals(config.verdict.rivals, each)]
+            found = [asdict(one) for one in tuning.rivals(config.verdict.rivals, each)]
             self.store.record_event(RIVALS_TUNED, rivals=found)
             recorded = self.store.events(RIVALS_TUNED)
         self.controller.tuned()
@@ -233,36 +236,32 @@ class _Run:
         grammar, say = self.task.primitive_set, self.listener.say
         self.strategy.start_with(starting(self.context.config.search, grammar, self.evaluations.scales, say))
         best = [parse_distiller(one.best.text, grammar) for one in rivals if one.best]
-        injected = [in_units(one, self.evaluations.scales).text for one in best]
+        self.injected = [in_units(one, self.evaluations.scales).text for one in best]
         evaluator = Halving(self.controller.watch, self.context.config.proxy)
-        recorder = _SteeringRecorder(self, injected)
-        run_search(self.strategy, candidates_to(evaluator, self.summary.trial), recorder)
-        self._say_noise()
+        run_search(self.strategy, candidates_to(evaluator, self.summary.trial), self)
+        self._note_noise(say=True)
 
-    def after_generation(self, stage: str, number: int) -> None:
+    def begins(self, strategy: Strategy) -> None:
+        """Decide before the first generation, which the rivals join."""
+        self.controller.begin_search(self.injected)
+
+    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
         """Clean up once a generation is answered, and decide what comes next; a replay has no need to clean up."""
+        stage, number = candidates[0].stage, candidates[0].generation
         if self.store.generation(stage, number) is None:
             if self.context.config.proxy.rungs:
                 shutil.rmtree(self.task.rungs, ignore_errors=True)
             self._note_noise()
         self.controller.decide(stage, number)
 
-    def _note_noise(self) -> str:
-        """Record what a difference of scores is worth; returns it in words, empty while too little is known."""
+    def _note_noise(self, *, say: bool = False) -> None:
+        """Record what a difference of scores is worth, and say it, once enough is known."""
         noise = self.summary.noise
         if noise is None:
-            return ""
+            return
         self.store.record_event(NOISE, words=str(noise))
-        return f"scores of {self.context.config.proxy.iterations} iterations: {noise}"
-
-    def _say_noise(self) -> None:
-        if said := self._note_noise():
-            self.listener.say(said)
-
-    def _screen(self) -> Screener:
-        if not self.context.config.screening.active:
-            return pass_all
-        return RecordedScreener(self.store, self.task.primitive_set, self.evaluations.screenings, self.listener.say)
+        if say:
+            self.listener.say(f"scores of {self.context.config.proxy.iterations} iterations: {noise}")
 
     def _paint(self, best: Ranked) -> None:
         """Paint what the watched students of the final round find."""
@@ -279,18 +278,3 @@ class _Run:
                 write_panels(panels, self.work_dir / name, fmt)
             except UserError as error:  # a tree too large to draw, a full disk: the result is safe in the store
                 self.listener.say(f"not written: {name} ({error})")
-
-
-class _SteeringRecorder(Recorder):
-    """Records a run's search, and lets its controller decide between generations."""
-
-    def __init__(self, run: _Run, injected: Sequence[str]) -> None:
-        super().__init__(run.store, run.listener)
-        self._run = run
-        self._injected = injected
-
-    def begins(self, strategy: Strategy) -> None:
-        self._run.controller.begin_search(self._injected)
-
-    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
-        self._run.after_generation(candidates[0].stage, candidates[0].generation)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from detkds_gp.evaluation import Allowance, EvaluationService, Question
 from detkds_gp.final_round import FinalRound, Race, Rival, finalists, kept, plan_race
-from detkds_gp.language import NONE, Distiller, parse_distiller
+from detkds_gp.language import NONE, parse_distiller
 from detkds_gp.results import MIX, Finalist, Ranked, Summary
 from detkds_gp.results.finalist import LEAST_JUDGED, LEFT
 from detkds_gp.score import Trial
@@ -16,69 +17,51 @@ from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_CUT, FINAL_HELD, FINAL_RACED
 
 
+@dataclass(frozen=True)
 class Judging:
     """Holds the final round of a search that is over; what is answered or decided before is not asked again.
 
-    Args:
-        context: of the run.
-        store: of the run.
-        evaluations: asked about finalists.
-        controller: keeps the budget.
+    Attributes:
         ranking: of the search, best first.
         rivals: of the final round, the best first.
     """
 
-    def __init__(
-        self,
-        context: RunContext,
-        store: Store,
-        evaluations: EvaluationService,
-        controller: Controller,
-        ranking: Sequence[Ranked],
-        rivals: Sequence[Rival],
-    ) -> None:
-        self._context = context
-        self._set = context.task.primitive_set
-        self._say = context.listener.say
-        self._store = store
-        self._evaluations = evaluations
-        self._controller = controller
-        self._summary = Summary(store, self._set)
-        self._ranking = ranking
-        self._rivals = rivals
+    context: RunContext
+    summary: Summary
+    store: Store
+    evaluations: EvaluationService
+    controller: Controller
+    ranking: Sequence[Ranked]
+    rivals: Sequence[Rival]
 
     def hold(self, final: FinalRound) -> None:
-        """Invite, race where it saves trainings, and judge on the seeds of the final round.
-
-        Args:
-            final: as planned.
-        """
-        if not self._store.events(FINAL_HELD):
+        """Invite, race where it saves trainings, and judge on the seeds of the planned final round."""
+        if not self.store.events(FINAL_HELD):
             self._race(self._invited(final), final)
         self._judge()
 
     def _invited(self, final: FinalRound) -> list[Finalist]:
         """Return who takes part; recorded at once where that is who is judged, or who races."""
-        if raced := self._store.events(FINAL_RACED):
+        if raced := self.store.events(FINAL_RACED):
             return [Finalist(**values) for values in raced[0].detail["finalists"]]
-        rivals = list(self._rivals)
-        if (mix := self._summary.mix(self._ranking)) is not None:
+        rivals = list(self.rivals)
+        if (mix := self.summary.mix(self.ranking)) is not None:
             rivals.append(Rival(Finalist(mix.text, MIX)))
-        champions = {niche: ranked.text for niche, ranked in self._summary.champions(self._ranking).items()}
-        wished = finalists([ranked.text for ranked in self._ranking], champions, rivals, final.places)
-        places = self._controller.planner.judged()
+        champions = {niche: ranked.text for niche, ranked in self.summary.champions(self.ranking).items()}
+        wished = finalists([ranked.text for ranked in self.ranking], champions, rivals, final.places)
+        places = self.controller.planner.judged()
         chosen, left_out = wished[:places], wished[places:]
         if (race := self._planned(chosen, final)) is not None:
-            self._store.record_event(FINAL_RACED, **final.to_json(chosen, left_out), **race.to_json())
+            told = {"race": race.seeds, "sizes": race.sizes, "judging": race.judging}
+            self.store.record_event(FINAL_RACED, **final.to_json(chosen, left_out), **told)
             self._say(f"{len(chosen)} finalists race: {race}")
         else:
-            self._store.record_event(FINAL_HELD, **final.to_json(chosen, left_out))
+            self.store.record_event(FINAL_HELD, **final.to_json(chosen, left_out))
         return chosen
 
     def _planned(self, chosen: Sequence[Finalist], final: FinalRound) -> Race | None:
-        return plan_race(
-            len(chosen), final.seeds, [*self._context.config.baseline_seeds, *self._context.config.verdict.seeds]
-        )
+        config = self.context.config
+        return plan_race(len(chosen), final.seeds, [*config.baseline_seeds, *config.verdict.seeds])
 
     def _race(self, invited: Sequence[Finalist], final: FinalRound) -> None:
         """Train fewer and fewer seed by seed, while the budget leaves time to judge; record who is left."""
@@ -89,8 +72,8 @@ class Judging:
         held: list[int] = []
         for seed, size, stay in race.rounds:
             trials = [Trial(finalist.text, final.iterations, seed, test=True) for finalist in left]
-            self._ask(trials, self._controller.watch.racing(size))
-            scores = [self._store.score(trial) for trial in trials]
+            self._ask(trials, self.controller.watch.racing(size))
+            scores = [self.store.score(trial) for trial in trials]
             if None in scores:
                 self._say(f"the budget ended the race after {len(held)} of {len(race.seeds)} seeds")
                 break
@@ -104,40 +87,43 @@ class Judging:
             for one in sorted(invited, key=lambda one: -len(aps[one.text]))
             if one not in left
         ]
-        (invitation,) = self._store.events(FINAL_RACED)
+        (invitation,) = self.store.events(FINAL_RACED)
         told = {**final.to_json(left), "left_out": invitation.detail["left_out"], "seeds": list(race.judging)}
-        self._store.record_event(FINAL_HELD, **told, race=held, dropped=dropped)
+        self.store.record_event(FINAL_HELD, **told, race=held, dropped=dropped)
 
     def _judge(self) -> None:
         """Train everyone who is judged; what a budget leaves no time for is recorded once.
 
         Where the machine became so slow that not even two seeds are complete, the leader and the best rivals go on.
         """
-        verdict, fewest = self._summary.verdict, self._controller.planner.final_stages.least_places
+        verdict, fewest = self.summary.verdict, self.controller.planner.final_stages.least_places
         chosen = verdict.finalists
         complete = self._judged_on(chosen)
         if len(complete) < min(LEAST_JUDGED, len(verdict.seeds)) and len(chosen) > fewest:
             chosen = chosen[:fewest]
             complete = self._judged_on(chosen)
         if len(complete) < len(verdict.seeds):
-            self._store.record_event(FINAL_CUT, seeds=complete, finalists=[dict(vars(one)) for one in chosen])
+            self.store.record_event(FINAL_CUT, seeds=complete, finalists=[dict(vars(one)) for one in chosen])
             self._say(f"the budget ended after {len(complete)} of {len(verdict.seeds)} seeds of the final round")
-        if self._summary.verdict.winner() is None:
+        if self.summary.verdict.winner() is None:
             self._say("nobody was judged on every seed: there is no winner, only the leader of the search")
 
     def _judged_on(self, finalists: Sequence[Finalist]) -> list[int]:
         """Train finalists and the student alone seed by seed while the budget lasts; return the seeds they all have."""
-        verdict = self._summary.verdict
+        verdict = self.summary.verdict
         texts = [*(finalist.text for finalist in finalists), NONE]
         trials = [trial for seed in zip(*map(verdict.trials, texts), strict=True) for trial in seed]
-        asked = [trial for trial in trials if trial.distiller != NONE or self._store.score(trial) is None]
+        asked = [trial for trial in trials if trial.distiller != NONE or self.store.score(trial) is None]
         places = len(finalists) + bool(verdict.raced)  # a race wins seeds that the student alone has not seen
-        self._ask(asked, self._controller.watch.judging(places, len(verdict.complete_seeds(finalists))))
+        self._ask(asked, self.controller.watch.judging(places, len(verdict.complete_seeds(finalists))))
         return verdict.complete_seeds(finalists)
 
     def _ask(self, trials: Sequence[Trial], allowance: Allowance) -> None:
-        known: Mapping[str, Distiller] = {ranked.text: ranked.distiller for ranked in self._ranking}
-        parsed = {trial.distiller: known.get(trial.distiller) for trial in trials}
-        found = {text: distiller or parse_distiller(text, self._set) for text, distiller in parsed.items()}
-        questions = [Question(trial, found[trial.distiller], "final") for trial in trials]
-        self._evaluations.scores("final round", questions, allowance)
+        known = {ranked.text: ranked.distiller for ranked in self.ranking}
+        for text in {trial.distiller for trial in trials} - known.keys():
+            known[text] = parse_distiller(text, self.summary.primitive_set)
+        questions = [Question(trial, known[trial.distiller], "final") for trial in trials]
+        self.evaluations.scores("final round", questions, allowance)
+
+    def _say(self, line: str) -> None:
+        self.context.listener.say(line)

@@ -153,42 +153,35 @@ def _trained(
         yield Row(distiller.text, niche, way.start, iterations, seed, *told, way.decay, way.average)
 
 
+@dataclass(frozen=True)
 class Sampling:
     """Draws what a search trains: what is known first, then random formulas, niche by niche, and mixes of all these.
 
-    Args:
-        config: its seed and the ranges of its search fix the random ones.
-        known: formulas of one tree that come first, in calibrated units.
-        primitive_set: the grammar.
-        screen: says of formulas whether a search would train them.
+    What is known are formulas of one tree, in calibrated units; the config's seed and ranges fix the random ones.
     """
 
-    def __init__(
-        self, config: ExperimentConfig, known: Sequence[str], primitive_set: PrimitiveSet, screen: Screener
-    ) -> None:
-        self._search = config.search
-        self._weights = WeightRange(*config.search.weight_range)
-        self._known = known
-        self._set = primitive_set
-        self._screen = screen
-        self._rng = random.Random(f"sample/{config.seed}")
+    config: ExperimentConfig
+    known: Sequence[str]
+    primitive_set: PrimitiveSet
+    screen: Screener
 
     def drawn(self, study: Study) -> Iterator[tuple[str, Distiller]]:
         """Yield (niche, distiller): the student alone, single formulas, mixes, then those that do not pass."""
+        rng = random.Random(f"sample/{self.config.seed}")
         passed, rejected, mixes = dict[str, Distiller](), dict[str, Distiller](), list[Distiller]()
-        mixed = int(study.formulas * study.mixed) if len(self._set.niches) > 1 else 0
-        for distiller in self._endless():
-            (finding,) = self._screen([distiller.terms[0].formula])
+        mixed = int(study.formulas * study.mixed) if len(self.primitive_set.niches) > 1 else 0
+        for distiller in self._endless(rng):
+            (finding,) = self.screen([distiller.terms[0].formula])
             if finding.twin is None and finding.rejection is not None and len(rejected) < study.rejected:
                 rejected[distiller.text] = distiller
             if finding.twin is None and finding.rejection is None and len(passed) + len(mixes) < study.formulas:
                 passed[distiller.text] = distiller
             places = study.formulas - len(passed)  # formulas of one knowledge make no mix: single ones take its place
             if len(mixes) < places <= mixed:
-                mixes = self._mixes(list(passed.values()), places)
+                mixes = self._mixes(list(passed.values()), places, rng)
             if len(mixes) == places and len(rejected) == study.rejected:
                 break
-        yield NONE, parse_distiller(NONE, self._set)
+        yield NONE, parse_distiller(NONE, self.primitive_set)
         for distiller in passed.values():
             yield distiller.terms[0].knowledge, distiller
         for distiller in mixes:
@@ -196,29 +189,30 @@ class Sampling:
         for distiller in rejected.values():
             yield distiller.terms[0].knowledge, distiller
 
-    def _mixes(self, singles: Sequence[Distiller], count: int) -> list[Distiller]:
+    def _mixes(self, singles: Sequence[Distiller], count: int, rng: random.Random) -> list[Distiller]:
         """Return mixes of two or more knowledges, with weights that a search chooses from."""
+        weights = WeightRange(*self.config.search.weight_range)
         by_niche: dict[str, list[Term]] = {}
         for distiller in singles:
             by_niche.setdefault(distiller.terms[0].knowledge, []).append(distiller.terms[0])
         found: dict[str, Distiller] = {}
         for _ in range(ATTEMPTS * count if len(by_niche) > 1 else 0):
-            niches = self._rng.sample(sorted(by_niche), self._rng.randint(2, len(by_niche)))
-            terms = [self._weighed(self._rng.choice(by_niche[niche])) for niche in niches]
-            distiller = make_distiller(terms, self._set)
+            niches = rng.sample(sorted(by_niche), rng.randint(2, len(by_niche)))
+            terms = []
+            for niche in niches:
+                term = rng.choice(by_niche[niche])
+                terms.append(replace(term, weight=weights.moved(rng, term.weight)))
+            distiller = make_distiller(terms, self.primitive_set)
             found.setdefault(distiller.text, distiller)
             if len(found) == count:
                 break
         return list(found.values())
 
-    def _weighed(self, term: Term) -> Term:
-        return replace(term, weight=self._weights.moved(self._rng, term.weight))
-
-    def _endless(self) -> Iterator[Distiller]:
+    def _endless(self, rng: random.Random) -> Iterator[Distiller]:
         """Yield distinct single formulas, until nothing new is found any more."""
         seen, misses = set[str](), 0
-        published = (parse_distiller(text, self._set) for text in self._known)
-        for distiller in chain(published, random_formulas(self._set, self._search, self._rng)):
+        published = (parse_distiller(text, self.primitive_set) for text in self.known)
+        for distiller in chain(published, random_formulas(self.primitive_set, self.config.search, rng)):
             new = distiller is not None and distiller.text not in seen
             misses = 0 if new else misses + 1
             if misses > ATTEMPTS:

@@ -12,7 +12,6 @@ from typing import Any
 from detkds_gp.evaluation import Question, candidates_to, starting
 from detkds_gp.evaluation.halving import Halving
 from detkds_gp.fitness import ProxySettings
-from detkds_gp.language import PrimitiveSet
 from detkds_gp.results import Summary, opened
 from detkds_gp.score import Scale, Score
 from detkds_gp.screening import NotRecordedError, RecordedScreener, Screener, ScreeningSettings, pass_all
@@ -56,12 +55,29 @@ def verify(work_dir: str | Path, primitive_set: str | None = None) -> Verificati
             return _Replay(store, summary).verification()
 
 
-class _Replay:
+class _EndOfRecordError(Exception):
+    """The record ends here."""
+
+
+class _DifferenceError(Exception):
+    """What the search does is not what is recorded."""
+
+
+class _Replay(Observer):
+    """A search that is told what is recorded, and compared with it generation by generation."""
+
     def __init__(self, store: Store, summary: Summary) -> None:
         self._store = store
         self._summary = summary
-        self._grammar = summary.primitive_set.without(*_dropped(store, summary.primitive_set))
+        starts = store.events(STARTED)
+        dropped = starts[-1].detail.get("dropped", ()) if starts else ()  # the inputs that the search went without
+        known = summary.primitive_set.declarations
+        self._grammar = summary.primitive_set.without(*(name for name in dropped if name in known))
+        self._births: dict[Place, list[Birth]] = defaultdict(list)
+        for birth in store.births():
+            self._births[birth.stage, birth.generation].append(birth)
         self._done: dict[Place, int] = {}
+        self._untold: tuple[Sequence[Candidate], int] | None = None
         self._complete = False
 
     def verification(self) -> Verification:
@@ -82,25 +98,25 @@ class _Replay:
                 yield f"{name} is {version} here, {known} in the record"
 
     def _generations(self) -> Iterator[str]:
+        """Search; say what differs, as far as the record goes."""
         config = self._summary.config
         settings, proxy = SearchSettings.model_validate(config["search"]), ProxySettings.recorded(config["proxy"])
-        strategy = make_strategy(self._grammar, settings, config["seed"], self._screen())
-        evaluate = candidates_to(Halving(_Recorded(self._store), proxy), self._summary.trial)
-        comparison = _Comparison(self._store, self._done)
+        screened = ScreeningSettings.model_validate(config["screening"]).active
+        screen: Screener = RecordedScreener(self._store, self._grammar) if screened else pass_all
+        strategy = make_strategy(self._grammar, settings, config["seed"], screen)
         try:
-            strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
-            run_search(strategy, evaluate, comparison)
-            self._complete = True
+            try:
+                strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
+                run_search(strategy, candidates_to(Halving(self, proxy), self._summary.trial), self)
+                self._complete = True
+            except NotRecordedError:  # the record ends while the next candidates are made; the last ones are complete
+                if self._untold is not None:
+                    candidates, logged = self._untold
+                    self.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
         except _DifferenceError as difference:
             yield str(difference)
         except _EndOfRecordError:
             return
-        except NotRecordedError:  # the record ends while the next candidates are made; the last ones are complete
-            yield from comparison.rest(strategy)
-
-    def _screen(self) -> Screener:
-        screened = ScreeningSettings.model_validate(self._summary.config["screening"]).active
-        return RecordedScreener(self._store, self._grammar) if screened else pass_all
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         known = {formula: scale for formula in formulas if (scale := self._store.scale(formula)) is not None}
@@ -108,38 +124,12 @@ class _Replay:
             raise NotRecordedError("a scale is not recorded")
         return known
 
-
-class _EndOfRecordError(Exception):
-    """The record ends here."""
-
-
-class _DifferenceError(Exception):
-    """What the search does is not what is recorded."""
-
-
-@dataclass(frozen=True)
-class _Recorded:
-    """An evaluator that knows what is recorded."""
-
-    store: Store
-
     def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
-        scores = [score for one in questions if (score := self.store.score(one.trial)) is not None]
+        """Return what is recorded, as an evaluator of the search."""
+        scores = [score for one in questions if (score := self._store.score(one.trial)) is not None]
         if len(scores) < len(questions):
             raise _EndOfRecordError
         return scores
-
-
-class _Comparison(Observer):
-    """Compares every generation with the record, and repeats the recorded decisions."""
-
-    def __init__(self, store: Store, done: dict[Place, int]) -> None:
-        self._store = store
-        self._births: dict[Place, list[Birth]] = defaultdict(list)
-        for birth in store.births():
-            self._births[birth.stage, birth.generation].append(birth)
-        self._done = done
-        self._untold: tuple[Sequence[Candidate], int] | None = None
 
     def begins(self, strategy: Strategy) -> None:
         if (first := recorded_decision(self._store, strategy.plan()[0].stage, FIRST)) is not None:
@@ -164,30 +154,11 @@ class _Comparison(Observer):
         self._untold, place = None, _place(candidates)
         if (generation := self._store.generation(*place)) is None:
             raise _EndOfRecordError
-        told = {"counts": strategy.counts, "niches": list(records)}
+        told = json.loads(json.dumps({"counts": strategy.counts, "niches": list(records)}))
         recorded = {"counts": generation.counts, "niches": generation.statistics["niches"]}
-        if any(differing(recorded, _plain(told), tolerance=ROUNDING)):
+        if any(differing(recorded, told, tolerance=ROUNDING)):
             raise _DifferenceError(f"{_named(place)}: its counts or statistics are not the recorded ones")
         self._done[place] = len(candidates)
-
-    def rest(self, strategy: Strategy) -> Iterator[str]:
-        """Compare what was answered when the record ended; yield what differs."""
-        if self._untold is None:
-            return
-        candidates, logged = self._untold
-        try:
-            self.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
-        except _DifferenceError as difference:
-            yield str(difference)
-        except _EndOfRecordError:
-            return
-
-
-def _dropped(store: Store, primitive_set: PrimitiveSet) -> list[str]:
-    """Return the inputs that the search went without; recorded with every start."""
-    starts = store.events(STARTED)
-    names = starts[-1].detail.get("dropped", ()) if starts else ()
-    return [name for name in names if name in primitive_set.declarations]
 
 
 def _birth(candidate: Candidate) -> Birth:
@@ -205,10 +176,6 @@ def _first_difference(candidates: Sequence[Candidate], births: Sequence[Birth]) 
 
 def _place(candidates: Sequence[Candidate]) -> Place:
     return candidates[0].stage, candidates[0].generation
-
-
-def _plain(values: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(values))
 
 
 def _named(place: Place) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from detkds_gp.curves import prospects
 from detkds_gp.errors import ConfigError, DetectorError
@@ -27,55 +27,36 @@ from detkds_gp.store.events import CURVE, curves
 CURVE_SHARES = (0.15, 0.3, 0.45, 0.6, 0.8)
 """Of a training, where its student is looked at on the way."""
 
-_WHO = {
-    TeacherRequest: "teacher",
-    StartRequest: "half-trained student",
-    ProbeRequest: "student for calibration",
-}
+_WHO = {TeacherRequest: "teacher", StartRequest: "half-trained student", ProbeRequest: "student for calibration"}
 
 
+@dataclass(frozen=True)
 class Baselines:
     """Trains the teacher and the students without distillation; skips finished work.
 
-    Args:
-        task: of the workers.
-        store: open for writing.
-        evaluations: asks the workers.
-        listener: is told of every training.
+    Attributes:
         over: tells when the budget is over; a training that is not done by then is abandoned.
     """
 
-    def __init__(
-        self,
-        task: ProxyTask,
-        store: Store,
-        evaluations: EvaluationService,
-        listener: Listener,
-        over: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._task = task
-        self._over = over
-        self._store = store
-        self._evaluations = evaluations
-        self._listener = listener
+    task: ProxyTask
+    store: Store
+    evaluations: EvaluationService
+    listener: Listener
+    over: Callable[[], bool]
 
     def train(self, alone: Sequence[Trial], probe_seed: int) -> None:
-        """Train and score the teacher and, beside it, students without distillation.
-
-        Args:
-            alone: the questions about students without distillation.
-            probe_seed: of the student that scales are measured on.
+        """Train and score the teacher and, beside it, students alone and the one that scales are measured on.
 
         Raises:
             DetectorError: if one of them fails to train.
             ConfigError: if the budget ends before.
         """
-        rounds = missing_requests(self._task, self._store, alone, probe_seed)
+        rounds = missing_requests(self.task, self.store, alone, probe_seed)
         total = len(alone) + 2 + len(rounds[1])
-        self._listener.phase("teacher and students alone", total, total - sum(map(len, rounds)))
+        self.listener.phase("teacher and students alone", total, total - sum(map(len, rounds)))
         for requests in rounds:
             self._answer(requests)
-        self._listener.say(_where_kept(self._task))
+        self.listener.say(_where_kept(self.task))
 
     def check(self, alone: Sequence[Trial], require_better_teacher: bool) -> None:
         """Say what teacher and students reach.
@@ -90,10 +71,10 @@ class Baselines:
                 raise DetectorError(f"{got}; lower its optimizer.lr and use another --work-dir")
         reached, ceiling = [score.ap or 0.0 for score in scores], self._known(TEACHER).ap or 0.0
         best = max(reached)
-        self._listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
-        known = curves(self._store.events())
+        self.listener.say(f"AP on selection: teacher {ceiling:.3f}, student alone {min(reached):.3f} to {best:.3f}")
+        known = curves(self.store.events())
         for line in prospects(known.get("student", ()), known.get("teacher", ()), ceiling):
-            self._listener.say(line)
+            self.listener.say(line)
         if ceiling <= best and require_better_teacher:
             raise DetectorError(
                 f"the teacher's AP on selection is {ceiling:.3f}, the student's alone reaches {best:.3f}; "
@@ -102,67 +83,48 @@ class Baselines:
 
     def _answer(self, requests: Sequence[Request]) -> None:
         answered = 0
-        for request, answer in self._evaluations.prepared(requests, self._over):
+        for request, answer in self.evaluations.prepared(requests, self.over):
             answered += 1
             if isinstance(request, CurveRequest):
                 answer, points = answer
-                self._store.record_event(CURVE, role="student", points=points)
+                self.store.record_event(CURVE, role="student", points=points)
                 request = request.trial
             if isinstance(request, Trial):
-                self._store.record_score(request, answer, NONE)
-            elif isinstance(request, TeacherRequest) and self._store.score(TEACHER) is None:
-                if points := teacher_curve(self._task.teacher.checkpoint):
-                    self._store.record_event(CURVE, role="teacher", points=points)
-                self._store.record_score(TEACHER, answer, TEACHER.distiller)
-            self._listener.answered(_WHO.get(type(request), "student alone"), answer)
+                self.store.record_score(request, answer, NONE)
+            elif isinstance(request, TeacherRequest) and self.store.score(TEACHER) is None:
+                if points := teacher_curve(self.task.teacher.checkpoint):
+                    self.store.record_event(CURVE, role="teacher", points=points)
+                self.store.record_score(TEACHER, answer, TEACHER.distiller)
+            self.listener.answered(_WHO.get(type(request), "student alone"), answer)
         if answered < len(requests):
             got = f"the budget ended before the search: {answered} of {len(requests)} trainings of teacher and students"
             raise ConfigError(f"{got} alone are done, and kept; start again with a larger --budget")
 
     def _known(self, trial: Trial) -> Score:
-        score = self._store.score(trial)
+        score = self.store.score(trial)
         assert score is not None
         return score
 
 
-def _watched(trial: Trial) -> CurveRequest:
-    """Return the request that looks at a training on its way."""
-    return CurveRequest(trial, looks(trial.iterations, CURVE_SHARES))
-
-
 def missing_requests(task: ProxyTask, store: Store, alone: Sequence[Trial], probe_seed: int) -> list[list[Request]]:
-    """Return what is still to be trained before the search, as rounds of which each needs the one before.
-
-    Args:
-        task: of the workers.
-        store: what is recorded in it is not trained again.
-        alone: the questions about students without distillation.
-        probe_seed: of the student that scales are measured on.
-    """
+    """Return what is still to be trained before the search, as rounds of which each needs the one before."""
     missing: list[Request] = [trial for trial in alone if store.score(trial) is None]
     if missing and not task.settings.decay:  # the way of a falling rate tells nothing of longer trainings
         longest = max(alone, key=lambda trial: trial.iterations)
-        missing = [_watched(longest) if request == longest else request for request in missing]
+        watched = CurveRequest(longest, looks(longest.iterations, CURVE_SHARES))
+        missing = [watched if request == longest else request for request in missing]
     if not task.probe.exists():
         missing.insert(0, ProbeRequest(probe_seed))
-    if store.score(TEACHER) is None or not _written(task.teacher_outputs):
+    outputs = task.teacher_outputs
+    if store.score(TEACHER) is None or (outputs and not outputs.exists()):
         missing.insert(0, TeacherRequest())
-    starts = _starts(task, [probe_seed, *(trial.seed for trial in alone)])
     # Students that inherit need the trained teacher, and all others the students that they start from.
     first: list[Request] = [r for r in missing if isinstance(r, TeacherRequest)] if task.inherit else []
+    starts: list[Request] = []
+    if task.settings.start == "half_trained":
+        files = {seed: task.start(seed) for seed in (probe_seed, *(trial.seed for trial in alone))}
+        starts += [StartRequest(seed) for seed, path in files.items() if path and not path.exists()]
     return [first, starts, [request for request in missing if request not in first]]
-
-
-def _starts(task: ProxyTask, seeds: Sequence[int]) -> list[Request]:
-    """Return what makes the half-trained students that are missing."""
-    if task.settings.start != "half_trained":
-        return []
-    files = {seed: task.start(seed) for seed in seeds}
-    return [StartRequest(seed) for seed, path in files.items() if path is not None and not path.exists()]
-
-
-def _written(path: Path | None) -> bool:
-    return path is None or path.exists()
 
 
 def _where_kept(task: ProxyTask) -> str:

@@ -23,7 +23,7 @@ from detkds_gp.evaluation import (
 )
 from detkds_gp.execution import Factory
 from detkds_gp.fitness import ProxyTask, ProxyWorker, Request
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, make_distiller, parse_distiller
+from detkds_gp.language import NONE, make_distiller, parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.naming import bind, in_formulas, names
 from detkds_gp.results.grammar import write_grammar
@@ -43,12 +43,10 @@ class RunContext:
     Attributes:
         config: its warm start and its rivals are formulas.
         folder: where everything is written.
-        task: of the workers.
         worker: answers requests in each worker.
         packing: which candidates a worker trains side by side.
         fingerprint: what the folder's store is bound to.
         called: the names that stood for the config's formulas.
-        listener: hears what happens.
         data: what the splits hold, a line each.
     """
 
@@ -88,9 +86,7 @@ class RunContext:
     def open(self, interrupt: Interrupt, *, extra: bool = False) -> Iterator[tuple[Store, EvaluationService]]:
         """Bind the folder's store, or compare, and give it with the answers that it and the workers have.
 
-        Args:
-            interrupt: ends the asking in order.
-            extra: what is recorded within is no cost of a search.
+        What is recorded within is no cost of a search if it is extra.
 
         Raises:
             StoreError: the store cannot be written, or is bound to another search.
@@ -110,12 +106,7 @@ class RunContext:
                 evaluations.close()
 
     def waiting(self, store: Store, more: Sequence[Trial] = ()) -> list[Request]:
-        """Return what `train_baselines` and `train_anchors` would still have to train.
-
-        Args:
-            store: from `open`.
-            more: as for `train_baselines`.
-        """
+        """Return what `train_baselines`, with more questions, and `train_anchors` would still have to train."""
         asked = list(dict.fromkeys([*self._alone, *more]))
         rounds = missing_requests(self.task, store, asked, self.config.baseline_seeds[0])
         anchors = [one.trial for one in self._anchors if store.score(one.trial) is None]
@@ -134,11 +125,7 @@ class RunContext:
     ) -> None:
         """Train the teacher and the students without distillation, and say what they reach.
 
-        Args:
-            store: from `open`.
-            evaluations: from `open`.
-            more: questions about students without distillation, besides those of ``baseline_seeds``.
-            over: tells when the budget is over.
+        More of these students may be asked for, besides those of ``baseline_seeds``.
 
         Raises:
             DetectorError: if one of them fails to train, or the teacher is not better and has to be.
@@ -150,29 +137,22 @@ class RunContext:
         baselines.check(alone, config.require_better_teacher)
 
     def train_anchors(self, evaluations: EvaluationService, allowance: Allowance = UNLIMITED) -> None:
-        """Train the formulas that show, before the search, how much of a score is luck.
-
-        Args:
-            evaluations: from `open`, after `train_baselines`.
-            allowance: is told of every answer.
-        """
+        """Train, after the baselines, the formulas that show before the search how much of a score is luck."""
         if self._anchors:
             evaluations.scores("anchors of the noise model", self._anchors, allowance)
 
     @property
     def _anchors(self) -> list[Question]:
         """The first rivals on three seeds, and one at a ruinous weight on one: a ruined student has no luck to show."""
-        config = self.config
-        rivals = [parse_distiller(text, self.task.primitive_set) for text in config.verdict.rivals.values()]
-        chosen = rivals[: config.anchors]
-        ruined = [_weighted(rival, RUINOUS, self.task.primitive_set) for rival in chosen[:1] if config.anchors > 1]
+        config, grammar = self.config, self.task.primitive_set
+        chosen = [parse_distiller(text, grammar) for text in config.verdict.rivals.values()][: config.anchors]
+        ruined = [
+            make_distiller([replace(term, weight=RUINOUS * term.weight) for term in rival.terms], grammar)
+            for rival in chosen[:1]
+            if config.anchors > 1
+        ]
         sound = [(rival, seed) for rival in chosen[: max(1, config.anchors - 1)] for seed in config.baseline_seeds[:3]]
         return [
             Question(Trial(distiller.text, config.proxy.iterations, seed), distiller, "anchor")
             for distiller, seed in [*sound, *((one, config.baseline_seeds[0]) for one in ruined)]
         ]
-
-
-def _weighted(distiller: Distiller, factor: float, primitive_set: PrimitiveSet) -> Distiller:
-    """Return a distiller with all its weights multiplied."""
-    return make_distiller([replace(term, weight=factor * term.weight) for term in distiller.terms], primitive_set)

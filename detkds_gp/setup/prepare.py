@@ -15,7 +15,7 @@ from detkds_gp.data.coco import SplitSource, checked, data_hash, read_splits
 from detkds_gp.data.digits import make_digits
 from detkds_gp.data.header_reader import HeaderReader, Progress
 from detkds_gp.data.split import CocoSplit
-from detkds_gp.detectors import DetectorSpec, Pair, detector_config
+from detkds_gp.detectors import Pair, detector_config
 from detkds_gp.detectors.sources.registry import registering_modules
 from detkds_gp.errors import DataError, DetectorError
 from detkds_gp.fitness import ProxyTask, kept_bytes, with_checkpoint
@@ -33,12 +33,7 @@ MATTERS = ("detkds_gp", "torch", "torchvision", "mmdet", "mmengine", "deap", "nu
 
 @dataclass(frozen=True)
 class Materials:
-    """Data and grammar of an experiment.
-
-    Attributes:
-        splits: train, selection, test.
-        primitive_set: the grammar as the config names it.
-    """
+    """Data (train, selection and test) and grammar of an experiment, as its config names them."""
 
     splits: dict[str, CocoSplit]
     primitive_set: PrimitiveSet
@@ -112,22 +107,16 @@ def _heard(listener: Listener) -> Progress:
 
 
 def load_data(data: DataSettings, headers: HeaderReader | None = None) -> dict[str, CocoSplit]:
-    """Load the three splits, generating digit scenes if the config asks for them and they are missing.
-
-    Args:
-        data: where they are.
-        headers: reads the headers of the images; None reads them anew.
+    """Load the three splits; without a reader of headers those of all images are read anew.
 
     Raises:
         DataError: if data are missing, broken or contradictory, or the splits' classes differ.
     """
-    _make_digits(data)
     return read_checked(_sources(data), data.classes, headers)
 
 
 def read_data(data: DataSettings, headers: HeaderReader | None = None) -> dict[str, CocoSplit]:
     """Load the three splits as `load_data`, but leave contradictions in their findings."""
-    _make_digits(data)
     return read_splits(_sources(data), data.classes, headers)
 
 
@@ -140,29 +129,23 @@ def read_checked(
         DataError: as `load_data`.
     """
     splits = {name: checked(split) for name, split in read_splits(sources, classes, headers).items()}
-    _check_apart(splits)
-    return splits
-
-
-def _make_digits(data: DataSettings) -> None:
-    if data.digits is not None:
-        recipe = data.digits.model_dump()
-        make_digits(recipe.pop("root"), **recipe)
-
-
-def _sources(data: DataSettings) -> dict[str, SplitSource]:
-    return {
-        name: SplitSource(Path(split.ann_file), Path(split.images), split.part) for name, split in data.splits().items()
-    }
-
-
-def _check_apart(splits: dict[str, CocoSplit]) -> None:
     owner: dict[tuple[int, int], str] = {}
     for name, split in splits.items():
         for record, file in zip(split.images, split.files, strict=True):
             other = owner.setdefault(file.place, name)
             if other != name:
                 raise DataError(f"{record.path} is in both {other} and {name}; the three splits must not share images")
+    return splits
+
+
+def _sources(data: DataSettings) -> dict[str, SplitSource]:
+    """Return where the splits are; generate digit scenes if the config asks for them and they are missing."""
+    if data.digits is not None:
+        recipe = data.digits.model_dump()
+        make_digits(recipe.pop("root"), **recipe)
+    return {
+        name: SplitSource(Path(split.ann_file), Path(split.images), split.part) for name, split in data.splits().items()
+    }
 
 
 def narrowed(primitive_set: PrimitiveSet, config: ExperimentConfig, pair: Pair, listener: Listener) -> PrimitiveSet:
@@ -210,9 +193,12 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
     if config.init_student_from_teacher:
         for line in inheritance(wired):
             listener.say(line)
-    size, settings = config.proxy.image_size, config.teacher.train
+    student, size, settings = wired.specs["student"], config.proxy.image_size, config.teacher.train
+    if config.proxy.start == "random":
+        bare = {"model.init_cfg": None, "model.backbone.init_cfg": None}
+        student = replace(student, overrides={**student.overrides, **bare}, checkpoint=None)
     return ProxyTask(
-        student=_started(config, wired.specs["student"]),
+        student=student,
         teacher=with_checkpoint(wired.specs["teacher"], materials.splits, size, settings, Path(config.cache_dir)),
         teacher_training=settings,
         splits=materials.splits,
@@ -225,14 +211,6 @@ def prepare(config: ExperimentConfig, materials: Materials, work_dir: Path, list
         inherit=config.init_student_from_teacher,
         watched=config.verdict.seeds[0] if config.verdict.seeds else None,
     )
-
-
-def _started(config: ExperimentConfig, student: DetectorSpec) -> DetectorSpec:
-    """Return what builds the students that trainings start from."""
-    if config.proxy.start != "random":
-        return student
-    bare = {"model.init_cfg": None, "model.backbone.init_cfg": None}
-    return replace(student, overrides={**student.overrides, **bare}, checkpoint=None)
 
 
 def _teacher_outputs(

@@ -46,17 +46,10 @@ def device_name(device: str) -> str:
 
 def git_state(folder: Path) -> dict[str, Any] | None:
     """Return the commit of the repository that holds a folder and whether files differ from it; None without one."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return None
-    return {"commit": commit, "changed": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        ended = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=True
-        )
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return ended.stdout.strip()
+    told = ended.stdout.strip()
+    return {"commit": told.removesuffix("-dirty"), "changed": told.endswith("-dirty")}

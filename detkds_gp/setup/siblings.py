@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 
 from detkds_gp.errors import StoreError
@@ -14,13 +13,13 @@ def new_sibling(work_dir: Path) -> Path:
     Raises:
         StoreError: the folder above cannot be written.
     """
-    for number in count(1):
-        sibling = work_dir if number == 1 else work_dir.with_name(f"{work_dir.name}-{number}")
+    sibling, number = work_dir, 1
+    while True:
         try:
             sibling.mkdir(parents=True)
             return sibling
         except FileExistsError:
-            continue
+            number += 1
+            sibling = work_dir.with_name(f"{work_dir.name}-{number}")
         except OSError as error:
             raise StoreError(f"cannot make {sibling}: {error.strerror}; use another --work-dir") from error
-    raise AssertionError("unreachable")

@@ -30,11 +30,9 @@ from detkds_gp.training import seed_all
 
 @dataclass(frozen=True, eq=False)
 class Wired:
-    """The detectors of a config, built and checked against each other.
+    """The detectors of a config, freshly built and checked against each other.
 
     Attributes:
-        student: freshly built.
-        teacher: freshly built, with its checkpoint if it has one.
         specs: what built them, by role.
         pair: what they share of the grammar's inputs.
     """
@@ -50,11 +48,7 @@ def wire(
 ) -> Wired:
     """Build both detectors and check the pair.
 
-    Args:
-        config: names them.
-        train: names the classes.
-        primitive_set: names the knowledge.
-        random_weights: neither load checkpoints nor initialise: the wiring alone counts.
+    With random weights checkpoints are not loaded and weights not initialised: the wiring alone counts.
 
     Raises:
         DetectorError: if a detector cannot be built, the pair shares nothing or no class.
@@ -65,13 +59,17 @@ def wire(
     if random_weights:
         config = without_weights(config)
     specs = detector_specs(config)
-    names = train.classes, teacher_classes(config, train.classes)
+    names = train.classes, _teacher_classes(config, train.classes)
     _check_common_class(config, *names)
     seed_all(config.baseline_seeds[0])
     initialise = not random_weights
     student = build_detector(specs["student"], names[0], initialise=initialise)
     teacher = build_detector(specs["teacher"], names[1], initialise=initialise)
-    _check_augments(student)
+    if getattr(student.data_preprocessor, "batch_augments", None):  # its maps would no longer be the teacher's
+        raise DetectorError(
+            "the student's data_preprocessor has batch_augments, which change its input and not the teacher's; "
+            "override model.data_preprocessor.batch_augments=None"
+        )
     inputs = primitive_set.inputs
     pair = check_pair(student, teacher, config.proxy.image_size, names, [d.source for d in inputs])
     for declaration in inputs:
@@ -102,15 +100,6 @@ def _check_rank(declaration: Input, shared: Shared) -> None:
         raise DeclarationError(
             f"input {declaration.name!r} is a {declaration.result.__name__}, but {declaration.source!r} gives "
             f"tensors like {tuple(shared.student[0])} an image; declare the kind that fits"
-        )
-
-
-def _check_augments(student: BaseDetector) -> None:
-    """Refuse what resizes the student's input alone, so that its maps are no longer the teacher's."""
-    if getattr(student.data_preprocessor, "batch_augments", None):
-        raise DetectorError(
-            "the student's data_preprocessor has batch_augments, which change its input and not the teacher's; "
-            "override model.data_preprocessor.batch_augments=None"
         )
 
 
@@ -160,26 +149,27 @@ def check_masks(config: ExperimentConfig, wired: Wired, splits: Mapping[str, Coc
             check_segmentations(splits[name], "set proxy.metric = 'bbox'", learned_only=False)
 
 
-def teacher_classes(config: ExperimentConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the teacher's classes: the config's, else its checkpoint's, else the data's.
-
-    Raises:
-        DetectorError: if the checkpoint cannot be read.
-    """
-    if config.teacher.classes is not None:
-        return config.teacher.classes
-    checkpoint = config.teacher.checkpoint
-    named = checkpoint_classes(checkpoint) if checkpoint is not None else None
-    return named if named is not None else classes
+def _teacher_classes(config: ExperimentConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the teacher's classes: the config's, else its checkpoint's, else the data's."""
+    named = config.teacher.classes
+    if named is None and config.teacher.checkpoint is not None:
+        named = checkpoint_classes(config.teacher.checkpoint)
+    return classes if named is None else named
 
 
 def detector_specs(config: ExperimentConfig) -> dict[str, DetectorSpec]:
-    """Return what builds student and teacher, with absolute paths.
+    """Return what builds student and teacher; checkpoints have absolute paths, so that every process finds them.
 
     Raises:
         ConfigError: if a checkpoint does not exist.
     """
-    return {role: pinned(getattr(config, role).spec(), role) for role in ("student", "teacher")}
+    specs = {role: getattr(config, role).spec() for role in ("student", "teacher")}
+    for role, spec in specs.items():
+        path = Path(spec.checkpoint).resolve() if spec.checkpoint is not None else None
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{role}.checkpoint is {spec.checkpoint!r}, no such file; give a path, or leave it out")
+        specs[role] = replace(spec, checkpoint=path and str(path))
+    return specs
 
 
 def _check_device(device: str) -> None:
@@ -187,17 +177,3 @@ def _check_device(device: str) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"proxy.device is {device!r}: {first_line(error)}; use 'cpu', or 'cuda' with a GPU") from None
-
-
-def pinned(spec: DetectorSpec, role: str) -> DetectorSpec:
-    """Return the spec with an absolute checkpoint path, so that every process finds it.
-
-    Raises:
-        ConfigError: if the checkpoint does not exist.
-    """
-    if spec.checkpoint is None:
-        return spec
-    path = Path(spec.checkpoint).resolve()
-    if not path.is_file():
-        raise ConfigError(f"{role}.checkpoint is {spec.checkpoint!r}, no such file; give a path, or leave it out")
-    return replace(spec, checkpoint=str(path))

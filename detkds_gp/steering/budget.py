@@ -22,13 +22,7 @@ _COUNT = re.compile(r"(\d+)(?:\s*evaluations?)?")
 
 @dataclass(frozen=True)
 class Budget:
-    """An amount that a run may spend.
-
-    Attributes:
-        kind: trainings of students, seconds on the clock, or seconds of a GPU.
-        amount: how many.
-        text: as it was given.
-    """
+    """An amount of trainings of students, seconds on the clock or seconds of a GPU that a run may spend; as given."""
 
     kind: Kind
     amount: float
@@ -70,6 +64,10 @@ class Budget:
         return f"{math.ceil(amount)}s" if amount < 120 else f"{math.ceil(amount / 60)}m"
 
 
+UNLIMITED = Budget("wall", math.inf, "none")
+"""The budget of a run without one."""
+
+
 def duration(seconds: float) -> str:
     """Return seconds in words."""
     if seconds < 100:
@@ -77,11 +75,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
-def spent(store: Store, budget: Budget | None, share: float) -> float:
-    """Return what a run has spent, over all sessions, in the budget's unit (seconds without one)."""
-    if budget is not None and budget.kind == "evaluations":
+def spent(store: Store, kind: Kind, share: float) -> float:
+    """Return what a run has spent, over all sessions, in the unit of a budget; workers hold a share of a GPU each."""
+    if kind == "evaluations":
         return float(store.costs().trainings)
-    if budget is not None and budget.kind == "gpu":
+    if kind == "gpu":
         teacher = store.score(TEACHER)
         return (store.costs().wall_seconds + (teacher.wall_seconds if teacher else 0.0)) * share
     return Clock(store).seconds()

@@ -6,35 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from detkds_gp.config import ExperimentConfig
+from detkds_gp.errors import FormulaError
 from detkds_gp.evaluation import EvaluationService, Interrupt, in_units, worker_count
 from detkds_gp.final_round import FinalRound, tuning_trainings
 from detkds_gp.fitness import Request
-from detkds_gp.language import Distiller, parse_distiller
+from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.results import Clock
-from detkds_gp.search import Generation, Strategy
-from detkds_gp.steering.budget import Budget, duration
-from detkds_gp.steering.decisions import End, Steering
+from detkds_gp.search import Strategy
+from detkds_gp.steering.budget import UNLIMITED, Budget, duration
+from detkds_gp.steering.decisions import Decision, recorded_decision
 from detkds_gp.steering.inbox import Inbox
-from detkds_gp.steering.pacing import measured_pace
-from detkds_gp.steering.plan import FinalStages, Plan
+from detkds_gp.steering.plan import FinalStages
 from detkds_gp.steering.planner import Planner
-from detkds_gp.steering.prices import Prices
+from detkds_gp.steering.prices import Prices, measured_pace
 from detkds_gp.steering.watch import Watch
 from detkds_gp.store import FIRST, Store
 from detkds_gp.store.events import FINAL_PLANNED, PLANNED, SEARCH_PLANNED, TUNING_PLANNED
 
 
 class Controller:
-    """Keeps a run to its budget and obeys commands of other processes; call `begin` first.
-
-    Args:
-        config: of the experiment.
-        store: open for writing.
-        strategy: fresh.
-        evaluations: asked about generations, and about the scales of formulas from outside.
-        listener: is told decisions and the time left.
-        interrupt: asked for an end by ``gp_search stop``.
+    """Keeps a run, of a fresh strategy, to its budget and obeys commands of other processes; call `begin` first.
 
     Raises:
         ConfigError: the budget cannot be read.
@@ -52,36 +44,28 @@ class Controller:
         listener: Listener,
         interrupt: Interrupt,
     ) -> None:
-        self._budget = None if config.budget is None else Budget.parse(config.budget)
+        self._budget = UNLIMITED if config.budget is None else Budget.parse(config.budget)
         self._config = config
         self._strategy = strategy
         self._interrupt = interrupt
         self._inbox = Inbox(store.path.parent)
-        self._steering = Steering(store, self._inbox, self._read, self._ending, listener.say)
         self._evaluations = evaluations
         self._store = store
         self._listener = listener
         self._inbox.forget_stop()  # a command to stop that was left for an earlier run
 
-    def _read(self, formula: str) -> Distiller:
-        """Read a formula from outside; weights are in calibrated units thereafter."""
-        return in_units(parse_distiller(formula, self._strategy.primitive_set, bare=None), self._evaluations.scales)
-
     def begin(self, wished: FinalRound, waiting: Callable[[FinalRound], Sequence[Request]]) -> FinalRound:
-        """Measure the pace and plan the run; returns the final round that it will have.
+        """Measure the pace and plan the run; returns the final round that it will have in place of the wished one.
 
-        Args:
-            wished: the final round that the settings plan.
-            waiting: what is still to be trained before the search, with a final round.
+        ``waiting`` gives what is still to be trained before the search, with a final round.
 
         Raises:
             BudgetError: the budget does not hold preparation, all stages and a final round.
         """
         config, store = self._config, self._store
-        workers = worker_count(config)
+        workers, share = worker_count(config), config.execution.gpus_per_worker or 1.0
         pace = measured_pace(store, self._evaluations, workers, self._listener.say)
-        kind, share = self._budget.kind if self._budget else "wall", config.execution.gpus_per_worker or 1.0
-        prices = Prices(pace, config.proxy, wished.iterations, workers, share, kind)
+        prices = Prices(pace, config.proxy, wished.iterations, workers, share, self._budget.kind)
         for record in store.scores():
             if not record.extra:
                 prices.learn(record.trial, record.score)
@@ -113,9 +97,8 @@ class Controller:
             planner.check_left()
             return
         planner.check(waiting)
-        before = planner.preparation(waiting)
-        self.watch.plan = planner.plan(more=before)
-        seconds = planner.prices.preparation(waiting)
+        self.watch.plan = planner.plan(more=planner.prices.preparation(waiting))
+        seconds = planner.prices.on_the_clock.preparation(waiting)
         if waiting:
             self._listener.say(f"teacher and students alone take about {duration(seconds)}")
             self._listener.expected("teacher and students alone", seconds)
@@ -127,32 +110,60 @@ class Controller:
         return self._interrupt.requested or self.planner.over()
 
     def begin_search(self, injected: Sequence[str]) -> None:
-        """Decide before the first generation.
-
-        Args:
-            injected: distillers that join it beyond its size; what they are trained for is known already.
-        """
-        store = self._store
+        """Decide before the first generation, which distillers whose scores are known join beyond its size."""
+        store, unit = self._store, self._budget.kind
         if not store.events(SEARCH_PLANNED):
             generations = [one.to_json() for one in self._strategy.plan()]
-            spent = {"unit": self.planner.prices.kind, "spent": self.planner.spent()}
-            store.record_event(SEARCH_PLANNED, generations=generations, **spent)
+            store.record_event(SEARCH_PLANNED, generations=generations, unit=unit, spent=self.planner.spent())
         planned = store.events(SEARCH_PLANNED)[0].detail
-        if planned["unit"] == self.planner.prices.kind:
+        if planned["unit"] == unit:
             self.planner.prepared = planned["spent"]
         self.watch.search_begins()
-        self._steering.first = injected
-        self.decide(self._strategy.plan()[0].stage, FIRST)
+        self.decide(self._strategy.plan()[0].stage, FIRST, injected)
 
-    def decide(self, stage: str, number: int) -> None:
-        """Decide with a generation that is answered, and say how much time is left."""
+    def decide(self, stage: str, number: int, injected: Sequence[str] = ()) -> None:
+        """Decide once with an answered generation, and say how much time is left; a replay repeats the decision."""
         replayed = self._store.generation(stage, number) is not None or (number == FIRST and self._store.births())
-        decision = self._steering.decide(stage, number, last=not self._strategy.plan())
+        decision = recorded_decision(self._store, stage, number)
+        if decision is None:
+            decision = self._decided(number, injected)
+            if decision != Decision():
+                self._store.record_steering(stage, number, vars(decision))
+                self._inbox.forget(*decision.injections)
+            if decision.end is not None:
+                self._listener.say(f"the {decision.end} ends with {stage} {number}: {decision.reason}")
         if not replayed:
             if decision.end == "search" and self.watch.plan is not None:
                 self.watch.plan = replace(self.watch.plan, generations=())
             self._tell(done=f"{stage} {number} is done; " if number != FIRST else "")
         decision.apply(self._strategy)
+
+    def _decided(self, number: int, injected: Sequence[str]) -> Decision:
+        if number != FIRST and self._inbox.stop_command() == "final":
+            self._inbox.forget_stop()
+            return Decision(end="search", reason="gp_search stop --final")
+        plan = self.watch.plan = self.planner.plan()
+        end, reason = self.planner.ends(plan)
+        # without a budget nothing is cut, and what an earlier one cut is taken back
+        sized = self.planner.limited or any(one.get("most") is not None for one in self._store.steerings())
+        most = plan.generations[0].size if plan.generations and sized else None
+        if number == FIRST or end == "search" or not self._strategy.plan():  # injections come too early, or too late
+            return Decision(tuple(injected), end, reason, most=most)
+        granted = {name for decision in self._store.steerings() for name in decision.get("injections", ())}
+        left = {name: formula for name, formula in self._inbox.injections().items() if name not in granted}
+        texts = [text for formula in left.values() if (text := self._canonical(formula)) is not None]
+        return Decision(tuple(texts), end, reason, tuple(left), most)
+
+    def _canonical(self, formula: str) -> str | None:
+        """Read a formula from outside, with weights in calibrated units, and say whether it is injected."""
+        try:
+            distiller = parse_distiller(formula, self._strategy.primitive_set, bare=None)
+            text = in_units(distiller, self._evaluations.scales).text
+        except FormulaError as error:
+            self._listener.say(f"not injected: {error}")
+            return None
+        self._listener.say(f"injected: {text}")
+        return text
 
     def tuning(self) -> int:
         """Return by how many trainings the weight of each rival is tuned; planned and recorded once."""
@@ -170,40 +181,16 @@ class Controller:
         self.planner.prices.forget_work()
         self.planner.use(self.planner.final_stages.final, tuning=0)
 
-    def _ending(self) -> tuple[End | None, str, int | None]:
-        plan = self.watch.plan = self.planner.plan()
-        # without a budget nothing is cut, and what an earlier one cut is taken back
-        sized = self._budget is not None or any(one.get("most") is not None for one in self._store.steerings())
-        most = plan.generations[0].size if plan.generations and sized else None
-        return *self.planner.ends(plan), most
-
     def _tell(self, before: float = 0.0, done: str = "") -> None:
-        """Say and record what is to come, and how long it takes.
-
-        Args:
-            before: seconds until the search begins.
-            done: what is done, in words.
-        """
+        """Say and record what is to come, and how long it takes, with the seconds until the search begins."""
         planner, plan = self.planner, self.watch.plan
         if plan is None:
             return
         seconds = before + planner.seconds(plan)
         said = f"{done}what is planned takes about {duration(seconds)} more"
-        if planner.budget is not None:
-            said += f"; {planner.said(planner.spent())} of {planner.budget.text} spent; {_in_words(plan)}"
+        if planner.limited:
+            said += f"; {self._budget.said(planner.spent())} of {self._budget.text} spent; {plan}"
         self._listener.say(said)
         self._listener.time_left(seconds)
         at_work = Clock(self._store).seconds()
         self._store.record_event(PLANNED, seconds=seconds, at_work=at_work, **plan.to_json())
-
-
-def _in_words(plan: Plan) -> str:
-    """Say which sizes a plan has."""
-    sizes: dict[str, list[Generation]] = {}
-    for one in plan.generations:
-        sizes.setdefault(one.stage, []).append(one)
-    parts = [
-        f"{stage} with {', '.join(str(one.size) for one in each)} new {each[0].what}" for stage, each in sizes.items()
-    ]
-    parts += [f"{plan.tuning} trainings tune each rival"] * bool(plan.tuning)
-    return "; ".join([*parts, f"final round of {plan.places} on {plan.seeds} seeds"])

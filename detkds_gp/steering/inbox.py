@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,25 +18,8 @@ from detkds_gp.errors import StoreError
 StopCommand = Literal["pause", "final"]
 
 
-@dataclass(frozen=True)
-class Injection:
-    """A formula that somebody wants to join the next generation.
-
-    Attributes:
-        name: of its file; identifies the injection.
-        formula: its text.
-    """
-
-    name: str
-    formula: str
-
-
 class Inbox:
-    """The commands left in a work directory.
-
-    Args:
-        work_dir: of the experiment.
-    """
+    """The commands left in a work directory."""
 
     def __init__(self, work_dir: Path) -> None:
         self.folder = work_dir / "inbox"
@@ -58,14 +40,10 @@ class Inbox:
         """
         self._leave("stop.json", {"how": how})
 
-    def injections(self) -> list[Injection]:
-        """Return the formulas left, oldest first; files that are none are passed over."""
-        found = []
-        for path in sorted(self.folder.glob("*.inject.json")):
-            formula = _read(path).get("formula")
-            if isinstance(formula, str):
-                found.append(Injection(path.name, formula))
-        return found
+    def injections(self) -> dict[str, str]:
+        """Return the formulas left, oldest first, by the names of their files; files that are none are passed over."""
+        found = {path.name: _read(path).get("formula") for path in sorted(self.folder.glob("*.inject.json"))}
+        return {name: formula for name, formula in found.items() if isinstance(formula, str)}
 
     def stop_command(self) -> StopCommand | None:
         """Return what ``stop`` asked for; None if nothing was."""

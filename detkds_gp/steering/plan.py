@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from detkds_gp.final_round import FinalRound
 from detkds_gp.search import Generation
+from detkds_gp.steering.prices import Prices
 
 LEAST_SIZE = 2
 """New formulas of a niche, below which generations are left out instead."""
@@ -17,32 +18,9 @@ LEAST_TUNING = 3
 _STEPS = 60
 
 
-class Price(Protocol):
-    """Says what things cost in the unit of a budget."""
-
-    def generation(self, groups: int, size: int, careful: bool = True) -> float:
-        """Return what a generation costs."""
-        ...
-
-    def tuning(self, rivals: int, each: int, careful: bool = True) -> float:
-        """Return what tuning the weights of rivals costs."""
-        ...
-
-    def final(self, places: int, seeds: int, careful: bool = True) -> float:
-        """Return what judging costs."""
-        ...
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What is still to come.
-
-    Attributes:
-        generations: in their order.
-        tuning: trainings that tune the weight of each rival.
-        places: formulas that the final round judges.
-        seeds: on which it does.
-    """
+    """What is still to come: generations, trainings that tune each rival, places and seeds of the final round."""
 
     generations: tuple[Generation, ...]
     tuning: int
@@ -52,6 +30,17 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {**vars(self), "generations": [one.to_json() for one in self.generations]}
+
+    def __str__(self) -> str:
+        stages: dict[str, list[Generation]] = {}
+        for one in self.generations:
+            stages.setdefault(one.stage, []).append(one)
+        parts = [
+            f"{stage} with {', '.join(str(one.size) for one in each)} new {each[0].what}"
+            for stage, each in stages.items()
+        ]
+        parts += [f"{self.tuning} trainings tune each rival"] * bool(self.tuning)
+        return "; ".join([*parts, f"final round of {self.places} on {self.seeds} seeds"])
 
 
 @dataclass(frozen=True)
@@ -82,24 +71,22 @@ class FinalStages:
         """Of the final round."""
         return min(LEAST_SEEDS_OF_A_BUDGET, len(self.final.seeds))
 
-    def fair_tuning(self, trained: int) -> int:
-        """Return the trainings of each rival: no more than a knowledge gets, none where they make no curve."""
-        each = min(self.tuning, trained)
-        return each if each >= LEAST_TUNING else 0
+    def tuned(self, trained: int, left: float, prices: Prices) -> int:
+        """Return the trainings of each rival: no more than a knowledge gets or the rest of a share pays.
 
-    def tuned(self, trained: int, left: float, price: Price) -> int:
-        """Return the fair trainings of each rival, or as many as cost no more than is left of a share."""
-        fair = self.fair_tuning(trained)
-        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if price.tuning(self.rivals, n) <= left), 0)
+        None where they are too few to make a curve.
+        """
+        fair = min(self.tuning, trained)
+        return next((n for n in range(fair, LEAST_TUNING - 1, -1) if prices.tuning(self.rivals, n) <= left), 0)
 
     def full(self, ahead: Sequence[Generation]) -> Plan:
         """Return what the settings plan, with the generations that are still to come."""
         return Plan(tuple(ahead), self.tuning, self.final.places, len(self.final.seeds))
 
 
-def cost(generations: Sequence[Generation], price: Price, careful: bool = True) -> float:
+def cost(generations: Sequence[Generation], prices: Prices, careful: bool = True) -> float:
     """Return what generations cost."""
-    return sum(price.generation(len(one.niches), one.size, careful) for one in generations)
+    return sum(prices.generation(len(one.niches), one.size, careful) for one in generations)
 
 
 def least(ahead: Sequence[Generation]) -> list[Generation]:
@@ -122,18 +109,12 @@ class Limits:
     trained: int = 0
 
 
-def fitted(final_stages: FinalStages, ahead: Sequence[Generation], limits: Limits, price: Price) -> Plan | None:
+def fitted(final_stages: FinalStages, ahead: Sequence[Generation], limits: Limits, prices: Prices) -> Plan | None:
     """Fit what is still to come into what is left of a budget.
 
     The final round, with what tunes its rivals, keeps to its share of the budget, or to its least where that is more.
     Within the share rivals are tuned less, then the final round loses places, and at last rivals are not tuned. The
     search has the rest: its sizes get smaller, then generations are left out, before the final round gives up more.
-
-    Args:
-        final_stages: what the settings plan besides the search.
-        ahead: generations that the strategy plans.
-        limits: what is left of the budget.
-        price: what things cost.
 
     Returns:
         the largest plan that fits; None where not even the least does.
@@ -142,17 +123,17 @@ def fitted(final_stages: FinalStages, ahead: Sequence[Generation], limits: Limit
     rounds = [*((n, full.seeds) for n in range(full.places, fewest - 1, -1)), (fewest, final_stages.least_seeds)]
     for tuned in (True, False):
         for places, seeds in rounds:
-            final = price.final(places, seeds)
+            final = prices.final(places, seeds)
             left = limits.share - final
             if left < 0 and (places, seeds) != rounds[-1]:
                 continue
             for generations in _smaller(ahead):
                 more = sum(one.size for one in generations if not one.mixes)
-                tuning = final_stages.tuned(limits.trained + more, left, price) if tuned else 0
+                tuning = final_stages.tuned(limits.trained + more, left, prices) if tuned else 0
                 if tuned and not tuning and final_stages.tuning:
                     break
-                judging = final + price.tuning(final_stages.rivals, tuning)
-                if cost(generations, price) + judging <= limits.room:
+                judging = final + prices.tuning(final_stages.rivals, tuning)
+                if cost(generations, prices) + judging <= limits.room:
                     return Plan(tuple(generations), tuning, places, seeds)
     return None
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, pstdev
 
+from detkds_gp.evaluation import EvaluationService
 from detkds_gp.evaluation.halving import climbers
 from detkds_gp.fitness import (
     CurveRequest,
+    PaceRequest,
     PackRequest,
     ProbeRequest,
     ProxySettings,
@@ -21,6 +23,8 @@ from detkds_gp.fitness import (
 from detkds_gp.language import NONE
 from detkds_gp.score import NOT_BEGUN, Pace, Score, Trial
 from detkds_gp.steering.budget import Kind
+from detkds_gp.store import Store
+from detkds_gp.store.events import PACE
 
 UNSURE = 1.25
 """What is put on a mean of which no spread is known yet."""
@@ -29,19 +33,27 @@ _RECENT = 3
 """Trainings of every worker that tell how fast the machine is now."""
 
 
+def measured_pace(store: Store, evaluations: EvaluationService, workers: int, say: Callable[[str], None]) -> Pace:
+    """Return the recorded pace, or let every worker measure it at the same time and record their mean."""
+    if measured := store.events(PACE):
+        return Pace(**measured[0].detail)
+    say("timing a few steps of student and teacher")
+    paces: list[Pace] = [pace for _, pace in evaluations.prepared([PaceRequest()] * workers)]
+    pace = Pace(**{name.name: fmean(getattr(one, name.name) for one in paces) for name in fields(Pace)})
+    store.record_event(PACE, **vars(pace))
+    return pace
+
+
 @dataclass
 class Prices:
-    """Says what trainings take now.
+    """Says what trainings cost now, in the unit of a budget.
 
     The pace was measured before anything else; every answered training says how much slower or faster it is now.
 
     Attributes:
-        pace: as it was measured.
-        proxy: the proxy's settings.
         length: training steps of everyone in the final round.
         workers: side by side.
         share: GPUs that each of them holds.
-        kind: of the budget.
         overhead: worker seconds that a candidate costs besides its training; below 0: as the pace says.
         recent: how many times the measured pace the last trainings took.
     """
@@ -59,6 +71,17 @@ class Prices:
     def __post_init__(self) -> None:
         self.overhead = self.pace.overhead if self.overhead < 0 else self.overhead
 
+    @property
+    def on_the_clock(self) -> Prices:
+        """The same prices in seconds on the clock."""
+        return replace(self, kind="wall")
+
+    def _priced(self, trainings: int, worker_seconds: float, clock_seconds: float) -> float:
+        """Return that of the three that the budget counts."""
+        if self.kind == "evaluations":
+            return float(trainings)
+        return worker_seconds * self.share if self.kind == "gpu" else clock_seconds
+
     def learn(self, trial: Trial, score: Score) -> None:
         """Take an answered training into account; failures that came early say nothing."""
         self._at_work.pop(trial, None)
@@ -68,10 +91,9 @@ class Prices:
             self.recent.append(score.wall_seconds / expected)
         del self.recent[: -_RECENT * self.workers - 1]
 
-    def begun(self, trials: Sequence[Trial], now: float | None = None) -> None:
+    def begun(self, trials: Sequence[Trial]) -> None:
         """Note what is handed out now to one worker."""
-        moment = time.monotonic() if now is None else now
-        self._at_work |= dict.fromkeys(trials, (moment, sum(map(self.expected, trials))))
+        self._at_work |= dict.fromkeys(trials, (time.monotonic(), sum(map(self.expected, trials))))
 
     def lost(self, trials: Sequence[Trial]) -> None:
         """Forget trainings that a worker lost; tried once more, they begin anew."""
@@ -81,11 +103,6 @@ class Prices:
     def forget_work(self) -> None:
         """Forget what was at work: it was answered or abandoned."""
         self._at_work.clear()
-
-    @property
-    def at_work(self) -> int:
-        """How many trainings were begun and not answered yet."""
-        return len(self._at_work)
 
     def expected(self, request: Request) -> float:
         """Return the seconds of a request at the measured pace."""
@@ -113,11 +130,7 @@ class Prices:
         return trial.iterations - lengths[lengths.index(trial.iterations) - 1]
 
     def slowdown(self, careful: bool = False) -> float:
-        """Return how many times the measured pace trainings take now.
-
-        Args:
-            careful: a spread above the mean of the last ones.
-        """
+        """Return how many times the measured pace trainings take now; careful: a spread above the last ones' mean."""
         now = time.monotonic()
         waited = [(now - begun) / max(expected, 1e-6) for begun, expected in self._at_work.values()]
         if not self.recent:
@@ -127,55 +140,38 @@ class Prices:
         return max([mean + (spread if careful else 0.0), *(mean + (one - mean) / 2 for one in waited)])
 
     def preparation(self, requests: Sequence[Request]) -> float:
-        """Return the seconds of the trainings before the search, side by side."""
+        """Return what the trainings before the search cost, side by side."""
+        students = sum(isinstance(request, Trial | CurveRequest) for request in requests)
         each = [self.expected(request) for request in requests]
-        return max([sum(each) / self.workers, *each]) * self.slowdown()
+        return self._priced(students, sum(each), max([sum(each) / self.workers, *each]) * self.slowdown())
 
     def trainings(self, trials: Sequence[Trial], careful: bool = True) -> float:
         """Return what trainings that share a worker cost."""
-        if self.kind == "evaluations":
-            return float(len(trials))
         seconds = sum(map(self.expected, trials)) * self.slowdown(careful)
-        return seconds * self.share if self.kind == "gpu" else seconds
+        return self._priced(len(trials), seconds, seconds)
 
     def at_work_cost(self) -> float:
         """Return what the trainings at work will have cost; time on the clock passes by itself."""
         return 0.0 if self.kind == "wall" else self.trainings(list(self._at_work))
 
     def generation(self, groups: int, size: int, careful: bool = True) -> float:
-        """Return what a generation costs.
-
-        Args:
-            groups: niches of it.
-            size: new formulas of each.
-            careful: rather too much.
-        """
+        """Return what a generation of some niches costs, each with so many new formulas; careful: rather too much."""
         counts = climbers(size, self.proxy)
-        if self.kind == "evaluations":
-            return float(groups * sum(counts))
         rungs = [Trial("candidate", n, 0) for n in (*self.proxy.rungs, self.proxy.iterations)]
         each = [self.expected(trial) * self.slowdown(careful) for trial in rungs]
         work = sum(groups * count * seconds for count, seconds in zip(counts, each, strict=True))
         work += groups * size * self.overhead
-        if self.kind == "gpu":
-            return work * self.share
         rounds = sum(math.ceil(groups * n / self.workers) * seconds for n, seconds in zip(counts, each, strict=True))
-        return max(rounds, work / self.workers)
+        return self._priced(groups * sum(counts), work, max(rounds, work / self.workers))
 
     def tuning(self, rivals: int, each: int, careful: bool = True) -> float:
         """Return what tuning some rivals costs, one after the other, two trainings at a time."""
-        if self.kind == "evaluations":
-            return float(rivals * each)
         seconds = self.expected(Trial("rival", self.proxy.iterations, 0)) * self.slowdown(careful)
-        if self.kind == "gpu":
-            return rivals * each * seconds * self.share
-        return rivals * math.ceil(each / min(self.workers, TUNED_AT_A_TIME)) * seconds
+        rounds = rivals * math.ceil(each / min(self.workers, TUNED_AT_A_TIME))
+        return self._priced(rivals * each, rivals * each * seconds, rounds * seconds)
 
     def final(self, places: int, seeds: int, careful: bool = True) -> float:
         """Return what judging some formulas on some seeds costs."""
-        if self.kind == "evaluations":
-            return float(places * seeds)
         each = self.expected(Trial("finalist", self.length, 0, test=True)) * self.slowdown(careful)
-        if self.kind == "gpu":
-            return places * seeds * each * self.share
-        return math.ceil(places * seeds / self.workers) * each
+        trainings = places * seeds
+        return self._priced(trainings, trainings * each, math.ceil(trainings / self.workers) * each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from math import log10
 from typing import Any
@@ -31,8 +31,6 @@ class Point:
     Attributes:
         weight: in calibrated units.
         ap: expected of a training, its noise averaged out.
-        low: of the interval.
-        high: of the interval.
         measured: by a training there; None where none was made or it failed.
     """
 
@@ -41,10 +39,6 @@ class Point:
     low: float
     high: float
     measured: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 class Curve:

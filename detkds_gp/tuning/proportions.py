@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.evaluation import Scales
+from detkds_gp.evaluation import Question, Scales
 from detkds_gp.language import Distiller
-from detkds_gp.score import Scale
+from detkds_gp.score import Scale, Trial
 from detkds_gp.search import cell
 
 
@@ -19,7 +19,6 @@ class Proportions:
     Attributes:
         distiller: its scales are to be measured; they were asked before.
         given: the first term's weight as it was given, such as a paper's; None if it was given without.
-        scales: of its trees.
     """
 
     distiller: Distiller
@@ -28,11 +27,7 @@ class Proportions:
 
     @classmethod
     def of(cls, distiller: Distiller, scales: Scales) -> Proportions:
-        """Hold a distiller's coefficients against the scales of its trees.
-
-        Args:
-            distiller: of one term or more; a tree without a number before it has no scale.
-            scales: measures.
+        """Hold the coefficients of a distiller against the scales of its trees; a tree may have no number before it.
 
         Raises:
             ConfigError: if a scale cannot be measured.
@@ -59,6 +54,11 @@ class Proportions:
         """Return the distiller at a weight of its first term, scales to be measured."""
         terms = (replace(term, weight=float(f"{weight * term.weight:.3g}")) for term in self.distiller.terms)
         return Distiller(tuple(terms))
+
+    def questions(self, weights: Sequence[float], trial: Callable[[str], Trial]) -> list[Question]:
+        """Return the trainings at some weights, each asked for by the text of its distiller."""
+        made = [self.at(weight) for weight in weights]
+        return [Question(trial(one.text), one, one.terms[0].knowledge) for one in made]
 
     def scaled(self, weight: float) -> Distiller:
         """Return the distiller at a weight with its scales: plain numbers."""

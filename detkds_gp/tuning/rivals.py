@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detkds_gp.errors import ConfigError
-from detkds_gp.evaluation import UNLIMITED, Allowance, EvaluationService, Question
+from detkds_gp.evaluation import UNLIMITED, Allowance, EvaluationService
 from detkds_gp.final_round import Rival
 from detkds_gp.language import PrimitiveSet, parse_distiller
 from detkds_gp.naming import is_formula
@@ -23,9 +23,7 @@ class RivalTuning:
     """Tunes the rivals of a run.
 
     Attributes:
-        primitive_set: of their formulas.
         weights: where weights are searched.
-        evaluations: measure and train.
         trial: the search's question about a distiller: what it was asked already is not trained again.
         called: what the config called each rival; one with a published name has its paper's weight.
         say: hears of those that cannot be tuned.
@@ -43,12 +41,7 @@ class RivalTuning:
     goes_on: Callable[[], bool] = lambda: True
 
     def rivals(self, formulas: Mapping[str, str], trainings: int) -> list[Rival]:
-        """Return what the final round may judge of every rival, the best tuned first.
-
-        Args:
-            formulas: by name.
-            trainings: of each; below three, rivals are judged as they came only.
-        """
+        """Return what the final round may judge of every rival, the best tuned first; with few trainings none is."""
         found = [self._rival(name, text, trainings) for name, text in formulas.items()]
         return sorted(found, key=lambda rival: -rival.expected)
 
@@ -88,8 +81,7 @@ class RivalTuning:
         left_out: set[float] = set()
 
         def score(weights: Sequence[float]) -> list[float | None]:
-            made = [proportions.at(weight) for weight in weights]
-            asked = [Question(self.trial(one.text), one, one.terms[0].knowledge) for one in made]
+            asked = proportions.questions(weights, self.trial)
             scores = self.evaluations.scores(f"tuning {name}", asked, self.allowance)
             left_out.update(w for w, one in zip(weights, scores, strict=True) if one.failure == NOT_BEGUN)
             return [one.ap for one in scores]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -12,34 +12,26 @@ from typing import Any
 
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.errors import ConfigError, DetectorError
-from detkds_gp.evaluation import EvaluationService, Interrupt, Question
+from detkds_gp.evaluation import EvaluationService, Interrupt
 from detkds_gp.language import NONE, load_zoo
 from detkds_gp.listener import Listener
 from detkds_gp.naming import Named, check_applies
 from detkds_gp.score import Trial
 from detkds_gp.search import WeightRange
-from detkds_gp.setup.baselines import Baselines
 from detkds_gp.setup.context import RunContext
 from detkds_gp.setup.prepare import gather
 from detkds_gp.steering import Budget
 from detkds_gp.store import Store
 from detkds_gp.tuning.curve import Curve
 from detkds_gp.tuning.proportions import Proportions
-from detkds_gp.tuning.tuner import LEAST_TRAININGS, Aps, Tuner, tuned_aps
+from detkds_gp.tuning.tuner import LEAST_TRAININGS, Tuner, tuned_aps
 
 TRAININGS = 12
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The weight of a distiller, and what it was found from.
-
-    Attributes:
-        name: how the distiller is called.
-        proportions: its terms.
-        aps: on the selection split by weight, in the order they were trained.
-        alone: APs of the student without distillation, on several seeds.
-    """
+    """The weight of a distiller, and what it was found from: APs on selection by weight, and of students alone."""
 
     name: str
     proportions: Proportions
@@ -68,18 +60,14 @@ class Tuned:
         return {
             "name": self.name,
             "weight": self.weight,
-            "coefficients": {term.knowledge: _plain(term.weight * (term.scale or 1.0)) for term in found.terms},
+            "coefficients": {term.knowledge: float(f"{term.weight * (term.scale or 1.0):.3g}") for term in found.terms},
             "distiller": found.text,
             "given": self.proportions.given,
             "alone": fmean(self.alone),
             "helps": self.helps,
-            "curve": [point.to_json() for point in self.curve.at(sorted({*self.aps, self.weight}))],
+            "curve": [asdict(point) for point in self.curve.at(sorted({*self.aps, self.weight}))],
             "trainings": len(self.aps),
         }
-
-
-def _plain(coefficient: float) -> float:
-    return float(f"{coefficient:.3g}")
 
 
 def tune(config: ExperimentConfig, named: Named, work_dir: Path, listener: Listener) -> Tuned:
@@ -99,22 +87,22 @@ def tune(config: ExperimentConfig, named: Named, work_dir: Path, listener: Liste
     if not distiller.terms:
         raise ConfigError(f"got the distiller {NONE!r}, wanted one with a weight to tune")
     budget = _budget(config)
-    knowledge = tuple(term.knowledge for term in distiller.terms)
     alike = config.model_copy(
         update={
             "primitive_set": named.primitive_set,
-            "knowledge": knowledge,
+            "knowledge": tuple(term.knowledge for term in distiller.terms),
             "budget": None,
+            "require_better_teacher": False,
             "search": config.search.model_copy(update={"warm_start": ()}),
             "verdict": config.verdict.model_copy(update={"rivals": {}}),
         }
     )
     context = RunContext.prepared(alike, gather(alike), work_dir, listener)
-    task = context.task
-    check_applies(named.name, distiller, task.primitive_set, load_zoo(config.zoo), task.pair)
+    check_applies(named.name, distiller, context.task.primitive_set, load_zoo(config.zoo), context.task.pair)
     interrupt = Interrupt(config.execution.grace_seconds)
     with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
-        return _Tuning(context, store, evaluations).tuned(named, budget)
+        context.train_baselines(store, evaluations)
+        return _tuned(named, budget, context, store, evaluations)
 
 
 def _budget(config: ExperimentConfig) -> Budget:
@@ -126,43 +114,24 @@ def _budget(config: ExperimentConfig) -> Budget:
     return budget
 
 
-class _Tuning:
-    """One tuning, with its context open."""
+def _tuned(named: Named, budget: Budget, context: RunContext, store: Store, evaluations: EvaluationService) -> Tuned:
+    """Train at one weight after another, next to the student alone that is trained already."""
+    config, iterations = context.config, context.config.proxy.iterations
+    proportions = Proportions.of(named.distiller, evaluations.scales)
+    counted = budget.kind == "evaluations"
+    trainings = int(budget.amount) if counted else TRAININGS
+    tuner = Tuner(WeightRange(*config.search.weight_range), proportions.starts, trainings)
 
-    def __init__(self, context: RunContext, store: Store, evaluations: EvaluationService) -> None:
-        self._context = context
-        self._store = store
-        self._evaluations = evaluations
-        self._seed = context.config.baseline_seeds[0]
+    def score(weights: Sequence[float]) -> list[float | None]:
+        at = ", ".join(f"{weight:g}" for weight in weights)
+        asked = proportions.questions(weights, lambda text: Trial(text, iterations, config.baseline_seeds[0]))
+        return [found.ap for found in evaluations.scores(f"{named.name} at weight {at}", asked)]
 
-    def tuned(self, named: Named, budget: Budget) -> Tuned:
-        config = self._context.config
-        alone = [Trial(NONE, config.proxy.iterations, seed) for seed in config.baseline_seeds]
-        baselines = Baselines(self._context.task, self._store, self._evaluations, self._context.listener)
-        baselines.train(alone, self._seed)
-        baselines.check(alone, require_better_teacher=False)
-        proportions = Proportions.of(named.distiller, self._evaluations.scales)
-        counted = budget.kind == "evaluations"
-        low, high = config.search.weight_range
-        tuner = Tuner(WeightRange(low, high), proportions.starts, int(budget.amount) if counted else TRAININGS)
-        goes_on = (lambda: True) if counted else _within(budget.amount)
-        aps = self._aps(named.name, proportions, tuner, goes_on)
-        if all(ap is None for ap in aps.values()):
-            raise DetectorError(f"no training with {named.name} succeeded, at none of the weights {sorted(aps)}")
-        baseline = [self._store.score(trial) for trial in alone]
-        return Tuned(named.name, proportions, aps, [s.ap for s in baseline if s is not None and s.ap is not None])
-
-    def _aps(self, name: str, proportions: Proportions, tuner: Tuner, goes_on: Callable[[], bool]) -> Aps:
-        def score(weights: Sequence[float]) -> list[float | None]:
-            made = [proportions.at(weight) for weight in weights]
-            asked = [Question(self._trial(one.text), one, one.terms[0].knowledge) for one in made]
-            at = ", ".join(f"{weight:g}" for weight in weights)
-            return [found.ap for found in self._evaluations.scores(f"{name} at weight {at}", asked)]
-
-        return tuned_aps(tuner, score, goes_on)
-
-    def _trial(self, text: str) -> Trial:
-        return Trial(text, self._context.config.proxy.iterations, self._seed)
+    aps = tuned_aps(tuner, score, (lambda: True) if counted else _within(budget.amount))
+    if all(ap is None for ap in aps.values()):
+        raise DetectorError(f"no training with {named.name} succeeded, at none of the weights {sorted(aps)}")
+    alone = [store.score(Trial(NONE, iterations, seed)) for seed in config.baseline_seeds]
+    return Tuned(named.name, proportions, aps, [s.ap for s in alone if s is not None and s.ap is not None])
 
 
 def _within(seconds: float) -> Callable[[], bool]:

@@ -54,25 +54,15 @@ class Tuner:
         given = next((start for start in self.starts if cell(start) not in taken), None)
         if given is not None:
             return given
-        free = [weight for weight in self._grid() if cell(weight) not in taken]
+        low, high = min(self.weights.low, *self.starts), max(self.weights.high, *self.starts)
+        grid = [rounded(10 ** (index / CELLS)) for index in range(cell(low), cell(high) + 1)]
+        free = [weight for weight in grid if cell(weight) not in taken]
         if not free:
             return None
         if len(told) < FIRST or not _some(told):
-            return max(free, key=lambda weight: min(abs(log10(weight / other)) for other in (*told, *self._beyond())))
-        improvement = Curve(told).improvement(free)
-        return free[int(improvement.argmax())]
-
-    def _ends(self) -> tuple[float, float]:
-        return min(self.weights.low, *self.starts), max(self.weights.high, *self.starts)
-
-    def _grid(self) -> list[float]:
-        low, high = self._ends()
-        return [rounded(10 ** (index / CELLS)) for index in range(cell(low), cell(high) + 1)]
-
-    def _beyond(self) -> tuple[float, float]:
-        """Return two weights beyond the ends, so that the first ones are not spent on the very ends."""
-        low, high = self._ends()
-        return low / 2, high * 2
+            others = (*told, low / 2, high * 2)  # beyond the ends: the first trainings are not spent on the very ends
+            return max(free, key=lambda weight: min(abs(log10(weight / other)) for other in others))
+        return free[int(Curve(told).improvement(free).argmax())]
 
 
 def _some(told: Mapping[float, float | None]) -> bool:
@@ -82,13 +72,7 @@ def _some(told: Mapping[float, float | None]) -> bool:
 def tuned_aps(
     tuner: Tuner, score: Callable[[Sequence[float]], Sequence[float | None]], goes_on: Callable[[], bool] = lambda: True
 ) -> Aps:
-    """Train at one weight after another; returns what came out.
-
-    Args:
-        tuner: chooses the weights.
-        score: trains at some weights and returns their APs, None for one that failed.
-        goes_on: asked before every round but the first.
-    """
+    """Train at one weight after another, as long as it goes on after the first round; a failed training has no AP."""
     told: Aps = {}
     while (weights := tuner.ask(told)) and (not told or goes_on()):
         told.update(zip(weights, score(weights), strict=True))

@@ -78,7 +78,7 @@ def test_status_says_everything_in_words() -> None:
 def test_injections_are_checked_before_they_are_left(gp_search: GpSearch, copied: Path) -> None:
     ended = gp_search("inject", copied, "2 * l2(unit_channel(global))")
     assert ended.out == "joins the next generation, once the run goes on: 2 * 1 * l2(unit_channel(global))\n"
-    assert [injection.formula for injection in Inbox(copied).injections()] == ["2 * 1 * l2(unit_channel(global))"]
+    assert list(Inbox(copied).injections().values()) == ["2 * 1 * l2(unit_channel(global))"]
     assert "did you mean 'global'" in gp_search("inject", copied, "l2(globl)").err
     assert len(Inbox(copied).injections()) == 1
     assert gp_search("inject", copied, "l1(global)").out.endswith(": 1 * calibrated * l1(global)\n")

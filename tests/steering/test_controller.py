@@ -132,7 +132,7 @@ def test_an_injection_joins_the_next_generation_and_every_replay(tmp_path: Path,
         ]
     assert (birth.stage, birth.generation, birth.parents) == ("divide", 2, ())
     assert any(said.startswith("injected: ") for said in listener.said)
-    assert Inbox(work_dir).injections() == []
+    assert Inbox(work_dir).injections() == {}
     before = analytic.history(work_dir)
     assert before != analytic.history(plain)
     assert verify(work_dir).differences == ()

@@ -58,8 +58,10 @@ def test_what_was_not_trained_says_nothing() -> None:
 
 def test_a_training_that_does_not_come_back_says_that_the_machine_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, trial = prices(), Trial("l2(global)", 100, 0)
-    asked.begun([trial], now=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    asked.begun([trial])
     monkeypatch.setattr("time.monotonic", lambda: 84.0)
     assert asked.slowdown() == pytest.approx(4.0)
     asked.learn(trial, Score(0.5, wall_seconds=84.0))
-    assert asked.at_work == 0
+    monkeypatch.setattr("time.monotonic", lambda: 840.0)
+    assert asked.slowdown() == pytest.approx(4.0)  # it is at work no longer

@@ -49,7 +49,7 @@ def test_workers_that_wait_are_no_overhead(rungs: tuple[int, ...], tmp_path: Pat
     with Store.open(tmp_path) as store:
         service = Service(store)
         monkeypatch.setattr(time, "monotonic", lambda: service.now)
-        planner: Any = SimpleNamespace(prices=prices, late=lambda: False)
+        planner: Any = SimpleNamespace(prices=prices, late=lambda: False, may_begin=lambda trials: True)
         watch = Watch(planner, store, service, Listener(), Inbox(tmp_path), Interrupt(0.0))  # type: ignore[arg-type]
         for count in (2, 8):
             for length in (*rungs, 80):
