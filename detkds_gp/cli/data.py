@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,28 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from detkds_gp.cli.data_options import (
-    Encoding,
-    Images,
-    Layout,
-    TestImages,
-    TestJson,
-    TrainImages,
-    TrainJson,
-    ValImages,
-    ValJson,
-    chosen,
-)
+from detkds_gp.cli.options import AsJson, Encoding, OnlyImages, check_writable, reads_folder
+from detkds_gp.cli.output import number_table, print_json, say
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from detkds_gp.data.discover import Choice
     from detkds_gp.data.split import CocoSplit
+    from detkds_gp.data.summary import DataSummary
 
 data_app = typer.Typer(help="Make or convert data sets.", no_args_is_help=True)
 
-Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")]
 Seed = Annotated[int, typer.Option(help="Fixes the splits, where the folder has none.")]
+COLOURS = {"mended": "green", "warning": "yellow", "refused": "red"}
 
 
 @data_app.command()
@@ -52,11 +46,11 @@ def digits(
 
 @data_app.command()
 def voc(
-    source: Annotated[Path, typer.Argument(help="A Pascal-VOC folder.", show_default=False)],
+    source: Annotated[Path, typer.Argument(help="A Pascal-VOC folder.")],
     output: Output,
     seed: Seed = 0,
-    images: Annotated[Path | None, typer.Option(help="Only images in or below it.", show_default=False)] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of XML files that declare none.", show_default=False)] = None,
+    images: OnlyImages = None,
+    encoding: Encoding = None,
 ) -> None:
     """Convert a Pascal-VOC folder to COCO format with train, selection and test splits."""
     from detkds_gp.data.voc import convert_voc
@@ -66,7 +60,7 @@ def voc(
 
 @data_app.command()
 def yolo(
-    source: Annotated[Path, typer.Argument(help="A folder in YOLO format, or its data.yaml.", show_default=False)],
+    source: Annotated[Path, typer.Argument(help="A folder in YOLO format, or its data.yaml.")],
     output: Output,
     seed: Seed = 0,
 ) -> None:
@@ -77,32 +71,20 @@ def yolo(
 
 
 @data_app.command()
+@reads_folder
 def check(
-    source: Annotated[Path, typer.Argument(help="A data set's folder, or the config of a search.", show_default=False)],
+    source: Annotated[Path, typer.Argument(help="A data set's folder, or the config of a search.")],
+    choice: Choice,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="PNG of a dozen images with their boxes.", show_default=False)
+        Path | None, typer.Option("-o", "--output", help="PNG of a dozen images with their boxes.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    layout: Layout = None,
-    train_json: TrainJson = None,
-    val_json: ValJson = None,
-    test_json: TestJson = None,
-    images: Images = None,
-    train_images: TrainImages = None,
-    val_images: ValImages = None,
-    test_images: TestImages = None,
-    encoding: Encoding = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tell what a data set holds, what of it is learned, and what looks wrong."""
-    from detkds_gp.cli.data_tables import print_data, print_notes
-    from detkds_gp.cli.output import check_writable
     from detkds_gp.data.summary import summarize
 
     if output is not None:
         check_writable(output)
-    files = {"train": train_json, "val": val_json, "test": test_json}
-    folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
-    choice = chosen(layout, files, folders, encoding)
     with TemporaryDirectory() as converted:
         splits, notes = _splits(source, Path(converted) / "data", choice)
         summary = summarize(splits)
@@ -111,9 +93,9 @@ def check(
 
             write_sheet(splits, output)
     if as_json:
-        print(json.dumps({"notes": notes, **summary.to_json()}, indent=2))
+        print_json({"notes": notes, **summary.to_json()})
     else:
-        print_notes(Console(), notes)
+        say(Console(), *notes)
         print_data(Console(), summary)
         if output is not None:
             print(f"{output}: images of each split with their boxes; look whether the boxes are on their objects")
@@ -146,3 +128,44 @@ def _splits(source: Path, converted: Path, choice: Choice) -> tuple[dict[str, Co
         from detkds_gp.setup.prepare import read_data
 
         return read_data(load_config(source).data, headers), ()
+
+
+def print_data(console: Console, summary: DataSummary) -> None:
+    """Print what each split holds, how large its objects and images are, and what was found."""
+    for table in (_counts(summary), _classes(summary), _sizes(summary)):
+        console.print(table)
+    for names, finding in summary.told():
+        place = f" in {names}" if names else ""
+        head = f"[{COLOURS[finding.level]}]{finding.level}{place}:[/]"
+        console.print(f"{head} {escape(str(finding))}", soft_wrap=True, highlight=False)
+
+
+def _counts(summary: DataSummary) -> Table:
+    from detkds_gp.data.summary import REASONS
+
+    splits = summary.splits
+    reasons = [reason for reason in REASONS if any(reason in split.not_learned for split in splits.values())]
+    columns = ("", "images", "without an object", "annotations", "learned", *(REASONS[reason] for reason in reasons))
+    rows = {
+        name: (one.images, one.background, one.annotations, one.learned, *(one.not_learned.get(r, 0) for r in reasons))
+        for name, one in splits.items()
+    }
+    return number_table("annotations", columns, ((name, *(f"{n:,}" for n in row)) for name, row in rows.items()))
+
+
+def _classes(summary: DataSummary) -> Table:
+    splits = summary.splits
+    rows = ((escape(name), *(f"{one.by_class[name]:,}" for one in splits.values())) for name in summary.classes)
+    return number_table("objects to learn, by class", ("class", *splits), rows, left=("class",))
+
+
+def _sizes(summary: DataSummary) -> Table:
+    from detkds_gp.data.summary import QUANTILES
+
+    table = number_table("sizes in pixels", ("", "of", *QUANTILES), left=("", "of"))
+    table.caption = "of objects: the square root of width x height"
+    for name, split in summary.splits.items():
+        parts = {"objects": split.object_sizes, "width": split.image_widths, "height": split.image_heights}
+        for part, values in parts.items():
+            table.add_row(name, part, *(f"{values[q]:g}" if values else "" for q in QUANTILES))
+    return table

@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detkds_gp.cli.data_options import (
-    Encoding,
-    Images,
-    Layout,
-    TestImages,
-    TestJson,
-    TrainImages,
-    TrainJson,
-    ValImages,
-    ValJson,
-    chosen,
-)
-from detkds_gp.cli.output import check_writable
+from detkds_gp.cli.options import check_writable, reads_folder
+
+if TYPE_CHECKING:
+    from detkds_gp.data.discover import Choice
 
 SHOWN = 8
 """How many classes are named."""
 
 
+@reads_folder
 def init(
-    student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...", show_default=False)],
-    teacher: Annotated[str, typer.Option(help="The same.", show_default=False)],
-    data: Annotated[Path, typer.Option(help="A folder of COCO, VOC or YOLO annotations.", show_default=False)],
+    student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...")],
+    teacher: Annotated[str, typer.Option(help="The same.")],
+    data: Annotated[Path, typer.Option(help="A folder of COCO, VOC or YOLO annotations.")],
+    choice: Choice,
     output: Annotated[Path, typer.Option("-o", help="The file to write.")] = Path("search.py"),
-    teacher_checkpoint: Annotated[
-        str | None, typer.Option(help="Default: the tool trains the teacher.", show_default=False)
-    ] = None,
+    teacher_checkpoint: Annotated[str | None, typer.Option(help="Default: the tool trains the teacher.")] = None,
     scratch: Annotated[bool, typer.Option("--scratch", help="Start without pretrained backbones.")] = False,
-    layout: Layout = None,
-    train_json: TrainJson = None,
-    val_json: ValJson = None,
-    test_json: TestJson = None,
-    images: Images = None,
-    train_images: TrainImages = None,
-    val_images: ValImages = None,
-    test_images: TestImages = None,
-    encoding: Encoding = None,
 ) -> None:
     """Write a search's config: classes from the data, sizes from the machine."""
     from detkds_gp.environment import check_environment
@@ -65,9 +47,6 @@ def init(
     from detkds_gp.setup.prepare import read_checked
 
     pair = Pair(student, teacher, teacher_checkpoint, scratch)
-    files = {"train": train_json, "val": val_json, "test": test_json}
-    folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
-    choice = chosen(layout, files, folders, encoding)
     check_configs(pair)
     found = data_in(data, output.parent / f"{output.stem}-data", choice)
     splits = read_checked(found.sources)

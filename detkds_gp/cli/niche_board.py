@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.table import Table
+
 from detkds_gp.report.outline import diversity
 from detkds_gp.score import Score
+
+_HEADS = ("niche", "best AP", "median", "spread", "diversity", "new", "known", "rejected", "failed")
 
 
 @dataclass
@@ -43,8 +47,10 @@ class NicheBoard:
         """Count a score."""
         standing = self._of(niche)
         standing.new += 1
-        standing.rejected += (score.failure or "").startswith("rejected")
-        standing.failed += score.failure is not None and not score.failure.startswith("rejected")
+        if score.failure is not None:
+            rejected = score.failure.startswith("rejected")
+            standing.rejected += rejected
+            standing.failed += not rejected
         if score.ap is not None:
             standing.best = max(standing.best or 0.0, score.ap)
 
@@ -56,12 +62,16 @@ class NicheBoard:
             standing.best = record.get("best", standing.best)
             standing.median, standing.spread = record.get("median"), record.get("spread")
 
-    def rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield niche, best AP, median, spread, diversity, new, known, rejected, failed; unknown ones are empty."""
-        for niche, one in self._niches.items():
+    def table(self) -> Table:
+        """Return how every niche stands; what is unknown is empty."""
+        table = Table(box=None, pad_edge=False)
+        for head in _HEADS:
+            table.add_column(head, justify="left" if head == "niche" else "right")
+        for niche, one in list(self._niches.items()):  # another thread may draw while a niche comes in
             aps = ("" if value is None else f"{value:.3f}" for value in (one.best, one.median, one.spread))
             differing = "" if one.diversity is None else f"{one.diversity:.0%}"
-            yield niche, *aps, differing, *map(str, (one.new, one.known, one.rejected, one.failed))
+            table.add_row(niche, *aps, differing, *map(str, (one.new, one.known, one.rejected, one.failed)))
+        return table
 
     def _of(self, niche: str) -> _Standing:
         return self._niches.setdefault(niche, _Standing())

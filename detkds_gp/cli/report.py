@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
-SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
+from detkds_gp.cli.options import Quiet, SetName, WorkDir
+from detkds_gp.cli.output import say
+from detkds_gp.errors import FormulaError, StoreError, UserError
+
 REPORT = "report.html"
 
 
 def report(
     work_dir: WorkDir,
-    output: Annotated[Path | None, typer.Option("-o", help="Default: report.html there.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Default: report.html there.")] = None,
     primitive_set: SetName = None,
 ) -> None:
     """Draw what a run has found, finished or not, as one HTML file that needs no network."""
@@ -38,7 +39,6 @@ def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -
 
 def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
     """Return the report of a work directory, for a file or served with a version; raises as `write_report`."""
-    from detkds_gp.errors import FormulaError, StoreError
     from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
     from detkds_gp.results.grammar import read_grammar
@@ -55,21 +55,17 @@ def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "")
 
 def report_of_run(console: Console, work_dir: Path) -> None:
     """Make the report of a run that has ended, and print where it is; the result stays safe without it."""
-    from detkds_gp.errors import UserError
-
     try:
         write_report(work_dir, work_dir / REPORT)
+        say(console, f"report: {work_dir / REPORT} (open it in a browser)")
     except UserError as error:
-        console.print(f"no report: {error}", soft_wrap=True, highlight=False, markup=False)
-        return
-    where = f"report: {work_dir / REPORT} (open it in a browser)"
-    console.print(where, soft_wrap=True, highlight=False, markup=False)
+        say(console, f"no report: {error}")
 
 
 def explain(
     work_dir: WorkDir,
     evaluations: Annotated[int, typer.Option(help="Trainings it may spend.", min=1)] = 20,
-    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Spend extra trainings on why the winner of a run wins, and add that to its report."""
     from detkds_gp.environment import check_environment
@@ -89,9 +85,7 @@ def explain(
 
 
 def compare(
-    work_dirs: Annotated[
-        list[Path], typer.Argument(metavar="DIR DIR...", help="Work directories.", show_default=False)
-    ],
+    work_dirs: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Work directories.")],
     output: Annotated[Path, typer.Option("-o", help="File.")] = Path("compare.html"),
 ) -> None:
     """Draw several runs side by side, and how a formula found in one does in the others."""
@@ -117,6 +111,3 @@ def dash(
             server.serve_forever()
         except KeyboardInterrupt:
             return
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (report, dash, compare, explain)

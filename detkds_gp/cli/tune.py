@@ -9,37 +9,27 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
+from detkds_gp.cli.options import OPTIONS_FLAG, AsJson, CfgOptions, Quiet, SearchConfig, read_config
+from detkds_gp.cli.output import number_table, print_json, say
 
 
 def tune(
-    config: Annotated[str, typer.Argument(help="Config file of a search.", show_default=False)],
-    distiller: Annotated[
-        str, typer.Option(help="Published name, formula, JSON file or work directory.", show_default=False)
-    ],
-    budget: Annotated[
-        str | None, typer.Option(help="Trainings (default: 12), or wall time: 20m.", show_default=False)
-    ] = None,
-    work_dir: Annotated[
-        Path | None, typer.Option(help="Default: work_dirs/<config name>-tune/<distiller>.", show_default=False)
-    ] = None,
-    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+    config: SearchConfig,
+    distiller: Annotated[str, typer.Option(help="Published name, formula, JSON file or work directory.")],
+    budget: Annotated[str | None, typer.Option(help="Trainings (default: 12), or wall time: 20m.")] = None,
+    work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-tune/<distiller>.")] = None,
+    cfg_options: CfgOptions = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find the weight of a loss by a few short trainings; called again after a stop, go on."""
-    from detkds_gp.environment import check_environment
-
-    check_environment()
+    settings = read_config(config, cfg_options, {"budget": budget})
     from detkds_gp.cli.live import watching
-    from detkds_gp.cli.tables import print_json
-    from detkds_gp.config import load_config
     from detkds_gp.naming import read_distiller
     from detkds_gp.tuning import tune as tuned
 
-    options = parse_options(cfg_options or []) | ({} if budget is None else {"budget": budget})
-    settings = load_config(config, options)
     named = read_distiller(distiller, settings, bare=None)
     folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-tune" / named.name
     console = Console()
@@ -52,14 +42,10 @@ def tune(
 
 
 def _print(console: Console, told: Mapping[str, Any], config: str, options: Sequence[str]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=f"{escape(told['name'])}: AP on the selection split, after {told['trainings']} trainings")
-    table.add_column("weight", justify="right")
-    table.add_column("one training", justify="right")
-    table.add_column("expected [95%]", justify="right")
-    table.add_column("")
+    table = number_table(
+        f"{escape(told['name'])}: AP on the selection split, after {told['trainings']} trainings",
+        ("weight", "one training", "expected [95%]", ""),
+    )
     marked = {told["given"]: "as given", told["weight"]: "best"}
     for point in told["curve"]:
         measured = "" if point["measured"] is None else f"{point['measured']:.3f}"
@@ -72,5 +58,4 @@ def _print(console: Console, told: Mapping[str, Any], config: str, options: Sequ
     coefficients = ", ".join(f"{coefficient:g} on {name}" for name, coefficient in told["coefficients"].items())
     console.print(f"best weight {told['weight']:g}; as a plain coefficient in any other code: {coefficients}")
     given = [OPTIONS_FLAG, *options] if options else []
-    line = shlex.join(["gp_search", "train", config, "--distiller", told["distiller"], *given])
-    console.print(line, soft_wrap=True, markup=False, highlight=False)
+    say(console, shlex.join(["gp_search", "train", config, "--distiller", told["distiller"], *given]))
