@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detkds_gp.config import ExperimentConfig, parse_config
 from detkds_gp.errors import StoreError
 from detkds_gp.evaluation import EvaluationService, Question
-from detkds_gp.explanation.ablations import Ablation, ablations
+from detkds_gp.explanation.ablations import ablations
 from detkds_gp.explanation.pictures import PICTURE_TRAININGS, paint_pictures
 from detkds_gp.fitness import ProxyTask
 from detkds_gp.language import Distiller, parse_distiller
 from detkds_gp.listener import Listener
-from detkds_gp.results import Ranked, Summary
+from detkds_gp.results import Summary
 from detkds_gp.score import Trial
 from detkds_gp.store import Store
 from detkds_gp.store.events import EXPLAINED, EXPLAINING, STARTED
@@ -83,42 +83,34 @@ class Explaining:
             raise StoreError(f"{got}; search in another --work-dir with a larger --budget")
         best = self._summary.winner(ranking) or ranking[0]
         self._store.record_event(EXPLAINING, winner=best.text)
-        pictures = self._pictures(best, evaluations)
-        spent = PICTURE_TRAININGS if pictures and not self._painted(best.text) else 0
+        pictures, spent = self._painted(best.text), 0
+        if not pictures and evaluations >= PICTURE_TRAININGS:
+            self._listener.say(f"training {PICTURE_TRAININGS} students for pictures")
+            judged = self._summary.verdict
+            pictures = paint_pictures(self._task, best.distiller, judged.iterations, judged.seeds[0], self._folder)
+            spent = PICTURE_TRAININGS
         distiller = parse_distiller(best.text, self._task.primitive_set)
         removed = ablations(distiller, self._task.primitive_set)
         missing = self._missing([(best.text, distiller), *((k.distiller.text, k.distiller) for k in removed)])
         asked = missing[: max(0, evaluations - spent)]
         self._evaluations.scores("ablations", [Question(*one, "ablation") for one in asked])
-        told = {"winner": best.text, "ablations": [_told(one) for one in removed], "pictures": pictures}
-        self._store.record_event(EXPLAINED, **told)
+        told = [vars(one) | {"distiller": one.distiller.text} for one in removed]
+        self._store.record_event(EXPLAINED, winner=best.text, ablations=told, pictures=pictures)
         return Explanation(spent + len(asked), len(missing) - len(asked), bool(pictures))
 
     def _missing(self, distillers: Sequence[tuple[str, Distiller]]) -> list[tuple[Trial, Distiller]]:
         """Return what is not answered: two seeds of every distiller first, for an interval, then two more of each."""
-        seeds = len(self._summary.verdict.seeds)
-        asked = [
+        judged = self._summary.verdict
+        return [
             (trial, distiller)
-            for start in range(0, seeds, _PAIRS)
+            for start in range(0, len(judged.seeds), _PAIRS)
             for text, distiller in distillers
-            for trial in self._summary.verdict.trials(text)[start : start + _PAIRS]
+            for trial in judged.trials(text)[start : start + _PAIRS]
+            if self._store.score(trial) is None
         ]
-        return [(trial, distiller) for trial, distiller in asked if self._store.score(trial) is None]
 
     def _painted(self, text: str) -> Mapping[str, Any]:
         """Return the pictures of a winner that an earlier call painted; empty if there are none."""
-        events = [event.detail for event in self._store.events(EXPLAINED) if event.detail["winner"] == text]
-        painted = [detail["pictures"] for detail in events if detail["pictures"]]
+        events = [event.detail for event in self._store.events(EXPLAINED)]
+        painted = [one["pictures"] for one in events if one["winner"] == text and one["pictures"]]
         return painted[-1] if painted else {}
-
-    def _pictures(self, best: Ranked, evaluations: int) -> Mapping[str, Any]:
-        if (painted := self._painted(best.text)) or evaluations < PICTURE_TRAININGS:
-            return painted
-        self._listener.say(f"training {PICTURE_TRAININGS} students for pictures")
-        seed, iterations = self._summary.verdict.seeds[0], self._summary.verdict.iterations
-        return paint_pictures(self._task, best.distiller, iterations, seed, self._folder)
-
-
-def _told(ablation: Ablation) -> dict[str, str]:
-    parts = asdict(ablation)
-    return {**{name: parts[name] for name in ("kind", "removed", "left")}, "distiller": ablation.distiller.text}

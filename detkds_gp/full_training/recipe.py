@@ -18,7 +18,8 @@ from detkds_gp.data.normal_file import write_normal
 from detkds_gp.data.summary import summarize
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_student
 from detkds_gp.errors import ConfigError, DetectorError
-from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
+from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.calibration import measure_scale, write_probe, write_start
 from detkds_gp.fitness.teacher import train_teacher
 from detkds_gp.language import Distiller, load_zoo
 from detkds_gp.listener import Listener
@@ -105,10 +106,8 @@ def _train_teacher(task: ProxyTask, listener: Listener) -> None:
     if Path(task.teacher.checkpoint or "").is_file():
         return
     listener.say(f"training the teacher, at most {task.teacher_training.iterations} iterations")
-    size, memory = task.settings.image_size, task.settings.memory_limit_mb * 2**20
-    images = {name: SplitImages(task.splits[name], size, memory) for name in ("train", "selection")}
     try:
-        train_teacher(task.teacher, images, task.teacher_training, task.settings.device)
+        train_teacher(task.teacher, ProxyTraining(task).images, task.teacher_training, task.settings.device)
     except (TrainingFault, FloatingPointError) as fault:
         raise DetectorError(f"the teacher fails to train: {fault}; lower teacher.train.optimizer.lr") from None
 
@@ -129,23 +128,19 @@ def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig,
 
 def _measured(formulas: Sequence[str], task: ProxyTask, seed: int) -> dict[str, float]:
     """Measure scales on the probe student, which is trained where its file is missing."""
-    answer, start = ProxyWorker(task)(), task.start(seed)
+    proxy, start = ProxyTraining(task), task.start(seed)
     task.files.mkdir(parents=True, exist_ok=True)
     if start is not None and not start.exists():
-        _sound(answer(StartRequest(seed)))
+        write_start(proxy, seed)
     if not task.probe.exists():
-        _sound(answer(ProbeRequest(seed)))
-    scales = {formula: _sound(answer(ScaleRequest(formula, seed))) for formula in formulas}
-    for formula, scale in scales.items():
-        if not scale.ok:
+        write_probe(proxy, seed)
+    scales = {}
+    for formula in formulas:
+        scale = measure_scale(proxy, formula, seed)
+        if scale.value is None:
             raise DetectorError(f"the scale of {formula} cannot be measured: {scale.failure} ({scale.detail})")
-    return {formula: scale.value for formula, scale in scales.items()}
-
-
-def _sound(answer: Any) -> Any:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+        scales[formula] = scale.value
+    return scales
 
 
 def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Distiller) -> dict[str, Any]:
