@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from detkds_gp.cli.check import check
-from detkds_gp.cli.data import data_app
+from detkds_gp.cli.data import data_app, init
 from detkds_gp.cli.export import export, weights
 from detkds_gp.cli.formulas import lint, primitives, zoo
-from detkds_gp.cli.init import init
 from detkds_gp.cli.options import (
     AsJson,
     CfgOptions,
@@ -31,12 +30,11 @@ from detkds_gp.cli.options import (
     read_config,
     spread_options,
 )
-from detkds_gp.cli.output import print_json
+from detkds_gp.cli.output import print_json, say
 from detkds_gp.cli.proxy import proxy
 from detkds_gp.cli.report import compare, dash, explain, report, report_of_run
 from detkds_gp.cli.steer import inject, status, stop, store_app, verify
-from detkds_gp.cli.train import train
-from detkds_gp.cli.tune import tune
+from detkds_gp.cli.train import train, tune
 from detkds_gp.errors import UserError
 
 BEGAN = time.time()
@@ -121,7 +119,7 @@ def show(
     primitive_set: SetName = None,
 ) -> None:
     """Show what a run has found, finished or not."""
-    from detkds_gp.cli.tables import print_ranking, print_rejections, print_result
+    from detkds_gp.cli.tables import print_ranking, print_result
     from detkds_gp.results import opened
 
     with opened(work_dir, primitive_set) as summary:
@@ -130,14 +128,15 @@ def show(
         else:
             print_result(Console(), summary.to_json(), work_dir)
             print_ranking(Console(), summary.ranking()[:top])
-            print_rejections(Console(), summary.rejections(), top)
+            rejections = list(summary.rejections().items())[:top]
+            say(Console(), *(f"not trained: {formula}: {why}" for formula, why in rejections))
 
 
-for _command in (
+for _each in (
     *(export, weights, init, train, tune, zoo, primitives, lint, proxy, check),
     *(status, stop, inject, verify, report, dash, compare, explain),
 ):
-    app.command()(_command)
+    app.command()(_each)
 
 
 def main() -> None:

@@ -81,11 +81,9 @@ def print_pair(console: Console, report: PairReport) -> None:
 
 def print_curves(console: Console, curves: Curves) -> None:
     """Print where student and teacher stand on the way, and what follows."""
-    table = number_table("learning curves: AP on selection", ("", "iterations", "AP"))
-    for who, points in (("student alone", curves.student), ("teacher", curves.teacher)):
-        for iterations, ap in points:
-            table.add_row(who, str(iterations), f"{ap:.3f}")
-    console.print(table)
+    found = {"student alone": curves.student, "teacher": curves.teacher}
+    rows = [(who, str(iterations), f"{ap:.3f}") for who, points in found.items() for iterations, ap in points]
+    console.print(number_table("learning curves: AP on selection", ("", "iterations", "AP"), rows))
     say(console, *curves.said)
 
 

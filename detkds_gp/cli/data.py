@@ -1,7 +1,8 @@
-"""`gp_search data`: make or convert data sets."""
+"""`gp_search data`, `init`: data sets made, converted and looked at; a first config for one's own."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from rich.markup import escape
 
 from detkds_gp.cli.options import AsJson, Encoding, OnlyImages, check_writable, reads_folder
 from detkds_gp.cli.output import number_table, print_json, say
+from detkds_gp.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +27,8 @@ data_app = typer.Typer(help="Make or convert data sets.", no_args_is_help=True)
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")]
 Seed = Annotated[int, typer.Option(help="Fixes the splits, where the folder has none.")]
+SHOWN = 8
+"""How many classes `init` names."""
 COLOURS = {"mended": "green", "warning": "yellow", "refused": "red"}
 
 
@@ -111,7 +115,6 @@ def _splits(source: Path, converted: Path, choice: Choice) -> tuple[dict[str, Co
     from detkds_gp.data.coco import read_splits
     from detkds_gp.data.discover import OPEN
     from detkds_gp.data.header_reader import HeaderReader
-    from detkds_gp.errors import ConfigError
 
     with Console(stderr=True).status("reading the headers of the images") as status:
         headers = HeaderReader(
@@ -162,10 +165,53 @@ def _classes(summary: DataSummary) -> Table:
 def _sizes(summary: DataSummary) -> Table:
     from detkds_gp.data.summary import QUANTILES
 
-    table = number_table("sizes in pixels", ("", "of", *QUANTILES), left=("", "of"))
+    rows = []
+    for name, one in summary.splits.items():
+        parts = {"objects": one.object_sizes, "width": one.image_widths, "height": one.image_heights}
+        for part, found in parts.items():
+            rows.append((name, part, *(f"{found[q]:g}" if found else "" for q in QUANTILES)))
+    table = number_table("sizes in pixels", ("", "of", *QUANTILES), rows, left=("", "of"))
     table.caption = "of objects: the square root of width x height"
-    for name, split in summary.splits.items():
-        parts = {"objects": split.object_sizes, "width": split.image_widths, "height": split.image_heights}
-        for part, values in parts.items():
-            table.add_row(name, part, *(f"{values[q]:g}" if values else "" for q in QUANTILES))
     return table
+
+
+@reads_folder
+def init(
+    student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...")],
+    teacher: Annotated[str, typer.Option(help="The same.")],
+    data: Annotated[Path, typer.Option(help="A folder of COCO, VOC or YOLO annotations.")],
+    choice: Choice,
+    output: Annotated[Path, typer.Option("-o", help="The file to write.")] = Path("search.py"),
+    teacher_checkpoint: Annotated[str | None, typer.Option(help="Default: the tool trains the teacher.")] = None,
+    scratch: Annotated[bool, typer.Option("--scratch", help="Start without pretrained backbones.")] = False,
+) -> None:
+    """Write a search's config: classes from the data, sizes from the machine."""
+    from detkds_gp.environment import check_environment
+
+    if output.suffix != ".py":
+        raise ConfigError(f"-o got {str(output)!r}, wanted a name that ends in .py: a config is Python")
+    if os.path.exists(output):
+        raise ConfigError(f"{output} is there already; give another file with -o")
+    if teacher_checkpoint is not None and not os.path.isfile(teacher_checkpoint):
+        raise ConfigError(
+            f"--teacher-checkpoint got {teacher_checkpoint!r}, no such file; give a path, or leave it out"
+        )
+    check_writable(output)
+    check_environment()
+    from detkds_gp.config.starter import Pair, check_configs, starter_config, this_machine
+    from detkds_gp.data.formats import data_in
+    from detkds_gp.data.summary import summarize
+    from detkds_gp.setup.prepare import read_checked
+
+    pair = Pair(student, teacher, teacher_checkpoint, scratch)
+    check_configs(pair)
+    found = data_in(data, output.parent / f"{output.stem}-data", choice)
+    splits = read_checked(found.sources)
+    classes = splits["train"].classes
+    output.write_text(starter_config(pair, found, splits["train"], this_machine()))
+    taken = ", ".join(f"{name} {split.ann_file}" for name, split in found.splits.items())
+    named = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else "")
+    print(f"{output}: {len(classes)} class{'es' if len(classes) > 1 else ''} ({named}); {taken}")
+    for line in (*(f"  {note}" for note in found.notes), *summarize(splits).lines()):
+        print(line)
+    print(f"next: gp_search check {output}")

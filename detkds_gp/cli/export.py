@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from detkds_gp.export import Panel
     from detkds_gp.language import Zoo
 
-MMDET_TAKES = (
-    "--to mmdet takes one distiller (a work directory's with one --rank at most), --config of the search it is for, "
-    "and -o FILE.py"
-)
-
 
 def export(
     sources: Annotated[
@@ -62,7 +57,10 @@ def export(
         if primitive_set or zoo or diff:
             raise ConfigError("--to mmdet takes set and zoo from --config, and nothing for --set, --zoo and --diff")
         if len(sources) != 1 or len(ranks) > 1 or config is None or output is None or output.suffix != ".py":
-            raise ConfigError(MMDET_TAKES)
+            raise ConfigError(
+                "--to mmdet takes one distiller (a work directory's with one --rank at most), --config of the search "
+                "it is for, and -o FILE.py"
+            )
         _write_mmdet_config(sources[0], ranks, config, cfg_options, output)
         return
     if config or cfg_options:
@@ -92,8 +90,7 @@ def _write_mmdet_config(
 
     if ranks:
         _check_ranks([source], ranks, load_zoo(settings.zoo))
-        (panel,) = _ranked(Path(source), ranks, None)
-        source = panel.text
+        source = next(_ranked(Path(source), ranks, None)).text
     named = read_distiller(source, settings)
     check_writable(output)
     asked = FullTraining(settings, named, output.with_suffix(""))

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
@@ -58,14 +58,8 @@ class LiveListener(Listener):
 
     def __init__(self, console: Console, workers: int) -> None:
         self.console = console
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-        )
+        counted = "{task.description}", BarColumn(), MofNCompleteColumn()
+        self.progress = Progress(*counted, TimeElapsedColumn(), "eta", TimeRemainingColumn())
         self.task = self.progress.add_task("preparing", total=None)
         self.board = NicheBoard()
         self._workers = workers
@@ -114,18 +108,15 @@ class LiveListener(Listener):
             self.say(f"{record['stage']} {record['generation']}: {niche_line(record)}")
 
     def __rich__(self) -> Group:
-        now = time.monotonic()
-        clocks = [] if self._phase is None else [_timed_bar(now - self._phase[0], self._phase[1])]
+        phase, ends, now = self._phase, self._ends, time.monotonic()  # another thread than who listens draws
+        bars = [] if phase is None else [_timed_bar(now - phase[0], phase[1])]
         at_work = [Text(f"at work: {text}", no_wrap=True, overflow="ellipsis") for text in self._at_work]
-        left = (
-            []
-            if self._ends is None
-            else [f"about {_written(max(0.0, self._ends - now))} to the end of all that is planned"]
-        )
+        planned = "to the end of all that is planned"
+        left = [] if ends is None else [f"about {_written(max(0.0, ends - now))} {planned}"]
         if now - self._looked > _RESOURCE_SECONDS:
             self._machine, self._looked = _resources(), now
         dim = [Text(line, style="dim") for line in (*left, self._machine)]
-        return Group(self.progress, *clocks, self.board.table(), *at_work, *dim)
+        return Group(self.progress, *bars, self.board.table(), *at_work, *dim)
 
 
 def _timed_bar(taken: float, estimated: float) -> Group:
@@ -144,11 +135,8 @@ def _written(seconds: float) -> str:
 
 def _resources() -> str:
     """Return load, memory and GPUs, as far as this machine tells them."""
-    return " · ".join(filter(None, [_load(), _memory(), *_gpus()]))
-
-
-def _load() -> str:
-    return f"load {os.getloadavg()[0]:.1f} of {os.cpu_count() or 1} cores"
+    load = f"load {os.getloadavg()[0]:.1f} of {os.cpu_count() or 1} cores"
+    return " · ".join(filter(None, [load, _memory(), *_gpus()]))
 
 
 def _memory() -> str:

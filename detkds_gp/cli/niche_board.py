@@ -33,7 +33,7 @@ class NicheBoard:
     """Gathers what a listener hears, niche by niche."""
 
     def __init__(self) -> None:
-        self._niches: dict[str, _Standing] = {}
+        self._niches: dict[str, _Standing] = defaultdict(_Standing)
 
     def ask(self, candidates: Sequence[tuple[str, str]]) -> None:
         """Note the candidates of a generation: (niche, text)."""
@@ -41,11 +41,11 @@ class NicheBoard:
         for niche, text in candidates:
             texts[niche].append(text)
         for niche, found in texts.items():
-            self._of(niche).diversity = diversity(found)
+            self._niches[niche].diversity = diversity(found)
 
     def answer(self, niche: str, score: Score) -> None:
         """Count a score."""
-        standing = self._of(niche)
+        standing = self._niches[niche]
         standing.new += 1
         if score.failure is not None:
             rejected = score.failure.startswith("rejected")
@@ -57,7 +57,7 @@ class NicheBoard:
     def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the records of a finished generation."""
         for record in records:
-            standing = self._of(record["niche"])
+            standing = self._niches[record["niche"]]
             standing.known += record["duplicates"]
             standing.best = record.get("best", standing.best)
             standing.median, standing.spread = record.get("median"), record.get("spread")
@@ -72,6 +72,3 @@ class NicheBoard:
             differing = "" if one.diversity is None else f"{one.diversity:.0%}"
             table.add_row(niche, *aps, differing, *map(str, (one.new, one.known, one.rejected, one.failed)))
         return table
-
-    def _of(self, niche: str) -> _Standing:
-        return self._niches.setdefault(niche, _Standing())

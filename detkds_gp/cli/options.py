@@ -138,8 +138,8 @@ def _choice(
         raise ConfigError(f"--format got {layout!r}, wanted {', '.join(LAYOUTS)}")
     files = {"train": train_json, "val": val_json, "test": test_json}
     folders = {"": images, "train": train_images, "val": val_images, "test": test_images}
-    given = ({split: path for split, path in paths.items() if path is not None} for paths in (files, folders))
-    return Choice(layout, *given, encoding)
+    json, kept = ({split: path for split, path in paths.items() if path is not None} for paths in (files, folders))
+    return Choice(layout, json, kept, encoding)
 
 
 def check_writable(path: Path) -> None:

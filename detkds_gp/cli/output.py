@@ -17,7 +17,7 @@ def say(console: Console, *lines: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-def complain(problems: Iterable[str], summary: str = "") -> None:
+def complain(problems: Iterable[object], summary: str = "") -> None:
     """Print problems on stderr, then what they come to, and end the command with 2; none is no problem."""
     if lines := [f"problem: {problem}" for problem in problems]:
         say(Console(stderr=True), *lines, *([summary] if summary else []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -21,24 +22,19 @@ def report(
     primitive_set: SetName = None,
 ) -> None:
     """Draw what a run has found, finished or not, as one HTML file that needs no network."""
+    from detkds_gp.report import write_page
+
     path = output or work_dir / REPORT
-    write_report(work_dir, path, primitive_set)
+    write_page(rendered(work_dir, primitive_set), path)
     print(path)
 
 
-def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -> None:
-    """Write the report of a work directory.
+def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
+    """Return the report of a work directory, for a file or served with a version.
 
     Raises:
-        UserError: there is no readable store, or another grammar was searched, or the file cannot be written.
+        UserError: there is no readable store, or another grammar was searched.
     """
-    from detkds_gp.report import write_page
-
-    write_page(rendered(work_dir, primitive_set), path)
-
-
-def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
-    """Return the report of a work directory, for a file or served with a version; raises as `write_report`."""
     from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
     from detkds_gp.results.grammar import read_grammar
@@ -55,8 +51,10 @@ def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "")
 
 def report_of_run(console: Console, work_dir: Path) -> None:
     """Make the report of a run that has ended, and print where it is; the result stays safe without it."""
+    from detkds_gp.report import write_page
+
     try:
-        write_report(work_dir, work_dir / REPORT)
+        write_page(rendered(work_dir), work_dir / REPORT)
         say(console, f"report: {work_dir / REPORT} (open it in a browser)")
     except UserError as error:
         say(console, f"no report: {error}")
@@ -107,7 +105,5 @@ def dash(
     fresh.page()  # what is wrong with the store is said here
     with make_server(fresh, port) as server:
         print(f"http://{HOST}:{server.server_address[1]}/ shows {work_dir}; Ctrl-C ends it", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,8 +31,7 @@ def status(
         if json:
             print_json(told)
         else:
-            for line in status_lines(told):
-                print(line)
+            print(*status_lines(told), sep="\n")
         if not watch or told["state"] != "running":
             return
         time.sleep(_REFRESH_SECONDS)
@@ -90,27 +88,20 @@ def inject(
     primitive_set: SetName = None,
 ) -> None:
     """Let a formula join the next generation of a run."""
+    from detkds_gp import results
+    from detkds_gp.language import parse_distiller
+    from detkds_gp.results.grammar import read_grammar
     from detkds_gp.steering import Inbox
     from detkds_gp.store import writer_of
 
-    text = _canonical(formula, work_dir, primitive_set)
+    grammar = read_grammar(work_dir) if primitive_set is None else None
+    if grammar is None:
+        with results.opened(work_dir, primitive_set) as summary:
+            grammar = summary.primitive_set
+    text = parse_distiller(formula, grammar, bare=None).text
     Inbox(work_dir).inject(text)
     when = "" if writer_of(work_dir) else ", once the run goes on"
     print(f"joins the next generation{when}: {text}")
-
-
-def _canonical(formula: str, work_dir: Path, primitive_set: str | None) -> str:
-    """Return a formula's canonical text in the grammar of a run."""
-    from detkds_gp.language import parse_distiller
-    from detkds_gp.results.grammar import read_grammar
-
-    grammar = read_grammar(work_dir) if primitive_set is None else None
-    if grammar is not None:
-        return parse_distiller(formula, grammar, bare=None).text
-    from detkds_gp.results import opened
-
-    with opened(work_dir, primitive_set) as summary:
-        return parse_distiller(formula, summary.primitive_set, bare=None).text
 
 
 def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:
@@ -121,11 +112,6 @@ def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:
     what = f"{found.generations} generations, {found.distillers} distillers"
     complain(found.differences, f"{what} repeat, then the replay differs")
     print(f"{what}: all as recorded" + ("" if found.complete else "; the search has not come to its end"))
-
-
-@store_app.callback()
-def _store() -> None:
-    """Look after a run's store."""
 
 
 @store_app.command()

@@ -55,14 +55,11 @@ def _reweighed(summary: Mapping[str, Any]) -> list[str]:
 
 def _search_table(summary: Mapping[str, Any]) -> Table:
     """Return the best of every knowledge on the selection split, which is all that a search knows."""
-    table = number_table("AP (COCO, 0.50:0.95) so far", ("", "selection"))
-    table.add_row("teacher", _ap([summary["teacher"]["selection_ap"]]))
-    table.add_row("student alone", _ap(summary["baseline"]["selection_ap"]))
-    for niche, found in summary["niches"].items():
-        table.add_row(f"best of {niche}", _ap([found["selection_ap"]]))
+    rows = {"teacher": [summary["teacher"]["selection_ap"]], "student alone": summary["baseline"]["selection_ap"]}
+    rows |= {f"best of {niche}": [found["selection_ap"]] for niche, found in summary["niches"].items()}
     if summary["best"] is not None:
-        table.add_row("leader", _ap([summary["best"]["selection_ap"]]))
-    return table
+        rows["leader"] = [summary["best"]["selection_ap"]]
+    return number_table("AP (COCO, 0.50:0.95) so far", ("", "selection"), ((who, _ap(r)) for who, r in rows.items()))
 
 
 def _final_table(summary: Mapping[str, Any]) -> Table:
@@ -107,11 +104,6 @@ def screening_line(told: Mapping[str, Any]) -> str:
     """Say in words what screening found."""
     rejected = ", ".join(f"{number} {name}" for name, number in told["rejected"].items()) or "none"
     return f"formulas screened: {told['screened']}; rejected: {rejected}; {told['same']} the same loss as another"
-
-
-def print_rejections(console: Console, rejections: Mapping[str, str], most: int) -> None:
-    """List formulas that were not trained, and why."""
-    say(console, *(f"not trained: {formula}: {why}" for formula, why in list(rejections.items())[:most]))
 
 
 def _mean(aps: Sequence[float | None]) -> float:

@@ -57,26 +57,19 @@ def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed:
     names = [task.splits["test"].images[place].path.name for place in chosen]
     finders = {"student alone": alone.student, "with the winner": winner.student, "teacher": proxy.teacher}
     found = {who: predict(detector, make_batch(images)) for who, detector in finders.items()}
-    found["teacher"] = [_matched(one, task) for one in found["teacher"]]
-    found = {"ground truth": [_truth(image) for image in images], **found}
+    classes = list(task.splits["test"].classes)
+    labels = [classes.index(name) if name in classes else -1 for name in task.teacher_classes]
+    found["teacher"] = [one.relabelled(labels) for one in found["teacher"]]
+    boxes = [np.asarray(image.boxes, dtype=float).reshape(-1, 4) for image in images]
+    truth = [Detections(b, np.ones(len(b)), np.asarray(i.labels)) for b, i in zip(boxes, images, strict=True)]
+    found = {"ground truth": truth, **found}
     pulls = _pulls(proxy, winner, distiller, images)
     try:
         folder.mkdir(exist_ok=True)
         painted = [_painted(folder, i, image, found, pulls, task) for i, image in enumerate(images)]
     except OSError as error:
         raise StoreError(f"cannot write in {folder}: {error.strerror}; make it writable") from error
-    classes = list(task.splits["test"].classes)
     return {"classes": classes, "images": [{"name": n, **p} for n, p in zip(names, painted, strict=True)]}
-
-
-def _matched(found: Detections, task: ProxyTask) -> Detections:
-    names = task.splits["test"].classes
-    return found.relabelled([names.index(name) if name in names else -1 for name in task.teacher_classes])
-
-
-def _truth(image: ImageInput) -> Detections:
-    boxes = np.asarray(image.boxes, dtype=float).reshape(-1, 4)
-    return Detections(boxes, np.ones(len(boxes)), np.asarray(image.labels))
 
 
 def _pulls(

@@ -87,14 +87,7 @@ def students_of(found: Siblings) -> dict[str, Student]:
 def _student(formula: str, found: Siblings) -> Student:
     name, sort = ("student alone", "alone") if formula == NONE else (found[0][1]["distiller"], "other")
     aps = {told["seed"]: told["ap"] for _, told in found}
-    details = [
-        replace(
-            _details(told["metrics"]["student"], told["metric"]),
-            losses=tuple(losses_of(folder)),
-            curve=tuple(curve_of(folder, told["metric"])),
-        )
-        for folder, told in found
-    ]
+    details = [_details(told, "student", folder) for folder, told in found]
     return student(name, sort, aps, details)
 
 
@@ -102,15 +95,18 @@ def _teacher(found: Siblings) -> list[Student]:
     told = next((told for _, told in found if told["teacher_ap"] is not None), None)
     if told is None:
         return []
-    details = _details(told["metrics"]["teacher"], told["metric"])
-    return [student("teacher", "teacher", {-1: told["teacher_ap"]}, [details])]
+    return [student("teacher", "teacher", {-1: told["teacher_ap"]}, [_details(told, "teacher")])]
 
 
-def _details(metrics: Mapping[str, float], metric: str) -> Details:
-    metrics = metrics or dict.fromkeys((f"coco/{metric}_mAP_50", f"coco/{metric}_mAP_75"), 0.0)  # nothing was found
-    parts = {key: _known(metrics.get(f"coco/{metric}_{item}")) for key, item in ITEMS.items()}
-    of_classes = {found[1]: name for name in metrics if (found := re.fullmatch("coco/(.*)_precision", name))}
-    return Details(parts, {name: _known(metrics[key]) for name, key in of_classes.items()})
+def _details(told: Mapping[str, Any], who: str, folder: Path | None = None) -> Details:
+    start = f"coco/{told['metric']}_"
+    metrics = told["metrics"][who] or {f"{start}mAP_50": 0.0, f"{start}mAP_75": 0.0}  # nothing was found
+    parts = {key: _known(metrics.get(start + item)) for key, item in ITEMS.items()}
+    of_classes = {found[1]: key for key in metrics if (found := re.fullmatch("coco/(.*)_precision", key))}
+    classes = {one: _known(metrics[key]) for one, key in of_classes.items()}
+    if folder is None:
+        return Details(parts, classes)
+    return Details(parts, classes, tuple(losses_of(folder)), tuple(curve_of(folder, told["metric"])))
 
 
 def _known(value: float | None) -> float | None:
@@ -122,17 +118,17 @@ def _pictures(found: Siblings, formulas: Sequence[str]) -> tuple[list[Pictures],
     """Paint what students, the teacher and the truth have, of the first seed that all have; return the seed, too."""
     by_seed: dict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for folder, told in found:
-        with suppress(ConfigError, OSError):
-            if told["formula"] in formulas:
+        if told["formula"] in formulas:
+            with suppress(ConfigError, OSError):
                 name = "student alone" if told["formula"] == NONE else told["distiller"]
                 by_seed[told["seed"]][name] = read(folder / FOUND_FILE, "it is passed over")
-    seed = next((seed for seed, who in sorted(by_seed.items()) if len(who) == len(formulas)), None)
-    if seed is None:
-        return [], None
-    return [
-        Pictures(name, {who: b64encode(jpeg).decode("ascii") for who, jpeg in painted.items()}, {})
-        for name, painted in _painted(by_seed[seed])
-    ], seed
+    for seed, who in sorted(by_seed.items()):
+        if len(who) == len(formulas):
+            return [
+                Pictures(name, {one: b64encode(jpeg).decode("ascii") for one, jpeg in painted.items()}, {})
+                for name, painted in _painted(who)
+            ], seed
+    return [], None
 
 
 def _painted(who: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -149,7 +145,10 @@ def _painted(who: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str,
 def losses_of(folder: Path) -> list[tuple[int, float, float]]:
     """Return (steps, the student's own loss, the distillation loss) as logged; empty where nothing was."""
     rows = {row["step"]: row for row in _rows(folder) if "loss" in row and "step" in row and math.isfinite(row["loss"])}
-    found = [(step, *_split(row)) for step, row in sorted(rows.items())]
+    found = []
+    for step, row in sorted(rows.items()):
+        distilled = sum(value for name, value in row.items() if name.startswith("loss_distill_"))
+        found.append((step, row["loss"] - distilled, distilled))
     return found[:: max(1, -(-len(found) // POINTS))]
 
 
@@ -163,11 +162,6 @@ def curve_of(folder: Path, metric: str) -> list[tuple[int, float]]:
         elif "loss" in row:
             steps = row.get("step", steps)
     return sorted(found.items())
-
-
-def _split(row: dict[str, Any]) -> tuple[float, float]:
-    distilled = sum(value for name, value in row.items() if name.startswith("loss_distill_"))
-    return row["loss"] - distilled, distilled
 
 
 def _rows(folder: Path) -> Iterator[dict[str, Any]]:

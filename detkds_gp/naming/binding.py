@@ -5,7 +5,7 @@ Files and other runs change, and the zoo may go: what they meant when the work d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def names(config: ExperimentConfig) -> dict[str, Any]:
 
 def with_warm_start(config: ExperimentConfig, more: Sequence[str]) -> ExperimentConfig:
     """Return the config with some more of what its search starts from."""
-    return _starting_from(config, (*config.search.warm_start, *more))
+    return _with(config, "search", warm_start=(*config.search.warm_start, *more))
 
 
 def in_formulas(config: ExperimentConfig, task: ProxyTask, work_dir: Path, listener: Listener) -> ExperimentConfig:
@@ -48,13 +48,14 @@ def in_formulas(config: ExperimentConfig, task: ProxyTask, work_dir: Path, liste
     """
     known = _recorded(config, work_dir)
     if "warm_start" in known:
-        config = _starting_from(config, known["warm_start"])
+        config = _with(config, "search", warm_start=tuple(known["warm_start"]))
     else:
         config = spelled_out(config, task.primitive_set, task.pair, listener)
     if "rivals" not in known:
         return with_rivals(config, task.primitive_set, listener.say)
     order = (*config.verdict.rivals, *sorted(known["rivals"]))
-    return _against(config, {name: known["rivals"][name] for name in order if name in known["rivals"]})
+    rivals = {name: known["rivals"][name] for name in order if name in known["rivals"]}
+    return _with(config, "verdict", rivals=rivals)
 
 
 def bind(store: Store, fingerprint: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -84,7 +85,7 @@ def spelled_out(
             found[text] = None
         else:
             found |= dict.fromkeys(one.text for one in named_distillers(text, primitive_set, zoo, [WHOLE]))
-    return _starting_from(config, found)
+    return _with(config, "search", warm_start=tuple(found))
 
 
 def _whole(
@@ -116,15 +117,11 @@ def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Call
             found[name] = parse_distiller(rival, primitive_set, bare=None).text
         except FormulaError as error:
             say(f"no rival: {name} ({error})")
-    return _against(config, found)
+    return _with(config, "verdict", rivals=found)
 
 
-def _starting_from(config: ExperimentConfig, texts: Iterable[str]) -> ExperimentConfig:
-    return config.model_copy(update={"search": config.search.model_copy(update={"warm_start": tuple(texts)})})
-
-
-def _against(config: ExperimentConfig, rivals: dict[str, str]) -> ExperimentConfig:
-    return config.model_copy(update={"verdict": config.verdict.model_copy(update={"rivals": rivals})})
+def _with(config: ExperimentConfig, part: str, **values: Any) -> ExperimentConfig:
+    return config.model_copy(update={part: getattr(config, part).model_copy(update=values)})
 
 
 def _recorded(config: ExperimentConfig, work_dir: Path) -> dict[str, Any]:

@@ -132,10 +132,9 @@ def read_distiller(source: str, config: ExperimentConfig, *, bare: float | None 
     """Read a distiller with the config's set, or with OMNI where that lacks a primitive.
 
     Args:
-        source: ``none``; the name of a published distiller; a work directory, whose winner counts; a JSON file; or a
-            formula.
+        source: as `named_distiller` takes it.
         config: names set and zoo.
-        bare: the scale of a tree without any number before it, as `parse_distiller` takes it.
+        bare: the scale of a tree without any number before it.
 
     Raises:
         ConfigError: if nothing has this name, or a file cannot be read.
@@ -151,8 +150,6 @@ def read_distiller(source: str, config: ExperimentConfig, *, bare: float | None 
     try:
         return read(config.primitive_set)
     except FormulaError as error:
-        if config.primitive_set == EVERYTHING:
-            raise
         try:
             return read(EVERYTHING)
         except FormulaError:
@@ -163,10 +160,9 @@ def _name(source: str, sort: Sort, distiller: Distiller) -> str:
     """Return a name for folders: one for each formula, so that two do not meet in one."""
     if sort == "published":
         return source
-    if sort == "run":
-        return Path(source).resolve().name
-    if sort == "file":
-        return Path(source).resolve().stem
+    if sort != "formula":
+        path = Path(source).resolve()
+        return path.name if sort == "run" else path.stem
     return f"formula-{hashlib.sha256(distiller.text.encode()).hexdigest()[:6]}" if distiller.terms else NONE
 
 
