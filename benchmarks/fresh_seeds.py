@@ -26,7 +26,7 @@ from typing import Any
 from weight_sweep import Aloud
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.cli.app import parse_options
+from detkds_gp.cli.options import parse_options
 from detkds_gp.config import load_config
 from detkds_gp.evaluation import Interrupt, Question
 from detkds_gp.final_round.plan import LENGTHENED

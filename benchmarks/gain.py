@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from detkds_gp.cli.app import parse_options
+from detkds_gp.cli.options import parse_options
 from detkds_gp.operators import active_operators
 from detkds_gp.run import Experiment
 

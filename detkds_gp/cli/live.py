@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from detkds_gp.cli.countdown import Countdown, TimedBar
 from detkds_gp.cli.niche_board import NicheBoard
-from detkds_gp.cli.resources import resources
+from detkds_gp.cli.output import say
 from detkds_gp.listener import Listener
 from detkds_gp.score import Score
 
 _RESOURCE_SECONDS = 5.0
-_HEADS = ("niche", "best AP", "median", "spread", "diversity", "new", "known", "rejected", "failed")
+_GIB = 2**20  # /proc/meminfo counts KiB
+_GPU_QUERY = "--query-gpu=utilization.gpu,memory.used,memory.total"
+_GPU_SECONDS = 2.0
 
 
 class PlainListener(Listener):
@@ -31,7 +36,7 @@ class PlainListener(Listener):
 
     def say(self, message: str) -> None:
         """Print a line."""
-        self.console.print(message, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        say(self.console, message)
 
     def phase(self, name: str, total: int, known: int) -> None:
         """Print what starts."""
@@ -44,42 +49,35 @@ class PlainListener(Listener):
 
 
 class LiveListener(Listener):
-    """Keeps a progress bar, a table of the niches and the candidates at work on the terminal.
+    """The view on a terminal: a progress bar, a table of the niches, the candidates at work, the time left.
 
     Args:
-        live: where to draw.
+        console: where lines are printed above the view.
         workers: that train side by side.
     """
 
-    def __init__(self, live: Live, workers: int) -> None:
-        self.live = live
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-        )
+    def __init__(self, console: Console, workers: int) -> None:
+        self.console = console
+        counted = "{task.description}", BarColumn(), MofNCompleteColumn()
+        self.progress = Progress(*counted, TimeElapsedColumn(), "eta", TimeRemainingColumn())
         self.task = self.progress.add_task("preparing", total=None)
         self.board = NicheBoard()
         self._workers = workers
         self._at_work: Sequence[str] = ()
-        self._left: Countdown | None = None
         self._expected: dict[str, float] = {}
-        self._bar: TimedBar | None = None
+        self._phase: tuple[float, float] | None = None  # when it began, and how long it should take
+        self._ends: float | None = None
         self._machine, self._looked = "", 0.0
 
     def say(self, message: str) -> None:
         """Print a line above the view."""
-        self.live.console.print(message, highlight=False, markup=False, emoji=False)
+        self.console.print(message, highlight=False, markup=False, emoji=False)
 
     def phase(self, name: str, total: int, known: int) -> None:
         """Start the bar anew; beside it one of time, where an estimate is known."""
         self.progress.reset(self.task, description=name, total=total, completed=known)
-        self._bar = TimedBar(self._expected.pop(name)) if name in self._expected else None
+        self._phase = (time.monotonic(), self._expected.pop(name)) if name in self._expected else None
         self._at_work = ()
-        self.refresh()
 
     def expected(self, name: str, seconds: float) -> None:
         """Note how long a phase will take."""
@@ -92,19 +90,16 @@ class LiveListener(Listener):
     def waiting(self, texts: Sequence[str]) -> None:
         """Show the first as at work, one for each worker."""
         self._at_work = texts[: self._workers]
-        self.refresh()
 
     def time_left(self, seconds: float) -> None:
         """Show how long the whole run still takes, and count down."""
-        self._left = Countdown(seconds)
-        self.refresh()
+        self._ends = time.monotonic() + seconds
 
     def answered(self, niche: str, score: Score | None) -> None:
         """Move the bar on."""
         self.progress.advance(self.task)
         if score is not None:
             self.board.answer(niche, score)
-            self.refresh()
 
     def generation(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Print the generation's lines above the view."""
@@ -112,22 +107,60 @@ class LiveListener(Listener):
         for record in records:
             self.say(f"{record['stage']} {record['generation']}: {niche_line(record)}")
 
-    def refresh(self) -> None:
-        """Draw."""
-        table = Table(box=None, pad_edge=False)
-        for head in _HEADS:
-            table.add_column(head, justify="left" if head == "niche" else "right")
-        for row in self.board.rows():
-            table.add_row(*row)
-        lines = [Text(f"at work: {text}", no_wrap=True, overflow="ellipsis") for text in self._at_work]
-        clocks = [clock for clock in (self._bar, self._left) if clock is not None]
-        machine = Text(self._resources(), style="dim")
-        self.live.update(Group(self.progress, *clocks[:-1], table, *lines, *clocks[-1:], machine))
+    def __rich__(self) -> Group:
+        phase, ends, now = self._phase, self._ends, time.monotonic()  # another thread than who listens draws
+        bars = [] if phase is None else [_timed_bar(now - phase[0], phase[1])]
+        at_work = [Text(f"at work: {text}", no_wrap=True, overflow="ellipsis") for text in self._at_work]
+        planned = "to the end of all that is planned"
+        left = [] if ends is None else [f"about {_written(max(0.0, ends - now))} {planned}"]
+        if now - self._looked > _RESOURCE_SECONDS:
+            self._machine, self._looked = _resources(), now
+        dim = [Text(line, style="dim") for line in (*left, self._machine)]
+        return Group(self.progress, *bars, self.board.table(), *at_work, *dim)
 
-    def _resources(self) -> str:
-        if time.monotonic() - self._looked > _RESOURCE_SECONDS:
-            self._machine, self._looked = resources(), time.monotonic()
-        return self._machine
+
+def _timed_bar(taken: float, estimated: float) -> Group:
+    """Return how much of its estimated time something has taken, for what cannot be counted."""
+    bar = ProgressBar(total=estimated, completed=min(taken, estimated), width=40)
+    late = ", longer than estimated" if taken > estimated else ""
+    return Group(bar, Text(f"{_written(taken)} of about {_written(estimated)}{late}", style="dim"))
+
+
+def _written(seconds: float) -> str:
+    """Return seconds as a person says them."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"
+
+
+def _resources() -> str:
+    """Return load, memory and GPUs, as far as this machine tells them."""
+    load = f"load {os.getloadavg()[0]:.1f} of {os.cpu_count() or 1} cores"
+    return " · ".join(filter(None, [load, _memory(), *_gpus()]))
+
+
+def _memory() -> str:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return ""
+    kib = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+    total, free = kib.get("MemTotal", 0), kib.get("MemAvailable", 0)
+    return f"memory {(total - free) / _GIB:.1f} of {total / _GIB:.1f} GiB"
+
+
+def _gpus() -> list[str]:
+    """Ask nvidia-smi: torch would take memory of every GPU that it looks at."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, _GPU_QUERY, "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=_GPU_SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [line.split(", ") for line in told.splitlines()]
+    return [f"GPU {n} {row[0]}%, {row[1]} of {row[2]} MiB" for n, row in enumerate(rows) if len(row) == 3]
 
 
 def niche_line(record: Mapping[str, Any]) -> str:
@@ -148,5 +181,6 @@ def watching(console: Console, quiet: bool, workers: int = 1) -> Iterator[Listen
     elif not console.is_terminal:
         yield PlainListener(console)
     else:
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-            yield LiveListener(live, workers)
+        listener = LiveListener(console, workers)
+        with Live(listener, console=console, refresh_per_second=4, transient=True):
+            yield listener

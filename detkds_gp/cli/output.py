@@ -1,25 +1,51 @@
-"""The files that commands write: what cannot be written is refused before anything long begins."""
+"""What commands print with: lines as they are, tables, JSON, problems."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
 
 
-def check_writable(path: Path) -> None:
-    """Make a file's folder and see that the file can be written; it is what it was, or is not there.
+def say(console: Console, *lines: str) -> None:
+    """Print lines as they are: whole, without markup and colours."""
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
-    Raises:
-        ConfigError: it cannot be written.
-    """
-    from detkds_gp.errors import ConfigError
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        there = path.exists()
-        path.open("a").close()
-        if not there:
-            path.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {str(path)!r} ({error.strerror}); give -o a file in a writable folder"
-        ) from error
+def complain(problems: Iterable[object], summary: str = "") -> None:
+    """Print problems on stderr, then what they come to, and end the command with 2; none is no problem."""
+    if lines := [f"problem: {problem}" for problem in problems]:
+        say(Console(stderr=True), *lines, *([summary] if summary else []))
+        raise typer.Exit(2)
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON, undecorated."""
+    print(json.dumps(value, indent=2))
+
+
+def number_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]] = (), *, left: Sequence[str] = ("",)
+) -> Table:
+    """Return a table whose columns stand to the right, but for those named in ``left``."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    """Return a table of texts, which are folded where they are long."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from detkds_gp.cli.options import OPTIONS_FLAG, parse_options
+from detkds_gp.cli.options import CfgOptions, ConfigFile, Quiet, read_config
+from detkds_gp.cli.output import number_table, say
+from detkds_gp.errors import ConfigError
 
 if TYPE_CHECKING:
     from detkds_gp.ranking import Agreement
@@ -22,7 +23,7 @@ TABLE, PLOT = "table.json", "agreement.png"
 
 
 def proxy(
-    config: Annotated[str, typer.Argument(help="Config file.", show_default=False)],
+    config: ConfigFile,
     formulas: Annotated[int, typer.Option(help="How many are sampled.", min=5)] = 40,
     iterations: Annotated[str, typer.Option(help="Budgets, rising; all are held against the last, on other seeds.")] = (
         "50,100,200,400"
@@ -37,20 +38,16 @@ def proxy(
     ] = 0,
     minutes: Annotated[float, typer.Option(help="That a search has; workers share them.", min=1)] = 60.0,
     work_dir: Annotated[Path | None, typer.Option(help="Default: work_dirs/<config name>-proxy.")] = None,
-    cfg_options: Annotated[list[str] | None, typer.Option(OPTIONS_FLAG, help="Config values, k=v ...")] = None,
-    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+    cfg_options: CfgOptions = None,
+    quiet: Quiet = False,
 ) -> None:
     """Train a sample of formulas and mixes on several budgets; say which one finds the best in the time there is."""
-    from detkds_gp.environment import check_environment
-
-    check_environment()
+    checked = read_config(config, cfg_options)
     from detkds_gp.cli.live import watching
-    from detkds_gp.config import load_config
     from detkds_gp.ranking import Way, recommended
     from detkds_gp.report.agreement import draw_agreement
     from detkds_gp.run.proxy_study import Study, options, run_study
 
-    checked = load_config(config, parse_options(cfg_options or []))
     folder = work_dir or Path("work_dirs") / f"{Path(config).stem}-proxy"
     parts = starts.split(","), _numbers("decays", decays, float), _numbers("averages", averages, float)
     ways = tuple(Way(*way) for way in product(*parts))
@@ -68,31 +65,29 @@ def proxy(
         console.print("no budget ranks formulas better than luck does: train longer or on more images")
     else:
         chosen = shlex.join(f"{key}={value}" for key, value in options(best.way, best.iterations).items())
-        console.print(f"recommended: --cfg-options {chosen}", soft_wrap=True, highlight=False, markup=False)
-        said = f"of what scores best in {minutes:g} minutes a true AP of {best.expected:.3f} is to be expected"
-        console.print(said, soft_wrap=True, highlight=False)
-        print_seeds(console, best)
-    console.print(f"{folder / TABLE} holds all scores, {folder / PLOT} the plot", soft_wrap=True, highlight=False)
+        say(
+            console,
+            f"recommended: --cfg-options {chosen}",
+            f"of what scores best in {minutes:g} minutes a true AP of {best.expected:.3f} is to be expected",
+            _seeds(best),
+        )
+    say(console, f"{folder / TABLE} holds all scores, {folder / PLOT} the plot")
 
 
 def _numbers(name: str, text: str, number: Callable[[str], Any]) -> list[Any]:
-    from detkds_gp.errors import ConfigError
-
     try:
         return [number(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"--{name} is {text!r}, wanted numbers and commas, such as 50,100,200") from None
 
 
-def print_seeds(console: Console, best: Agreement) -> None:
+def _seeds(best: Agreement) -> str:
     """Say on how many seeds a formula is best trained, as far as luck is known."""
     if best.seeds is None:
-        said = "how many seeds a formula is worth is not known: this way was trained on one"
-    elif best.seeds == 1:
-        said = "one seed a formula: more formulas bring more than more seeds"
-    else:
-        said = f"{best.seeds} seeds a formula would bring {best.more:+.3f}; a search trains one: prefer a longer budget"
-    console.print(said, soft_wrap=True, highlight=False)
+        return "how many seeds a formula is worth is not known: this way was trained on one"
+    if best.seeds == 1:
+        return "one seed a formula: more formulas bring more than more seeds"
+    return f"{best.seeds} seeds a formula would bring {best.more:+.3f}; a search trains one: prefer a longer budget"
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
@@ -101,20 +96,10 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
 
     most = ceiling(agreements)
     others = "another seed" if most.repeats == 1 else f"the mean of {most.repeats} other seeds"
-    table = Table(title=f"ranking of formulas against {most.iterations} iterations ({most.way}), {others}")
-    columns = (
-        "way",
-        "iterations",
-        "Kendall tau [95% interval]",
-        "to own longest, same seed",
-        "better",
-        "seconds",
-        "best",
-        "seeds",
-        *(["tau to the end"] if most.end_tau else []),
-    )
-    for column in columns:
-        table.add_column(column, justify="left" if column == "way" else "right")
+    columns = ["way", "iterations", "Kendall tau [95% interval]", "to own longest, same seed", "better", "seconds"]
+    columns += ["best", "seeds", *(["tau to the end"] if most.end_tau else [])]
+    title = f"ranking of formulas against {most.iterations} iterations ({most.way}), {others}"
+    table = number_table(title, columns, left=("way",))
     for a in agreements:
         tau = f"{a.tau:+.2f} \\[{a.low:+.2f}, {a.high:+.2f}]"
         told = f"{a.own_tau:+.2f}", f"{a.better:.0%}", f"{a.seconds:.1f}", f"{a.expected:.3f}"

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
-SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
+from detkds_gp.cli.options import Quiet, SetName, WorkDir
+from detkds_gp.cli.output import say
+from detkds_gp.errors import FormulaError, StoreError, UserError
+
 REPORT = "report.html"
 
 
 def report(
     work_dir: WorkDir,
-    output: Annotated[Path | None, typer.Option("-o", help="Default: report.html there.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Default: report.html there.")] = None,
     primitive_set: SetName = None,
 ) -> None:
     """Draw what a run has found, finished or not, as one HTML file that needs no network."""
+    from detkds_gp.report import write_page
+
     path = output or work_dir / REPORT
-    write_report(work_dir, path, primitive_set)
+    write_page(rendered(work_dir, primitive_set), path)
     print(path)
 
 
-def write_report(work_dir: Path, path: Path, primitive_set: str | None = None) -> None:
-    """Write the report of a work directory.
+def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
+    """Return the report of a work directory, for a file or served with a version.
 
     Raises:
-        UserError: there is no readable store, or another grammar was searched, or the file cannot be written.
+        UserError: there is no readable store, or another grammar was searched.
     """
-    from detkds_gp.report import write_page
-
-    write_page(rendered(work_dir, primitive_set), path)
-
-
-def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "") -> str:
-    """Return the report of a work directory, for a file or served with a version; raises as `write_report`."""
-    from detkds_gp.errors import FormulaError, StoreError
     from detkds_gp.language import load_primitive_set
     from detkds_gp.report import collect, render_report
     from detkds_gp.results.grammar import read_grammar
@@ -55,21 +51,19 @@ def rendered(work_dir: Path, primitive_set: str | None = None, served: str = "")
 
 def report_of_run(console: Console, work_dir: Path) -> None:
     """Make the report of a run that has ended, and print where it is; the result stays safe without it."""
-    from detkds_gp.errors import UserError
+    from detkds_gp.report import write_page
 
     try:
-        write_report(work_dir, work_dir / REPORT)
+        write_page(rendered(work_dir), work_dir / REPORT)
+        say(console, f"report: {work_dir / REPORT} (open it in a browser)")
     except UserError as error:
-        console.print(f"no report: {error}", soft_wrap=True, highlight=False, markup=False)
-        return
-    where = f"report: {work_dir / REPORT} (open it in a browser)"
-    console.print(where, soft_wrap=True, highlight=False, markup=False)
+        say(console, f"no report: {error}")
 
 
 def explain(
     work_dir: WorkDir,
     evaluations: Annotated[int, typer.Option(help="Trainings it may spend.", min=1)] = 20,
-    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Spend extra trainings on why the winner of a run wins, and add that to its report."""
     from detkds_gp.environment import check_environment
@@ -89,9 +83,7 @@ def explain(
 
 
 def compare(
-    work_dirs: Annotated[
-        list[Path], typer.Argument(metavar="DIR DIR...", help="Work directories.", show_default=False)
-    ],
+    work_dirs: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Work directories.")],
     output: Annotated[Path, typer.Option("-o", help="File.")] = Path("compare.html"),
 ) -> None:
     """Draw several runs side by side, and how a formula found in one does in the others."""
@@ -113,10 +105,5 @@ def dash(
     fresh.page()  # what is wrong with the store is said here
     with make_server(fresh, port) as server:
         print(f"http://{HOST}:{server.server_address[1]}/ shows {work_dir}; Ctrl-C ends it", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            return
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (report, dash, compare, explain)

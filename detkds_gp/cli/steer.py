@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+
+from detkds_gp.cli.options import AsJson, SetName, WorkDir
+from detkds_gp.cli.output import complain, print_json
+from detkds_gp.cli.tables import screening_line
+from detkds_gp.errors import StoreError
 
 store_app = typer.Typer(help="Look after a run's store.", no_args_is_help=True)
 
-WorkDir = Annotated[Path, typer.Argument(help="A work directory.", show_default=False)]
-SetName = Annotated[str | None, typer.Option("--set", help="Primitive set, module:NAME.")]
 _REFRESH_SECONDS = 2.0
 
 
 def status(
     work_dir: WorkDir,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: AsJson = False,
     watch: Annotated[bool, typer.Option(help="Go on until the run ends.")] = False,
 ) -> None:
     """Show how a run stands, while it goes on."""
-    from detkds_gp.cli.tables import print_json
     from detkds_gp.steering import read_status
 
     while True:
@@ -31,8 +31,7 @@ def status(
         if json:
             print_json(told)
         else:
-            for line in status_lines(told):
-                print(line)
+            print(*status_lines(told), sep="\n")
         if not watch or told["state"] != "running":
             return
         time.sleep(_REFRESH_SECONDS)
@@ -46,10 +45,8 @@ def status_lines(told: Mapping[str, Any]) -> list[str]:
         f"{told['state']}{who}: {told['phase']}, {total}",
         f"search: {told['trained']} trained, {told['failed']} failed; {_duration(told['elapsed_seconds'])} at work, "
         f"{_duration(told['eta_seconds'])} left",
+        screening_line(told["screening"]),
     ]
-    from detkds_gp.cli.tables import screening_line
-
-    lines.append(screening_line(told["screening"]))
     lines += [f"best of {niche}: {ap:.3f} (selection)" for niche, ap in told["best"].items()]
     if told["idle_share"] is not None:
         lines.append(f"workers idle: {told['idle_share']:.1%}")
@@ -71,51 +68,40 @@ def stop(
     final: Annotated[bool, typer.Option("--final", help="End the search with this generation and judge.")] = False,
 ) -> None:
     """Stop a run in order: what is at work is finished, and the same command continues."""
-    from detkds_gp.errors import StoreError
-    from detkds_gp.steering import Inbox
+    from detkds_gp import steering
     from detkds_gp.store import writer_of
 
     writer = writer_of(work_dir)
     if writer is None:
         raise StoreError(f"no run is at work in {work_dir}; nothing to stop")
-    if final:
-        from detkds_gp.steering import read_status
-
-        if read_status(work_dir)["phase"] == "final round":
-            remedy = "without --final it stops, and the same command continues"
-            raise StoreError(f"process {writer} judges already; {remedy}")
-    Inbox(work_dir).stop("final" if final else "pause")
+    if final and steering.read_status(work_dir)["phase"] == "final round":
+        remedy = "without --final it stops, and the same command continues"
+        raise StoreError(f"process {writer} judges already; {remedy}")
+    steering.Inbox(work_dir).stop("final" if final else "pause")
     ends = "ends the search after the current generation (before the search: after its first), then judges"
     print(f"process {writer} {ends if final else 'stops when what is at work is finished'}")
 
 
 def inject(
     work_dir: WorkDir,
-    formula: Annotated[str, typer.Argument(help="A distiller.", show_default=False)],
+    formula: Annotated[str, typer.Argument(help="A distiller.")],
     primitive_set: SetName = None,
 ) -> None:
     """Let a formula join the next generation of a run."""
+    from detkds_gp import results
+    from detkds_gp.language import parse_distiller
+    from detkds_gp.results.grammar import read_grammar
     from detkds_gp.steering import Inbox
     from detkds_gp.store import writer_of
 
-    text = _canonical(formula, work_dir, primitive_set)
+    grammar = read_grammar(work_dir) if primitive_set is None else None
+    if grammar is None:
+        with results.opened(work_dir, primitive_set) as summary:
+            grammar = summary.primitive_set
+    text = parse_distiller(formula, grammar, bare=None).text
     Inbox(work_dir).inject(text)
     when = "" if writer_of(work_dir) else ", once the run goes on"
     print(f"joins the next generation{when}: {text}")
-
-
-def _canonical(formula: str, work_dir: Path, primitive_set: str | None) -> str:
-    """Return a formula's canonical text in the grammar of a run."""
-    from detkds_gp.language import parse_distiller
-    from detkds_gp.results.grammar import read_grammar
-
-    grammar = read_grammar(work_dir) if primitive_set is None else None
-    if grammar is not None:
-        return parse_distiller(formula, grammar, bare=None).text
-    from detkds_gp.results import opened
-
-    with opened(work_dir, primitive_set) as summary:
-        return parse_distiller(formula, summary.primitive_set, bare=None).text
 
 
 def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:
@@ -124,14 +110,8 @@ def verify(work_dir: WorkDir, primitive_set: SetName = None) -> None:
 
     found = replay(work_dir, primitive_set)
     what = f"{found.generations} generations, {found.distillers} distillers"
-    if found.differences:
-        _complain(found.differences, f"{what} repeat, then the replay differs")
+    complain(found.differences, f"{what} repeat, then the replay differs")
     print(f"{what}: all as recorded" + ("" if found.complete else "; the search has not come to its end"))
-
-
-@store_app.callback()
-def _store() -> None:
-    """Look after a run's store."""
 
 
 @store_app.command()
@@ -141,17 +121,5 @@ def check(work_dir: WorkDir) -> None:
 
     report = check_store(work_dir)
     rows = ", ".join(f"{count} {name}" for name, count in report.rows.items())
-    if report.problems:
-        _complain(report.problems, f"{report.path}: {rows}")
+    complain(report.problems, f"{report.path}: {rows}")
     print(f"{report.path} is sound: {rows}")
-
-
-def _complain(problems: tuple[str, ...], summary: str) -> None:
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    for problem in problems:
-        console.print(f"problem: {problem}")
-    console.print(summary)
-    raise typer.Exit(2)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (status, stop, inject, verify)

@@ -1,8 +1,7 @@
-"""What `gp_search` prints."""
+"""What `gp_search run` and `show` print of a run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -12,15 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from detkds_gp.cli.output import number_table, say
 from detkds_gp.gain import Interval, signed, verdict
 
 if TYPE_CHECKING:
     from detkds_gp.results import Ranked
-
-
-def print_json(value: Any) -> None:
-    """Print plain values as JSON, undecorated."""
-    print(json.dumps(value, indent=2))
 
 
 def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -> None:
@@ -30,7 +25,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
         console.print(f"cut: {line}", style="yellow", soft_wrap=True, markup=False, highlight=False)
     console.print(_search_table(summary) if final is None else _final_table(summary))
     if best is not None:
-        console.print(f"{best['standing']}: {best['formula']}", soft_wrap=True, markup=False, highlight=False)
+        say(console, f"{best['standing']}: {best['formula']}")
         console.print(verdict(Interval(**best["gain"]) if best["gain"] else None), highlight=False)
         for role in _reweighed(summary):
             console.print(f"the winner is the loss of {role}, at another weight", highlight=False, markup=False)
@@ -42,8 +37,7 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     if summary["noise"] is not None:
         console.print(f"scores of the search: {summary['noise']['words']}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
-    for line in (screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}"):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    say(console, screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}")
 
 
 def _reweighed(summary: Mapping[str, Any]) -> list[str]:
@@ -61,38 +55,37 @@ def _reweighed(summary: Mapping[str, Any]) -> list[str]:
 
 def _search_table(summary: Mapping[str, Any]) -> Table:
     """Return the best of every knowledge on the selection split, which is all that a search knows."""
-    table = _table("AP (COCO, 0.50:0.95) so far", ("", "selection"))
-    table.add_row("teacher", _ap([summary["teacher"]["selection_ap"]]))
-    table.add_row("student alone", _ap(summary["baseline"]["selection_ap"]))
-    for niche, found in summary["niches"].items():
-        table.add_row(f"best of {niche}", _ap([found["selection_ap"]]))
+    rows = {"teacher": [summary["teacher"]["selection_ap"]], "student alone": summary["baseline"]["selection_ap"]}
+    rows |= {f"best of {niche}": [found["selection_ap"]] for niche, found in summary["niches"].items()}
     if summary["best"] is not None:
-        table.add_row("leader", _ap([summary["best"]["selection_ap"]]))
-    return table
+        rows["leader"] = [summary["best"]["selection_ap"]]
+    return number_table("AP (COCO, 0.50:0.95) so far", ("", "selection"), ((who, _ap(r)) for who, r in rows.items()))
 
 
 def _final_table(summary: Mapping[str, Any]) -> Table:
     """Return everyone who was judged, the best on selection first."""
     final, teacher, best = summary["final"], summary["teacher"], summary["best"]
     title = f"AP (COCO, 0.50:0.95) in the final round: {final['iterations']} iterations, {len(final['seeds'])} seeds"
-    table = _table(title, ("", "selection", "test", "gain on test [95% interval]", "training"))
+    table = number_table(title, ("", "selection", "test", "gain on test [95% interval]", "training"))
     table.add_row("teacher", _ap([teacher["selection_ap"]]), _ap([teacher["test_ap"]]))
     table.add_row("student alone", _ap(final["alone"]["selection_ap"]), _ap(final["alone"]["test_ap"]), "", "x 1")
     for row in sorted(final["finalists"], key=lambda row: -_mean(row["selection_ap"])):
         won = best is not None and best["standing"] == "winner" and row["formula"] == best["formula"]
-        role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
-        role = f"[bold]winner[/bold]: {role}" if won else role
+        role = f"[bold]winner[/bold]: {_role(row)}" if won else _role(row)
         gain = _gain(row, len(final["seeds"]))
         table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), gain, _time(row))
     for row in final["dropped"]:
-        role = escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
         told = f"dropped out after {len(row['seeds'])} seeds"
         if row["lead"] is not None:
             told += escape(f"; there the winner has {Interval(**row['lead'])}")
-        table.add_row(role, _ap(row["selection_ap"]), _ap(row["test_ap"]), told, _time(row))
+        table.add_row(_role(row), _ap(row["selection_ap"]), _ap(row["test_ap"]), told, _time(row))
     if final["race"]:
         table.caption = f"who wins was decided on {len(final['race'])} other seeds, which no gain counts"
     return table
+
+
+def _role(row: Mapping[str, Any]) -> str:
+    return escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
 
 
 def _gain(row: Mapping[str, Any], seeds: int) -> str:
@@ -107,23 +100,10 @@ def _time(row: Mapping[str, Any]) -> str:
     return "" if row["training_time"] is None else f"x {row['training_time']:.1f}"
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left")
-    return table
-
-
 def screening_line(told: Mapping[str, Any]) -> str:
     """Say in words what screening found."""
     rejected = ", ".join(f"{number} {name}" for name, number in told["rejected"].items()) or "none"
     return f"formulas screened: {told['screened']}; rejected: {rejected}; {told['same']} the same loss as another"
-
-
-def print_rejections(console: Console, rejections: Mapping[str, str], most: int) -> None:
-    """List formulas that were not trained, and why."""
-    for formula, why in list(rejections.items())[:most]:
-        console.print(f"not trained: {formula}: {why}", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def _mean(aps: Sequence[float | None]) -> float:
@@ -139,20 +119,4 @@ def print_ranking(console: Console, ranking: Sequence[Ranked]) -> None:
     """List distillers, best first: AP, what the search expects of it (and its standard deviation), formula."""
     for number, ranked in enumerate(ranking, start=1):
         believed = f"  {ranked.expected.ap:.4f}±{ranked.expected.deviation:.4f}" if ranked.expected else ""
-        console.print(
-            f"{number:3d}  {ranked.score.ap:.4f}{believed}  {ranked.distiller.text}",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
-
-
-def print_primitives(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """List primitives with their kinds and effect."""
-    table = Table()
-    for column in ("name", "role", "kinds", "effect"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        kinds = f"{', '.join(row['arguments'])} -> {row['result']}" if row["arguments"] else row["result"]
-        table.add_row(row["name"], row["role"].replace("_", " "), kinds, escape(row["doc"]))
-    console.print(table)
+        say(console, f"{number:3d}  {ranked.score.ap:.4f}{believed}  {ranked.distiller.text}")

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.config.loading import load_config, parse_config
-    from detkds_gp.config.schema import ExperimentConfig
+    from detkds_gp.config.schema import ExperimentConfig, load_config, parse_config
     from detkds_gp.config.settings import DataSettings, VerdictSettings
 
 __all__ = ["DataSettings", "ExperimentConfig", "VerdictSettings", "load_config", "parse_config"]

@@ -86,24 +86,27 @@ def starter_config(pair: Pair, data: FoundData, train: CocoSplit, machine: Machi
     student, teacher = (detector_config(DetectorSpec(name), train.classes) for name in (pair.student, pair.teacher))
     iterations = max(60, min(2 * len(train.images) // BATCH, 200 if machine.device == "cpu" else 1000))
     moves = {"optimizer": _optimizer(student, pair), "warmup": iterations // 10}
+    learned = {"train": {"iterations": 16 * iterations, **moves, "decay": 0.5}}  # until it stops gaining, at most
+    height, width = (median(getattr(record, side) for record in train.images) for side in ("height", "width"))
     groups = {
         "data": _data(data, train.classes),
         "student": {"config": pair.student, **_overrides(student, pair)},
-        "teacher": {"config": pair.teacher, **_overrides(teacher, pair), **_teacher_training(pair, iterations, moves)},
+        "teacher": {
+            "config": pair.teacher,
+            **_overrides(teacher, pair),
+            **({"checkpoint": pair.checkpoint} if pair.checkpoint else learned),
+        },
         "proxy": {
             "iterations": iterations,
             "batch_size": BATCH,
-            "image_size": proxy_size(_median_size(train), machine.device),
+            "image_size": proxy_size((round(height), round(width)), machine.device),
             "device": machine.device,
             **moves,
             "calibration_iterations": iterations // 3,
         },
         "search": {"warm_start": ("zoo",)},
-        "full_training": _full(pair, iterations, moves),
-        "execution": {
-            "workers": machine.workers,
-            **({"gpus_per_worker": 1.0} if machine.device == "cuda" else {}),
-        },
+        "full_training": _from_scratch(iterations, moves) if pair.scratch else {},
+        "execution": {"workers": machine.workers, **({"gpus_per_worker": 1.0} if machine.device == "cuda" else {})},
     }
     title = f"{data.name}: {Path(pair.teacher).stem} teaches {Path(pair.student).stem}."
     head = [f'"""{title}"""', 'primitive_set = "detkds_gp.primitives:DETKDS"']
@@ -113,14 +116,11 @@ def starter_config(pair: Pair, data: FoundData, train: CocoSplit, machine: Machi
 
 
 def _data(data: FoundData, classes: tuple[str, ...]) -> dict[str, Any]:
-    splits = {
-        name: {
-            "ann_file": split.ann_file,
-            "images": split.images,
-            **({} if split.part == WHOLE else {"part": split.part}),
-        }
-        for name, split in data.splits.items()
-    }
+    splits: dict[str, dict[str, Any]] = {}
+    for name, split in data.splits.items():
+        splits[name] = {"ann_file": split.ann_file, "images": split.images}
+        if split.part != WHOLE:
+            splits[name]["part"] = split.part
     return {"root": str(data.root.resolve()), "classes": classes, **splits}
 
 
@@ -133,24 +133,10 @@ def _overrides(config: Any, pair: Pair) -> dict[str, Any]:
     return {"overrides": overrides} if overrides else {}
 
 
-def _teacher_training(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the teacher's weights, or how it is trained: until it stops gaining, at most sixteen times a candidate."""
-    if pair.checkpoint:
-        return {"checkpoint": pair.checkpoint}
-    return {"train": {"iterations": 16 * iterations, **moves, "decay": 0.5}}
-
-
-def _full(pair: Pair, iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
+def _from_scratch(iterations: int, moves: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a training from scratch needs beside the student's own schedule, which fine-tunes."""
-    if not pair.scratch:
-        return {}
     wrapper = {"_delete_": True, "type": "OptimWrapper", "optimizer": moves["optimizer"], "clip_grad": {"max_norm": 10}}
     return {"iterations": 8 * iterations, "batch_size": BATCH, "options": {"optim_wrapper": wrapper}}
-
-
-def _median_size(split: CocoSplit) -> tuple[int, int]:
-    """Return the median (height, width) of the images, in pixels."""
-    return round(median(record.height for record in split.images)), round(median(r.width for r in split.images))
 
 
 def proxy_size(size: tuple[int, int], device: str) -> tuple[int, int]:

@@ -57,25 +57,19 @@ def paint_pictures(task: ProxyTask, distiller: Distiller, iterations: int, seed:
     names = [task.splits["test"].images[place].path.name for place in chosen]
     finders = {"student alone": alone.student, "with the winner": winner.student, "teacher": proxy.teacher}
     found = {who: predict(detector, make_batch(images)) for who, detector in finders.items()}
-    found["teacher"] = [_matched(one, task) for one in found["teacher"]]
-    found = {"ground truth": [_truth(image) for image in images], **found}
+    classes = list(task.splits["test"].classes)
+    labels = [classes.index(name) if name in classes else -1 for name in task.teacher_classes]
+    found["teacher"] = [one.relabelled(labels) for one in found["teacher"]]
+    boxes = [np.asarray(image.boxes, dtype=float).reshape(-1, 4) for image in images]
+    truth = [Detections(b, np.ones(len(b)), np.asarray(i.labels)) for b, i in zip(boxes, images, strict=True)]
+    found = {"ground truth": truth, **found}
     pulls = _pulls(proxy, winner, distiller, images)
     try:
         folder.mkdir(exist_ok=True)
         painted = [_painted(folder, i, image, found, pulls, task) for i, image in enumerate(images)]
     except OSError as error:
         raise StoreError(f"cannot write in {folder}: {error.strerror}; make it writable") from error
-    classes = list(task.splits["test"].classes)
     return {"classes": classes, "images": [{"name": n, **p} for n, p in zip(names, painted, strict=True)]}
-
-
-def _matched(found: Detections, task: ProxyTask) -> Detections:
-    names = task.splits["test"].classes
-    return found.relabelled([names.index(name) if name in names else -1 for name in task.teacher_classes])
-
-
-def _truth(image: ImageInput) -> Detections:
-    return Detections(np.asarray(image.boxes, dtype=float), np.ones(len(image.boxes)), np.asarray(image.labels))
 
 
 def _pulls(
@@ -115,19 +109,16 @@ def _painted(
 ) -> dict[str, Any]:
     """Paint one image; returns the file names."""
 
-    def saved(name: str, pixels: Tensor) -> str:
+    def saved(name: str, picture: Image.Image) -> str:
         file = f"{number}-{name}.jpg".replace(" ", "-")
-        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / file, quality=82)
+        picture.save(folder / file, quality=82)
         return file
 
     height, width = image.resized
     plain = torch.from_numpy(np.ascontiguousarray(image.array[:height, :width, ::-1].transpose(2, 0, 1)))
     names = task.splits["test"].classes
-    most = len(image.boxes)
     return {
-        "detections": {
-            who: saved(who, _boxes(plain, detections[number], image, names, most)) for who, detections in found.items()
-        },
+        "detections": {who: saved(who, _boxes(plain, every[number], image, names)) for who, every in found.items()},
         "pulls": {
             knowledge: [
                 saved(f"pull-{knowledge}-{level}", _heat(plain, pull[number], image))
@@ -138,26 +129,30 @@ def _painted(
     }
 
 
-def _boxes(plain: Tensor, found: Detections, image: ImageInput, names: Sequence[str], most: int) -> Tensor:
-    """Draw the most confident detections, at most so many."""
-    kept = np.argsort(-found.scores, kind="stable")[:most]
+def _boxes(plain: Tensor, found: Detections, image: ImageInput, names: Sequence[str]) -> Image.Image:
+    """Draw the most confident detections, as many as there are objects."""
+    kept = np.argsort(-found.scores, kind="stable")[: len(image.boxes)]
     zoom = max(1, round(_WIDTH / plain.shape[2]))
-    canvas = F.interpolate(plain[None].float(), scale_factor=zoom, mode="bilinear")[0].round().to(torch.uint8)
-    if not len(kept):
-        return canvas
+    canvas = F.interpolate(plain[None].float(), scale_factor=zoom, mode="bilinear")[0]
+    picture = _picture(canvas.round())
     boxes = torch.as_tensor(found.boxes[kept] * np.tile(image.scale, 2) * zoom, dtype=torch.float32)
     boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2])
-    labels, painted = [int(label) for label in found.labels[kept]], Image.fromarray(canvas.permute(1, 2, 0).numpy())
-    told, colours = written(names), [_COLOURS[label % len(_COLOURS)] for label in labels]
-    draw_boxes(painted, boxes.tolist(), [told[label] for label in labels], colours)
-    return torch.from_numpy(np.array(painted)).permute(2, 0, 1)
+    labels, told = [int(label) for label in found.labels[kept]], written(names)
+    colours = [_COLOURS[label % len(_COLOURS)] for label in labels]
+    draw_boxes(picture, boxes.tolist(), [told[label] for label in labels], colours)
+    return picture
 
 
-def _heat(plain: Tensor, pull: Tensor, image: ImageInput) -> Tensor:
+def _heat(plain: Tensor, pull: Tensor, image: ImageInput) -> Image.Image:
     """Lay how strongly each position is pulled over the image, relative to the strongest."""
     padded = image.array.shape[:2]
     heat = F.interpolate(pull.detach().float().cpu()[None, None], size=padded, mode="nearest")[0, 0]
     heat = heat[: plain.shape[1], : plain.shape[2]] / heat.max().clamp_min(1e-30)
     grey = plain.float().mean(dim=0) * 0.55 + 70
     glow = torch.stack([grey + heat * (255 - grey), grey * (1 - 0.75 * heat), grey * (1 - 0.4 * heat)])
-    return glow.clamp(0, 255).to(torch.uint8)
+    return _picture(glow.clamp(0, 255))
+
+
+def _picture(pixels: Tensor) -> Image.Image:
+    """Return an image of (3, H, W) values in [0, 255]."""
+    return Image.fromarray(pixels.to(torch.uint8).permute(1, 2, 0).numpy())

@@ -66,9 +66,12 @@ def bind(folder: Path, whole: Config, student: Config, settings: Settings) -> No
     """
     path, wanted = folder / ASKED_FILE, json.loads(json.dumps(settings, default=str))
     if (folder / LAST_CHECKPOINT).is_file() or (folder / RESULT_FILE).is_file():
-        changed = first_difference(*({**one, **dict.fromkeys(DERIVED)} for one in (_bound(path), wanted)))
+        remedy = "give another --work-dir"
+        if not path.is_file():
+            raise ConfigError(f"{folder} holds a training, but no {path.name} that says which; {remedy}")
+        changed = first_difference(*({**one, **dict.fromkeys(DERIVED)} for one in (read(path, remedy), wanted)))
         if changed is not None:
-            raise ConfigError(f"{folder} holds another training ({changed}); give another --work-dir")
+            raise ConfigError(f"{folder} holds another training ({changed}); {remedy}")
         return
     for name, config in ((CONFIG_FILE, whole), (STUDENT_CONFIG, student)):
         write(folder / name, config.pretty_text)
@@ -96,15 +99,18 @@ def read(path: Path, remedy: str) -> Settings:
     return found
 
 
+def results_in(folders: Path) -> Iterator[tuple[Path, Settings]]:
+    """Yield work directories among the sub-folders with what their `RESULT_FILE` tells.
+
+    What cannot be read, such as what other tools left under this name, is passed over.
+    """
+    for path in sorted(folders.glob(f"*/{RESULT_FILE}")):
+        with suppress(ConfigError, OSError):
+            told = read(path, "it is passed over")
+            yield path.parent, told
+
+
 def first_difference(found: Settings, wanted: Settings) -> str | None:
     """Say the first value that differs in nested ones, by its dotted key; None where all are the same."""
     texts = (f"{key.removeprefix(f'{CONFIG}.')} is {a!r}, asked for {b!r}" for key, a, b in differing(found, wanted))
     return next(texts, None)
-
-
-def _bound(path: Path) -> Settings:
-    if not path.is_file():
-        raise ConfigError(
-            f"{path.parent} holds a training, but no {path.name} that says which; give another --work-dir"
-        )
-    return read(path, "give another --work-dir")

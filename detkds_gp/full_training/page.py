@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from detkds_gp.data.album import Shown, paint
 from detkds_gp.errors import ConfigError
-from detkds_gp.full_training.folder import FOUND_FILE, RESULT_FILE, read
-from detkds_gp.full_training.log import curve_of, losses_of
+from detkds_gp.full_training.folder import FOUND_FILE, read, results_in
 from detkds_gp.language import NONE
 from detkds_gp.report import write_page
 from detkds_gp.report.run import Pictures
@@ -27,6 +29,12 @@ ITEMS = dict(zip(METRICS, ("mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l"), stric
 
 SHOWN = ("winner", "alone")
 """The sorts of students whose detections are painted."""
+
+LOG = "*/vis_data/scalars.json"
+"""Where mmengine's local visualizer writes, in a folder for each session named by its time."""
+
+POINTS = 120
+"""Rows of losses at most."""
 
 Siblings = list[tuple[Path, dict[str, Any]]]
 """Work directories with what their ``result.json`` tells."""
@@ -57,13 +65,7 @@ def write_trainings_page(told: Mapping[str, Any], folder: Path) -> Path:
 
 def siblings_of(told: Mapping[str, Any], folder: Path) -> Siblings:
     """Return the trainings of a folder that can be compared; what cannot be read is passed over."""
-    found: Siblings = []
-    for path in sorted(folder.glob(f"*/{RESULT_FILE}")):
-        with suppress(ConfigError, OSError):
-            one = read(path, "it is passed over")
-            if _kind(one) == _kind(told):
-                found.append((path.parent, one))
-    return found
+    return [(path, one) for path, one in results_in(folder) if _kind(one) == _kind(told)]
 
 
 def _kind(told: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -78,38 +80,33 @@ def students_of(found: Siblings) -> dict[str, Student]:
     made = {formula: _student(formula, one) for formula, one in by_formula.items()}
     ranked = sorted((f for f in made if f != NONE), key=lambda formula: -(made[formula].ap or 0.0))
     if ranked:
-        made[ranked[0]] = _student(ranked[0], by_formula[ranked[0]], "winner")
+        made[ranked[0]] = replace(made[ranked[0]], sort="winner")
     return {formula: made[formula] for formula in [*ranked[:1], NONE, *ranked[1:]] if formula in made}
 
 
-def _student(formula: str, found: Siblings, sort: str = "other") -> Student:
-    alone = formula == NONE
-    details = [_details(told["metrics"]["student"], told["metric"], folder) for folder, told in found]
+def _student(formula: str, found: Siblings) -> Student:
+    name, sort = ("student alone", "alone") if formula == NONE else (found[0][1]["distiller"], "other")
     aps = {told["seed"]: told["ap"] for _, told in found}
-    return student("student alone" if alone else found[0][1]["distiller"], "alone" if alone else sort, aps, details)
+    details = [_details(told, "student", folder) for folder, told in found]
+    return student(name, sort, aps, details)
 
 
 def _teacher(found: Siblings) -> list[Student]:
     told = next((told for _, told in found if told["teacher_ap"] is not None), None)
     if told is None:
         return []
-    return [
-        student("teacher", "teacher", {-1: told["teacher_ap"]}, [_details(told["metrics"]["teacher"], told["metric"])])
-    ]
+    return [student("teacher", "teacher", {-1: told["teacher_ap"]}, [_details(told, "teacher")])]
 
 
-def _details(metrics: Mapping[str, float], metric: str, folder: Path | None = None) -> Details:
-    metrics = metrics or dict.fromkeys((f"coco/{metric}_mAP_50", f"coco/{metric}_mAP_75"), 0.0)  # nothing was found
-    parts = {key: _known(metrics.get(f"coco/{metric}_{item}")) for key, item in ITEMS.items()}
-    ends = ("coco/", "_precision")
-    classes = {
-        name.removeprefix(ends[0]).removesuffix(ends[1]): _known(value)
-        for name, value in metrics.items()
-        if name.startswith(ends[0]) and name.endswith(ends[1])
-    }
+def _details(told: Mapping[str, Any], who: str, folder: Path | None = None) -> Details:
+    start = f"coco/{told['metric']}_"
+    metrics = told["metrics"][who] or {f"{start}mAP_50": 0.0, f"{start}mAP_75": 0.0}  # nothing was found
+    parts = {key: _known(metrics.get(start + item)) for key, item in ITEMS.items()}
+    of_classes = {found[1]: key for key in metrics if (found := re.fullmatch("coco/(.*)_precision", key))}
+    classes = {one: _known(metrics[key]) for one, key in of_classes.items()}
     if folder is None:
         return Details(parts, classes)
-    return Details(parts, classes, tuple(losses_of(folder)), tuple(curve_of(folder, metric)))
+    return Details(parts, classes, tuple(losses_of(folder)), tuple(curve_of(folder, told["metric"])))
 
 
 def _known(value: float | None) -> float | None:
@@ -121,14 +118,17 @@ def _pictures(found: Siblings, formulas: Sequence[str]) -> tuple[list[Pictures],
     """Paint what students, the teacher and the truth have, of the first seed that all have; return the seed, too."""
     by_seed: dict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for folder, told in found:
-        with suppress(ConfigError, OSError):
-            if told["formula"] in formulas:
+        if told["formula"] in formulas:
+            with suppress(ConfigError, OSError):
                 name = "student alone" if told["formula"] == NONE else told["distiller"]
                 by_seed[told["seed"]][name] = read(folder / FOUND_FILE, "it is passed over")
-    seed = next((seed for seed, who in sorted(by_seed.items()) if len(who) == len(formulas)), None)
-    if seed is None:
-        return [], None
-    return [_page_picture(name, painted) for name, painted in _painted(by_seed[seed])], seed
+    for seed, who in sorted(by_seed.items()):
+        if len(who) == len(formulas):
+            return [
+                Pictures(name, {one: b64encode(jpeg).decode("ascii") for one, jpeg in painted.items()}, {})
+                for name, painted in _painted(who)
+            ], seed
+    return [], None
 
 
 def _painted(who: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -142,5 +142,30 @@ def _painted(who: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str,
     return paint(images, first["classes"])
 
 
-def _page_picture(name: str, painted: Mapping[str, bytes]) -> Pictures:
-    return Pictures(name, {who: b64encode(jpeg).decode("ascii") for who, jpeg in painted.items()}, {})
+def losses_of(folder: Path) -> list[tuple[int, float, float]]:
+    """Return (steps, the student's own loss, the distillation loss) as logged; empty where nothing was."""
+    rows = {row["step"]: row for row in _rows(folder) if "loss" in row and "step" in row and math.isfinite(row["loss"])}
+    found = []
+    for step, row in sorted(rows.items()):
+        distilled = sum(value for name, value in row.items() if name.startswith("loss_distill_"))
+        found.append((step, row["loss"] - distilled, distilled))
+    return found[:: max(1, -(-len(found) // POINTS))]
+
+
+def curve_of(folder: Path, metric: str) -> list[tuple[int, float]]:
+    """Return (steps, AP on the selection split) as logged; a training by epochs counts the steps that it logged."""
+    found: dict[int, float] = {}
+    steps = 0
+    for row in _rows(folder):
+        if f"coco/{metric}_mAP" in row:
+            found[max(steps, row.get("step", 0))] = row[f"coco/{metric}_mAP"]
+        elif "loss" in row:
+            steps = row.get("step", steps)
+    return sorted(found.items())
+
+
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob(LOG)):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):  # a line that a kill has cut off
+                yield json.loads(line)

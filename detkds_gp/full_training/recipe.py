@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
-from detkds_gp.atomic import atomic_file
 from detkds_gp.config import ExperimentConfig
 from detkds_gp.data.coco import load_split
 from detkds_gp.data.header_reader import HeaderReader
@@ -18,8 +17,10 @@ from detkds_gp.data.split import CocoSplit, write_normal
 from detkds_gp.data.summary import summarize
 from detkds_gp.detectors import build_detector, detector_config, inherit, save_weights
 from detkds_gp.errors import ConfigError, DetectorError
-from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, SplitImages, StartRequest
+from detkds_gp.fitness import ProxyTask, ProxyTraining
+from detkds_gp.fitness.calibration import measure_scale, write_probe, write_start
 from detkds_gp.fitness.teacher import train_teacher
+from detkds_gp.full_training.folder import write
 from detkds_gp.language import Distiller, load_zoo
 from detkds_gp.listener import Listener
 from detkds_gp.naming import check_applies
@@ -62,8 +63,8 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     if not asked.finished:
         for line in summarize(materials.splits).lines():
             listener.say(line)
-    files = folder / _measured_on(config, materials)
-    task = replace(prepare(config, materials, files, listener), teacher_outputs=None)
+    prepared = prepare(config, materials, folder / _measured_on(config, materials), listener)
+    task = replace(prepared, teacher_outputs=None)
     distiller = asked.named.distiller
     check_applies(asked.named.name, distiller, materials.primitive_set, load_zoo(config.zoo), task.pair)
     if (distiller.terms or config.init_student_from_teacher) and not asked.finished:
@@ -72,10 +73,12 @@ def prepared_configs(asked: FullTraining, listener: Listener) -> tuple[Config, C
     classes = materials.splits["train"].classes
     student = detector_config(config.student.spec(), classes)  # the task's is what the proxy starts from
     splits = {**materials.splits, "train": _all_but_judged(config, materials.splits)}
+    normal = Path(config.cache_dir) / ANNOTATIONS  # of all trainings
+    files = {name: SplitFiles(write_normal(split, normal), split.image_dir.resolve()) for name, split in splits.items()}
     recipe = Recipe(
         model=_model(asked, task, student, distiller),
         classes=classes,
-        splits=_split_files(config, splits),
+        splits=files,
         settings=_settings(config),
         seed=asked.seed,
         load_from=_initial(asked, task),
@@ -105,10 +108,8 @@ def _train_teacher(task: ProxyTask, listener: Listener) -> None:
     if Path(task.teacher.checkpoint or "").is_file():
         return
     listener.say(f"training the teacher, at most {task.teacher_training.iterations} iterations")
-    size, memory = task.settings.image_size, task.settings.memory_limit_mb * 2**20
-    images = {name: SplitImages(task.splits[name], size, memory) for name in ("train", "selection")}
     try:
-        train_teacher(task.teacher, images, task.teacher_training, task.settings.device)
+        train_teacher(task.teacher, ProxyTraining(task).images, task.teacher_training, task.settings.device)
     except (TrainingFault, FloatingPointError) as fault:
         raise DetectorError(f"the teacher fails to train: {fault}; lower teacher.train.optimizer.lr") from None
 
@@ -120,8 +121,7 @@ def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig,
     missing = [formula for formula in distiller.uncalibrated if formula not in scales]
     if missing:
         scales |= _measured(missing, task, config.baseline_seeds[0])
-        with atomic_file(path) as unfinished:
-            unfinished.write_text(json.dumps(scales, indent=2) + "\n")
+        write(path, json.dumps(scales, indent=2) + "\n")
     for formula in missing:
         listener.say(f"calibrated: {scales[formula]:g} * {formula}")
     return distiller.with_scales({formula: scales[formula] for formula in distiller.uncalibrated})
@@ -129,23 +129,19 @@ def _calibrated(distiller: Distiller, task: ProxyTask, config: ExperimentConfig,
 
 def _measured(formulas: Sequence[str], task: ProxyTask, seed: int) -> dict[str, float]:
     """Measure scales on the probe student, which is trained where its file is missing."""
-    answer, start = ProxyWorker(task)(), task.start(seed)
+    proxy, start = ProxyTraining(task), task.start(seed)
     task.files.mkdir(parents=True, exist_ok=True)
     if start is not None and not start.exists():
-        _sound(answer(StartRequest(seed)))
+        write_start(proxy, seed)
     if not task.probe.exists():
-        _sound(answer(ProbeRequest(seed)))
-    scales = {formula: _sound(answer(ScaleRequest(formula, seed))) for formula in formulas}
-    for formula, scale in scales.items():
-        if not scale.ok:
+        write_probe(proxy, seed)
+    scales = {}
+    for formula in formulas:
+        scale = measure_scale(proxy, formula, seed)
+        if scale.value is None:
             raise DetectorError(f"the scale of {formula} cannot be measured: {scale.failure} ({scale.detail})")
-    return {formula: scale.value for formula, scale in scales.items()}
-
-
-def _sound(answer: Any) -> Any:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+        scales[formula] = scale.value
+    return scales
 
 
 def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Distiller) -> dict[str, Any]:
@@ -153,18 +149,16 @@ def _model(asked: FullTraining, task: ProxyTask, student: Config, distiller: Dis
     alone = student.model.to_dict()
     if asked.config.student.checkpoint is not None or asked.config.init_student_from_teacher:
         alone = _undownloaded(alone | {"backbone": _undownloaded(alone["backbone"])})
+    model = {"type": "DistilledDetector", "student": alone, "distiller": distiller.text}
     if not distiller.terms:
-        return {"type": "DistilledDetector", "student": alone, "distiller": distiller.text}
+        return model
     teacher = detector_config(task.teacher, task.teacher_classes).model.to_dict()
     if "data_preprocessor" in teacher:  # both see maps of one size
         padding = alone.get("data_preprocessor", {}).get("pad_size_divisor", 1)
         teacher["data_preprocessor"]["pad_size_divisor"] = padding
     teacher["init_cfg"] = {"type": "Pretrained", "checkpoint": task.teacher.checkpoint}
-    return {
-        "type": "DistilledDetector",
-        "student": alone,
+    return model | {
         "teacher": teacher,
-        "distiller": distiller.text,
         "primitive_set": asked.named.primitive_set,
         "classes": task.splits["train"].classes,
         "teacher_classes": task.teacher_classes,
@@ -217,22 +211,11 @@ def _trained_on(whole: Config, train: CocoSplit) -> str:
     if not left:
         empty = f", {background:,} of them without an object" if background else ""
         return f"training on all {len(images):,} images{empty}"
-    reasons = ", ".join(f"{count:,} by {key}" for key, count in left.items())
-    told = (
-        f"filter_cfg in full_training.options leaves out {sum(left.values()):,} of {len(images):,} images ({reasons})"
-    )
-    if sum(left.values()) >= len(images):
+    reasons, lacking = ", ".join(f"{count:,} by {key}" for key, count in left.items()), sum(left.values())
+    told = f"filter_cfg in full_training.options leaves out {lacking:,} of {len(images):,} images ({reasons})"
+    if lacking >= len(images):
         raise ConfigError(f"{told}: none is left to train on; take it out")
     return f"{told}; the search trains on all"
-
-
-def _split_files(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> dict[str, SplitFiles]:
-    """Return what mmdet reads: the splits in normal form, all trainings' in one folder."""
-    folder = Path(config.cache_dir)
-    return {
-        name: SplitFiles(write_normal(split, folder / ANNOTATIONS), split.image_dir.resolve())
-        for name, split in splits.items()
-    }
 
 
 def _all_but_judged(config: ExperimentConfig, splits: dict[str, CocoSplit]) -> CocoSplit:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from detkds_gp.full_training.folder import (
     bind,
     made,
     read,
+    results_in,
     write,
 )
 from detkds_gp.full_training.recipe import prepared_configs
@@ -137,16 +137,17 @@ def _begin(asked: FullTraining, listener: Listener) -> None:
             _check_amp(asked)
         with alone():
             whole, student, distiller = prepared_configs(asked, listener)
+        config, processes = _by_content(whole).to_dict(), process_count()
         settings = {
             "formula": distiller.text,
             "distiller": asked.named.name,
             "seed": asked.seed,
             "metric": asked.config.proxy.metric,
-            "processes": process_count(),
-            CONFIG: {key: value for key, value in _by_content(whole).to_dict().items() if key != "visualizer"},
+            "processes": processes,
+            CONFIG: {key: value for key, value in config.items() if key != "visualizer"},
             "scaled_learning_rate": bool(whole.get("auto_scale_lr", {}).get("enable", False)),
-            "protocol": protocol(whole, process_count()),
-            "siblings": siblings(whole, process_count()),
+            "protocol": protocol(whole, processes),
+            "siblings": siblings(whole, processes),
         }
         try:
             bind(asked.work_dir, whole, student, settings)
@@ -198,17 +199,12 @@ def _content(path: str | None) -> str | None:
 
 
 def compared_with(told: Mapping[str, Any], folders: Path) -> list[Mapping[str, Any]]:
-    """Return the results of the same training under other distillers, or none, among some work directories.
-
-    What other tools left under the same name, and what cannot be read, is passed over.
-    """
-    others: list[Mapping[str, Any]] = []
-    for path in sorted(folders.glob(f"*/{RESULT_FILE}")):
-        with suppress(ConfigError, OSError):
-            found = read(path, "it is passed over")
-            if found.get("protocol") == told["protocol"] and found["formula"] != told["formula"]:
-                others.append(found)
-    return others
+    """Return the results of the same training under other distillers, or none, as `results_in` finds them."""
+    return [
+        found
+        for _, found in results_in(folders)
+        if found.get("protocol") == told["protocol"] and found["formula"] != told["formula"]
+    ]
 
 
 def share_of_gap(ap: float, baseline: float, teacher: float) -> float | None:

@@ -6,10 +6,16 @@ from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
     from detkds_gp.naming.applies import check_applies, reason_against
-    from detkds_gp.naming.binding import bind, in_formulas, names
-    from detkds_gp.naming.distiller_source import Named, read_distiller
-    from detkds_gp.naming.named import is_formula, named_distiller, named_distillers, read_captions, sort_of
-    from detkds_gp.naming.warm_start import with_warm_start
+    from detkds_gp.naming.binding import bind, in_formulas, names, with_warm_start
+    from detkds_gp.naming.named import (
+        Named,
+        is_formula,
+        named_distiller,
+        named_distillers,
+        read_captions,
+        read_distiller,
+        sort_of,
+    )
 
 __all__ = [
     "Named",

@@ -5,15 +5,18 @@ Files and other runs change, and the zoo may go: what they meant when the work d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from detkds_gp.config import ExperimentConfig
+from detkds_gp.detectors import Pair
+from detkds_gp.errors import FormulaError
 from detkds_gp.fitness import ProxyTask
+from detkds_gp.language import WHOLE, PrimitiveSet, Zoo, load_primitive_set, load_zoo, parse_distiller
 from detkds_gp.listener import Listener
-from detkds_gp.naming.rivals import with_rivals
-from detkds_gp.naming.warm_start import spelled_out, starting_from
+from detkds_gp.naming.applies import reason_against
+from detkds_gp.naming.named import is_formula, named_distillers
 from detkds_gp.store import FILE_NAME, Store
 from detkds_gp.store.events import NAMED
 
@@ -21,6 +24,11 @@ from detkds_gp.store.events import NAMED
 def names(config: ExperimentConfig) -> dict[str, Any]:
     """Return what a config calls its warm start and its rivals, as JSON values."""
     return {"warm_start": list(config.search.warm_start), "rivals": dict(config.verdict.rivals)}
+
+
+def with_warm_start(config: ExperimentConfig, more: Sequence[str]) -> ExperimentConfig:
+    """Return the config with some more of what its search starts from."""
+    return _with(config, "search", warm_start=(*config.search.warm_start, *more))
 
 
 def in_formulas(config: ExperimentConfig, task: ProxyTask, work_dir: Path, listener: Listener) -> ExperimentConfig:
@@ -40,14 +48,14 @@ def in_formulas(config: ExperimentConfig, task: ProxyTask, work_dir: Path, liste
     """
     known = _recorded(config, work_dir)
     if "warm_start" in known:
-        config = starting_from(config, known["warm_start"])
+        config = _with(config, "search", warm_start=tuple(known["warm_start"]))
     else:
         config = spelled_out(config, task.primitive_set, task.pair, listener)
     if "rivals" not in known:
         return with_rivals(config, task.primitive_set, listener.say)
     order = (*config.verdict.rivals, *sorted(known["rivals"]))
     rivals = {name: known["rivals"][name] for name in order if name in known["rivals"]}
-    return config.model_copy(update={"verdict": config.verdict.model_copy(update={"rivals": rivals})})
+    return _with(config, "verdict", rivals=rivals)
 
 
 def bind(store: Store, fingerprint: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -60,6 +68,60 @@ def bind(store: Store, fingerprint: Mapping[str, Any], given: Mapping[str, Any])
         store.begin(fingerprint)
         if all(event.detail != given for event in store.events(NAMED)):
             store.record_event(NAMED, **given)
+
+
+def spelled_out(
+    config: ExperimentConfig, primitive_set: PrimitiveSet, pair: Pair, listener: Listener
+) -> ExperimentConfig:
+    """Return the config whose warm start holds formulas only; what of the whole zoo does not apply is left out."""
+    texts = dict.fromkeys(config.search.warm_start)
+    if all(is_formula(text) for text in texts):
+        return config
+    zoo, found = load_zoo(config.zoo), dict[str, None]()
+    for text in texts:
+        if text == WHOLE:
+            found |= dict.fromkeys(_whole(zoo, config, primitive_set, pair, listener))
+        elif is_formula(text):
+            found[text] = None
+        else:
+            found |= dict.fromkeys(one.text for one in named_distillers(text, primitive_set, zoo, [WHOLE]))
+    return _with(config, "search", warm_start=tuple(found))
+
+
+def _whole(
+    zoo: Zoo, config: ExperimentConfig, primitive_set: PrimitiveSet, pair: Pair, listener: Listener
+) -> Iterator[str]:
+    """Yield the published distillers that apply to a pair, with their papers' weights."""
+    everything = load_primitive_set(config.primitive_set)  # also what the pair does not share, which it can say
+    for name, entry in zoo.items():
+        reason = reason_against(entry, everything, pair) or reason_against(entry, primitive_set, pair)
+        if reason:
+            listener.say(f"{name} stays out of the warm start: {reason}")
+        else:
+            yield entry.distiller(primitive_set).text
+
+
+def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Callable[[str], None]) -> ExperimentConfig:
+    """Return the config whose rivals are formulas that the pair can be trained with; others are left out.
+
+    Published distillers have their paper's weight, as a plain coefficient; formulas without a weight a measured scale.
+    The whole zoo stands for all that is in it, each under its own name, after the others.
+    """
+    zoo, found = load_zoo(config.zoo), dict[str, str]()
+    named = {name: text for name, text in config.verdict.rivals.items() if text != WHOLE}
+    if WHOLE in config.verdict.rivals.values():
+        named |= {name: name for name in sorted(zoo) if name not in config.verdict.rivals}
+    for name, text in named.items():
+        try:
+            rival = zoo[text].formula if text in zoo else text
+            found[name] = parse_distiller(rival, primitive_set, bare=None).text
+        except FormulaError as error:
+            say(f"no rival: {name} ({error})")
+    return _with(config, "verdict", rivals=found)
+
+
+def _with(config: ExperimentConfig, part: str, **values: Any) -> ExperimentConfig:
+    return config.model_copy(update={part: getattr(config, part).model_copy(update=values)})
 
 
 def _recorded(config: ExperimentConfig, work_dir: Path) -> dict[str, Any]:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from detkds_gp.errors import ConfigError, FormulaError, nearest
-from detkds_gp.language import NONE, Distiller, PrimitiveSet, Zoo, distiller_from_json, parse_distiller
+from detkds_gp.language import (
+    NONE,
+    Distiller,
+    PrimitiveSet,
+    Zoo,
+    distiller_from_json,
+    load_primitive_set,
+    load_zoo,
+    parse_distiller,
+)
 
+if TYPE_CHECKING:
+    from detkds_gp.config import ExperimentConfig
+
+EVERYTHING = "detkds_gp.primitives:OMNI"
 FORMULA_MARKS = "(*+"
 """A text with one of these is a formula, if it has no slash and is no file or folder that is there."""
 
@@ -61,59 +76,94 @@ def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo, *, bare: f
             directory holds none.
         FormulaError: if the formula is broken, or names what the set does not have.
     """
-    if sort_of(text, zoo) == "formula":
-        return parse_distiller(text, primitive_set, bare=bare)
-    found = named_distillers(text, primitive_set, zoo)
+    found = named_distillers(text, primitive_set, zoo, bare=bare)
     if len(found) != 1 and sort_of(text, zoo) == "file":
         raise ConfigError(f"{text} holds {len(found)} distillers, wanted one; give the formula of one of them")
     return found[0]
 
 
-def named_distillers(text: str, primitive_set: PrimitiveSet, zoo: Zoo, also: Iterable[str] = ()) -> list[Distiller]:
+def named_distillers(
+    text: str, primitive_set: PrimitiveSet, zoo: Zoo, also: Iterable[str] = (), *, bare: float | None = 1.0
+) -> list[Distiller]:
     """Return the distillers that a text stands for: as `named_distiller`, or all of a file or work directory.
 
-    A work directory's winner comes first. ``also`` as `sort_of` takes it.
+    A file is what ``gp_search export --to json`` or ``gp_search show --json`` wrote, ``distiller.json``, or a list of
+    formulas. A work directory's winner comes first, then the best formula of every knowledge. ``also`` as `sort_of`
+    takes it.
 
     Raises:
         ConfigError: if nothing has this name, the file cannot be read, or it or the work directory holds no distiller.
         FormulaError: if a formula is broken, or names what the set does not have.
     """
-    sort = sort_of(text, zoo, also)
+    sort, path = sort_of(text, zoo, also), Path(text)
     if sort == "formula":
-        return [parse_distiller(text, primitive_set)]
+        return [parse_distiller(text, primitive_set, bare=bare)]
     if sort == "published":
-        return [published(text, primitive_set, zoo)]
-    return (_of_run if sort == "run" else read_distillers)(Path(text), primitive_set)
+        try:
+            return [zoo[text].distiller(primitive_set)]
+        except FormulaError as error:
+            wanted = f"cannot be written with the primitives of {primitive_set.name}"
+            raise FormulaError(f"{text!r} {wanted}: {error}") from None
+    values = _json(path) if sort == "file" else _of_run(path)
+    found = {distiller.text: distiller for distiller in _within(values, primitive_set)}
+    if found:
+        return list(found.values())
+    if sort == "run":
+        raise ConfigError(f"{path} has no scored distiller yet; go on with its search by gp_search run")
+    raise ConfigError(f"{path} holds no distiller, wanted what gp_search export --to json or show --json writes")
 
 
-def published(name: str, primitive_set: PrimitiveSet, zoo: Zoo) -> Distiller:
-    """Return a published distiller with its paper's weights.
+@dataclass(frozen=True)
+class Named:
+    """A distiller and how it is called.
 
-    Raises:
-        FormulaError: if the set does not have what it names.
+    Attributes:
+        name: for folders and tables; however long the formula, it is short.
+        distiller: what is trained.
+        primitive_set: ``module:NAME`` of the set whose names its text uses.
     """
-    try:
-        return zoo[name].distiller(primitive_set)
-    except FormulaError as error:
-        raise FormulaError(f"{name!r} cannot be written with the primitives of {primitive_set.name}: {error}") from None
+
+    name: str
+    distiller: Distiller
+    primitive_set: str
 
 
-def read_distillers(path: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
-    """Read the distillers of a JSON file, each once, in the order they stand.
+def read_distiller(source: str, config: ExperimentConfig, *, bare: float | None = 1.0) -> Named:
+    """Read a distiller with the config's set, or with OMNI where that lacks a primitive.
 
     Args:
-        path: what ``gp_search export --to json`` or ``gp_search show --json`` wrote, ``distiller.json``, or a list
-            of formulas.
-        primitive_set: whose primitives they name.
+        source: as `named_distiller` takes it.
+        config: names set and zoo.
+        bare: the scale of a tree without any number before it.
 
     Raises:
-        ConfigError: if the file cannot be read or holds no distiller.
-        FormulaError: if a formula is broken, or names what the set does not have.
+        ConfigError: if nothing has this name, or a file cannot be read.
+        FormulaError: if the formula cannot be read in either set.
     """
-    found = {distiller.text: distiller for distiller in _within(_json(path), primitive_set)}
-    if not found:
-        raise ConfigError(f"{path} holds no distiller, wanted what gp_search export --to json or show --json writes")
-    return list(found.values())
+    zoo = load_zoo(config.zoo)
+    sort = sort_of(source, zoo)
+
+    def read(reference: str) -> Named:
+        found = named_distiller(source, load_primitive_set(reference), zoo, bare=bare)
+        return Named(_name(source, sort, found), found, reference)
+
+    try:
+        return read(config.primitive_set)
+    except FormulaError as error:
+        try:
+            return read(EVERYTHING)
+        except FormulaError:
+            raise error from None  # what its own set says is nearer to what was meant
+
+
+def _name(source: str, sort: Sort, distiller: Distiller) -> str:
+    """Return a name for folders: one for each formula, so that two do not meet in one."""
+    if sort == "published":
+        return source
+    if sort != "formula":
+        path = Path(source).resolve()
+        return path.name if sort == "run" else path.stem
+    return f"formula-{hashlib.sha256(distiller.text.encode()).hexdigest()[:6]}" if distiller.terms else NONE
 
 
 def read_captions(path: Path) -> dict[str, str]:
@@ -153,17 +203,10 @@ def _within(values: Any, primitive_set: PrimitiveSet, *, top: bool = True) -> It
                 yield from _within(value, primitive_set, top=False)
 
 
-def _of_run(work_dir: Path, primitive_set: PrimitiveSet) -> list[Distiller]:
-    """Return the winner of a work directory and the best formula of every knowledge.
-
-    Raises:
-        ConfigError: if nothing in it has a score yet.
-    """
+def _of_run(work_dir: Path) -> list[Any]:
+    """Return what a work directory tells of its winner and of the best formula of every knowledge."""
     from detkds_gp.results import opened
 
     with opened(work_dir) as summary:
         values = summary.to_json()
-    found = {d.text: d for d in _within([values["best"], *values["niches"].values()], primitive_set)}
-    if not found:
-        raise ConfigError(f"{work_dir} has no scored distiller yet; go on with its search by gp_search run")
-    return list(found.values())
+    return [values["best"], *values["niches"].values()]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.cli.app import parse_options, spread_options
+from detkds_gp.cli.options import parse_options, spread_options
 from detkds_gp.errors import ConfigError
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.run import Outcome
@@ -61,7 +61,7 @@ def test_a_fault_of_ours_is_told_apart(gp_search: GpSearch, monkeypatch: pytest.
     def fail(*_: object) -> None:
         raise ZeroDivisionError("by us")
 
-    monkeypatch.setattr("detkds_gp.cli.tables.print_primitives", fail)
+    monkeypatch.setattr("detkds_gp.cli.formulas.print_primitives", fail)
     ended = gp_search("primitives")
     assert ended.code == 1
     assert "ZeroDivisionError: by us" in ended.err
@@ -72,7 +72,7 @@ def test_ctrl_c_is_told_apart(gp_search: GpSearch, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("detkds_gp.cli.tables.print_primitives", interrupt)
+    monkeypatch.setattr("detkds_gp.cli.formulas.print_primitives", interrupt)
     ended = gp_search("primitives", "--set", "detkds_gp.primitives:DETKDS")
     assert ended.code == 130
     assert "Continue with: gp_search primitives --set detkds_gp.primitives:DETKDS" in ended.err

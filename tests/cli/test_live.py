@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from detkds_gp.cli.live import niche_line, watching
+from detkds_gp.cli.live import LiveListener, niche_line, watching
 from detkds_gp.score import Score
 
 RECORD = {
@@ -78,6 +79,36 @@ def test_a_terminal_shows_the_time_of_a_phase_against_its_estimate(phase: str, t
         listener.expected("teacher and students alone", 600)
         listener.phase(phase, 9, 0)
     assert ("0 s of about 10 min" in file.getvalue()) == timed
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> tuple[LiveListener, Callable[[float], str]]:
+    """A view that nobody draws by itself, and how it looks a number of seconds after it was made."""
+    listener, clock = LiveListener(Console(file=StringIO()), workers=1), [100.0]
+    monkeypatch.setattr("detkds_gp.cli.live.time.monotonic", lambda: clock[0])
+
+    def shown(seconds: float) -> str:
+        clock[0], file = 100.0 + seconds, StringIO()
+        Console(file=file, width=120).print(listener)
+        return file.getvalue()
+
+    return listener, shown
+
+
+def test_the_time_left_gets_less_by_itself_and_never_negative(later) -> None:
+    listener, shown = later
+    listener.time_left(600)
+    assert "about 10 min to the end" in shown(0)
+    assert "about 60 s to the end" in shown(540)
+    assert "about 0 s to the end" in shown(1080)
+
+
+def test_a_bar_of_time_says_when_it_takes_longer_than_estimated(later) -> None:
+    listener, shown = later
+    listener.expected("teacher", 200)
+    listener.phase("teacher", 1, 0)
+    assert "50 s of about 3 min" in shown(50)
+    assert "4 min of about 3 min, longer than estimated" in shown(250)
 
 
 def test_quiet_prints_nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from detkds_gp.cli.training_table import print_training
+from detkds_gp.cli.train import print_training
 
 ALONE = {"formula": "none", "distiller": "none", "metric": "bbox", "ap": 0.3, "teacher_ap": None}
 UNDER_PKD = {"formula": "l2(global)", "distiller": "pkd", "metric": "bbox", "ap": 0.35, "teacher_ap": 0.4}

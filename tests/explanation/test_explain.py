@@ -10,7 +10,7 @@ from PIL import Image
 
 from detkds_gp.errors import StoreError
 from detkds_gp.explanation import recorded_config
-from detkds_gp.explanation.ablations import ablations
+from detkds_gp.explanation.explain import ablations
 from detkds_gp.language import parse_distiller
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.report import collect, render_report

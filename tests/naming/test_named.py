@@ -18,8 +18,8 @@ from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.naming import bind, in_formulas, names, read_distiller
 from detkds_gp.naming.applies import check_applies, missing_knowledge, reason_against
+from detkds_gp.naming.binding import spelled_out, with_warm_start
 from detkds_gp.naming.named import named_distiller, named_distillers, sort_of
-from detkds_gp.naming.warm_start import spelled_out, with_warm_start
 from detkds_gp.primitives import DETKDS, OMNI
 from detkds_gp.primitives.zoo import ZOO
 from detkds_gp.run import Outcome

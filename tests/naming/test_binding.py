@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from detkds_gp.config import ExperimentConfig, parse_config
 from detkds_gp.language import parse_distiller
-from detkds_gp.naming.rivals import with_rivals
+from detkds_gp.naming.binding import with_rivals
 from detkds_gp.primitives import DETKDS
 from detkds_gp.primitives.zoo import ZOO
 
