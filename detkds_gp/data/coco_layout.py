@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from detkds_gp.data.annotation_file import collection_paused
 from detkds_gp.data.folders import images_among, name_below, parting, shared_words, splits_of, words_of
@@ -49,7 +50,8 @@ def looked_through(path: Path) -> CocoFile | None:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return CocoFile(path, (), 0, "is broken JSON; export it again") if splits_of(Path(path.name)) else None
-    lists = [raw.get(key) for key in ("images", "annotations", "categories")] if isinstance(raw, dict) else [None]
+    keys = ("images", "annotations", "categories")
+    lists: list[Any] = [raw.get(key) for key in keys] if isinstance(raw, dict) else [None]
     if not all(isinstance(rows, list) for rows in lists):
         return None
     images, annotations, _ = lists

@@ -20,7 +20,8 @@ THREADS, CHUNK = 16, 100
 KEPT_FROM = 200
 """Files of a folder from which on their headers are kept: fewer are read at once."""
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 Progress = Callable[[int, int], None]
 """Hears how many of how many headers have been read."""
 
