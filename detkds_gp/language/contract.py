@@ -132,7 +132,7 @@ def _made_twice(declaration: Learned, size: tuple[int, ...]) -> nn.Module:
     return first
 
 
-def _check_weights(declaration: Learned, part: nn.Module, outcome: Tensor, x: Tensor, where: str) -> None:
+def _check_weights(declaration: Declaration, part: nn.Module, outcome: Tensor, x: Tensor, where: str) -> None:
     """Refuse a module that its weights or the student cannot be trained through."""
     if not outcome.requires_grad:
         raise DeclarationError(f"{declaration!r}: its result has no gradient {where}; do not detach it")
