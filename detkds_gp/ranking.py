@@ -285,9 +285,6 @@ def ceiling(agreements: Sequence[Agreement]) -> Agreement:
 
 
 def recommended(agreements: Sequence[Agreement]) -> Agreement | None:
-    """Return the budget whose best-scoring formula is expected to have the highest true AP; of equals the cheapest.
-
-    None if no budget ranks formulas better than luck does.
-    """
+    """Return the budget whose best score promises the highest true AP, of equals the cheapest; None if all is luck."""
     told = [a for a in agreements if a.low > 0]
     return max(told, key=lambda a: (round(a.expected, 4), -a.seconds), default=None)

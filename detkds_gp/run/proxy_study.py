@@ -19,7 +19,7 @@ from detkds_gp.listener import Listener
 from detkds_gp.ranking import Row, Table, Way
 from detkds_gp.score import MIX, Trial
 from detkds_gp.screening import RecordedScreener, Screener
-from detkds_gp.search import WeightRange, random_formulas
+from detkds_gp.search import SearchSettings, WeightRange, random_formulas
 from detkds_gp.setup.context import RunContext
 from detkds_gp.setup.prepare import gather
 
@@ -123,7 +123,7 @@ def _rows(
             published = [*config.search.warm_start, *config.verdict.rivals.values()]
             known = weighed(published, grammar, evaluations.scales)
             screen = RecordedScreener(store, grammar, evaluations.screenings)
-            chosen += Sampling(config, known, grammar, screen).drawn(study)
+            chosen += Sampling(config.search, config.seed, known, grammar, screen).drawn(study)
         for plan in (seed, *(trial.seed for trial in repeated)):
             for iterations in (*config.proxy.rungs, longest):
                 yield from _trained(evaluations, way, chosen, iterations, plan)
@@ -157,17 +157,18 @@ def _trained(
 class Sampling:
     """Draws what a search trains: what is known first, then random formulas, niche by niche, and mixes of all these.
 
-    What is known are formulas of one tree, in calibrated units; the config's seed and ranges fix the random ones.
+    What is known are formulas of one tree, in calibrated units; seed and ranges of the search fix the random ones.
     """
 
-    config: ExperimentConfig
+    search: SearchSettings
+    seed: int
     known: Sequence[str]
     primitive_set: PrimitiveSet
     screen: Screener
 
     def drawn(self, study: Study) -> Iterator[tuple[str, Distiller]]:
         """Yield (niche, distiller): the student alone, single formulas, mixes, then those that do not pass."""
-        rng = random.Random(f"sample/{self.config.seed}")
+        rng = random.Random(f"sample/{self.seed}")
         passed, rejected, mixes = dict[str, Distiller](), dict[str, Distiller](), list[Distiller]()
         mixed = int(study.formulas * study.mixed) if len(self.primitive_set.niches) > 1 else 0
         for distiller in self._endless(rng):
@@ -191,7 +192,7 @@ class Sampling:
 
     def _mixes(self, singles: Sequence[Distiller], count: int, rng: random.Random) -> list[Distiller]:
         """Return mixes of two or more knowledges, with weights that a search chooses from."""
-        weights = WeightRange(*self.config.search.weight_range)
+        weights = WeightRange(*self.search.weight_range)
         by_niche: dict[str, list[Term]] = {}
         for distiller in singles:
             by_niche.setdefault(distiller.terms[0].knowledge, []).append(distiller.terms[0])
@@ -212,7 +213,7 @@ class Sampling:
         """Yield distinct single formulas, until nothing new is found any more."""
         seen, misses = set[str](), 0
         published = (parse_distiller(text, self.primitive_set) for text in self.known)
-        for distiller in chain(published, random_formulas(self.primitive_set, self.config.search, rng)):
+        for distiller in chain(published, random_formulas(self.primitive_set, self.search, rng)):
             new = distiller is not None and distiller.text not in seen
             misses = 0 if new else misses + 1
             if misses > ATTEMPTS:

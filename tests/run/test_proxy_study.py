@@ -32,7 +32,7 @@ def no_squares(formulas: Sequence[str]) -> list[Finding]:
 
 def test_a_sample_starts_with_what_is_known_and_is_the_same_every_time(config: ExperimentConfig) -> None:
     def drawn() -> list[tuple[str, str]]:
-        sampling = Sampling(config, KNOWN, DETKDS, lambda formulas: [Finding()] * len(formulas))
+        sampling = Sampling(config.search, config.seed, KNOWN, DETKDS, lambda formulas: [Finding()] * len(formulas))
         return [(niche, distiller.text) for niche, distiller in sampling.drawn(Study(formulas=12))]
 
     first = drawn()
@@ -54,7 +54,10 @@ def test_a_sample_starts_with_what_is_known_and_is_the_same_every_time(config: E
 
 
 def test_what_the_screening_rejects_comes_last_and_twins_do_not_come_at_all(config: ExperimentConfig) -> None:
-    drawn = [d.text for _, d in Sampling(config, KNOWN, DETKDS, no_squares).drawn(Study(formulas=6, rejected=4))]
+    drawn = [
+        d.text
+        for _, d in Sampling(config.search, config.seed, KNOWN, DETKDS, no_squares).drawn(Study(formulas=6, rejected=4))
+    ]
     assert len(drawn) == 11
     assert not any("l2" in text or "l1" in text for text in drawn[1:7])
     assert " + " in drawn[6]
