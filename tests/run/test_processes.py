@@ -21,7 +21,7 @@ from .runs import LOCAL, members, rows, untimed, wait_for
 
 def killed(process: subprocess.Popen[str], work_dir: Path, answers: int) -> dict[Any, float]:
     """Kill a run once it has so many answers, and return these."""
-    wait_for(lambda: len(rows(work_dir)) >= answers or process.poll() is not None)
+    wait_for(lambda: len(rows(work_dir)) >= answers or process.poll() is not None, seconds=400)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     return rows(work_dir)
