@@ -16,6 +16,24 @@ ROOT = Path(__file__).resolve().parents[1]
 # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LONGEST = (
+    "cli/test_check.py", "pairs/test_families.py", "pairs/test_matrix.py", "run/test_processes.py",
+    "full_training/test_two_processes.py", "training/test_distributed.py", "full_training/test_families.py",
+    "run/test_own_set.py", "pairs/test_screening.py", "pairs/test_zoo.py", "steering/test_controller.py",
+    "cli/test_export_mmdet.py", "cli/test_train_cases.py", "training/test_full_average.py",
+)  # fmt: skip
+"""Files whose tests take longest, which begin first: processes that share the tests by file then end together."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # of pytest-xdist: by the number of tests in a file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in order), "LONGEST names a file that is gone"
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
 
 @pytest.fixture(scope="session")
 def bccd() -> Path:

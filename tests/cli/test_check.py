@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset
 
+from detkds_gp.config import load_config
+from detkds_gp.detectors import detector_config
+from detkds_gp.preflight import step_cost
+
+from ..scripts import benchmark
 from .conftest import GpSearch
 
+family_list = benchmark("family_list")
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 COCO = sorted(path.stem for path in (CONFIGS / "coco").glob("*.py"))
 ANY = {"global", "foreground", "background", "instance"}
@@ -24,8 +31,20 @@ UNLIKE = {
     "sparse_rcnn_r101_to_r50": PREDICTED | {"query_logits", "query_boxes"},
 }
 """By config, what pairs share that have no head of the same kind."""
-OF_LARGER_IMAGES = {name for name in COCO if "dino" in name} | {"cascade_mask_x101_to_fcos_r50"}
-"""DINO picks 900 queries among the positions of its maps; an untrained cascade's boxes lie apart on a small image."""
+OF_LARGER_IMAGES = {"cascade_mask_x101_to_fcos_r50"}
+"""An untrained cascade's boxes lie apart on a small image."""
+
+
+def shallow(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides that leave a detector its parts and widths, and take blocks, layers and boxes from it."""
+    found = family_list.limited(model)
+    backbone = model["backbone"]
+    found |= {"model.backbone.depth": 50} if backbone.get("depth") == 101 else {}
+    found |= {"model.backbone.depths": [2] * len(backbone["depths"])} if "depths" in backbone else {}
+    if "num_queries" in model:
+        layers = {f"model.{part}.num_layers": 2 for part in ("encoder", "decoder")}
+        found |= {**layers, "model.num_queries": 100}
+    return found
 
 
 def test_it_prints_what_a_pair_shares_and_what_a_step_costs(gp_search: GpSearch, tiny_config: Path) -> None:
@@ -97,10 +116,18 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COCO)
-def test_pairs_of_coco_are_wired(name: str, gp_search: GpSearch, coco: Path) -> None:
+def test_pairs_of_coco_are_wired(
+    name: str, gp_search: GpSearch, coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_cost, "STEPS", 1)  # that are timed
     side = 256 if name in OF_LARGER_IMAGES else 128
-    options = [f"data.root={coco}", f"proxy.image_size={side},{side}", "proxy.batch_size=2"]
-    ended = gp_search("check", CONFIGS / "coco" / f"{name}.py", "--random-weights", "--json", "--cfg-options", *options)
+    base, path = CONFIGS / "coco" / f"{name}.py", tmp_path / "shallow.py"
+    config = load_config(base)
+    specs = {role: detector.spec() for role, detector in (("student", config.student), ("teacher", config.teacher))}
+    fewer = {role: {"overrides": shallow(detector_config(spec, ("thing",)).model)} for role, spec in specs.items()}
+    path.write_text(f"_base_ = {str(base)!r}\nstudent = {fewer['student']!r}\nteacher = {fewer['teacher']!r}\n")
+    options = [f"data.root={coco}", f"proxy.image_size={side},{side}", "proxy.batch_size=1"]
+    ended = gp_search("check", path, "--random-weights", "--json", "--cfg-options", *options)
     assert ended.code == 0, ended.err
     report = json.loads(ended.out)
     shared = {offer["name"]: offer for offer in report["offers"] if not offer["reason"]}

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from detkds_gp.preflight import step_cost
+
 from .conftest import GpSearch
 
 RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 
 
 @pytest.mark.slow
-def test_check_passes_on_what_init_writes(gp_search: GpSearch, digits: Path, tmp_path: Path) -> None:
+def test_check_passes_on_what_init_writes(
+    gp_search: GpSearch, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_cost, "STEPS", 1)  # that are timed
     path = tmp_path / "search.py"
-    pair = ["--student", RETINANET, "--teacher", RETINANET.replace("r18", "r50")]
+    pair = ["--student", RETINANET, "--teacher", RETINANET]
     ended = gp_search("init", *pair, "--data", digits, "--scratch", "-o", path)
     assert ended.code == 0, ended.err
     assert f"next: gp_search check {path}" in ended.out

@@ -26,7 +26,7 @@ LATER = (
     "atss", "reppoints", "tood", "vfnet", "cascade_rcnn", "cascade_mask_rcnn",
     "cascade_mask_to_faster", "dino_to_rtmdet", "cascade_mask_to_fcos",
 )  # fmt: skip
-"""Of kinds that other quick rows stand for."""
+"""Of kinds that other quick rows stand for; their feature maps come from the backbones and necks of these."""
 NAMES = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)
 
 
@@ -212,7 +212,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", marked(NAMES))
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in LATER])
 def test_published_formulas_agree_on_the_same_features(name: str, proxy_of: ProxyOf) -> None:
     proxy = proxy_of(name)
     for formula, level_loss in PUBLISHED.items():
@@ -232,11 +232,12 @@ def random_distiller(proxy: ProxyTraining, rng: random.Random) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", marked(NAMES))
-def test_ten_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf) -> None:
-    proxy, rng = proxy_of(name, **{"teacher.train.iterations": 20}), random.Random(name)
+@pytest.mark.parametrize("name", NAMES)
+def test_random_distillers_on_every_knowledge_train(name: str, proxy_of: ProxyOf) -> None:
+    """Four for each family, each of a tree for every knowledge: about 800 trees in all."""
+    proxy, rng = proxy_of(name), random.Random(name)
     grammar = proxy.task.primitive_set
-    for _ in range(10):
+    for _ in range(4):
         distiller = parse_distiller(random_distiller(proxy, rng), grammar)
         assert len(distiller.terms) == len(grammar.niches)
         scaled = distiller.with_scales({})
@@ -250,7 +251,7 @@ def test_ten_random_distillers_on_every_knowledge_train(name: str, proxy_of: Pro
         total.backward()
         assert any(p.grad is not None and p.grad.any() for p in model.student.parameters()), scaled.text
         model.zero_grad()
-        train(model, proxy.batches(0, model), proxy.task.settings, 20, seed=0)
+        train(model, proxy.batches(0, model), proxy.task.settings, 5, seed=0)
         after = model.student.state_dict()
         assert all(torch.isfinite(value).all() for value in after.values() if value.is_floating_point()), scaled.text
         assert any(not torch.equal(after[key], value) for key, value in before.items())

@@ -33,8 +33,8 @@ APPLY = {
 }
 
 
-def trained(proxy: ProxyTraining, name: str, iterations: int) -> None:
-    """Train a student under a published distiller and check that it and the distiller's weights move."""
+def trained(proxy: ProxyTraining, name: str) -> None:
+    """Train a student for a step under a published distiller and check that it and the distiller's weights move."""
     model = proxy.model(ZOO[name].distiller(proxy.task.primitive_set), seed=0).train()
     ((batch, outputs),) = islice(proxy.batches(0, model), 1)
     losses = {key: value for key, value in model.losses(batch, outputs).items() if "distill" in key}
@@ -45,7 +45,7 @@ def trained(proxy: ProxyTraining, name: str, iterations: int) -> None:
     assert any(p.grad is not None and p.grad.any() for p in model.student.parameters()), name
     model.zero_grad()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    train(model, proxy.batches(0, model), proxy.task.settings, iterations, seed=0)
+    train(model, proxy.batches(0, model), proxy.task.settings, 1, seed=0)
     after = model.state_dict()
     moved = {key for key, value in before.items() if not torch.equal(value, after[key])}
     assert any(key.startswith("student.backbone") for key in moved)
@@ -55,19 +55,11 @@ def trained(proxy: ProxyTraining, name: str, iterations: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["retinanet"])
-def test_every_distiller_that_applies_trains(name: str, proxy_of: ProxyOf) -> None:
-    proxy = proxy_of(name)
-    for entry in sorted(APPLY[name]):
-        trained(proxy, entry, 1)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FAMILIES, *UNLIKE])
 def test_every_distiller_trains_on_every_family_it_applies_to(name: str, proxy_of: ProxyOf) -> None:
-    proxy = proxy_of(name, **{"teacher.train.iterations": 20})
+    proxy = proxy_of(name)
     grammar, pair = proxy.task.primitive_set, proxy.task.pair
     reasons = {entry.name: reason_against(entry, grammar, pair) for entry in ZOO.values()}
     assert {entry for entry, reason in reasons.items() if not reason} == APPLY[name], reasons
     for entry in sorted(APPLY[name]):
-        trained(proxy, entry, 3)
+        trained(proxy, entry)

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from detkds_gp.errors import StoreError
 from detkds_gp.results import opened
+from detkds_gp.run import Experiment
 from detkds_gp.screening import CHECK_NAMES
 from detkds_gp.store import Store
 
@@ -77,47 +79,49 @@ def test_a_set_of_ones_own_in_five_lines_of_python(tiny_config: Path, tmp_path: 
         summary.ranking()
 
 
+NAMES = ("sleepy", "deadly", "broken", "quartic")
+FORMULAS = tuple(f"{name}(global)" for name in NAMES)
 FAULTY = {
     **LOCAL,
     "execution.time_limit_seconds": 6,
-    "primitive_set": "own_set:FAULTY",
-    "knowledge": "['global']",
+    "knowledge": ("global",),
     "search.divide.population": 4,
     "search.divide.generations": 0,
     "search.conquer.generations": 0,
+    "search.warm_start": FORMULAS,
 }
 
 
-def listed(formulas: list[str]) -> str:
-    return repr(formulas).replace(" ", "")
+@pytest.fixture
+def faulty(tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Run the tiny experiment in this process with the faulty set, its students in two others; return its folder."""
+    (tmp_path / "own_set.py").write_text(OWN_SET)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_set", raising=False)
+
+    def run(**options: Any) -> Path:
+        folder = tmp_path / "faulty"
+        Experiment.from_config(tiny_config, folder, "own_set:FAULTY", **FAULTY, **options).run()
+        monkeypatch.delitem(sys.modules, "own_set")
+        return folder
+
+    return run
 
 
 @pytest.mark.slow
-def test_limits_and_faults_cost_one_candidate_each(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    (tmp_path / "own_set.py").write_text(OWN_SET)
-    formulas = [f"{name}(global)" for name in ("sleepy", "deadly", "broken", "quartic")]
-    process = start(tmp_path / "faulty", {**FAULTY, "search.warm_start": listed(formulas)})
-    _, complaint = process.communicate(timeout=300)
-    assert process.returncode == 0, complaint
-    with Store.open(tmp_path / "faulty", readonly=True) as store:
+def test_limits_and_faults_cost_one_candidate_each(faulty: Callable[..., Path]) -> None:
+    with Store.open(faulty(), readonly=True) as store:
         screened = {record.tree: record.screening for record in store.screenings()}
         trained = {record.trial.distiller.split("* ")[-1] for record in store.scores()}
-    assert [screened[formula].failure for formula in formulas] == ["timeout", "worker_lost", "shape", None]
-    assert "within 6 s" in screened[formulas[0]].detail
-    assert "SIGKILL" in screened[formulas[1]].detail
-    assert trained & set(formulas) == {"quartic(global)"}
+    assert [screened[formula].failure for formula in FORMULAS] == ["timeout", "worker_lost", "shape", None]
+    assert "within 6 s" in screened[FORMULAS[0]].detail
+    assert "SIGKILL" in screened[FORMULAS[1]].detail
+    assert trained & set(FORMULAS) == {"quartic(global)"}
 
 
 @pytest.mark.slow
-def test_limits_and_faults_of_formulas_that_nobody_screened(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    (tmp_path / "own_set.py").write_text(OWN_SET)
-    formulas = [f"{name}(global)" for name in ("sleepy", "deadly", "broken", "quartic")]
-    unscreened = {"screening.identity": False, "screening.off": repr(list(CHECK_NAMES)).replace(" ", "")}
-    process = start(tmp_path / "faulty", {**FAULTY, **unscreened, "search.warm_start": listed(formulas)})
-    _, complaint = process.communicate(timeout=300)
-    assert process.returncode == 0, complaint
-    with Store.open(tmp_path / "faulty", readonly=True) as store:
+def test_limits_and_faults_of_formulas_that_nobody_screened(faulty: Callable[..., Path]) -> None:
+    folder = faulty(**{"screening.identity": False, "screening.off": tuple(CHECK_NAMES)})
+    with Store.open(folder, readonly=True) as store:
         scores = {record.trial.distiller.split("* ")[-1]: record.score for record in store.scores()}
-    assert [scores[formula].failure for formula in formulas] == ["timeout", "worker_lost", "shape", None]
+    assert [scores[formula].failure for formula in FORMULAS] == ["timeout", "worker_lost", "shape", None]

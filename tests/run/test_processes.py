@@ -19,21 +19,27 @@ from detkds_gp.run.verify import verify
 from .runs import LOCAL, members, rows, untimed, wait_for
 
 
+def killed(process: subprocess.Popen[str], work_dir: Path, answers: int) -> dict[Any, float]:
+    """Kill a run once it has so many answers, and return these."""
+    wait_for(lambda: len(rows(work_dir)) >= answers or process.poll() is not None, seconds=400)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    return rows(work_dir)
+
+
 @pytest.mark.slow
 def test_rungs_a_half_trained_start_and_packs_give_what_a_killed_run_gives(
     tiny_config: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    options = {"proxy.iterations": 4, "proxy.rungs": "2,", "proxy.start": "half_trained", "proxy.start_iterations": 2}
-    for name, more in (("whole", {"execution.executor": "serial"}), ("packed", LOCAL | {"execution.pack": 2})):
-        process = start(tmp_path / name, {**options, **more})
-        assert process.wait(timeout=600) == 0, process.stderr
-    killed = tmp_path / "killed"
-    for _ in range(3):
-        process = start(killed, {**options, **LOCAL})
-        time.sleep(12)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert start(killed, {**options, **LOCAL}).wait(timeout=600) == 0
+    options: dict[str, Any] = {"proxy.iterations": 4, "proxy.rungs": (2,), "verdict.rivals": {}}
+    options |= {"proxy.start": "half_trained", "proxy.start_iterations": 2}
+    Experiment.from_config(tiny_config, tmp_path / "whole", **options).run()
+    Experiment.from_config(tiny_config, tmp_path / "packed", **options, **LOCAL, **{"execution.pack": 2}).run()
+    total = len(rows(tmp_path / "whole"))
+    for answers in (6, total // 2):
+        process = start(tmp_path / "killed", {**options, **LOCAL})
+        assert answers <= len(killed(process, tmp_path / "killed", answers)) < total
+    Experiment.from_config(tiny_config, tmp_path / "killed", **options, **LOCAL).run()
     told = []
     for name in ("whole", "packed", "killed"):
         with opened(tmp_path / name) as summary:
@@ -42,12 +48,6 @@ def test_rungs_a_half_trained_start_and_packs_give_what_a_killed_run_gives(
     assert told[0]["counts"]["rejected"] > 0
     assert told[0] == told[1] == told[2]
     assert verify(tmp_path / "killed").differences == ()
-
-
-@pytest.mark.slow
-def test_two_workers_give_what_one_process_gives(tiny_config: Path, finished: Outcome, tmp_path: Path) -> None:
-    outcome = Experiment.from_config(tiny_config, tmp_path / "two", **LOCAL).run()
-    assert untimed(outcome.summary) == untimed(finished.summary)
 
 
 @pytest.mark.slow
@@ -60,15 +60,11 @@ def test_killed_three_times_it_ends_as_one_process_never_killed(
     work_dir, wanted = tmp_path / "killed", rows(finished.work_dir)
     total, judging = len(wanted), sum(trial.test for trial in wanted)
     recorded: dict[Any, float] = {}
-    moments = {2: "serial", 8: "local", total - judging // 2: "serial"}  # while preparing, dividing, judging
+    moments = {2: "local", 8: "serial", total - judging // 2: "local"}  # while preparing, dividing, judging
     for answers, executor in moments.items():
-        process = start(work_dir, {"execution.executor": executor})
-        wait_for(lambda: len(rows(work_dir)) >= answers or process.poll() is not None)  # noqa: B023
-        os.killpg(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        recorded |= rows(work_dir)
+        recorded |= killed(start(work_dir, {"execution.executor": executor, "execution.workers": 2}), work_dir, answers)
         assert answers <= len(recorded) < total
-    outcome = Experiment.from_config(tiny_config, work_dir).run()
+    outcome = Experiment.from_config(tiny_config, work_dir, **LOCAL).run()
     assert untimed(outcome.summary) == untimed(finished.summary)
     assert recorded.items() <= rows(work_dir).items()
     assert len(rows(work_dir)) == total

@@ -38,7 +38,7 @@ for primitive_set in (OMNI, DETKDS):
 
 
 @pytest.mark.slow
-def test_five_processes_with_different_hash_seeds_vary_alike():
+def test_three_processes_with_different_hash_seeds_vary_alike():
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
@@ -46,10 +46,10 @@ def test_five_processes_with_different_hash_seeds_vary_alike():
             stdout=subprocess.PIPE,
             text=True,
         )
-        for seed in ("0", "1", "2", "31337", "random")
+        for seed in ("0", "31337", "random")
     ]
     outputs = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 5
+    assert [process.returncode for process in processes] == [0] * 3
     assert len(set(outputs)) == 1
     omni, detkds = outputs[0].splitlines()
     assert omni.startswith("14 ")

@@ -19,14 +19,11 @@ from typing import Any
 import pytest
 import torch
 
-from detkds_gp.config import load_config
-from detkds_gp.errors import ConfigError
-from detkds_gp.full_training import FullTraining, run_full_training
-from detkds_gp.listener import Listener
-from detkds_gp.naming import read_distiller
 from detkds_gp.primitives.zoo import ZOO
 
-SCRIPT = Path(__file__).with_name("two_processes.py")
+from . import two_processes
+
+SCRIPT = Path(two_processes.__file__)
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
 FORMULAS = (
@@ -55,19 +52,25 @@ ON_CPU = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 
 @pytest.fixture(scope="module")
-def told(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each of two processes says of every distiller, and one of those of images: by ``<processes>-<rank>``."""
+def out(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each of two processes says of every distiller, of parting and of preparing, and one of those of images."""
     out = tmp_path_factory.mktemp("steps")
     local = {"data.digits.root": str(out / "digits"), "cache_dir": str(out / "cache")}
     tiny, gfl, faster = (tiny_config, {}), (TINY / "gfl.py", local), (TINY / "faster_rcnn.py", local)
-    for launcher, asked in (
-        ([sys.executable], [(*tiny, OF_IMAGES)]),
-        (TORCHRUN, [(*tiny, ONE_STAGE + FORMULAS), (*gfl, BINS), (*faster, TWO_STAGE)]),
-    ):
-        configs = [json.dumps([str(path), options, names]) for path, options, names in asked]
-        command = [*launcher, str(SCRIPT), str(out), *configs]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=1200)
-        assert ended.returncode == 0, ended.stderr[-3000:]
+    asked = (*tiny, ONE_STAGE + FORMULAS), (*gfl, BINS), (*faster, TWO_STAGE)
+    alone, *together = (
+        json.dumps([str(path), options, names]) for path, options, names in ((*tiny, OF_IMAGES), *asked)
+    )
+    two_processes.main(str(out), alone)
+    command = [*TORCHRUN, str(SCRIPT), str(out), *together]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=1200)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def told(out: Path) -> dict[str, Any]:
+    """The steps by ``<processes>-<rank>``."""
     return {path.stem: torch.load(path, weights_only=True) for path in out.glob("*.pt")}
 
 
@@ -132,19 +135,6 @@ def test_two_processes_make_the_step_of_one(name: str, told: dict[str, Any]) -> 
         torch.testing.assert_close(first["averaged"][key], gradient, rtol=1e-4, atol=1e-6 * largest)
 
 
-def test_a_training_of_two_processes_is_told_from_one_of_one(tiny_config: Path, tmp_path: Path) -> None:
-    short = {"full_training.iterations": 2, "full_training.batch_size": 2, "full_training.workers": 0}
-    command = [*TORCHRUN, "--no-python", sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
-    command += [str(tiny_config), "--distiller", "mgd", "--work-dir", str(tmp_path / "mgd"), "--cfg-options"]
-    command += [f"{key}={value}" for key, value in short.items()]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=1200)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    assert json.loads((tmp_path / "mgd" / "result.json").read_text())["processes"] == 2
-    config = load_config(tiny_config, short)
-    with pytest.raises(ConfigError, match="holds another training .processes is 2, asked for 1.; give another"):
-        run_full_training(FullTraining(config, read_distiller("mgd", config), tmp_path / "mgd"), Listener())
-
-
 def test_a_training_that_diverges_ends_in_both_processes(tiny_config: Path, tmp_path: Path) -> None:
     options = {"optim_wrapper.optimizer.lr": 1e30, "model.student.bbox_head.loss_cls.loss_weight": 1e6}
     config = tmp_path / "diverging.py"
@@ -158,39 +148,18 @@ def test_a_training_that_diverges_ends_in_both_processes(tiny_config: Path, tmp_
     assert not (tmp_path / "x" / "result.json").exists()
 
 
-def test_parting_ends_the_threads_of_the_group_before_the_interpreter_does() -> None:
+@pytest.mark.parametrize("rank", [0, 1])
+def test_parting_ends_the_threads_of_the_group_before_the_interpreter_does(rank: int, out: Path) -> None:
     """One that frees a tensor of Python's while the interpreter ends aborts the process."""
-    code = """
-from pathlib import Path
-import torch
-from torch.nn.parallel import DistributedDataParallel
-from detkds_gp.training import processes
-
-def threads():
-    names = (path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
-    return sum("gloo" in name for name in names)
-
-with processes():
-    model = DistributedDataParallel(torch.nn.Linear(2, 1))
-    model(torch.ones(1, 2)).sum().backward()
-    model.itself = model  # a cycle, as in a Runner
-    within = threads()
-    del model
-assert within > 0 == threads(), (within, threads())
-"""
-    command = [*TORCHRUN, "--no-python", sys.executable, "-c", code]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=600)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    within, after = map(int, (out / f"{rank}.threads").read_text().split())
+    assert within > 0 == after
 
 
-def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(tmp_path: Path) -> None:
-    command = [*TORCHRUN, str(SCRIPT.with_name("first_process.py")), str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=ON_CPU, timeout=600)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+def test_all_wait_for_what_the_first_prepares_and_hear_of_its_mistakes(out: Path) -> None:
     mistake = "ConfigError: got 1, wanted 2"
-    assert (tmp_path / "0.txt").read_text().splitlines() == [
+    assert (out / "0.txt").read_text().splitlines() == [
         "0 sees what 0 did", mistake, "ZeroDivisionError: x",
     ]  # fmt: skip
-    assert (tmp_path / "1.txt").read_text().splitlines() == [
+    assert (out / "1.txt").read_text().splitlines() == [
         "1 sees what 0 did", mistake, "RuntimeError: the first process failed: ZeroDivisionError('x')",
     ]  # fmt: skip

@@ -147,13 +147,19 @@ def test_a_training_that_is_averaged_otherwise_is_another_one(folder: Path, tiny
 
 
 @pytest.mark.slow
-def test_two_processes_write_the_average_of_the_weights_they_share(tiny_config: Path, tmp_path: Path) -> None:
-    config = tmp_path / "two.py"
+def test_two_processes_write_the_average_of_the_weights_they_share_and_are_told_from_one(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    config, folder = tmp_path / "two.py", tmp_path / "two"
     settings = {key.removeprefix("full_training."): value for key, value in SHORT.items()}
     config.write_text(f'_base_ = "{tiny_config}"\nfull_training = {settings!r}\n')
     command = [*TORCHRUN, "--no-python", sys.executable, "-c", "from detkds_gp.cli.app import main; main()", "train"]
-    command += [str(config), "--distiller", FORMULA, "--work-dir", str(tmp_path / "two")]
+    command += [str(config), "--distiller", "mgd", "--work-dir", str(folder)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    test_the_written_student_is_the_average_of_all_steps(tmp_path / "two")
+    test_the_written_student_is_the_average_of_all_steps(folder)
+    assert json.loads((folder / "result.json").read_text())["processes"] == 2
+    loaded = load_config(config)
+    with pytest.raises(ConfigError, match="holds another training .processes is 2, asked for 1.; give another"):
+        run_full_training(FullTraining(loaded, read_distiller("mgd", loaded), folder), Listener())

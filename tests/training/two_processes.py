@@ -1,11 +1,16 @@
-"""One distillation step under ``torchrun``, or in one process on the whole batch: what each process sees, to a file."""
+"""Distillation steps under ``torchrun``, or in one process on the whole batch: what each process sees, to a file.
+
+Under ``torchrun`` it goes on with how the processes part, and with what the first one prepares for all.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 import sys
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +19,17 @@ import torch.distributed
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from detkds_gp.config import ExperimentConfig, load_config
 from detkds_gp.detectors import build_detector, check_pair, make_batch
+from detkds_gp.errors import ConfigError
 from detkds_gp.fitness import SplitImages
 from detkds_gp.language import load_primitive_set, load_zoo
 from detkds_gp.losses import DistillationLoss
 from detkds_gp.naming import named_distiller
 from detkds_gp.setup.prepare import load_data
-from detkds_gp.training import AverageLosses, DistilledDetector, processes, seed_all
+from detkds_gp.training import AverageLosses, DistilledDetector, first_does, processes, seed_all
 
 OPTIMIZER = {"optimizer": {"type": "SGD", "lr": 0.1}}
 IMAGES = 4
@@ -42,7 +49,52 @@ def main(out: str, *configs: str) -> None:
             batch = make_batch([images[index] for index in range(rank * share, (rank + 1) * share)])
             for name, model in models(config, images.split.classes, names):
                 told[f"{Path(path).stem} {name}"] = step(model, batch, together)
-        torch.save(told, Path(out) / f"{count}-{rank}.pt")
+        if together:
+            leave_a_cycle()
+        within = threads_of_group()
+    torch.save(told, Path(out) / f"{count}-{rank}.pt")
+    if together:
+        (Path(out) / f"{rank}.threads").write_text(f"{within} {threads_of_group()}")
+        prepare_for_all(Path(out), rank, count)
+
+
+def threads_of_group() -> int:
+    """Return how many threads of this process belong to a group of processes."""
+    names = (path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+    return sum("gloo" in name for name in names)
+
+
+def leave_a_cycle() -> None:
+    """Leave a model that holds the group and itself, as a Runner does."""
+    model = DistributedDataParallel(nn.Linear(2, 1))
+    model(torch.ones(1, 2)).sum().backward()
+    model.itself = model  # type: ignore[assignment]
+
+
+def prepare_for_all(out: Path, rank: int, count: int) -> None:
+    """Let the first process prepare for longer than the group's own timeout, then make mistakes; write what is seen."""
+    once = f"file://{out / 'rendezvous'}"
+    short = timedelta(seconds=8)
+    torch.distributed.init_process_group("gloo", init_method=once, rank=rank, world_size=count, timeout=short)
+    done = out / "done"
+
+    def prepare() -> None:
+        time.sleep(11)
+        done.write_text(str(rank))
+
+    first_does(prepare)
+    told = [f"{rank} sees what {done.read_text()} did"]
+    for error in (ConfigError("got 1, wanted 2"), ZeroDivisionError("x")):
+        try:
+            first_does(lambda error=error: fail(error))
+        except Exception as raised:
+            told.append(f"{type(raised).__name__}: {raised}")
+    (out / f"{rank}.txt").write_text("\n".join(told))
+    torch.distributed.destroy_process_group()
+
+
+def fail(error: Exception) -> None:
+    raise error
 
 
 def models(config: ExperimentConfig, classes: tuple[str, ...], names: Sequence[str]):  # type: ignore[no-untyped-def]
