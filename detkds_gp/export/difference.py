@@ -93,7 +93,7 @@ class _Tree:
 class _Shared(NamedTuple):
     """The most nodes that two forests share: how many, the last pair if it is one of them, and what lies before."""
 
-    count: int = 0
+    size: int = 0
     pair: tuple[int, int] | None = None
     parts: tuple[_Shared, ...] = ()
 
@@ -104,13 +104,13 @@ def _align(one: _Tree, two: _Tree, roots: tuple[int, int], shared: dict[tuple[in
     table = [[_Shared()] * (j - right + 2) for _ in range(i - left + 2)]
     for x, y in product(range(left, i + 1), range(right, j + 1)):
         above, row, column = table[x - left], table[x - left + 1], y - right + 1
-        best = above[column] if above[column].count >= row[column - 1].count else row[column - 1]
+        best = above[column] if above[column].size >= row[column - 1].size else row[column - 1]
         if one.first[x] == left and two.first[y] == right:
-            if one.keys[x] == two.keys[y] and above[column - 1].count >= best.count - 1:
-                best = _Shared(above[column - 1].count + 1, (x, y), (above[column - 1],))
+            if one.keys[x] == two.keys[y] and above[column - 1].size >= best.size - 1:
+                best = _Shared(above[column - 1].size + 1, (x, y), (above[column - 1],))
             shared[x, y] = best
         else:
             parts = table[one.first[x] - left][two.first[y] - right], shared[x, y]
-            if parts[0].count + parts[1].count > best.count:
-                best = _Shared(parts[0].count + parts[1].count, None, parts)
+            if parts[0].size + parts[1].size > best.size:
+                best = _Shared(parts[0].size + parts[1].size, None, parts)
         row[column] = best

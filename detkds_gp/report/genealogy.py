@@ -89,9 +89,8 @@ def given(run: Run, primitive_set: PrimitiveSet) -> dict[str, str]:
     rivals = [one for event in run.events if event.kind == RIVALS_TUNED for one in event.detail["rivals"]]
     tuned = [(one["tuned"] or one["given"])["text"] for one in rivals if one["expected"]]
     started = run.config["search"].get("warm_start", ())
-    sorts = ((run.injected, INJECTED), (started, STARTED_WITH), (tuned, TUNED))
-    found = {}
-    for texts, how in sorts:
+    found: dict[str, str] = {}
+    for texts, how in ((run.injected, INJECTED), (started, STARTED_WITH), (tuned, TUNED)):
         for distiller in (parse_distiller(text, primitive_set, bare=None) for text in texts):
             found |= dict.fromkeys((term.formula for term in outline(distiller.text)), how)
     return found

@@ -115,8 +115,9 @@ def curve_figures(students: Sequence[Student]) -> dict[str, Figure]:
         if any(distilled > 1e-4 * max(own, 1e-9) for _, own, distilled in one.losses):
             lines.append(_line(one, one.losses, 2, f"{one.name}: distillation", "dot"))
     if lines:
-        figures["losses"] = {"data": lines, "layout": layout("training steps", "loss")}
-        figures["losses"]["layout"]["yaxis"]["type"] = "log"
+        axes = layout("training steps", "loss")
+        axes["yaxis"]["type"] = "log"
+        figures["losses"] = {"data": lines, "layout": axes}
     return figures
 
 

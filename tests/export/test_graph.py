@@ -9,8 +9,8 @@ import pytest
 from detkds_gp.export import FAMILIES, to_networkx
 from detkds_gp.export.graph import sample_shapes, shape_text
 from detkds_gp.language import Map, parse_distiller, parse_tree, to_text, transform
-from detkds_gp.losses import lint
 from detkds_gp.primitives import OMNI
+from detkds_gp.screening import lint
 
 SIDED = {"Map", "Rows", "Probs", "Units", "Boxes"}
 
