@@ -12,6 +12,7 @@ from detkds_gp.store import Store, writer_of
 from detkds_gp.store.events import FINISHED, REFUSED, STARTED, explaining
 
 State = Literal["running", "finished", "stopped"]
+"""How a run stands."""
 
 
 def state_of(store: Store, work_dir: Path) -> State:

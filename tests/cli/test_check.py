@@ -14,7 +14,7 @@ from mmdet.datasets import CocoDataset
 
 from detkds_gp.config import load_config
 from detkds_gp.detectors import detector_config
-from detkds_gp.preflight import step_cost
+from detkds_gp.preflight import check as preflight_check
 
 from ..scripts import benchmark
 from .conftest import GpSearch
@@ -119,7 +119,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pairs_of_coco_are_wired(
     name: str, gp_search: GpSearch, coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step_cost, "STEPS", 1)  # that are timed
+    monkeypatch.setattr(preflight_check, "STEPS", 1)  # that are timed
     side = 256 if name in OF_LARGER_IMAGES else 128
     base, path = CONFIGS / "coco" / f"{name}.py", tmp_path / "shallow.py"
     config = load_config(base)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from detkds_gp.preflight import step_cost
+from detkds_gp.preflight import check as preflight_check
 
 from .conftest import GpSearch
 
@@ -19,7 +19,7 @@ RETINANET = "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"
 def test_check_passes_on_what_init_writes(
     gp_search: GpSearch, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step_cost, "STEPS", 1)  # that are timed
+    monkeypatch.setattr(preflight_check, "STEPS", 1)  # that are timed
     path = tmp_path / "search.py"
     pair = ["--student", RETINANET, "--teacher", RETINANET]
     ended = gp_search("init", *pair, "--data", digits, "--scratch", "-o", path)

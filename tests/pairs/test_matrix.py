@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from detkds_gp.preflight import step_cost
+from detkds_gp.preflight import check as preflight_check
 
 from ..scripts import benchmark
 
@@ -56,5 +56,5 @@ def test_a_row_tells_users_why_not_in_one_line_and_leaves_the_students_loss(name
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_a_row_measured_again_is_the_same(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_cost, "STEPS", 1)  # that are timed: no row holds a time
+    monkeypatch.setattr(preflight_check, "STEPS", 1)  # that are timed: no row holds a time
     assert families.measured(name, folder) == ROWS[name]

@@ -15,7 +15,8 @@ from detkds_gp.config import load_config
 from detkds_gp.detectors import build_detector, save_weights
 from detkds_gp.errors import DeclarationError, DetectorError
 from detkds_gp.fitness import Evaluation, SplitImages
-from detkds_gp.preflight import Offer, PairReport, check_experiment, knowledge_not_shared, step_cost
+from detkds_gp.preflight import Offer, PairReport, check_experiment, knowledge_not_shared
+from detkds_gp.preflight import check as preflight_check
 from detkds_gp.setup.prepare import load_data
 
 TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
@@ -114,7 +115,7 @@ def test_a_misspelt_module_is_told_with_the_nearest(tiny_config: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gfl", "mask_rcnn", "detr", "dino", "dino_to_retinanet", "faster_rcnn_to_fcos"])
 def test_other_families_are_checked_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_cost, "STEPS", 1)  # that are timed
+    monkeypatch.setattr(preflight_check, "STEPS", 1)  # that are timed
     config = load_config(TINY / f"{name}.py", {"data.digits.root": str(tmp_path / "digits")})
     found = {offer.name: offer for offer in check_experiment(config).offers if not offer.reason}
     assert ("box_bins" in found) == (name == "gfl")
