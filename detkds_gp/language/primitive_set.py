@@ -91,8 +91,9 @@ class PrimitiveSet(gp.PrimitiveSetTyped):
     def _minimum_heights(self) -> dict[KindType, int]:
         """Height of the lowest tree of every kind asked for, by fixed-point iteration."""
         kinds = {kind for d in self.declarations.values() for kind in (*d.arguments, d.result)} | {Loss}
-        heights = dict.fromkeys(kinds, NEVER)
-        for _ in range(len(kinds) + 1):
+        heights, before = dict.fromkeys(kinds, NEVER), dict[KindType, int]()
+        while heights != before:
+            before = dict(heights)
             for d in self.declarations.values():
                 height = 1 + max((heights[kind] for kind in d.arguments), default=-1)
                 for kind in kinds:
