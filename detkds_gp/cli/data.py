@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -78,7 +78,7 @@ def yolo(
 @reads_folder
 def check(
     source: Annotated[Path, typer.Argument(help="A data set's folder, or the config of a search.")],
-    choice: Choice,
+    choice: Callable[[], Choice],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG of a dozen images with their boxes.")
     ] = None,
@@ -90,7 +90,7 @@ def check(
     if output is not None:
         check_writable(output)
     with TemporaryDirectory() as converted:
-        splits, notes = _splits(source, Path(converted) / "data", choice)
+        splits, notes = _splits(source, Path(converted) / "data", choice())
         summary = summarize(splits)
         if output is not None:
             from detkds_gp.data.contact_sheet import write_sheet
@@ -180,7 +180,7 @@ def init(
     student: Annotated[str, typer.Option(help="Its mmdet config: a path or mmdet::...")],
     teacher: Annotated[str, typer.Option(help="The same.")],
     data: Annotated[Path, typer.Option(help="A folder of COCO, VOC or YOLO annotations.")],
-    choice: Choice,
+    choice: Callable[[], Choice],
     output: Annotated[Path, typer.Option("-o", help="The file to write.")] = Path("search.py"),
     teacher_checkpoint: Annotated[str | None, typer.Option(help="Default: the tool trains the teacher.")] = None,
     scratch: Annotated[bool, typer.Option("--scratch", help="Start without pretrained backbones.")] = False,
@@ -203,9 +203,9 @@ def init(
     from detkds_gp.data.summary import summarize
     from detkds_gp.setup.prepare import read_checked
 
-    pair = Pair(student, teacher, teacher_checkpoint, scratch)
+    pair, chosen = Pair(student, teacher, teacher_checkpoint, scratch), choice()
     check_configs(pair)
-    found = data_in(data, output.parent / f"{output.stem}-data", choice)
+    found = data_in(data, output.parent / f"{output.stem}-data", chosen)
     splits = read_checked(found.sources)
     classes = splits["train"].classes
     output.write_text(starter_config(pair, found, splits["train"], this_machine()))

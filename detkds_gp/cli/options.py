@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,7 +96,10 @@ def spread_options(arguments: Sequence[str]) -> list[str]:
 
 
 def reads_folder(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, after its own options, those of `_choice`; it takes what they say as ``choice``."""
+    """Give a command, after its own options, those of `_choice`; it calls ``choice`` for what they say.
+
+    That imports what reads images, so the command checks its other options and the environment before.
+    """
     types = {"Choice": Any}  # its module is heavy
     own, folder = (inspect.signature(f, eval_str=True, locals=types).parameters for f in (command, _choice))
 
@@ -104,7 +107,7 @@ def reads_folder(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**values: Any) -> None:
         command(
             **{name: value for name, value in values.items() if name in own},
-            choice=_choice(**{name: value for name, value in values.items() if name in folder}),
+            choice=partial(_choice, **{name: value for name, value in values.items() if name in folder}),
         )
 
     shown = [parameter for name, parameter in own.items() if name != "choice"] + list(folder.values())

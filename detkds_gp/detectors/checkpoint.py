@@ -52,7 +52,7 @@ def load_weights(detector: BaseDetector, path: str | Path, classes: Sequence[str
             keys or shapes are not the detector's, or it holds several such detectors.
     """
     content = _read(Path(path))
-    found = _classes_of(content.get("meta"))
+    found = None if classes is None else _classes_of(content.get("meta"))
     if classes is not None and found is not None and found != tuple(classes):
         raise DetectorError(
             f"checkpoint {path} was trained on the classes {listed(found)}, "

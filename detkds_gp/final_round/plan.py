@@ -52,7 +52,6 @@ def plan_final_round(config: ExperimentConfig, search: Sequence[Generation]) -> 
     First it loses seeds, down to three; then places, down to the leader's and one for each rival; then it gets shorter,
     down to the proxy's length, since what wins a short training may lose a longer one; then it loses places again. The
     leader of the search and the student alone are always judged, on three seeds, even where that takes more.
-
     """
     wished, niches = config.verdict, max(len(one.niches) for one in search)
     shortest = config.proxy.iterations

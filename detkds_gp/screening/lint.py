@@ -68,7 +68,8 @@ def lint(text: str, primitive_set: PrimitiveSet, probes: Probes | None = None, o
         for term in distiller.terms:
             try:
                 steps += computed_steps(term.tree, primitive_set, screen.probes.far.knowledge)
-                findings += [(term.knowledge, *said) for said in screen.outcomes(screen.evidence(term))]
+                # One by one: what is found before an error stays.
+                findings.extend((term.knowledge, *said) for said in screen.outcomes(screen.evidence(term)))
             except (RuntimeError, ValueError, TypeError, LookupError) as error:
                 problems.append(f"shape: {error}".splitlines()[0])
     problems += [f"{check.name}: {check.reason} ({said.numbers})" for _, check, said in findings if not said.passed]

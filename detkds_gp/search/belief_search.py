@@ -36,12 +36,13 @@ class Believing(Guide):
     _foreseen: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     fresh = 0.5
+    offered = OFFERED
     revises = True
 
     @property
     def brood(self) -> int:
         """Individuals that are made for each that is trained: more once something is believed."""
-        return OFFERED if self.belief.ready else 1
+        return self.offered if self.belief.ready else 1
 
     def learn(self, scored: Sequence[Individual]) -> None:
         """Learn the APs, and give every individual the fitness that is now expected of it."""

@@ -45,7 +45,10 @@ def device_name(device: str) -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the repository that holds a folder and whether files differ from it; None without one."""
+    """Return the commit of the repository that holds a folder and whether files differ from it.
+
+    None without one, and where git takes longer than 5 seconds.
+    """
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)

@@ -74,7 +74,7 @@ class FinalStages:
     def tuned(self, trained: int, left: float, prices: Prices) -> int:
         """Return the trainings of each rival: no more than a knowledge gets or the rest of a share pays.
 
-        None where they are too few to make a curve.
+        0 where they are too few to make a curve.
         """
         fair = min(self.tuning, trained)
         return next((n for n in range(fair, LEAST_TUNING - 1, -1) if prices.tuning(self.rivals, n) <= left), 0)

@@ -282,7 +282,7 @@ class Store:
                     f"{differing}; the search no longer repeats itself: use another --work-dir"
                 )
             return
-        _check_finite(table, row)
+        _check_values(table, row)
         with plain_errors(self.path):
             self._connection.execute(insert(table), row)
 
@@ -302,8 +302,9 @@ def _comparable(value: Any) -> Any:
     return to_json(value) if isinstance(value, (dict, list, tuple)) else value
 
 
-def _check_finite(table: Table, row: Mapping[str, Any]) -> None:
-    """Refuse nan (SQLite would make it NULL) and inf: a failure has a name."""
+def _check_values(table: Table, row: Mapping[str, Any]) -> None:
+    """Refuse nan (SQLite would make it NULL) and inf, since a failure has a name, and what is no JSON."""
     for name, value in row.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{table.name}.{name} is {value}, wanted a finite number")
+        _comparable(value)

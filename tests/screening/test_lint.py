@@ -58,6 +58,7 @@ BROKEN = PrimitiveSet(
             Loss,
         ),
         forced("misfit", lambda x: x @ x),
+        forced("social", lambda x: x if len(x) > 1 else x @ x),
     ],
 )
 
@@ -84,6 +85,12 @@ def test_it_finds(text, problem):
 
 
 @pytest.mark.slow
+def test_what_is_found_before_an_error_is_told():
+    report = lint("l2(social(global))", BROKEN)
+    assert report.problems[-1].startswith("shape: ")
+    assert "finite" in {check.name for _, check, outcome in report.findings if outcome.passed}
+
+
 def test_it_is_silent_on_300_random_formulas():
     rng = random.Random(7)
     noisy = {}

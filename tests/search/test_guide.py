@@ -77,6 +77,14 @@ def test_before_anything_is_believed_the_first_are_trained():
     assert guide.choose([Brood([], bred, 2)]) == bred[:2]
 
 
+def test_a_guide_offers_as_many_as_it_is_told_once_it_believes():
+    guide = Believing(Belief(GRAMMAR, direction), random.Random(0))
+    told(guide)
+    assert guide.brood > 1
+    guide.offered = 1  # as an ablation does
+    assert guide.brood == 1
+
+
 def test_most_are_what_promises_most_but_no_knowledge_starves():
     guide = Believing(Belief(GRAMMAR, direction), random.Random(0))
     guide.learn(
