@@ -80,12 +80,14 @@ class HeaderReader:
 
     def _keep(self, found: dict[str, ImageFile], known: dict[str, ImageFile]) -> None:
         """Write the headers of each folder that has new ones; where that fails they are read again next time."""
+        new = [path for path, file in found.items() if path not in known or known[path].state != file.state]
+        if self._cache_dir is None or not new:
+            return
         rows: dict[str, dict[str, list[Any]]] = defaultdict(dict)
         for path, file in (known | found).items():
             folder, name = os.path.split(path)
             rows[folder][name] = [*file.state, *file.header]
-        new = [path for path, file in found.items() if path not in known or known[path].state != file.state]
-        for folder in dict.fromkeys(map(os.path.dirname, new)) if self._cache_dir else ():
+        for folder in dict.fromkeys(map(os.path.dirname, new)):
             if len(rows[folder]) >= KEPT_FROM:
                 with suppress(OSError):
                     self._file(folder).parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,6 @@ class ImageHeader(NamedTuple):
         """Why OpenCV does not read the image, for its file or for its size; empty where it does."""
         if self.fault:
             return self.fault
-        sides = f"{self.width:,} x {self.height:,} pixels"
         for name, got, most in (
             ("pixels", self.width * self.height, 1 << 30),
             ("width", self.width, 1 << 20),
@@ -54,7 +53,7 @@ class ImageHeader(NamedTuple):
             if got > limit:
                 what = "pixels" if name == "pixels" else f"pixels of {name}"
                 return (
-                    f"has {sides}, and OpenCV reads at most {limit:,} {what}; "
+                    f"has {self.width:,} x {self.height:,} pixels, and OpenCV reads at most {limit:,} {what}; "
                     f"cut or scale it (boxes too), or set {setting} in the environment"
                 )
         return ""
