@@ -179,7 +179,7 @@ class AnalyticExperiment(Experiment):
 
 
 def make_experiment(
-    work_dir: Path, worker: Analytic, generations: int = 3, strategy: str = "evolution", **options: Any
+    work_dir: Path, worker: Analytic, generations: int = 3, strategy: str = "evolution", ahead: int = 1, **options: Any
 ) -> AnalyticExperiment:
     """Make an experiment of two niches; ``options`` are values of the config."""
     sizes = {"population": 6, "offspring": 6, "generations": generations}
@@ -188,7 +188,7 @@ def make_experiment(
         "conquer": {"population": 5, "offspring": 5, "generations": 2},
         "champions": 2,
     }
-    search["strategy"] = strategy
+    search |= {"strategy": strategy, "ahead": ahead}
     values = {
         "student": DETECTOR, "teacher": DETECTOR, "data": dict.fromkeys(("train", "selection", "test"), SPLIT),
         "search": search, "verdict": {"seeds": (11, 12), "rivals": {}, "share": 0.9}, **options,

@@ -26,7 +26,7 @@ from statistics import fmean
 from typing import Any
 
 from detkds_gp.config import load_config
-from detkds_gp.execution import LocalExecutor
+from detkds_gp.execution import LocalExecutor, run_tasks
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import NONE, parse_distiller
@@ -101,11 +101,11 @@ def measure(
     started = time.perf_counter()
     executor = LocalExecutor(ProxyWorker(task), 2, 3600.0, 1)
     try:
-        (teacher,) = (answer for _, answer in executor.run([TeacherRequest()], limited=False))
-        list(executor.run([ProbeRequest(0)], limited=False))
+        (teacher,) = (answer for _, answer in run_tasks(executor, [TeacherRequest()], limited=False))
+        list(run_tasks(executor, [ProbeRequest(0)], limited=False))
         formulas = {niche: formula_of(niche, task) for niche in missing}
         asked = [ScaleRequest(formula, 0) for formula in formulas.values()]
-        scales = {asked[index].formula: scale.value for index, scale in executor.run(asked)}
+        scales = {asked[index].formula: scale.value for index, scale in run_tasks(executor, asked)}
         distillers = {
             niche: parse_distiller(formula, task.primitive_set).text.replace(
                 "1 * 1 *", f"{weight:g} * {scales[formula]} *"
@@ -117,7 +117,7 @@ def measure(
             for text in (NONE, *distillers.values())
             for seed in range(seeds)
         ]
-        scores = {trials[index]: score for index, score in executor.run(trials)}
+        scores = {trials[index]: score for index, score in run_tasks(executor, trials)}
     finally:
         executor.close()
     aps = {text: [scores[Trial(text, iterations, 1000 + s, test=True)].test_ap for s in range(seeds)]

@@ -27,6 +27,7 @@ from detkds_gp.screening import Finding, Fingerprint, Screener
 from detkds_gp.search import DivideAndConquer, run_search
 from detkds_gp.store import Store
 from detkds_gp.store.events import FINAL_HELD, FINAL_PLANNED, FINISHED, STARTED
+from detkds_gp.turns import Turns
 
 KNOWLEDGE = ("global", "instance", "class_logits")
 EFFECTS = {"global": 0.06, "instance": 0.03, "unit_channel": 0.05, "l1": -0.04}
@@ -146,7 +147,8 @@ class _Made:
 
     store: Store
 
-    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
+    def scoring(self, phase: str, questions: Sequence[Question]) -> Turns[list[Score]]:
+        yield from ()
         scores = [made_score(one.trial.distiller) for one in questions]
         with self.store.together():
             for one, score in zip(questions, scores, strict=True):

@@ -6,10 +6,13 @@ the truth: the test AP of averaged weights at the longest length, mean of the ot
 pair of ``configs/bccd_narrow.py`` is trained until it gains no more, and that is the truth.
 
     python benchmarks/reliability.py WORK_DIR --data shared/data/bccd --raccoon shared/data/raccoon [--end]
-        [--cells bccd_retinanet,bccd_gfl,raccoon_retinanet] [--distillers N] [--seeds N] [--lengths 60,120,240] [--save]
+        [--cells bccd_retinanet,bccd_gfl,raccoon_retinanet] [--distillers N] [--seeds N] [--lengths 60,120,240]
+        [--save] [--partial] [--recorded]
 
-WORK_DIR keeps every training under what it depends on: called again, only what is missing is trained. ``--quick`` is a
-check that it works, on tiny images. The last line printed is one JSON object.
+WORK_DIR keeps every training under what it depends on: called again, only what is missing is trained. ``--save`` also
+writes all scores to ``benchmarks/results/reliability_scores.json``; with ``--recorded`` what stands there, of the same
+pair, data and code, is not trained again. ``--partial`` saves the scores of cells that are not complete yet.
+``--quick`` is a check that it works, on tiny images. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ from detkds_gp.training import Training, TrainingFault
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "reliability.json"
+SCORES = Path(__file__).parent / "results" / "reliability_scores.json"
 HEADLINE = 120
 """The length whose numbers stand as before and now."""
 END = (60, 120, 240, 480, 720, 960, 1200, 1440)
@@ -77,7 +81,7 @@ SAMPLE = (
     weighted(pkd=5, logits=2),
     weighted(instance=2),
     weighted(foreground=2),
-    weighted(pkd=2, cwd=2, instance=2, logits=2, giou=2),
+    weighted(pkd=2, foreground=2, instance=2, logits=2, giou=2),
     weighted(cwd=100),
     weighted(pkd=0.5),
     weighted(mimic=2),
@@ -140,23 +144,38 @@ class Trainings:
 
     Args:
         cell: the pair.
-        folder: of the files.
+        folder: of the files, named by what the trainings depend on.
         lengths: at which a training is scored.
+        recorded: whether what is recorded in `SCORES` counts as trained.
     """
 
-    def __init__(self, cell: Cell, folder: Path, lengths: Sequence[int]) -> None:
+    def __init__(self, cell: Cell, folder: Path, lengths: Sequence[int], *, recorded: bool = False) -> None:
         self.cell = cell
         self.folder = folder
         self.lengths = lengths
         self._proxy: ProxyTraining | None = None
+        known = recorded_scores().get(cell.name, {}) if recorded else {}
+        rows = known["rows"] if known.get("bound") == folder.name else []
+        self._recorded = {(row["distiller"], row["seed"]): row for row in rows}
 
     def row(self, number: int, seed: int) -> dict[str, Any]:
         """Return the scores of one distiller on one seed, trained if they are not there."""
-        path = self.folder / f"{number:02}-{seed}.json"
-        if path.is_file():
-            return json.loads(path.read_text())
+        return self.known(number, seed) or self._made(number, seed)
+
+    def known(self, number: int, seed: int) -> dict[str, Any] | None:
+        """Return the scores of one distiller on one seed, if they are there."""
+        path = self._path(number, seed)
+        if path.is_file() and (row := json.loads(path.read_text()))["distiller"] == SAMPLE[number]:
+            return row
+        return self._recorded.get((SAMPLE[number], seed))
+
+    def _path(self, number: int, seed: int) -> Path:
+        return self.folder / f"{number:02}-{seed}.json"
+
+    def _made(self, number: int, seed: int) -> dict[str, Any]:
         row = {"distiller": SAMPLE[number], "seed": seed, "scores": self._trained(SAMPLE[number], seed)}
-        with atomic_file(path) as unfinished:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_file(self._path(number, seed)) as unfinished:
             unfinished.write_text(json.dumps(row))
         print(f"{self.cell.name} {number} seed {seed}: {json.dumps(row['scores'])}", file=sys.stderr, flush=True)
         return row
@@ -267,6 +286,38 @@ def mean_tau(scores: Matrix, truth: Matrix) -> float:
     return float(np.mean([kendalltau(scores[:, seed], other).statistic for seed, other in enumerate(others)]))
 
 
+def bound_of(config: ExperimentConfig, lengths: Sequence[int]) -> str:
+    """Return a name for all that a training depends on; how formulas are searched is no part of it."""
+    fingerprint = gather(config).fingerprint(config)
+    names = ("student", "teacher", "proxy", "threads", "init_student_from_teacher")
+    return hash_of([{**fingerprint, "config": {name: fingerprint["config"][name] for name in names}}, lengths])
+
+
+def recorded_scores() -> dict[str, Any]:
+    """Return by cell the recorded scores, and what they depend on."""
+    return json.loads(SCORES.read_text(encoding="utf-8")) if SCORES.is_file() else {}
+
+
+def record(cell: str, bound: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record the scores of a cell, in place of what is recorded of it, one row a line of the cell that came last."""
+    lines = ",\n".join(json.dumps(row) for row in rounded(rows))
+    others = {name: json.dumps(found) for name, found in recorded_scores().items() if name != cell}
+    written = {**others, cell: f'{{"bound": "{bound}", "rows": [\n{lines}\n]}}'}
+    with atomic_file(SCORES) as draft:
+        draft.write_text("{\n" + ",\n".join(f'"{name}": {text}' for name, text in written.items()) + "\n}\n")
+
+
+def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with their APs rounded to five digits."""
+
+    def told(scores: Mapping[str, Mapping[str, float]] | None) -> dict[str, dict[str, float]] | None:
+        if scores is None:
+            return None
+        return {length: {kind: round(ap, 5) for kind, ap in aps.items()} for length, aps in scores.items()}
+
+    return [{**row, "scores": told(row["scores"])} for row in rows]
+
+
 def interval(values: Sequence[float]) -> list[float]:
     """Return the 95% percentile interval."""
     return [round(float(value), 3) for value in np.percentile(values, [2.5, 97.5])] if len(values) else []
@@ -283,7 +334,9 @@ def main() -> None:
     parser.add_argument("--lengths", default="60,120,240", help="rising; the last is the truth's")
     parser.add_argument("--end", action="store_true", help="the narrow pair to its end, 12 distillers, 3 seeds")
     parser.add_argument("--quick", action="store_true", help="whether it works: 4 distillers, 2 seeds, a few steps")
-    parser.add_argument("--save", action="store_true", help="write results/reliability.json")
+    parser.add_argument("--save", action="store_true", help="write results/reliability.json and the scores")
+    parser.add_argument("--partial", action="store_true", help="train nothing, save the scores that are there")
+    parser.add_argument("--recorded", action="store_true", help="take from the recorded scores what stands there")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names, lengths = arguments.cells.split(","), tuple(map(int, arguments.lengths.split(",")))
@@ -295,16 +348,22 @@ def main() -> None:
     known = json.loads(RESULTS.read_text())["cells"] if arguments.save and RESULTS.is_file() else {}
     told: dict[str, Any] = {}
     for cell in cells(names, arguments):
-        bound = hash_of([gather(cell.config).fingerprint(cell.config), lengths])
-        trainings = Trainings(cell, arguments.work_dir / cell.name / bound, lengths)
-        rows = [trainings.row(number, seed) for seed in range(seeds) for number in range(count)]
+        bound = bound_of(cell.config, lengths)
+        trainings = Trainings(cell, arguments.work_dir / cell.name / bound, lengths, recorded=arguments.recorded)
+        places = [(number, seed) for seed in range(seeds) for number in range(count)]
+        if arguments.partial:
+            record(cell.name, bound, [row for place in places if (row := trainings.known(*place)) is not None])
+            continue
+        rows = [trainings.row(*place) for place in places]
         told[cell.name] = told_of(rows, lengths, seeds)
+        if arguments.save:
+            record(cell.name, bound, rows)
     result = {
         "cells": {**known, **told},
         "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
         "command": "python " + shlex.join(["benchmarks/reliability.py", *sys.argv[1:]]),
     }
-    if arguments.save:
+    if arguments.save and told:
         RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result))
 

@@ -20,6 +20,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -124,28 +125,31 @@ def lognormal(mean: float, sigma: float) -> Callable[[Any], float]:
     return seconds
 
 
-def searched(search: DivideAndConquer, store: Store, executor: Any) -> None:
+def searched(search: DivideAndConquer, store: Store, executor: Any, ahead: int = 0) -> None:
     evaluations = EvaluationService(store, lambda: executor, Listener(), 0)
-    run_search(search, candidates_to(evaluations, lambda text: Trial(text, 100, 0)), Recorder(store, Listener()))
+    evaluate = candidates_to(evaluations, lambda text: Trial(text, 100, 0))
+    run_search(search, evaluate, Recorder(store, Listener()), ahead)
 
 
-def settings(per_niche: int, generations: int, mixes: int = 4) -> SearchSettings:
+def settings(per_niche: int, generations: int, mixes: int = 4, mixed: int = 0) -> SearchSettings:
     sizes = StageSettings(population=per_niche, offspring=per_niche, generations=generations)
-    return SearchSettings(divide=sizes, conquer=StageSettings(population=mixes, offspring=mixes, generations=0))
+    return SearchSettings(divide=sizes, conquer=StageSettings(population=mixes, offspring=mixes, generations=mixed))
 
 
 def simulated(quick: bool) -> list[dict[str, Any]]:
-    """From 1 to 1,000 workers, each generation four times as many trainings as workers."""
+    """From 1 to 1,000 workers, each generation four times as many trainings as workers, and at least the default's."""
     rows = []
-    for workers in (1, 10) if quick else (1, 16, 64, 250, 1000):
-        for mean, sigma in ((120.0, 0.1), (120.0, 0.5), (10.0, 0.5)):
-            real, search = _virtual(workers, lognormal(mean, sigma), engine=True)
-            ideal, _ = _virtual(workers, lognormal(mean, sigma), engine=False)
+    trainings = ((120.0, 0.1), (120.0, 0.5))
+    for workers, (mean, sigma) in product((1, 10) if quick else (1, 2, 4, 8, 16, 64, 250, 1000), trainings):
+        for ahead in (0, 1):
+            real, search = _virtual(workers, lognormal(mean, sigma), ahead, engine=True)
+            ideal, _ = _virtual(workers, lognormal(mean, sigma), ahead, engine=False)
             rows.append(
                 {
                     "workers": workers,
                     "mean_seconds": mean,
                     "sigma": sigma,
+                    "ahead": ahead,
                     "trainings": search.counts["trained"],
                     "idle_share": round(real.usage.idle_share, 4),
                     "engine_overhead": round(1 - ideal.clock.now / real.clock.now, 5),
@@ -155,14 +159,16 @@ def simulated(quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _virtual(workers: int, seconds: Callable[[Any], float], engine: bool) -> tuple[SimulatedExecutor, DivideAndConquer]:
+def _virtual(
+    workers: int, seconds: Callable[[Any], float], ahead: int, engine: bool
+) -> tuple[SimulatedExecutor, DivideAndConquer]:
     per_niche = max(8, math.ceil(4 * workers / len(OMNI.niches)))
-    search = DivideAndConquer(OMNI, settings(per_niche, 1, 4 * workers), seed=0)
+    search = DivideAndConquer(OMNI, settings(per_niche, 4, max(8, 4 * workers), 2), seed=0)
     executor = SimulatedExecutor(workers, seconds, engine)
     with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
         if not engine:
             store._connection.exec_driver_sql("PRAGMA synchronous=OFF")
-        searched(search, store, executor)
+        searched(search, store, executor, ahead)
     return executor, search
 
 

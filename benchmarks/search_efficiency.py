@@ -35,11 +35,14 @@ from detkds_gp.score import Score
 from detkds_gp.screening import Finding
 from detkds_gp.search import (
     BeliefSearch,
+    Candidate,
     DivideAndConquer,
     RandomSearch,
     RegularizedEvolution,
     SearchSettings,
+    run_search,
 )
+from detkds_gp.turns import Turns
 
 RESULTS = Path(__file__).parent / "results" / "search_efficiency.json"
 KNOWLEDGE = ("global", "foreground_background", "instance", "class_logits", "localization")
@@ -70,7 +73,11 @@ STRATEGIES: dict[str, type[DivideAndConquer]] = {
     "belief": BeliefSearch,
     "belief without directions": BeliefSearch,
     "belief without a brood": NoBrood,
+    "belief, 1 ahead": BeliefSearch,
+    "belief, 2 ahead": BeliefSearch,
 }
+AHEAD = {"belief, 1 ahead": 1, "belief, 2 ahead": 2}
+"""Generations that a strategy is asked besides the one that it is told next."""
 
 
 def undirected(screen: Findings) -> Findings:
@@ -96,11 +103,14 @@ def evolved_first(name: str, landscape: Landscape, trainings: int, seed: int) ->
         conquer={"population": mixes, "offspring": mixes, "generations": mixed},
     )
     screen = undirected(landscape.findings) if "directions" in name else landscape.findings
-    search, trained = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen), 0
-    while candidates := search.ask():
-        trained += len(candidates)
-        search.tell([Score(landscape.score(candidate.distiller, seed)) for candidate in candidates])
-    return trained, [individual.distiller for individual in search.hall_of_fame[:PLACES]]
+    search = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen)
+
+    def scoring(candidates: Sequence[Candidate]) -> Turns[list[Score]]:
+        yield from ()
+        return [Score(landscape.score(candidate.distiller, seed)) for candidate in candidates]
+
+    run_search(search, scoring, ahead=AHEAD.get(name, 0))
+    return search.counts["trained"], [individual.distiller for individual in search.hall_of_fame[:PLACES]]
 
 
 def optimised_first(name: str, landscape: Landscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:

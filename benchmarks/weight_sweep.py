@@ -64,7 +64,7 @@ class Aloud(Listener):
         """Print a line."""
         print(message, flush=True)
 
-    def phase(self, name: str, total: int, known: int) -> None:
+    def phase(self, name: str, total: int, known: int, besides: int = 0) -> None:
         """Print what comes next."""
         print(f"{name}: {total} trainings, {known} known", flush=True)
 

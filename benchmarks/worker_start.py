@@ -58,7 +58,7 @@ def measure(way: str, config: str, workers: int) -> dict[str, float]:
     """Start workers one way, kill one, and return the seconds."""
     from detkds_gp.config import load_config
     from detkds_gp.evaluation.workers import preloaded
-    from detkds_gp.execution import LocalExecutor
+    from detkds_gp.execution import LocalExecutor, run_tasks
     from detkds_gp.fitness import ProxyWorker
     from detkds_gp.listener import Listener
     from detkds_gp.setup.prepare import gather, prepare
@@ -70,14 +70,14 @@ def measure(way: str, config: str, workers: int) -> dict[str, float]:
         preload = preloaded(checked, worker, task.primitive_set) if way == "forked" else ()
         began = time.monotonic()
         with LocalExecutor(Answering(worker), workers, preload=preload) as executor:
-            pids = dict(executor.run([IMAGES] * workers))
+            pids = dict(run_tasks(executor, [IMAGES] * workers))
             first = time.monotonic() - began
             if not all(isinstance(pid, int) for pid in pids.values()):
                 raise SystemExit(f"a worker failed: {pids}")
             os.kill(pids[0], signal.SIGKILL)
             time.sleep(0.2)
             began = time.monotonic()
-            list(executor.run([IMAGES] * workers))
+            list(run_tasks(executor, [IMAGES] * workers))
             again = time.monotonic() - began
     return {"first": first, "replaced": again}
 

@@ -14,8 +14,15 @@ class Listener:
     def say(self, message: str) -> None:
         """Take a line of news."""
 
-    def phase(self, name: str, total: int, known: int) -> None:
-        """Take the start of a group of trainings: how many, and how many of them were answered before."""
+    def phase(self, name: str, total: int, known: int, besides: int = 0) -> None:
+        """Take the start of a group of trainings.
+
+        Args:
+            name: of the group.
+            total: trainings in it.
+            known: how many of them were answered before.
+            besides: trainings of groups that began earlier and still go on.
+        """
 
     def expected(self, name: str, seconds: float) -> None:
         """Take the estimated time of a phase that is still to start."""

@@ -19,7 +19,7 @@ ENGINE = {
     "config", "curves", "data", "detections", "detectors", "environment", "errors", "evaluation", "execution",
     "explanation", "export", "final_round", "fitness", "full_training", "gain", "language", "lazy", "listener",
     "losses", "naming", "noise", "operators", "preflight", "ranking", "report", "results", "run", "score",
-    "screening", "search", "settings", "setup", "steering", "store", "training", "tuning", "atomic",
+    "screening", "search", "settings", "setup", "steering", "store", "training", "tuning", "turns", "atomic",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "cli": ENGINE,
@@ -30,17 +30,17 @@ ALLOWED: dict[str, set[str]] = {
     },
     "naming": {"config", "detectors", "errors", "fitness", "language", "listener", "results", "store"},
     "evaluation": {
-        "config", "errors", "execution", "fitness", "language", "listener", "score", "search", "store",
+        "config", "errors", "execution", "fitness", "language", "listener", "score", "search", "store", "turns",
     },
     "steering": {
         "atomic", "config", "errors", "evaluation", "final_round", "fitness", "language", "listener", "results",
-        "score", "search", "store",
+        "score", "search", "store", "turns",
     },
     "final_round": {"config", "data", "evaluation", "fitness", "language", "results", "score", "search", "store"},
     "run": {
         "config", "environment", "errors", "evaluation", "explanation", "export", "final_round", "fitness",
         "language", "listener", "ranking", "results", "score", "screening", "search", "setup", "steering", "store",
-        "tuning",
+        "tuning", "turns",
     },
     "preflight": {
         "config", "curves", "data", "detectors", "errors", "fitness", "language", "listener", "losses", "naming",
@@ -85,10 +85,11 @@ ALLOWED: dict[str, set[str]] = {
     "results": {"store", "language", "gain", "noise", "score", "errors", "atomic"},
     "score": set(),
     "screening": {"language", "losses", "score", "settings", "store", "errors"},
-    "search": {"language", "score", "screening", "settings", "errors"},
+    "search": {"language", "score", "screening", "settings", "errors", "turns"},
     "settings": set(),
     "store": {"language", "score", "errors"},
     "training": {"detectors", "language", "losses", "settings", "errors"},
+    "turns": set(),
     "atomic": {"errors"},
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ class PlainListener(Listener):
         """Print a line."""
         say(self.console, message)
 
-    def phase(self, name: str, total: int, known: int) -> None:
+    def phase(self, name: str, total: int, known: int, besides: int = 0) -> None:
         """Print what starts."""
         self.say(f"{name}: {total} trainings" + (f", {known} answered before" if known else ""))
 
@@ -73,11 +73,10 @@ class LiveListener(Listener):
         """Print a line above the view."""
         self.console.print(message, highlight=False, markup=False, emoji=False)
 
-    def phase(self, name: str, total: int, known: int) -> None:
-        """Start the bar anew; beside it one of time, where an estimate is known."""
-        self.progress.reset(self.task, description=name, total=total, completed=known)
+    def phase(self, name: str, total: int, known: int, besides: int = 0) -> None:
+        """Start the bar anew, for all that is at work; beside it one of time, where an estimate is known."""
+        self.progress.reset(self.task, description=name, total=total + besides, completed=known)
         self._phase = (time.monotonic(), self._expected.pop(name)) if name in self._expected else None
-        self._at_work = ()
 
     def expected(self, name: str, seconds: float) -> None:
         """Note how long a phase will take."""

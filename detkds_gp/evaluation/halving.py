@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from detkds_gp.fitness import ProxySettings
 from detkds_gp.score import STOPPED_ON_RUNG, Score, Trial
+from detkds_gp.turns import Turns
 
 if TYPE_CHECKING:  # what reads a run's state counts steps, and imports no more
     from detkds_gp.evaluation import Evaluator, Question
@@ -33,13 +34,13 @@ class Halving:
     evaluator: Evaluator
     settings: ProxySettings
 
-    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
-        """Return the score of every question, in their order."""
+    def scoring(self, phase: str, questions: Sequence[Question]) -> Turns[list[Score]]:
+        """Find the score of every question, in their order."""
         final: dict[Trial, Score] = {}
         running = list(questions)
         for rung in self.settings.rungs:
             here = [one.shortened(rung) for one in running]
-            scores = self.evaluator.scores(f"{phase}, {rung} iterations", here) if here else []
+            scores = (yield from self.evaluator.scoring(f"{phase}, {rung} iterations", here)) if here else []
             better = _better(running, scores, self.settings.keep)
             for one, score in zip(running, scores, strict=True):
                 if not score.ok:
@@ -48,7 +49,7 @@ class Halving:
                     told = f"AP {score.ap:.4f} after {rung} iterations is not among the best of {one.niche}"
                     final[one.trial] = Score.failed(STOPPED_ON_RUNG, told, score.wall_seconds)
             running = better
-        scores = self.evaluator.scores(phase, running) if running else []
+        scores = (yield from self.evaluator.scoring(phase, running)) if running else []
         final |= {one.trial: score for one, score in zip(running, scores, strict=True)}
         return [final[one.trial] for one in questions]
 

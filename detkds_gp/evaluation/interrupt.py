@@ -22,14 +22,20 @@ class Interrupt:
 
     def __init__(self, grace_seconds: float) -> None:
         self.requested = False
+        self._insisted = False
         self._grace = grace_seconds
-        self._drain: Callable[[], None] | None = None
+        self._drains: list[Callable[[], None]] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether an end was asked for, and what is at work may finish."""
+        return self.requested and not self._insisted
 
     def request(self) -> None:
         """Ask for an end: nothing new is begun, and after the grace period nothing goes on."""
         self.requested = True
-        if self._drain is not None:
-            self._drain()
+        for drain in list(self._drains):
+            drain()
 
     @contextmanager
     def graceful(self, drain: Callable[[], None]) -> Iterator[None]:
@@ -39,11 +45,11 @@ class Interrupt:
             Stopped: a request was made before.
         """
         self.check()
-        self._drain = drain
+        self._drains.append(drain)
         try:
             yield
         finally:
-            self._drain = None
+            self._drains.remove(drain)
 
     def check(self) -> None:
         """Raise Stopped if an end was asked for."""
@@ -57,7 +63,7 @@ class Interrupt:
             yield
             return
         before: dict[int, Any] = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _grace_is_over)
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._grace_is_over)
         try:
             yield
         finally:
@@ -66,7 +72,8 @@ class Interrupt:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested or self._drain is None:
+        if self.requested or not self._drains:
+            self._insisted = True
             raise Stopped(f"stopped by {signal.Signals(number).name}")
         # os.write, because print may be what the signal interrupts.
         said = f"finishing what is at work, for at most {self._grace:g} s; the same again stops now\n"
@@ -74,6 +81,6 @@ class Interrupt:
         signal.setitimer(signal.ITIMER_REAL, max(self._grace, 1e-3))
         self.request()
 
-
-def _grace_is_over(number: int, frame: FrameType | None) -> None:
-    raise Stopped("stopped: what was at work did not finish in time")
+    def _grace_is_over(self, number: int, frame: FrameType | None) -> None:
+        self._insisted = True
+        raise Stopped("stopped: what was at work did not finish in time")

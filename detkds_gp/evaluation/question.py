@@ -9,6 +9,7 @@ from typing import Protocol
 from detkds_gp.language import Distiller
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import Candidate
+from detkds_gp.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Question:
 class Evaluator(Protocol):
     """Answers questions: by training, from a record, or by asking another evaluator."""
 
-    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
-        """Return the score of every question, in their order.
+    def scoring(self, phase: str, questions: Sequence[Question]) -> Turns[list[Score]]:
+        """Find the score of every question, in their order; others may be asked meanwhile.
 
         Args:
             phase: what is going on, for whoever watches.
@@ -62,11 +63,13 @@ class Allowance:
 UNLIMITED = Allowance()
 
 
-def candidates_to(evaluator: Evaluator, trial: Callable[[str], Trial]) -> Callable[[Sequence[Candidate]], list[Score]]:
+def candidates_to(
+    evaluator: Evaluator, trial: Callable[[str], Trial]
+) -> Callable[[Sequence[Candidate]], Turns[list[Score]]]:
     """Return what asks an evaluator for a generation's scores; ``trial`` is the training that a text stands for."""
 
-    def evaluate(candidates: Sequence[Candidate]) -> list[Score]:
+    def evaluate(candidates: Sequence[Candidate]) -> Turns[list[Score]]:
         questions = [Question(trial(one.distiller.text), one.distiller, one.niche) for one in candidates]
-        return evaluator.scores(f"{candidates[0].stage} {candidates[0].generation}", questions)
+        return evaluator.scoring(f"{candidates[0].stage} {candidates[0].generation}", questions)
 
     return evaluate

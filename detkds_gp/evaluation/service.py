@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from detkds_gp.errors import UserError
-from detkds_gp.evaluation.interrupt import Interrupt
+from detkds_gp.evaluation.interrupt import Interrupt, Stopped
 from detkds_gp.evaluation.packing import ALONE, Forecast, Packing
 from detkds_gp.evaluation.question import UNLIMITED, Allowance, Question
 from detkds_gp.execution import OPEN, Executor, Fault, Gate, Usage
@@ -18,6 +18,9 @@ from detkds_gp.fitness import PackRequest, Request, ScaleRequest, ScreenRequest
 from detkds_gp.listener import Listener
 from detkds_gp.score import NOT_BEGUN, Scale, Score, Screening, Trial
 from detkds_gp.store import Store
+from detkds_gp.turns import Turns, finished
+
+ItemT = TypeVar("ItemT")
 
 _SHOWN = 16
 """Waiting distillers that a listener is told of."""
@@ -66,6 +69,7 @@ class EvaluationService:
         self._packing = packing
         self._steps = steps
         self._forecast = Forecast()
+        self._untrained: dict[Trial, None] = {}
 
     def close(self) -> None:
         """Stop the workers."""
@@ -74,7 +78,15 @@ class EvaluationService:
             self._executor = None
 
     def scores(self, phase: str, questions: Sequence[Question], allowance: Allowance = UNLIMITED) -> list[Score]:
-        """Return the score of every question, in the order asked.
+        """Return the score of every question, in the order asked; see `scoring`."""
+        return finished(self.scoring(phase, questions, allowance))
+
+    def scoring(
+        self, phase: str, questions: Sequence[Question], allowance: Allowance = UNLIMITED
+    ) -> Turns[list[Score]]:
+        """Find the score of every question, in the order asked; others may be asked for meanwhile.
+
+        Closed after an orderly request to stop, it records first what is at work.
 
         A trial that the allowance keeps from being begun or finished gets a failure that is not recorded.
 
@@ -84,20 +96,46 @@ class EvaluationService:
             allowance: says whether a training may still begin.
         """
         known = {one.trial: score for one in questions if (score := self._store.score(one.trial)) is not None}
-        self._listener.phase(phase, len(questions), len(known))
+        self._listener.phase(phase, len(questions), len(known), len(self._untrained))
         self._listener.asked([(one.niche, one.trial.distiller) for one in questions])
         missing = [one for one in questions if one.trial not in known]
         for one in questions:
             if one.trial in known:
                 self._forecast.learn(one.trial, one.distiller, known[one.trial])
-        for one, score, resolved in self._evaluated(missing, allowance):
-            self._store.record_score(one.trial, score, resolved)
-            known[one.trial] = score
-            self._forecast.learn(one.trial, one.distiller, score)
-            self._listener.answered(one.niche, score)
-            allowance.heard(one.trial, score)
+        evaluated = self._evaluated(missing, allowance)
+        try:
+            for found in evaluated:
+                if found is None:
+                    yield self._wait
+                else:
+                    known[found[0].trial] = self._recorded(*found, allowance)
+        except GeneratorExit:
+            if self._interrupt.waits:
+                with suppress(Stopped):
+                    for late in self._waited(evaluated):
+                        self._recorded(*late, allowance)
+            raise
         not_begun = Score.failed(NOT_BEGUN, "what has to follow needs the rest of the budget")
         return [known.get(one.trial, not_begun) for one in questions]
+
+    def _recorded(self, one: Question, score: Score, resolved: str, allowance: Allowance) -> Score:
+        self._store.record_score(one.trial, score, resolved)
+        self._forecast.learn(one.trial, one.distiller, score)
+        self._listener.answered(one.niche, score)
+        allowance.heard(one.trial, score)
+        return score
+
+    def _wait(self) -> None:
+        if self._executor is not None:
+            self._executor.wait()
+
+    def _waited(self, items: Iterator[ItemT | None]) -> Iterator[ItemT]:
+        """Yield what comes, and wait where nothing has."""
+        for item in items:
+            if item is None:
+                self._wait()
+            else:
+                yield item
 
     def scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
         """Return the scale of every formula, each measured once and recorded."""
@@ -105,7 +143,7 @@ class EvaluationService:
         known = {formula: scale for formula in distinct if (scale := self._store.scale(formula)) is not None}
         missing = [formula for formula in distinct if formula not in known]
         asked = [ScaleRequest(formula, self._seed) for formula in missing]
-        for index, scale in self._run(asked, partial(Scale, None)):
+        for index, scale in self._waited(self._run(asked, partial(Scale, None), urgent=True)):
             self._store.record_scale(missing[index], scale)
             known[missing[index]] = scale
         return known
@@ -113,7 +151,7 @@ class EvaluationService:
     def screenings(self, formulas: Sequence[str]) -> Mapping[str, Screening]:
         """Return what workers say of formulas before they are trained; the caller records it."""
         asked = [ScreenRequest(formula, self._seed) for formula in formulas]
-        return {formulas[index]: answer for index, answer in self._run(asked, Screening)}
+        return {formulas[index]: answer for index, answer in self._waited(self._run(asked, Screening, urgent=True))}
 
     def prepared(
         self, requests: Sequence[Request], over: Callable[[], bool] = lambda: False
@@ -125,11 +163,16 @@ class EvaluationService:
         Raises:
             LostTrainingError: if memory ran out or the worker was killed, twice.
         """
-        for index, answer in self._run(requests, _lost_twice, limited=False, gate=Gate(over=over)):
+        for index, answer in self._waited(self._run(requests, _lost_twice, limited=False, gate=Gate(over=over))):
             yield requests[index], answer
 
-    def _evaluated(self, missing: Sequence[Question], allowance: Allowance) -> Iterator[tuple[Question, Score, str]]:
-        """Measure scales, then train seed by seed, the longest first; a tree without a scale fails without training."""
+    def _evaluated(
+        self, missing: Sequence[Question], allowance: Allowance
+    ) -> Iterator[tuple[Question, Score, str] | None]:
+        """Measure scales, then train seed by seed, the longest first; a tree without a scale fails without training.
+
+        None where nothing has answered since.
+        """
         places = {seed: place for place, seed in enumerate(dict.fromkeys(one.trial.seed for one in missing))}
         missing = sorted(
             missing, key=lambda one: (places[one.trial.seed], -self._forecast.seconds(one.trial, one.distiller))
@@ -148,21 +191,32 @@ class EvaluationService:
             requests.append(replace(one.trial, distiller=resolved.text))
         packs = self._packing(requests)
         trials = [[asked[i].trial for i in pack] for pack in packs]
-        waiting = {one.trial: None for one in asked}
-        self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
-        for number, answer in self._run(
+        self._untrained |= dict.fromkeys(one.trial for one in asked)
+        self._tell_waiting()
+        for found in self._run(
             [_request([requests[i] for i in pack]) for pack in packs],
             Score.failed,
             gate=Gate(lambda number: allowance.begin(trials[number]), allowance.over),
             lost=lambda number: allowance.lost(trials[number]),
         ):
-            for trial in trials[number]:
-                del waiting[trial]
-            self._listener.waiting([trial.distiller for trial in islice(waiting, _SHOWN)])
+            if found is None:
+                yield None
+                continue
+            number, answer = found
+            self._trained(trials[number])
             scores = answer if isinstance(answer, list) else [answer]
             for index, score in zip(packs[number], scores, strict=True):
                 if score is not None:
                     yield asked[index], score, requests[index].distiller
+        self._trained([one.trial for one in asked])
+
+    def _trained(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            self._untrained.pop(trial, None)
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        self._listener.waiting([trial.distiller for trial in islice(self._untrained, _SHOWN)])
 
     def _run(
         self,
@@ -172,10 +226,12 @@ class EvaluationService:
         limited: bool = True,
         gate: Gate = OPEN,
         lost: Callable[[int], None] = lambda index: None,
-    ) -> Iterator[tuple[int, Any]]:
+        urgent: bool = False,
+    ) -> Iterator[tuple[int, Any] | None]:
         """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left.
 
-        ``fail`` makes an answer of the second fault: of its ``failure``, ``detail`` and ``wall_seconds``.
+        None where nothing has answered since. ``fail`` makes an answer of the second fault: of its ``failure``,
+        ``detail`` and ``wall_seconds``.
         """
         if not requests:
             return
@@ -184,7 +240,11 @@ class EvaluationService:
         again, answered = [], 0
         # Preparations may take hours: a request to stop abandons them at once.
         with self._interrupt.graceful(executor.drain) if limited else nullcontext():
-            for index, answer in self._tried(executor, requests, limited, gate):
+            for found in self._tried(executor, requests, limited, gate, urgent):
+                if found is None:
+                    yield None
+                    continue
+                index, answer = found
                 answered += 1
                 if isinstance(answer, Fault):
                     again.append(index)
@@ -196,7 +256,7 @@ class EvaluationService:
             for index in sorted(again):
                 if gate.over() or not gate.begin(index):
                     break
-                answer = self._alone(executor, requests[index], fail, limited, gate.over)
+                answer = yield from self._alone(executor, requests[index], fail, limited, gate.over)
                 if answer is not None:
                     yield index, answer
             self._interrupt.check()
@@ -208,12 +268,19 @@ class EvaluationService:
         fail: Callable[..., Any],
         limited: bool,
         over: Callable[[], bool],
-    ) -> Any:
+    ) -> Generator[None, None, Any]:
         """Try once more what hit a limit; the candidates of a pack one by one, None for what there was no time for."""
         if isinstance(request, PackRequest):
-            return [self._alone(executor, trial, fail, limited, over) for trial in request.trials]
+            answers = []
+            for trial in request.trials:
+                answers.append((yield from self._alone(executor, trial, fail, limited, over)))
+            return answers
         self._interrupt.check()
-        for _, answer in self._tried(executor, [request], limited, Gate(over=over)):
+        for found in self._tried(executor, [request], limited, Gate(over=over)):
+            if found is None:
+                yield None
+                continue
+            _, answer = found
             if isinstance(answer, Fault):
                 return fail(failure=answer.kind, detail=answer.detail, wall_seconds=answer.wall_seconds)
             return answer
@@ -221,16 +288,22 @@ class EvaluationService:
         return None
 
     def _tried(
-        self, executor: Executor, requests: Sequence[Request], limited: bool, gate: Gate
-    ) -> Iterator[tuple[int, Any]]:
+        self, executor: Executor, requests: Sequence[Request], limited: bool, gate: Gate, urgent: bool = False
+    ) -> Iterator[tuple[int, Any] | None]:
         """Yield (index, answer, or the fault of a limit) as they come; raise what stops the run."""
         patience = max(map(self._patience, requests))
-        for index, answer in executor.run(requests, limited=limited, patience=patience, gate=gate):
-            if isinstance(answer, UserError):
-                raise answer
-            if isinstance(answer, Fault) and answer.kind == "error":
-                raise EvaluatorError(answer.detail)
-            yield index, answer
+        with executor.begin(requests, limited=limited, patience=patience, gate=gate, urgent=urgent) as work:
+            while True:
+                ended, answers = work.ended, work.take()
+                for index, answer in answers:
+                    if isinstance(answer, UserError):
+                        raise answer
+                    if isinstance(answer, Fault) and answer.kind == "error":
+                        raise EvaluatorError(answer.detail)
+                    yield index, answer
+                if ended:
+                    return
+                yield None
 
     def _patience(self, request: Request) -> float:
         """Return how many times a candidate's time limit a request has: a final round trains longer, and tests."""

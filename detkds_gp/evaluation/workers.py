@@ -9,7 +9,7 @@ from detkds_gp.execution import EXECUTORS, Executor, Factory, WorkersAsked
 from detkds_gp.language import PrimitiveSet
 from detkds_gp.language.loading import load_class
 
-_METHODS = ("made", "run", "drain", "close", "one_at_a_time")
+_METHODS = ("made", "begin", "wait", "drain", "close", "one_at_a_time")
 
 
 def make_executor(config: ExperimentConfig, worker: Factory, primitive_set: PrimitiveSet) -> Executor:

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING
 from detkds_gp.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from detkds_gp.execution._base import OPEN, Executor, Factory, Fault, Gate, Usage, WorkersAsked, WorkerStartError
+    from detkds_gp.execution._base import (
+        OPEN,
+        Executor,
+        Factory,
+        Fault,
+        Gate,
+        Usage,
+        Work,
+        WorkersAsked,
+        WorkerStartError,
+        run_tasks,
+    )
     from detkds_gp.execution.local import LocalExecutor
     from detkds_gp.execution.ray import RayExecutor, Resources
     from detkds_gp.execution.serial import SerialExecutor
@@ -13,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXECUTORS", "OPEN", "ExecutionSettings", "Executor", "Factory", "Fault", "Gate", "LocalExecutor", "RayExecutor",
-    "Resources", "SerialExecutor", "Usage", "WorkerStartError", "WorkersAsked",
+    "Resources", "SerialExecutor", "Usage", "Work", "WorkerStartError", "WorkersAsked", "run_tasks",
 ]  # fmt: skip
 
 import_lazily(__name__)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from detkds_gp.errors import UserError, named_line
@@ -47,7 +48,7 @@ class Usage:
 
     Attributes:
         busy_seconds: worker seconds spent on tasks.
-        held_seconds: worker seconds from the start to the end of every ``run``.
+        held_seconds: worker seconds while there was any work.
     """
 
     busy_seconds: float = 0.0
@@ -61,11 +62,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a ``run`` asks of the clock.
+    """What is asked of the clock while some work is done.
 
     Attributes:
-        begin: asked with a task's index before it is handed out; False: nothing further is begun, and the run ends
-            when what is at work has answered.
+        begin: asked with a task's index before it is handed out; False: nothing further of the work is begun, and it
+            ends when what is at work has answered.
         over: asked again and again; True: what is at work is abandoned too. A task in the calling process
             cannot be abandoned.
     """
@@ -76,6 +77,67 @@ class Gate:
 
 OPEN = Gate()
 """Lets everything through."""
+
+
+@dataclass(eq=False)
+class Work:
+    """Tasks that were given to an executor together, and what has come of them.
+
+    Closed, it is forgotten, and what is at work of it is stopped.
+
+    Attributes:
+        tasks: any picklable values.
+        gate: says whether they may still begin.
+        limit: seconds for each; None for no limit.
+        close: forgets the work.
+        waiting: indices of those that were not begun yet.
+        at_work: indices of those that a worker has.
+        moves: by index, how often the machine under one was lost.
+    """
+
+    tasks: Sequence[Any]
+    gate: Gate
+    limit: float | None
+    close: Callable[[Work], None]
+    waiting: deque[int] = field(default_factory=deque)
+    at_work: set[int] = field(default_factory=set)
+    moves: Counter[int] = field(default_factory=Counter)
+    _answers: list[tuple[int, Any]] = field(default_factory=list)
+
+    def begin(self) -> int | None:
+        """Return the index of the task that a worker takes now; None where there is none, or the gate is shut."""
+        if self.waiting and not self.gate.begin(self.waiting[0]):
+            self.waiting.clear()
+        if not self.waiting:
+            return None
+        self.at_work.add(self.waiting[0])
+        return self.waiting.popleft()
+
+    def answered(self, index: int, answer: Any) -> None:
+        """Take the result of a task, or its fault."""
+        self.at_work.remove(index)
+        self._answers.append((index, answer))
+
+    def again(self, index: int) -> None:
+        """Let a task that no worker took wait again, before all others."""
+        self.at_work.remove(index)
+        self.waiting.appendleft(index)
+
+    def take(self) -> list[tuple[int, Any]]:
+        """Return (index, result or fault) of all that has answered since the last call."""
+        taken, self._answers = self._answers, []
+        return taken
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will answer."""
+        return not (self.waiting or self.at_work) or self.gate.over()
+
+    def __enter__(self) -> Work:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close(self)
 
 
 @dataclass(frozen=True)
@@ -102,7 +164,7 @@ class WorkersAsked:
 
 
 class Executor(Protocol):
-    """Runs tasks by evaluators that a factory builds once per worker.
+    """Does work by evaluators that a factory builds once per worker.
 
     Tasks and results are any picklable values. The factory is a picklable callable without
     arguments; it loads models and data and returns the evaluator, ``evaluate(task) -> result``.
@@ -125,15 +187,28 @@ class Executor(Protocol):
             ConfigError: what is asked for is not there.
         """
 
-    def run(
-        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
-    ) -> Iterator[tuple[int, Any]]:
-        """Yield (index into ``tasks``, result or fault) as tasks finish, each index at most once.
+    def begin(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN,
+        urgent: bool = False,
+    ) -> Work:  # fmt: skip
+        """Take on tasks, which `wait` hands out; close what it returns.
 
-        An index is left out where the gate, or `drain`, kept its task from being begun or finished.
+        There may be several works at once. Tasks are handed out in their order, those of an earlier work first, urgent
+        ones before all others.
 
-        Closing the iterator early stops what still runs. One run at a time. The executor's time limit,
-        times ``patience``, holds for each task if ``limited``.
+        Args:
+            tasks: any picklable values.
+            limited: whether the executor's time limit holds for each of them,
+            patience: times this number.
+            gate: asked while the work is done.
+            urgent: whether the caller waits for these alone.
+
+        Raises:
+            RuntimeError: the executor is closed.
+        """
+
+    def wait(self) -> None:
+        """Return when something of any work has answered, or after a while; hand out what workers are free for.
 
         Raises:
             Exception: what the factory raised, as itself where it can be pickled.
@@ -141,10 +216,25 @@ class Executor(Protocol):
         """
 
     def drain(self) -> None:
-        """Hand out no further task: ``run`` ends when what is at work has answered. For signal handlers."""
+        """Hand out no further task: all work ends when what is at work has answered. For signal handlers."""
 
     def close(self) -> None:
-        """Stop all workers at once; closing twice is allowed, running afterwards is not."""
+        """Stop all workers at once; closing twice is allowed, beginning afterwards is not."""
+
+
+def run_tasks(executor: Executor, tasks: Sequence[Any], **options: Any) -> Iterator[tuple[int, Any]]:
+    """Yield (index into ``tasks``, result or fault) as tasks are done, each index at most once.
+
+    An index is left out where the gate, or `Executor.drain`, kept its task from being begun or finished. Closing the
+    iterator early stops what still runs. ``options`` are those of `Executor.begin`.
+    """
+    with executor.begin(tasks, **options) as work:
+        while True:
+            ended = work.ended
+            yield from work.take()
+            if ended:
+                return
+            executor.wait()
 
 
 def attempt(evaluation: Callable[[], ResultT]) -> ResultT | Fault:

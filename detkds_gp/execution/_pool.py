@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from detkds_gp.execution._base import OPEN, Fault, Gate, Usage, WorkerStartError
+from detkds_gp.execution._base import OPEN, Fault, Gate, Usage, Work, WorkerStartError
 
 _START_ATTEMPTS = 2
 _MOVES = 3
@@ -48,45 +47,66 @@ class Worker(Protocol):
 
 
 class PoolExecutor:
-    """Hands tasks in their order to whichever worker is free; workers are started, or start when asked if ready."""
+    """Hands tasks to whichever worker is free; workers are started, or start when asked if ready."""
 
     def __init__(self, workers: Sequence[Worker], time_limit_seconds: float | None = None) -> None:
         self.usage = Usage()
         self._workers = list(workers)
         self._limit = time_limit_seconds
+        self._works: list[Work] = []
+        self._busy: dict[Worker, tuple[Work, int, float]] = {}
         self._failed_starts = 0
-        self._running = self._draining = self._closed = False
+        self._noted = 0.0
+        self._draining = self._closed = False
 
-    def run(
-        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
-    ) -> Iterator[tuple[int, Any]]:
-        """See Executor.run; tasks are handed out in their order."""
-        if self._closed or self._running:
-            raise RuntimeError(f"this executor {'is closed' if self._closed else 'runs already'}")
-        self._running = True
+    def begin(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN,
+        urgent: bool = False,
+    ) -> Work:  # fmt: skip
+        """See Executor.begin."""
+        if self._closed:
+            raise RuntimeError("this executor is closed")
         limit = self._limit * patience if limited and self._limit is not None else None
-        round_ = _Round(tasks, limit, self._workers, gate)
-        began = self._now()
-        try:
-            while ((round_.waiting and not self._draining) or round_.busy) and not gate.over():
-                self._hand_out(round_)
-                self._wait(list(round_.busy))
-                answers = self._collect(round_)
-                self._hand_out(round_)  # workers go on while the caller digests
-                yield from answers
-        finally:
-            stop_all(round_.busy)
-            self.usage.held_seconds += len(self._workers) * (self._now() - began)
-            self._running = False
+        work = Work(tasks, gate, limit, self._end)
+        if not self._draining:
+            work.waiting.extend(range(len(tasks)))
+        self._note_held()
+        self._works.insert(0 if urgent else len(self._works), work)
+        return work
+
+    def wait(self) -> None:
+        """See Executor.wait."""
+        self._hand_out()
+        self._wait(list(self._busy))
+        self._collect()
+        self._hand_out()  # workers go on while the caller digests
+        self._note_held()
 
     def drain(self) -> None:
         """See Executor.drain."""
         self._draining = True
+        for work in self._works:
+            work.waiting.clear()
 
     def close(self) -> None:
         """See Executor.close."""
         self._closed = True
         stop_all(self._workers)
+
+    def _end(self, work: Work) -> None:
+        """Forget a work, and stop what is at work of it."""
+        stopped = [worker for worker, (whose, _, _) in self._busy.items() if whose is work]
+        stop_all(stopped)
+        for worker in stopped:
+            del self._busy[worker]
+        self._note_held()
+        self._works.remove(work)
+
+    def _note_held(self) -> None:
+        now = self._now()
+        if self._works:
+            self.usage.held_seconds += len(self._workers) * (now - self._noted)
+        self._noted = now
 
     def _wait(self, busy: Sequence[Any]) -> None:
         """Return when one of the busy workers may have answered, or after a while."""
@@ -95,35 +115,33 @@ class PoolExecutor:
     def _now(self) -> float:
         return time.monotonic()
 
-    def _hand_out(self, round_: _Round) -> None:
-        if self._draining or not round_.waiting:
-            return
-        for worker in [worker for worker in round_.free if worker.ready][: len(round_.waiting)]:
-            index = round_.waiting[0]
-            if not round_.gate.begin(index):
-                round_.waiting.clear()
+    def _hand_out(self) -> None:
+        open_ = [work for work in self._works if work.waiting]
+        for worker in self._workers if open_ else ():
+            if worker in self._busy or not worker.ready:
+                continue
+            taken = next(((work, index) for work in open_ if (index := work.begin()) is not None), None)
+            if taken is None:
                 return
-            round_.waiting.popleft()
-            worker.give(round_.tasks[index], round_.limit)
-            del round_.free[worker]
-            round_.busy[worker] = (index, self._now())
+            work, index = taken
+            worker.give(work.tasks[index], work.limit)
+            self._busy[worker] = (work, index, self._now())
 
-    def _collect(self, round_: _Round) -> list[tuple[int, Any]]:
-        """Return (index, result or Fault) of the workers now free; tasks that never ran wait again."""
-        answers = []
-        for worker in [w for w in round_.busy if w.answered]:
-            self.usage.busy_seconds += self._now() - round_.busy[worker][1]
-            answer = worker.answer()  # where it raises, the worker is stopped with those that are busy
-            index, _ = round_.busy.pop(worker)
-            round_.free[worker] = None
-            answer = self._settled(round_, index, answer)
-            if isinstance(answer, _HandOutAgain):
-                round_.waiting.appendleft(index)
+    def _collect(self) -> None:
+        """Take the answers of the workers now free; tasks that never ran wait again."""
+        for worker in [worker for worker in self._busy if worker.answered]:
+            work, index, began = self._busy[worker]
+            self.usage.busy_seconds += self._now() - began
+            answer = self._settled(work, index, worker.answer())  # where it raises, closing the work stops the worker
+            del self._busy[worker]
+            if not isinstance(answer, _HandOutAgain):
+                work.answered(index, answer)
+            elif self._draining:
+                work.at_work.remove(index)
             else:
-                answers.append((index, answer))
-        return answers
+                work.again(index)
 
-    def _settled(self, round_: _Round, index: int, answer: Any) -> Any:
+    def _settled(self, work: Work, index: int, answer: Any) -> Any:
         """Pass the answer through; give up where starts fail in a row, and on a task under which machines go."""
         self._failed_starts = self._failed_starts + 1 if answer is NOT_STARTED else 0
         if self._failed_starts >= _START_ATTEMPTS:
@@ -132,9 +150,9 @@ class PoolExecutor:
                 f"{len(self._workers)}; see their output above, or use fewer if memory is short"
             )
         if answer is MOVED:
-            round_.moves[index] += 1
-            if round_.moves[index] > _MOVES:
-                return Fault("worker_lost", f"{round_.moves[index]} machines were lost under it", 0.0)
+            work.moves[index] += 1
+            if work.moves[index] > _MOVES:
+                return Fault("worker_lost", f"{work.moves[index]} machines were lost under it", 0.0)
         return answer
 
     def __enter__(self) -> Any:
@@ -142,17 +160,6 @@ class PoolExecutor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class _Round:
-    """The tasks of one ``run`` and where they are."""
-
-    def __init__(self, tasks: Sequence[Any], limit: float | None, workers: Iterable[Worker], gate: Gate) -> None:
-        self.tasks, self.limit, self.gate = tasks, limit, gate
-        self.free: dict[Worker, None] = dict.fromkeys(workers)
-        self.waiting = deque(range(len(tasks)))
-        self.busy: dict[Worker, tuple[int, float]] = {}
-        self.moves: Counter[int] = Counter()
 
 
 def stop_all(workers: Iterable[Worker]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, WorkersAsked, attempt
+from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, Work, WorkersAsked, attempt
 
 
 class SerialExecutor:
@@ -22,6 +22,7 @@ class SerialExecutor:
     def __init__(self, factory: Factory) -> None:
         self._factory = factory
         self._evaluate: Evaluator | None = None
+        self._works: list[Work] = []
         self._draining = self._closed = False
         self.usage = Usage()
 
@@ -33,26 +34,38 @@ class SerialExecutor:
         torch.set_num_threads(asked.threads)
         return cls(factory)
 
-    def run(
-        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
-    ) -> Iterator[tuple[int, Any]]:
-        """See Executor.run; yields in the order of ``tasks``."""
-        for index, task in enumerate(tasks):
-            if self._closed:
-                raise RuntimeError("this executor is closed; make another")
-            if self._draining or gate.over() or not gate.begin(index):
-                return
+    def begin(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN,
+        urgent: bool = False,
+    ) -> Work:  # fmt: skip
+        """See Executor.begin; nothing is handed out before `wait`."""
+        if self._closed:
+            raise RuntimeError("this executor is closed; make another")
+        work = Work(tasks, gate, None, self._works.remove)
+        if not self._draining:
+            work.waiting.extend(range(len(tasks)))
+        self._works.insert(0 if urgent else len(self._works), work)
+        return work
+
+    def wait(self) -> None:
+        """See Executor.wait; does the next task."""
+        for work in self._works:
+            if (index := work.begin()) is None:
+                continue
             if self._evaluate is None:
                 self._evaluate = self._factory()
             began = time.monotonic()
-            answer = attempt(partial(self._evaluate, task))
+            answer = attempt(partial(self._evaluate, work.tasks[index]))
             self.usage.busy_seconds += time.monotonic() - began
             self.usage.held_seconds = self.usage.busy_seconds
-            yield index, answer
+            work.answered(index, answer)
+            return
 
     def drain(self) -> None:
         """See Executor.drain."""
         self._draining = True
+        for work in self._works:
+            work.waiting.clear()
 
     def close(self) -> None:
         """Let go of the evaluator."""

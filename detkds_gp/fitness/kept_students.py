@@ -33,6 +33,14 @@ def write_weights(module: nn.Module, path: Path) -> None:
         torch.save(weights, file)
 
 
+def forget_waiting(task: ProxyTask, before: float) -> None:
+    """Delete the trainings that wait on a rung of a task since before a Unix time."""
+    for path in task.rungs.glob("*.pt"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
+
+
 class WaitingTrainings:
     """Keeps trainings that reached a rung of a task: continued they give the score of one that starts over.
 

@@ -20,6 +20,7 @@ from detkds_gp.evaluation.halving import Halving
 from detkds_gp.explanation import Explaining, Explanation
 from detkds_gp.export import Panel, write_panels
 from detkds_gp.final_round import FinalRound, Rival, paint_finalists, plan_final_round
+from detkds_gp.fitness import forget_waiting
 from detkds_gp.language import NONE, Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.results import Ranked, Summary
@@ -176,6 +177,7 @@ class _Run(Recorder):
         self.task = context.task
         self.evaluations = evaluations
         self.injected: Sequence[str] = ()
+        self._asked_at: dict[tuple[str, int], float] = {}
         self.summary = Summary(store, context.task.primitive_set)
         config = context.config
         screen: Screener = pass_all
@@ -238,21 +240,35 @@ class _Run(Recorder):
         best = [parse_distiller(one.best.text, grammar) for one in rivals if one.best]
         self.injected = [in_units(one, self.evaluations.scales).text for one in best]
         evaluator = Halving(self.controller.watch, self.context.config.proxy)
-        run_search(self.strategy, candidates_to(evaluator, self.summary.trial), self)
+        evaluate, ahead = candidates_to(evaluator, self.summary.trial), self.context.config.search.ahead
+        run_search(self.strategy, evaluate, self, ahead)
+        if self.context.config.proxy.rungs:
+            shutil.rmtree(self.task.rungs, ignore_errors=True)
         self._note_noise(say=True)
 
     def begins(self, strategy: Strategy) -> None:
         """Decide before the first generation, which the rivals join."""
         self.controller.begin_search(self.injected)
 
+    def asked(self, candidates: Sequence[Candidate]) -> None:
+        """Record who is trained, and note when."""
+        super().asked(candidates)
+        self._asked_at[candidates[0].stage, candidates[0].generation] = time.time()
+        texts = [candidate.distiller.text for candidate in candidates]
+        self.controller.watch.expect([text for text in texts if self.store.score(self.summary.trial(text)) is None])
+
     def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
-        """Clean up once a generation is answered, and decide what comes next; a replay has no need to clean up."""
+        """Clean up once a generation is answered; a replay has no need to."""
+        self.controller.watch.forget([candidate.distiller.text for candidate in candidates])
         stage, number = candidates[0].stage, candidates[0].generation
         if self.store.generation(stage, number) is None:
             if self.context.config.proxy.rungs:
-                shutil.rmtree(self.task.rungs, ignore_errors=True)
+                forget_waiting(self.task, self._asked_at[stage, number])
             self._note_noise()
-        self.controller.decide(stage, number)
+
+    def goes_on(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
+        """Decide what follows."""
+        self.controller.decide(candidates[0].stage, candidates[0].generation)
 
     def _note_noise(self, *, say: bool = False) -> None:
         """Record what a difference of scores is worth, and say it, once enough is known."""

@@ -20,6 +20,7 @@ from detkds_gp.setup.prepare import installed_versions
 from detkds_gp.steering import recorded_decision
 from detkds_gp.store import FIRST, ROUNDING, Birth, Store, differing
 from detkds_gp.store.events import STARTED
+from detkds_gp.turns import Turns
 
 Place = tuple[str, int]
 
@@ -77,7 +78,6 @@ class _Replay(Observer):
         for birth in store.births():
             self._births[birth.stage, birth.generation].append(birth)
         self._done: dict[Place, int] = {}
-        self._untold: tuple[Sequence[Candidate], int] | None = None
         self._complete = False
 
     def verification(self) -> Verification:
@@ -105,17 +105,13 @@ class _Replay(Observer):
         screen: Screener = RecordedScreener(self._store, self._grammar) if screened else pass_all
         strategy = make_strategy(self._grammar, settings, config["seed"], screen)
         try:
-            try:
-                strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
-                run_search(strategy, candidates_to(Halving(self, proxy), self._summary.trial), self)
-                self._complete = True
-            except NotRecordedError:  # the record ends while the next candidates are made; the last ones are complete
-                if self._untold is not None:
-                    candidates, logged = self._untold
-                    self.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
+            strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
+            evaluate = candidates_to(Halving(self, proxy), self._summary.trial)
+            run_search(strategy, evaluate, self, settings.ahead)
+            self._complete = True
         except _DifferenceError as difference:
             yield str(difference)
-        except _EndOfRecordError:
+        except (NotRecordedError, _EndOfRecordError):
             return
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
@@ -124,8 +120,9 @@ class _Replay(Observer):
             raise NotRecordedError("a scale is not recorded")
         return known
 
-    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
-        """Return what is recorded, as an evaluator of the search."""
+    def scoring(self, phase: str, questions: Sequence[Question]) -> Turns[list[Score]]:
+        """Find what is recorded, as an evaluator of the search."""
+        yield from ()
         scores = [score for one in questions if (score := self._store.score(one.trial)) is not None]
         if len(scores) < len(questions):
             raise _EndOfRecordError
@@ -143,15 +140,14 @@ class _Replay(Observer):
             raise _DifferenceError(f"{_named(place)}: {_first_difference(candidates, self._births[place])}")
         raise _EndOfRecordError
 
-    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
+    def goes_on(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
         decision = recorded_decision(self._store, *_place(candidates))
         if decision is None:
             raise _EndOfRecordError
         decision.apply(strategy)
-        self._untold = candidates, len(strategy.logbook)
 
     def told(self, strategy: Strategy, candidates: Sequence[Candidate], records: Sequence[Mapping[str, Any]]) -> None:
-        self._untold, place = None, _place(candidates)
+        place = _place(candidates)
         if (generation := self._store.generation(*place)) is None:
             raise _EndOfRecordError
         told = json.loads(json.dumps({"counts": strategy.counts, "niches": list(records)}))

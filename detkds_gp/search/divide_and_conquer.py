@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ from detkds_gp.score import MIX, Score
 from detkds_gp.screening import Screener, ScreeningCache, pass_all
 from detkds_gp.search.conquer import MixBreeder
 from detkds_gp.search.divide import FormulaBreeder, niches_of
-from detkds_gp.search.evolution import Asking, Stage
+from detkds_gp.search.evolution import Stage
 from detkds_gp.search.guide import Guide
 from detkds_gp.search.individual import Candidate, Formula, Individual
 from detkds_gp.search.ledger import Ledger
@@ -72,19 +72,22 @@ class DivideAndConquer:
             *_generations("conquer", (MIX,), settings.conquer),
         ]
         self._first: list[Distiller] = []
-        self._steps = self._run()
-        self._asked: list[Candidate] | None = None
+        self._stages = self._run()
+        self._stage: Stage | None = None
+        self._last: Candidate | None = None
 
     def _made_guide(self, rng: random.Random) -> Guide:
         """Make what says how good an individual counts as and which of a brood are trained."""
         return Guide()
 
-    def _run(self) -> Asking:
-        population = yield from self._divide().run()
-        self.champions = self._best_by_niche(population)
+    def _run(self) -> Iterator[Stage]:
+        """Yield each stage when the one before it has ended, and is told."""
+        divide = self._divide()
+        yield divide
+        self.champions = self._best_by_niche(divide.population)
         if self.champions and self._ledger.ending != "search":
             self._ledger.ending = None
-            yield from self._conquer().run()
+            yield self._conquer()
 
     def _divide(self) -> Stage:
         """Make the stage that evolves the formulas of every niche side by side."""
@@ -124,45 +127,59 @@ class DivideAndConquer:
         """Return the generations after the one last asked, at the sizes that the settings plan."""
         if self.done:
             return []
-        asked = [(candidate.stage, candidate.generation) for candidate in (self._asked or ())[:1]]
         places = [(planned.stage, planned.number) for planned in self._planned]
-        return self._planned[places.index(asked[0]) + 1 :] if asked else list(self._planned)
+        begun = 0 if self._last is None else places.index((self._last.stage, self._last.generation)) + 1
+        return self._planned[begun:]
 
     def ask(self) -> list[Candidate]:
-        """Return the next generation, never asked before; empty when the search is over.
+        """Return the next generation, bred from what is told by now.
 
-        Asking again before `tell` returns the same candidates.
+        Empty when the search is over, or when a stage has to be told to its end before the next one begins.
         """
-        if self._asked is None and not self.done:
-            self._advance(lambda: next(self._steps))
-        return list(self._asked or ())
+        if self._stage is None and not self.done:
+            self._stage = next(self._stages)
+        while self._stage is not None:
+            candidates = self._stage.ask()
+            if candidates:
+                self._last = candidates[0]
+                return candidates
+            if self._stage.untold:
+                return []
+            self._go_on()
+        return []
 
     def tell(self, scores: Sequence[Score]) -> None:
-        """Give the scores of the candidates last asked, in that order.
+        """Give the scores of the earliest generation that was not told, in the order of its candidates.
 
         Raises:
             ConfigError: if nothing was asked or the number of scores differs.
         """
-        if self._asked is None:
+        if self._stage is None or not self._stage.untold:
             raise ConfigError(f"got {len(scores)} scores, wanted none; call ask() before tell()")
-        if len(scores) != len(self._asked):
-            wanted = f"{len(self._asked)}, one for each candidate of the last ask()"
-            raise ConfigError(f"got {len(scores)} scores, wanted {wanted}")
-        self._advance(lambda: self._steps.send(list(scores)))
+        asked = len(self._stage.untold[0].newcomers)
+        if len(scores) != asked:
+            raise ConfigError(f"got {len(scores)} scores, wanted {asked}, one for each candidate of an ask()")
+        self._stage.tell(scores)
+        if self._stage.ended and not self._stage.untold:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._stage = next(self._stages, None)
+        self.done = self._stage is None
 
     def inject(self, distiller: Distiller) -> None:
         """Let a distiller from outside join the next generation, beyond its size.
 
         While formulas evolve, each of its trees joins its knowledge at its weight; while mixes do, its trees
         become champions and it becomes a mix of them. What is known already, or breaks the limits, is left out.
-        ``tell`` makes the next generation: call this before.
+        Call this before the `ask` that makes the generation.
         """
         self._ledger.invited.append(distiller)
 
     def resize(self, most: int) -> None:
         """Let a niche have at most so many new individuals in each further generation, those from outside not counted.
 
-        Call it before the first ``ask``, or before the ``tell`` that makes the next generation.
+        Call it before the `ask` that makes the next generation.
 
         Raises:
             ConfigError: it is below 1.
@@ -172,14 +189,8 @@ class DivideAndConquer:
         self._ledger.most = most
 
     def end(self, what: Literal["stage", "search"] = "search") -> None:
-        """End the running stage, or the search, with the generation last asked; call this before ``tell``."""
+        """End the running stage, or the search, with the generation last asked; call this before the next `ask`."""
         self._ledger.ending = what
-
-    def _advance(self, step: Callable[[], list[Candidate]]) -> None:
-        try:
-            self._asked = step()
-        except StopIteration:
-            self._asked, self.done = None, True
 
     @property
     def best(self) -> Individual | None:

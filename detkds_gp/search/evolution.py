@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median, pstdev
@@ -18,7 +18,6 @@ from detkds_gp.search.ledger import Ledger
 from detkds_gp.search.settings import StageSettings
 from detkds_gp.search.toolbox import SeededToolbox
 
-Asking = Generator[list[Candidate], list[Score], None]
 Offspring = dict[Hashable, Individual]
 """The individuals of a generation in the making, by what they are trained as."""
 Make = Callable[[Sequence[Individual]], Individual | None]
@@ -26,8 +25,25 @@ Make = Callable[[Sequence[Individual]], Individual | None]
 
 
 @dataclass
+class Made:
+    """A generation that is made, and not told yet.
+
+    Attributes:
+        number: 0 for the first of its stage.
+        newcomers: who is trained.
+        counts: by niche, of the individuals ``generated``, ``duplicates`` and ``merged`` meanwhile.
+        rejected: by niche and text, what the screening rejected.
+    """
+
+    number: int
+    newcomers: list[Individual] = field(default_factory=list)
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    rejected: defaultdict[str, dict[str, Score]] = field(default_factory=lambda: defaultdict(dict))
+
+
+@dataclass
 class Stage:
-    """One stage.
+    """One stage. A generation may be made while the ones before it are trained; it is bred from what is told by then.
 
     Attributes:
         name: divide or conquer.
@@ -41,6 +57,8 @@ class Stage:
         seeds: individuals that join the first generation; those with a score are not asked again.
         one_weight: whether every loss survives at its best weight only, so that none fills its niche.
         guide: says what a score is worth, and which of a brood are trained.
+        population: individuals with a fitness, niche by niche.
+        untold: generations that were made and not told, the earliest first.
     """
 
     name: str
@@ -52,29 +70,52 @@ class Stage:
     one_weight: bool = False
     guide: Guide = field(default_factory=Guide)
     population: list[Individual] = field(default_factory=list)
+    untold: deque[Made] = field(default_factory=deque)
+    _number: int = 0
     _scored: list[Individual] = field(default_factory=list)
-    _counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    _rejected: dict[str, dict[str, Score]] = field(default_factory=dict)
     _injected: list[Individual] = field(default_factory=list)
 
-    def run(self) -> Generator[list[Candidate], list[Score], list[Individual]]:
-        """Evolve; yields the candidates of each generation and is sent their scores in that order.
-
-        Returns:
-            the last population: individuals with a fitness, niche by niche.
-        """
+    def __post_init__(self) -> None:
         self._assign([seed for seed in self.seeds if seed.distiller.text in self.ledger.scores])
-        for generation in range(self.settings.generations + 1):
-            if self.ledger.ending is not None:
-                break
-            self._injected = [
-                individual for distiller in self.ledger.invited for individual in self.toolbox.welcome(distiller)
-            ]
-            self.ledger.invited.clear()
-            newcomers = self._chosen([self._brood(niche, generation) for niche in self.niches])
-            yield from self._evaluate(newcomers, generation)
-            self._record(newcomers, generation)
-        return self.population
+
+    @property
+    def ended(self) -> bool:
+        """Whether no generation is made any more."""
+        return self.ledger.ending is not None or self._number > self.settings.generations
+
+    def ask(self) -> list[Candidate]:
+        """Make the next generation in which anybody is trained, and return its candidates; empty when it has ended."""
+        while not self.ended:
+            made = self._make()
+            if made.newcomers:
+                return [
+                    Candidate(new.distiller, self.name, new.niche, made.number, new.parents) for new in made.newcomers
+                ]
+            self._learn_of_nobody()
+        return []
+
+    def tell(self, scores: Sequence[Score]) -> None:
+        """Take the scores of the earliest generation that was not told, in the order of its candidates."""
+        texts = [new.distiller.text for new in self.untold[0].newcomers]
+        self.ledger.scores.update(zip(texts, scores, strict=True))
+        self._learn(self.untold.popleft())
+        self._learn_of_nobody()
+
+    def _learn_of_nobody(self) -> None:
+        """Go on over generations in which nobody is trained: there is nothing to tell of them."""
+        while self.untold and not self.untold[0].newcomers:
+            self._learn(self.untold.popleft())
+
+    def _make(self) -> Made:
+        made = Made(self._number)
+        self.untold.append(made)
+        self._number += 1
+        self._injected = [
+            individual for distiller in self.ledger.invited for individual in self.toolbox.welcome(distiller)
+        ]
+        self.ledger.invited.clear()
+        made.newcomers = self._chosen([self._brood(niche, made.number) for niche in self.niches])
+        return made
 
     def _brood(self, niche: str, generation: int) -> Brood:
         """Breed for a generation, beside what is trained in any case: by variation of the members, the first anew."""
@@ -108,7 +149,7 @@ class Stage:
         return trained
 
     def _forget(self, individual: Individual) -> None:
-        self._counts[individual.niche]["generated"] -= 1
+        self.untold[-1].counts[individual.niche]["generated"] -= 1
         self.ledger.texts.discard(individual.distiller.text)
         self.ledger.asked.discard(self.ledger.identity(individual.distiller))
 
@@ -147,9 +188,9 @@ class Stage:
 
     def _is_new(self, individual: Individual) -> bool:
         """Count an individual; tells whether its text was never seen before."""
-        self._counts[individual.niche]["generated"] += 1
+        self.untold[-1].counts[individual.niche]["generated"] += 1
         known = individual.distiller.text in self.ledger.texts
-        self._counts[individual.niche]["duplicates"] += known
+        self.untold[-1].counts[individual.niche]["duplicates"] += known
         self.ledger.texts.add(individual.distiller.text)
         return not known
 
@@ -165,26 +206,22 @@ class Stage:
             identity = self.ledger.identity(individual.distiller)
             rejection = cache.rejection(individual.distiller)
             if rejection is not None:
-                self._rejected.setdefault(individual.niche, {})[individual.distiller.text] = rejection
+                self.untold[-1].rejected[individual.niche][individual.distiller.text] = rejection
             elif identity in offspring or identity in self.ledger.asked:
-                self._counts[individual.niche]["duplicates"] += 1
-                self._counts[individual.niche]["merged"] += 1
+                self.untold[-1].counts[individual.niche]["duplicates"] += 1
+                self.untold[-1].counts[individual.niche]["merged"] += 1
             else:
                 offspring[identity] = individual
         self.ledger.asked.update(offspring)
         return len(offspring) - before
 
-    def _evaluate(self, newcomers: Sequence[Individual], generation: int) -> Asking:
-        if newcomers:
-            scores = yield [
-                Candidate(new.distiller, self.name, new.niche, generation, new.parents) for new in newcomers
-            ]
-            texts = [new.distiller.text for new in newcomers]
-            self.ledger.scores.update(zip(texts, scores, strict=True))
-        scored = self._assign(newcomers)
+    def _learn(self, made: Made) -> None:
+        """Give those whose scores are known their fitness, and record the generation."""
+        scored = self._assign(made.newcomers)
         if self.guide.revises:
             self.ledger.hall_of_fame.clear()
         self.ledger.hall_of_fame.update(self.ledger.scored if self.guide.revises else scored)
+        self._record(made)
 
     def _assign(self, newcomers: Sequence[Individual]) -> list[Individual]:
         """Give the newcomers their fitness, let those that have one compete, and return these."""
@@ -212,21 +249,20 @@ class Stage:
     def _members(self, niche: str) -> list[Individual]:
         return [individual for individual in self.population if individual.niche == niche]
 
-    def _record(self, newcomers: Sequence[Individual], generation: int) -> None:
+    def _record(self, made: Made) -> None:
         statistics = tools.Statistics(lambda individual: individual.ap)
         for name, reduce in (("best", max), ("median", median), ("spread", pstdev)):
             statistics.register(name, reduce)
         for niche in self.niches:
             members = self._members(niche)
             record: dict[str, Any] = statistics.compile(members) if members else {}
-            new = [individual for individual in newcomers if individual.niche == niche]
-            rejected = self._rejected.pop(niche, {})
+            new = [individual for individual in made.newcomers if individual.niche == niche]
+            rejected, counts = made.rejected[niche], made.counts[niche]
             self.ledger.scores.update(rejected)
             failed = sum(individual.ap is None for individual in new)
-            counts = self._counts.pop(niche, Counter())
             counted = {name: counts[name] for name in ("generated", "duplicates", "merged")}
             self.ledger.logbook.record(
-                stage=self.name, generation=generation, niche=niche, new=len(new), failed=failed,
+                stage=self.name, generation=made.number, niche=niche, new=len(new), failed=failed,
                 **counted, rejected=len(rejected), **record, **self.guide.foreseen(new),
             )  # fmt: skip
             self.ledger.generated += counts["generated"]

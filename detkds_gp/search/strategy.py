@@ -86,17 +86,15 @@ class Strategy(Protocol):
         """Let formulas of one tree each join the first candidates of their knowledge; call this before `ask`."""
 
     def ask(self) -> list[Candidate]:
-        """Return the candidates whose scores are wanted, in order; empty when the search is over.
+        """Return the next candidates whose scores are wanted, in order.
 
-        They share stage and generation, which no later ones have; no text is asked twice. What `screen` rejects, or
-        finds to be the same loss as another, is not worth asking for.
-
-        Asked again before `tell`, the same come first. A strategy that can go on with incomplete scores may ask for
-        one candidate at a time, or for further ones besides those that were not told yet.
+        Empty when the search is over, and when nothing can follow before those that were asked are told. They share
+        stage and generation, which no later ones have; no text is asked twice. What `screen` rejects, or finds to be
+        the same loss as another, is not worth asking for.
         """
 
     def tell(self, scores: Sequence[Score]) -> None:
-        """Take the scores of the candidates that were asked and not told, in that order."""
+        """Take the scores of the earliest candidates that were asked together and not told, in their order."""
 
     def plan(self) -> list[Generation]:
         """Return what follows the candidates last asked, at the sizes of the settings; empty where nothing does.
@@ -107,13 +105,13 @@ class Strategy(Protocol):
         """
 
     def inject(self, distiller: Distiller) -> None:
-        """Let a distiller from outside join the candidates that the next `tell` makes."""
+        """Let a distiller from outside join the candidates that the next `ask` makes."""
 
     def resize(self, most: int) -> None:
         """Make at most so many new candidates of a niche from the next generation on."""
 
     def end(self, what: Literal["stage", "search"] = "search") -> None:
-        """End the running stage, or the search, with the candidates last asked; call this before `tell`."""
+        """End the running stage, or the search, with the candidates last asked."""
 
     @property
     def best(self) -> Individual | None:

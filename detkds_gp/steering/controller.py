@@ -122,27 +122,24 @@ class Controller:
         self.decide(self._strategy.plan()[0].stage, FIRST, injected)
 
     def decide(self, stage: str, number: int, injected: Sequence[str] = ()) -> None:
-        """Decide once with an answered generation, and say how much time is left; a replay repeats the decision."""
-        replayed = self._store.generation(stage, number) is not None or (number == FIRST and self._store.births())
+        """Decide once after a generation was asked, and say how much time is left; a replay repeats the decision."""
         decision = recorded_decision(self._store, stage, number)
         if decision is None:
             decision = self._decided(number, injected)
-            if decision != Decision():
-                self._store.record_steering(stage, number, vars(decision))
-                self._inbox.forget(*decision.injections)
+            self._store.record_steering(stage, number, vars(decision))
+            self._inbox.forget(*decision.injections)
             if decision.end is not None:
                 self._listener.say(f"the {decision.end} ends with {stage} {number}: {decision.reason}")
-        if not replayed:
             if decision.end == "search" and self.watch.plan is not None:
                 self.watch.plan = replace(self.watch.plan, generations=())
-            self._tell(done=f"{stage} {number} is done; " if number != FIRST else "")
+            self._tell()
         decision.apply(self._strategy)
 
     def _decided(self, number: int, injected: Sequence[str]) -> Decision:
         if number != FIRST and self._inbox.stop_command() == "final":
             self._inbox.forget_stop()
             return Decision(end="search", reason="gp_search stop --final")
-        plan = self.watch.plan = self.planner.plan()
+        plan = self.watch.plan = self.planner.plan(asked=self.watch.asked_cost(self.planner.prices))
         end, reason = self.planner.ends(plan)
         # without a budget nothing is cut, and what an earlier one cut is taken back
         sized = self.planner.limited or any(one.get("most") is not None for one in self._store.steerings())
@@ -181,13 +178,14 @@ class Controller:
         self.planner.prices.forget_work()
         self.planner.use(self.planner.final_stages.final, tuning=0)
 
-    def _tell(self, before: float = 0.0, done: str = "") -> None:
+    def _tell(self, before: float = 0.0) -> None:
         """Say and record what is to come, and how long it takes, with the seconds until the search begins."""
         planner, plan = self.planner, self.watch.plan
         if plan is None:
             return
+        before += self.watch.asked_cost(planner.prices.on_the_clock, careful=False)
         seconds = before + planner.seconds(plan)
-        said = f"{done}what is planned takes about {duration(seconds)} more"
+        said = f"what is planned takes about {duration(seconds)} more"
         if planner.limited:
             said += f"; {self._budget.said(planner.spent())} of {self._budget.text} spent; {plan}"
         self._listener.say(said)

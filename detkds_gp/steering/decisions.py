@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from detkds_gp.language import parse_distiller
 from detkds_gp.search import Strategy
-from detkds_gp.store import FIRST, Store
+from detkds_gp.store import Store
 
 End = Literal["stage", "search"]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens with a generation besides its scores.
+    """What happens between a generation that was asked and the next one.
 
     Attributes:
         injected: canonical texts of distillers that join the next generation.
-        end: what ends with this generation.
+        end: what ends with the generation that was asked.
         reason: of the end, in words.
         injections: names of the injections that are hereby granted or refused.
         most: new formulas that a niche has at most from now on; None: what was said before still holds.
@@ -38,7 +38,7 @@ class Decision:
         return cls(tuple(values["injected"]), values["end"], values["reason"], injections, most)
 
     def apply(self, strategy: Strategy) -> None:
-        """Hand the decision to a strategy, before it is told the scores.
+        """Hand the decision to a strategy, before it makes the next generation.
 
         Raises:
             FormulaError: an injected text does not fit the strategy's primitive set.
@@ -52,9 +52,6 @@ class Decision:
 
 
 def recorded_decision(store: Store, stage: str, number: int) -> Decision | None:
-    """Return what was decided with a generation, or before the first; None where nothing is known of it yet."""
+    """Return what was decided after a generation was asked, or before the first; None if nothing was yet."""
     values = store.steering(stage, number)
-    if values is not None:
-        return Decision.from_json(values)
-    passed = bool(store.births()) if number == FIRST else store.generation(stage, number) is not None
-    return Decision() if passed else None
+    return None if values is None else Decision.from_json(values)

@@ -146,15 +146,20 @@ class Planner:
         self.final_stages = replace(self.final_stages, final=final, tuning=kept)
         self.prices.length = final.iterations
 
-    def plan(self, more: float = 0.0) -> Plan:
-        """Return what follows the last generation: all that is planned, or what fits with more to be done before it."""
+    def plan(self, more: float = 0.0, asked: float = 0.0) -> Plan:
+        """Return what follows the last generation: all that is planned, or what fits.
+
+        Args:
+            more: what has to be done before it costs.
+            asked: what was asked and is not trained yet costs; it is cut short where the least does not fit beside it.
+        """
         ahead = self.strategy.plan()
         if not self.limited:
             return self.final_stages.full(ahead)
         prepared = self.spent() + more if self.prepared is None else self.prepared
         trained = sum(birth.niche != MIX for birth in self.store.births()) // self.final_stages.niches
-        limits = Limits(self._share(prepared), self.room() - more, trained)
-        return fitted(self.final_stages, ahead, limits, self.prices) or self._emergency(ahead, limits.room)
+        limits = Limits(self._share(prepared), self.room() - more - asked, trained)
+        return fitted(self.final_stages, ahead, limits, self.prices) or self._emergency(ahead, self.room() - more)
 
     def _share(self, prepared: float) -> float:
         """Return what the final round and the tuning of rivals may take: a share of what preparation leaves."""

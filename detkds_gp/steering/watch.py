@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from detkds_gp.evaluation import Allowance, EvaluationService, Interrupt, Question
 from detkds_gp.listener import Listener
@@ -12,8 +12,10 @@ from detkds_gp.score import NOT_BEGUN, Score, Trial
 from detkds_gp.steering.inbox import Inbox
 from detkds_gp.steering.plan import Plan
 from detkds_gp.steering.planner import Planner
+from detkds_gp.steering.prices import Prices
 from detkds_gp.store import Store
 from detkds_gp.store.events import WORKED
+from detkds_gp.turns import Turns
 
 _TOLD_SECONDS = 5.0
 """Between two estimates of the time that is left."""
@@ -36,32 +38,39 @@ class Watch:
     inbox: Inbox
     interrupt: Interrupt
     plan: Plan | None = None
+    _waiting: dict[str, None] = field(default_factory=dict)
+    _trained: float = 0.0
     _besides: float = 0.0
     _candidates: int = 0
     _resumed: bool = False
     _told: float = 0.0
 
     def __post_init__(self) -> None:
-        self._mark = self._used()
+        self._mark = self._noted = self._used()
 
-    def scores(self, phase: str, questions: Sequence[Question]) -> list[Score]:
-        """Return the scores of a generation's candidates, or of those on a rung, in the order asked.
+    def scoring(self, phase: str, questions: Sequence[Question]) -> Turns[list[Score]]:
+        """Find the scores of a generation's candidates, or of those on a rung, in the order asked.
 
         What the budget leaves no time for is recorded as a failure, so that a replay is told the same.
 
         Raises:
             Stopped: an end was asked for.
         """
-        _, busy, held = self._used()
         fresh = [one.trial for one in questions if self.store.score(one.trial) is None]
-        scores = self.evaluations.scores(phase, questions, self._generation(len(fresh)))
+        scores = yield from self.evaluations.scoring(phase, questions, self._generation())
         self._record_not_begun(questions, scores)
-        usage = self.evaluations.usage
-        if usage.held_seconds > held:
-            self.store.record_event(WORKED, phase=phase, busy=usage.busy_seconds - busy, held=usage.held_seconds - held)
+        self._note_work(phase)
         proxy = self.planner.prices.proxy
         self._learn_overhead(fresh, first=questions[0].trial.iterations == [*proxy.rungs, proxy.iterations][0])
         return scores
+
+    def _note_work(self, phase: str) -> None:
+        """Record how workers were used since the last note."""
+        _, *before = self._noted
+        _, *now = self._noted = self._used()
+        busy, held = (after - earlier for after, earlier in zip(now, before, strict=True))
+        if held > 0:
+            self.store.record_event(WORKED, phase=phase, busy=busy, held=held)
 
     def _used(self) -> tuple[float, float, float]:
         """Return the time, and the seconds that workers were busy and held."""
@@ -110,28 +119,44 @@ class Watch:
 
     def search_begins(self) -> None:
         """Take the time from which candidates cost something."""
-        self._mark, self._resumed = self._used(), bool(self.store.births())
+        self._mark = self._noted = self._used()
+        self._trained, self._resumed = 0.0, bool(self.store.births())
 
-    def _generation(self, waiting: int) -> Allowance:
-        """Return what a generation may begin, of which some are waiting; the time left is told on the way."""
-        left = waiting
+    def expect(self, texts: Sequence[str]) -> None:
+        """Note distillers that were asked, and wait for their trainings."""
+        self._waiting |= dict.fromkeys(texts)
+
+    def forget(self, texts: Sequence[str]) -> None:
+        """Note that distillers wait no more."""
+        for text in texts:
+            self._waiting.pop(text, None)
+
+    def _generation(self) -> Allowance:
+        """Return what a generation may begin; the time left is told on the way."""
 
         def heard(trial: Trial, score: Score) -> None:
-            nonlocal left
-            left -= 1
+            if trial.iterations == self.planner.prices.proxy.iterations or not score.ok:
+                self.forget([trial.distiller])
+            self._trained += score.wall_seconds
             self._heard(trial, score)
             if time.monotonic() - self._told > _TOLD_SECONDS:
                 self._told = time.monotonic()
-                self.listener.time_left(self._left(left))
+                self.listener.time_left(self._time_left())
 
         return replace(self._allowance(self.planner.may_begin, self.planner.late), heard=heard)
 
-    def _left(self, waiting: int) -> float:
-        """Estimate the seconds to the end while a generation is trained, of which some are waiting."""
-        now = self.planner.prices.on_the_clock.generation(1, waiting, careful=False)
+    def asked_cost(self, prices: Prices, careful: bool = True) -> float:
+        """Return what is still to be trained of the generations that were asked costs."""
+        return prices.generation(1, len(self._waiting), careful)
+
+    def _time_left(self) -> float:
+        """Estimate the seconds to the end while generations are trained."""
+        now = self.asked_cost(self.planner.prices.on_the_clock, careful=False)
         if self.plan is None:  # what was decided before this session began
             return now + self.planner.seconds(self.planner.plan())
-        return now + self.planner.seconds(replace(self.plan, generations=self.plan.generations[1:]))
+        following = {(one.stage, one.number) for one in self.planner.strategy.plan()}
+        ahead = tuple(one for one in self.plan.generations if (one.stage, one.number) in following)
+        return now + self.planner.seconds(replace(self.plan, generations=ahead))
 
     def _record_not_begun(self, questions: Sequence[Question], scores: Sequence[Score]) -> None:
         missing = [
@@ -153,17 +178,18 @@ class Watch:
         added to the first one of a generation.
         """
         prices, now = self.planner.prices, self._used()
-        prices.forget_work()
+        prices.lost(fresh)
         answered = [score for trial in fresh if (score := self.store.score(trial)) is not None]
-        trained = [score.wall_seconds for score in answered if score.failure != NOT_BEGUN]
+        trained = sum(score.failure != NOT_BEGUN for score in answered)
         passed, busy, held = (after - before for after, before in zip(now, self._mark, strict=True))
         resumed, self._resumed = self._resumed, self._resumed and not fresh
+        seconds = self._trained
         if fresh or resumed:
-            self._mark = now
+            self._mark, self._trained = now, 0.0
         if trained and not resumed and (first or self._candidates):
             if first:
-                self._besides, self._candidates = 0.0, len(trained)
-            self._besides += max(0.0, busy - sum(trained)) + max(0.0, passed * prices.workers - held)
+                self._besides, self._candidates = 0.0, trained
+            self._besides += max(0.0, busy - seconds) + max(0.0, passed * prices.workers - held)
             prices.overhead = self._besides / self._candidates
 
     def _heard(self, trial: Trial, score: Score) -> None:

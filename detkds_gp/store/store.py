@@ -199,11 +199,11 @@ class Store:
         return self._one(tables.generations, Generation, stage=stage, number=number)
 
     def steering(self, stage: str, number: int) -> dict[str, Any] | None:
-        """Return what was decided from outside with a generation; None if nothing was."""
+        """Return what was decided from outside after a generation was asked; None if nothing was yet."""
         return self._value(tables.steering, "decision", stage=stage, number=number)
 
     def record_steering(self, stage: str, number: int, decision: Mapping[str, Any]) -> None:
-        """Record what was decided from outside (injections, an end) with a generation, any JSON."""
+        """Record what was decided from outside (injections, an end) after a generation was asked, any JSON."""
         self._record(tables.steering, stage=stage, number=number, decision=decision)
 
     def steerings(self) -> list[dict[str, Any]]:

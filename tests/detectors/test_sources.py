@@ -19,7 +19,7 @@ from detkds_gp.config import load_config
 from detkds_gp.detectors import check_pair, cut_outputs, output_names, outputs_of
 from detkds_gp.detectors.sources import AbsentError, Reader, Side, Source, register_source, registry, share
 from detkds_gp.errors import DeclarationError
-from detkds_gp.execution import LocalExecutor
+from detkds_gp.execution import LocalExecutor, run_tasks
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, ScreenRequest
 from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
@@ -76,7 +76,7 @@ def test_a_source_from_outside_is_trained_with_in_a_worker_process(task: ProxyTa
         Trial(f"1 * 0.01 * {MIX}", 3, 0),
     ]
     with LocalExecutor(ProxyWorker(task), 1) as executor:
-        answers = dict(executor.run(requests))
+        answers = dict(run_tasks(executor, requests))
     *screened, _, scale, score = (answers[index] for index in range(len(requests)))
     assert [(one.failure, one.detail) for one in screened] == [(None, "")] * 3
     assert len({one.fingerprint for one in screened}) == 3

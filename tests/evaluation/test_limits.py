@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from detkds_gp.evaluation import Allowance, EvaluationService, Packing, Question
-from detkds_gp.execution import OPEN, Fault, Gate
+from detkds_gp.execution import Fault, Work
 from detkds_gp.execution.serial import SerialExecutor
 from detkds_gp.fitness import PackRequest
 from detkds_gp.language import parse_distiller
@@ -35,14 +35,18 @@ class Losing(SerialExecutor):
         super().__init__(lambda: scored)
         self.losses, self.patience, self.ran = losses, list[float](), list[Any]()
 
-    def run(
-        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
-    ) -> Iterator[tuple[int, Any]]:
+    def begin(self, tasks: Sequence[Any], *, patience: float = 1.0, **options: Any) -> Work:
         self.patience.append(patience)
-        for index, answer in super().run(tasks, limited=limited, patience=patience, gate=gate):
+        work = super().begin(tasks, patience=patience, **options)
+        answered = work.answered
+
+        def lost(index: int, answer: Any) -> None:
             self.ran.append(tasks[index])
             self.losses -= 1
-            yield index, Fault("timeout", "over the limit", 9.0) if self.losses >= 0 else answer
+            answered(index, Fault("timeout", "over the limit", 9.0) if self.losses >= 0 else answer)
+
+        work.answered = lost  # type: ignore[method-assign]
+        return work
 
 
 @contextmanager

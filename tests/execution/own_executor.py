@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution import OPEN, Factory, Gate, Usage, WorkersAsked
+from detkds_gp.execution import OPEN, Factory, Gate, Usage, Work, WorkersAsked
 from detkds_gp.execution._base import attempt
 
 
@@ -19,24 +19,35 @@ class Threads:
     def __init__(self, factory: Factory, workers: int) -> None:
         self.usage = Usage()
         self._evaluate, self._pool, self._draining = factory(), ThreadPoolExecutor(workers), False
+        self._workers = workers
+        self._works: list[Work] = []
+        self._begun: dict[Future[Any], tuple[Work, int]] = {}
 
     @classmethod
     def made(cls, factory: Factory, asked: WorkersAsked) -> Threads:
         return cls(factory, asked.workers)
 
-    def run(
-        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN
-    ) -> Iterator[tuple[int, Any]]:
-        begun = {
-            self._pool.submit(attempt, partial(self._evaluate, task)): index
-            for index, task in enumerate(tasks)
-            if not self._draining and gate.begin(index)
-        }
-        for future in as_completed(begun):
-            yield begun[future], future.result()
+    def begin(
+        self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN,
+        urgent: bool = False,
+    ) -> Work:  # fmt: skip
+        work = Work(tasks, gate, None, self._works.remove)
+        work.waiting.extend(range(0 if self._draining else len(tasks)))
+        self._works.insert(0 if urgent else len(self._works), work)
+        return work
+
+    def wait(self) -> None:
+        for work in self._works:
+            while len(self._begun) < self._workers and (index := work.begin()) is not None:
+                self._begun[self._pool.submit(attempt, partial(self._evaluate, work.tasks[index]))] = work, index
+        for future in wait(self._begun, return_when=FIRST_COMPLETED).done:
+            work, index = self._begun.pop(future)
+            work.answered(index, future.result())
 
     def drain(self) -> None:
         self._draining = True
+        for work in self._works:
+            work.waiting.clear()
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

@@ -11,16 +11,16 @@ import evaluators
 import pytest
 from processes import alive, noted_pid, wait_until
 
-from detkds_gp.execution import LocalExecutor
+from detkds_gp.execution import LocalExecutor, run_tasks
 
 FORKED = """
 import os, sys, time
 import evaluators
-from detkds_gp.execution import LocalExecutor
+from detkds_gp.execution import LocalExecutor, run_tasks
 
 if __name__ == "__main__":
     with LocalExecutor(evaluators.torch_factory, 2, preload=("torch", "numpy")) as executor:
-        answers = [answer for _, answer in executor.run([None] * 4)]
+        answers = [answer for _, answer in run_tasks(executor, [None] * 4)]
     assert answers == [(True, "1", "1", 1)] * 4, answers
     from multiprocessing import forkserver
     server = forkserver._forkserver._forkserver_pid
@@ -50,7 +50,7 @@ def forked():
 @pytest.mark.slow
 def test_every_kind_of_end_costs_one_task_of_forked_workers(forked):
     tasks = [("nap", 60), ("kill_self",), ("segfault",), ("exit", 7), ("square", 3)]
-    answers = dict(forked.run(tasks))
+    answers = dict(run_tasks(forked, tasks))
     assert [answers[index].kind for index in range(4)] == ["timeout", "worker_lost", "worker_lost", "worker_lost"]
     assert "SIGKILL" in answers[1].detail
     assert "SIGSEGV" in answers[2].detail
@@ -59,17 +59,17 @@ def test_every_kind_of_end_costs_one_task_of_forked_workers(forked):
 
 
 def test_forked_workers_never_hear_ctrl_c(forked):
-    (pid,) = (pid for _, pid in forked.run([("pid",)]))
+    (pid,) = (pid for _, pid in run_tasks(forked, [("pid",)]))
     os.kill(pid, signal.SIGINT)
-    assert [answer for _, answer in forked.run([("nap", 0.2), ("pid",)])] == [0.2, pid]
+    assert [answer for _, answer in run_tasks(forked, [("nap", 0.2), ("pid",)])] == [0.2, pid]
 
 
 def test_forked_workers_end_with_the_process_that_started_them(tmp_path):
     pid_file = tmp_path / "pid"
     code = (
-        "import evaluators; from pathlib import Path; from detkds_gp.execution import LocalExecutor\n"
+        "import evaluators; from pathlib import Path; from detkds_gp.execution import LocalExecutor, run_tasks\n"
         "executor = LocalExecutor(evaluators.factory, 1, preload=('json',))\n"
-        f"list(executor.run([('note_and_nap', Path({str(pid_file)!r}), 600)]))"
+        f"list(run_tasks(executor, [('note_and_nap', Path({str(pid_file)!r}), 600)]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as coordinator:

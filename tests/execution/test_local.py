@@ -11,14 +11,14 @@ import pytest
 from processes import alive, noted_pid, wait_until
 
 from detkds_gp.errors import FormulaError
-from detkds_gp.execution import Fault, Gate, LocalExecutor, WorkerStartError
+from detkds_gp.execution import Fault, Gate, LocalExecutor, WorkerStartError, run_tasks
 from detkds_gp.execution.local import visible_gpu
 
 
 def test_yields_as_they_finish_each_index_once():
     tasks = [("nap", 1.5), ("nap", 0.01), ("square", 3), ("square", 4)]
     with LocalExecutor(evaluators.factory, 2) as executor:
-        answers = list(executor.run(tasks))
+        answers = list(run_tasks(executor, tasks))
     assert dict(answers) == {0: 1.5, 1: 0.01, 2: 9, 3: 16}
     assert len(answers) == 4
     assert answers[-1][0] == 0
@@ -27,7 +27,7 @@ def test_yields_as_they_finish_each_index_once():
 def test_workers_are_built_once_and_kept_between_runs(tmp_path):
     log = tmp_path / "log"
     with LocalExecutor(evaluators.SlowFactory(0, log), 1) as executor:
-        pids = {pid for _ in range(2) for _, pid in executor.run([("pid",)] * 3)}
+        pids = {pid for _ in range(2) for _, pid in run_tasks(executor, [("pid",)] * 3)}
     assert len(pids) == 1
     assert os.getpid() not in pids
     assert len(log.read_text().splitlines()) == 1
@@ -46,7 +46,7 @@ def test_every_kind_of_end_costs_one_task(tmp_path):
         "fine": ("square", 5),
     }
     with LocalExecutor(evaluators.factory, 2, time_limit_seconds=1.0) as executor:
-        answers = dict(executor.run(list(tasks.values())))
+        answers = dict(run_tasks(executor, list(tasks.values())))
     named = dict(zip(tasks, (answers[i] for i in range(len(tasks))), strict=True))
     assert named.pop("fine") == 25
     assert {name: fault.kind for name, fault in named.items()} == {
@@ -72,7 +72,7 @@ def test_start_up_is_not_counted_not_even_after_a_kill(tmp_path):
     log = tmp_path / "log"
     tasks = [("nap", 0.1), ("nap", 60), ("nap", 0.1), ("exit", 1), ("nap", 0.1)]
     with LocalExecutor(evaluators.SlowFactory(1.2, log), 1, time_limit_seconds=1.0) as executor:
-        answers = dict(executor.run(tasks))
+        answers = dict(run_tasks(executor, tasks))
     kinds = [a.kind if isinstance(a, Fault) else a for a in (answers[i] for i in range(5))]
     assert kinds == [0.1, "timeout", 0.1, "worker_lost", 0.1]
     assert len(log.read_text().splitlines()) == 3
@@ -80,17 +80,17 @@ def test_start_up_is_not_counted_not_even_after_a_kill(tmp_path):
 
 def test_an_idle_worker_may_die():
     with LocalExecutor(evaluators.factory, 1) as executor:
-        [(_, pid)] = executor.run([("pid",)])
+        [(_, pid)] = run_tasks(executor, [("pid",)])
         os.kill(pid, signal.SIGKILL)
         assert wait_until(lambda: not alive(pid))
-        assert list(executor.run([("square", 2)])) == [(0, 4)]
+        assert list(run_tasks(executor, [("square", 2)])) == [(0, 4)]
 
 
 def test_factory_error_arrives_as_itself():
     with LocalExecutor(evaluators.formula_error_factory, 2) as executor:
         for _ in range(2):
             with pytest.raises(FormulaError, match="'l3' is unknown") as raised:
-                list(executor.run([1, 2, 3]))
+                list(run_tasks(executor, [1, 2, 3]))
             assert (raised.value.text, raised.value.position) == ("l3(global)", 0)
 
 
@@ -99,7 +99,7 @@ def test_factory_error_that_cannot_travel_arrives_in_words():
         LocalExecutor(evaluators.unpicklable_error_factory, 1) as executor,
         pytest.raises(RuntimeError, match="Unpicklable: 1 against 2"),
     ):
-        list(executor.run([1]))
+        list(run_tasks(executor, [1]))
 
 
 def test_factory_that_dies_does_not_loop():
@@ -107,28 +107,28 @@ def test_factory_that_dies_does_not_loop():
         LocalExecutor(evaluators.dying_factory, 1) as executor,
         pytest.raises(WorkerStartError, match="2 worker processes in a row died"),
     ):
-        list(executor.run([1]))
+        list(run_tasks(executor, [1]))
 
 
 def test_one_death_while_starting_is_forgiven(tmp_path):
     with LocalExecutor(evaluators.DiesOnceFactory(tmp_path / "flag"), 1) as executor:
-        assert list(executor.run([("square", 3), ("square", 4)])) == [(0, 9), (1, 16)]
+        assert list(run_tasks(executor, [("square", 3), ("square", 4)])) == [(0, 9), (1, 16)]
 
 
 def test_abandoning_stops_what_runs(tmp_path):
     pid_file = tmp_path / "pid"
     with LocalExecutor(evaluators.factory, 2) as executor:
-        with closing(executor.run([("note_and_nap", pid_file, 60), ("square", 2)])) as answers:
+        with closing(run_tasks(executor, [("note_and_nap", pid_file, 60), ("square", 2)])) as answers:
             assert next(answers) == (1, 4)
             pid = noted_pid(pid_file)
         assert not alive(pid)
-        assert list(executor.run([("square", 3)])) == [(0, 9)]
+        assert list(run_tasks(executor, [("square", 3)])) == [(0, 9)]
 
 
 def test_close_is_quick_and_leaves_no_orphan(tmp_path):
     files = [tmp_path / "a", tmp_path / "b"]
     executor = LocalExecutor(evaluators.factory, 2)
-    answers = executor.run([("square", 1), *(("note_and_nap", f, 60) for f in files)])
+    answers = run_tasks(executor, [("square", 1), *(("note_and_nap", f, 60) for f in files)])
     next(answers)
     pids = [noted_pid(f) for f in files]
     started = time.monotonic()
@@ -137,22 +137,49 @@ def test_close_is_quick_and_leaves_no_orphan(tmp_path):
     assert not any(map(alive, pids))
     executor.close()
     with pytest.raises(RuntimeError, match="closed"):
-        list(executor.run([("square", 1)]))
+        list(run_tasks(executor, [("square", 1)]))
 
 
-def test_one_run_at_a_time():
-    with LocalExecutor(evaluators.factory, 1) as executor:
-        answers = executor.run([("square", 1), ("square", 2)])
-        next(answers)
-        with pytest.raises(RuntimeError, match="runs already"):
-            next(executor.run([("square", 1)]))
-        assert list(answers) == [(1, 4)]
+def test_a_later_work_has_the_workers_that_an_earlier_one_leaves():
+    with (
+        LocalExecutor(evaluators.factory, 2) as executor,
+        executor.begin([("nap", 3.0), ("square", 2)]) as first,
+        executor.begin([("square", 3), ("square", 4), ("square", 5)]) as second,
+    ):
+        while not second.ended:
+            executor.wait()
+        assert not first.ended
+        assert first.take() == [(1, 4)]
+        assert sorted(second.take()) == [(0, 9), (1, 16), (2, 25)]
+        while not first.ended:
+            executor.wait()
+        assert first.take() == [(0, 3.0)]
+        assert executor.usage.held_seconds >= 6.0
+
+
+def test_urgent_work_is_handed_out_before_what_waits_longer():
+    with LocalExecutor(evaluators.factory, 1) as executor, executor.begin([("nap", 0.2)] * 4) as first:
+        executor.wait()
+        assert list(run_tasks(executor, [("square", 2)], urgent=True)) == [(0, 4)]
+        assert list(first.waiting) == [3]
+
+
+def test_closing_a_work_stops_what_is_at_work_of_it_alone(tmp_path):
+    pid_file = tmp_path / "pid"
+    with LocalExecutor(evaluators.factory, 2) as executor, executor.begin([("nap", 1.0)]) as first:
+        with executor.begin([("note_and_nap", pid_file, 60)]):
+            executor.wait()
+            pid = noted_pid(pid_file)
+        assert not alive(pid)
+        while not first.ended:
+            executor.wait()
+        assert first.take() == [(0, 1.0)]
 
 
 def test_threads_are_set_before_torch_is_imported():
     pytest.importorskip("torch")
     with LocalExecutor(evaluators.torch_factory, 1, threads=3) as executor:
-        assert list(executor.run([None])) == [(0, (False, "3", "3", 3))]
+        assert list(run_tasks(executor, [None])) == [(0, (False, "3", "3", 3))]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +201,7 @@ def test_workers_share_gpus(monkeypatch):
     assert [visible_gpu(i, 0.5) for i in range(4)] == ["5", "5", "7", "7"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     with LocalExecutor(evaluators.factory, 2, gpus=1.0) as executor:
-        seen = [answer for _, answer in executor.run([("gpu", 0.5), ("gpu", 0.5)])]
+        seen = [answer for _, answer in run_tasks(executor, [("gpu", 0.5), ("gpu", 0.5)])]
     assert sorted(seen) == ["0", "1"]
     with pytest.raises(ValueError, match="a share from 0 to 1"):
         LocalExecutor(evaluators.factory, 1, gpus=2)
@@ -182,7 +209,7 @@ def test_workers_share_gpus(monkeypatch):
 
 def test_a_drained_executor_finishes_what_is_at_work():
     with LocalExecutor(evaluators.factory, 1) as executor:
-        answers = executor.run([("square", 2), ("nap", 0.2), ("square", 4)])
+        answers = run_tasks(executor, [("square", 2), ("nap", 0.2), ("square", 4)])
         assert next(answers) == (0, 4)  # the worker has the next task by then
         executor.drain()
         assert list(answers) == [(1, 0.2)]
@@ -190,9 +217,9 @@ def test_a_drained_executor_finishes_what_is_at_work():
 
 def test_the_idle_share_is_what_workers_waited():
     with LocalExecutor(evaluators.factory, 2) as executor:
-        list(executor.run([("pid",)] * 2))
+        list(run_tasks(executor, [("pid",)] * 2))
         before = executor.usage.busy_seconds, executor.usage.held_seconds
-        list(executor.run([("nap", 1.5), ("nap", 0.1)]))
+        list(run_tasks(executor, [("nap", 1.5), ("nap", 0.1)]))
     busy = executor.usage.busy_seconds - before[0]
     held = executor.usage.held_seconds - before[1]
     assert 1.6 <= busy <= held
@@ -204,12 +231,12 @@ COORDINATOR = """
 import sys
 from pathlib import Path
 import evaluators
-from detkds_gp.execution import LocalExecutor
+from detkds_gp.execution import LocalExecutor, run_tasks
 
 if __name__ == "__main__":
     tasks = [("note_and_nap", Path(name), 60) for name in sys.argv[1:]]
     with LocalExecutor(evaluators.factory, len(tasks)) as executor:
-        list(executor.run(tasks))
+        list(run_tasks(executor, tasks))
 """
 
 
@@ -257,17 +284,17 @@ def test_a_gate_lets_what_is_at_work_finish_and_nothing_more_begin():
     begun = []
     gate = Gate(begin=lambda index: len(begun) < 3 and not begun.append(index))
     with LocalExecutor(evaluators.factory, 2) as executor:
-        answers = dict(executor.run([("nap", 0.3), ("square", 3), ("square", 4), ("square", 5)], gate=gate))
+        answers = dict(run_tasks(executor, [("nap", 0.3), ("square", 3), ("square", 4), ("square", 5)], gate=gate))
         assert answers == {0: 0.3, 1: 9, 2: 16}
-        assert dict(executor.run([("square", 5)])) == {0: 25}
+        assert dict(run_tasks(executor, [("square", 5)])) == {0: 25}
 
 
 def test_what_is_at_work_is_abandoned_when_time_is_over():
     started = time.monotonic()
     with LocalExecutor(evaluators.factory, 2) as executor:
-        list(executor.run([("square", 1)] * 2))
+        list(run_tasks(executor, [("square", 1)] * 2))
         end = time.monotonic() + 1.0
         gate = Gate(over=lambda: time.monotonic() > end)
-        assert dict(executor.run([("square", 2), ("nap", 300), ("nap", 300)], gate=gate)) == {0: 4}
-        assert dict(executor.run([("square", 3)])) == {0: 9}
+        assert dict(run_tasks(executor, [("square", 2), ("nap", 300), ("nap", 300)], gate=gate)) == {0: 4}
+        assert dict(run_tasks(executor, [("square", 3)])) == {0: 9}
     assert time.monotonic() - started < 120

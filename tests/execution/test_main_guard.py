@@ -11,12 +11,12 @@ import pytest
 
 SEARCH = """
 from evaluators import factory
-from detkds_gp.execution import LocalExecutor
+from detkds_gp.execution import LocalExecutor, run_tasks
 
 
 def search():
     with LocalExecutor(factory, workers=1) as executor:
-        print("result", dict(executor.run([("square", 7)]))[0])
+        print("result", dict(run_tasks(executor, [("square", 7)]))[0])
 
 """
 GUARDED = 'if __name__ == "__main__":\n    search()\n'

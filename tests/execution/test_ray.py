@@ -8,7 +8,7 @@ import evaluators
 import pytest
 
 from detkds_gp.errors import ConfigError, FormulaError
-from detkds_gp.execution import Gate, RayExecutor, Resources, WorkerStartError
+from detkds_gp.execution import Gate, RayExecutor, Resources, WorkerStartError, run_tasks
 
 OWN = """
 from helper_of_own import twice
@@ -47,7 +47,7 @@ def test_every_kind_of_end_costs_one_task(ray):
         "fine": ("square", 5),
     }
     with RayExecutor(evaluators.factory, 2, 8.0, modules=["evaluators"]) as executor:
-        answers = list(executor.run(list(tasks.values())))
+        answers = list(run_tasks(executor, list(tasks.values())))
     named = {list(tasks)[index]: answer for index, answer in answers}
     assert len(answers) == len(tasks)
     assert named.pop("fine") == 25
@@ -69,12 +69,12 @@ def test_factory_errors_arrive(ray):
         RayExecutor(evaluators.formula_error_factory, 1, modules=["evaluators"]) as executor,
         pytest.raises(FormulaError, match="'l3' is unknown"),
     ):
-        list(executor.run([1]))
+        list(run_tasks(executor, [1]))
     with (
         RayExecutor(evaluators.dying_factory, 1, modules=["evaluators"]) as executor,
         pytest.raises(WorkerStartError, match="2 worker processes in a row died"),
     ):
-        list(executor.run([1]))
+        list(run_tasks(executor, [1]))
 
 
 @pytest.mark.slow
@@ -88,14 +88,14 @@ def test_the_users_modules_travel(ray, tmp_path, monkeypatch):
     for file in tmp_path.glob("*.py"):
         file.unlink()
     with executor:
-        assert list(executor.run([21])) == [(0, 42)]
+        assert list(run_tasks(executor, [21])) == [(0, 42)]
     del sys.modules["own_factory"], sys.modules["helper_of_own"]
 
 
 @pytest.mark.slow
 def test_a_drained_executor_finishes_what_is_at_work(ray):
     with RayExecutor(evaluators.factory, 1, modules=["evaluators"]) as executor:
-        answers = executor.run([("square", 2), ("square", 3), ("square", 4)])
+        answers = run_tasks(executor, [("square", 2), ("square", 3), ("square", 4)])
         first = next(answers)
         executor.drain()
         rest = list(answers)
@@ -113,5 +113,5 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def test_a_gate_keeps_tasks_from_being_begun(ray):
     gate = Gate(begin=lambda index: index < 2)
     with RayExecutor(evaluators.factory, 1, modules=["evaluators"]) as executor:
-        assert dict(executor.run([("square", 2), ("square", 3), ("square", 4)], gate=gate)) == {0: 4, 1: 9}
-        assert dict(executor.run([("square", 5)])) == {0: 25}
+        assert dict(run_tasks(executor, [("square", 2), ("square", 3), ("square", 4)], gate=gate)) == {0: 4, 1: 9}
+        assert dict(run_tasks(executor, [("square", 5)])) == {0: 25}

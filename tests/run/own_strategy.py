@@ -51,10 +51,11 @@ class HillClimbing:
         return [Generation("climb", n, self.primitive_set.niches[:1], 1, needed=n < 3) for n in following]
 
     def ask(self) -> list[Candidate]:
-        if self._asked is None and not self._over and self._number + 1 < self._candidates:
-            self._asked, self._number = self._next(), self._number + 1
-        one = self._asked
-        return [] if one is None else [Candidate(one.distiller, "climb", one.niche, self._number, one.parents)]
+        if self._asked is not None or self._over or self._number + 1 >= self._candidates:
+            return []  # to be told first, or done
+        one = self._asked = self._next()
+        self._number += 1
+        return [Candidate(one.distiller, "climb", one.niche, self._number, one.parents)]
 
     def tell(self, scores: Sequence[Score]) -> None:
         one, (score,) = self._asked, scores

@@ -36,7 +36,7 @@ def test_a_run_on_it_finds_what_every_other_finds(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("tests.execution.own_executor:Thread", "did you mean 'Threads'"),
-        ("tests.execution.own_executor:NoExecutor", "has no made, run, drain, close, one_at_a_time"),
+        ("tests.execution.own_executor:NoExecutor", "has no made, begin, wait, drain, close, one_at_a_time"),
         ("tests.execution.no_such_file:Threads", "give module:NAME, importable from here"),
     ],
 )

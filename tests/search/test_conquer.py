@@ -123,10 +123,9 @@ def test_a_niche_with_only_failures_is_left_out(run, analytic):
 
 def test_failures_elsewhere_do_not_enlarge_a_niche(analytic):
     stage = DivideAndConquer(OMNI, SearchSettings(divide=SMALL), seed=0)._divide()
-    steps = stage.run()
-    candidates = next(steps)
+    candidates = stage.ask()
     for _ in range(2):
-        scores = [analytic(c.distiller) if c.niche == "global" else Score.failed("shape") for c in candidates]
-        candidates = steps.send(scores)
+        stage.tell([analytic(c.distiller) if c.niche == "global" else Score.failed("shape") for c in candidates])
+        candidates = stage.ask()
         assert [one.niche for one in stage.population] == ["global"] * SMALL.population
         assert {c.niche for c in candidates} == set(OMNI.niches)

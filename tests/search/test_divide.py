@@ -121,8 +121,7 @@ def test_published_distillers_breed(primitive_set, given):
 def test_every_loss_survives_at_its_best_weight_only(analytic):
     sizes = StageSettings(population=4, offspring=12, generations=4)
     stage = DivideAndConquer(OMNI, SearchSettings(divide=sizes), seed=1)._divide()
-    steps, best = stage.run(), {}
-    candidates, several, known = next(steps), 0, {niche: set() for niche in OMNI.niches}
+    candidates, several, best, known = stage.ask(), 0, {}, {niche: set() for niche in OMNI.niches}
     for _ in range(4):
         scores = [analytic(candidate.distiller) for candidate in candidates]
         for candidate, score in zip(candidates, scores, strict=True):
@@ -130,7 +129,8 @@ def test_every_loss_survives_at_its_best_weight_only(analytic):
             several += term.formula in best
             best[term.formula] = max(best.get(term.formula, 0.0), score.ap)
             known[candidate.niche].add(term.formula)
-        candidates = steps.send(scores)
+        stage.tell(scores)
+        candidates = stage.ask()
         texts = [to_text(one) for one in stage.population]
         wanted = sum(min(sizes.population, len(formulas)) for formulas in known.values())
         assert len(texts) == len(set(texts)) == wanted
@@ -157,23 +157,19 @@ def test_nsga2_survivors_are_deaps():
     sizes = StageSettings(population=5, offspring=7, generations=4)
     settings = SearchSettings(objectives="ap_and_cost", divide=sizes, weight_range=(1.0, 1.0))
     stage = DivideAndConquer(OMNI, settings, seed=2)._divide()
-    steps, pools = stage.run(), {niche: [] for niche in OMNI.niches}
-    candidates, unlike_best = next(steps), 0
-    for generation in range(5):
+    candidates, unlike_best, pools = stage.ask(), 0, {niche: [] for niche in OMNI.niches}
+    for _ in range(5):
         for candidate in candidates:
             one = Formula(candidate.distiller.terms[0].tree, candidate.niche)
             one.fitness.values = (dear(candidate.distiller).ap, candidate.distiller.cost)
             pools[candidate.niche].append(one)
-        scores = [dear(candidate.distiller) for candidate in candidates]
-        if generation < 4:
-            candidates = steps.send(scores)
-        else:
-            with pytest.raises(StopIteration):
-                steps.send(scores)
+        stage.tell([dear(candidate.distiller) for candidate in candidates])
+        candidates = stage.ask()
         for niche, pool in pools.items():
             survivors = [to_text(one) for one in stage.population if one.niche == niche]
             unlike_best += set(survivors) != set(map(to_text, tools.selBest(pool, 5)))
             pools[niche] = tools.selNSGA2(pool, 5)
             assert survivors == [to_text(one) for one in pools[niche]]
         assert len(stage.population) == 5 * len(OMNI.niches)
+    assert not candidates
     assert unlike_best > 4

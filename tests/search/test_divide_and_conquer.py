@@ -26,16 +26,28 @@ def fail(distiller):
     return Score.failed("diverged")
 
 
-def test_asking_again_before_tell_changes_nothing(analytic):
+def test_further_generations_may_be_asked_before_the_first_is_told(analytic):
     search = DivideAndConquer(TWO, SETTINGS)
-    first = search.ask()
-    assert first
-    assert search.ask() == first
-    first.clear()
-    assert len(search.ask()) == 8
-    search.tell([analytic(candidate.distiller) for candidate in search.ask()])
-    assert search.ask() == search.ask()
+    asked = [search.ask(), search.ask()]
+    assert [len(generation) for generation in asked] == [8, 8]
+    assert len(set(texts(asked))) == 16
+    assert [generation[0].generation for generation in asked] == [0, 1]
+    for generation in asked:
+        search.tell([analytic(candidate.distiller) for candidate in generation])
+    assert [record["generation"] for record in search.logbook] == [0, 0, 1, 1]
     assert not search.done
+
+
+def test_a_stage_is_told_to_its_end_before_the_next_one_begins(analytic):
+    search, untold = DivideAndConquer(TWO, SETTINGS), []
+    while candidates := search.ask():
+        untold.append(candidates)
+    assert {candidates[0].stage for candidates in untold} == {"divide"}
+    assert len(untold) == SETTINGS.divide.generations + 1
+    for candidates in untold:
+        assert search.ask() == []
+        search.tell([analytic(candidate.distiller) for candidate in candidates])
+    assert search.ask()[0].stage == "conquer"
 
 
 def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
@@ -46,12 +58,11 @@ def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
     for count in (0, 7, 9):
         with pytest.raises(ConfigError, match=f"got {count} scores, wanted 8"):
             search.tell([Score(0.1)] * count)
-    assert search.ask() == asked
     assert search.counts["generated"] == 0
-    while candidates := search.ask():
-        search.tell([analytic(candidate.distiller) for candidate in candidates])
+    while asked:
+        search.tell([analytic(candidate.distiller) for candidate in asked])
+        asked = search.ask()
     assert search.done
-    assert search.ask() == []
     with pytest.raises(ConfigError, match="got 0 scores, wanted none"):
         search.tell([])
 

@@ -94,9 +94,9 @@ def test_a_search_killed_after_any_generation_continues_by_replay(run, failing, 
     for killed_after in range(len(generations)):
         store, search = {}, DivideAndConquer(primitive_set, SETTINGS, seed=4)
         for _ in range(killed_after):
-            for candidate in search.ask():
-                store[candidate.distiller.text] = failing(candidate.distiller)
-            search.tell([store[candidate.distiller.text] for candidate in search.ask()])
+            asked = [candidate.distiller for candidate in search.ask()]
+            store.update({distiller.text: failing(distiller) for distiller in asked})
+            search.tell([store[distiller.text] for distiller in asked])
         computed = []
 
         def recalled(distiller, store=store, computed=computed):

@@ -178,8 +178,9 @@ def test_sizes_that_were_meddled_with_are_found_out(tmp_path: Path) -> None:
 def test_without_a_budget_nothing_is_cut_or_decided(tmp_path: Path) -> None:
     made(tmp_path).run()
     with Store.open(tmp_path, readonly=True) as store:
-        (first,) = store.steerings()  # before the search: the rivals at their best join its first generation
+        first, *later = store.steerings()  # before the search: the rivals at their best join its first generation
         assert (first["end"], first["most"], len(first["injected"])) == (None, None, len(RIVALS))
+        assert not any(any(decision.values()) for decision in later)
         assert [line for line in cuts(store) if not line.startswith("the final round has")] == []
         born = Counter((birth.stage, birth.generation) for birth in store.births())
     sizes = {number: count for (stage, number), count in born.items() if stage == "divide"}

@@ -20,6 +20,7 @@ from detkds_gp.steering import Inbox
 from detkds_gp.steering.prices import Prices
 from detkds_gp.steering.watch import Watch
 from detkds_gp.store import Store
+from detkds_gp.turns import Turns, finished
 
 WORKERS = 8
 
@@ -30,7 +31,8 @@ class Service:
     def __init__(self, store: Store) -> None:
         self.store, self.usage, self.now = store, Usage(), 0.0
 
-    def scores(self, phase: str, questions: Sequence[Question], allowance: Any) -> list[Score]:
+    def scoring(self, phase: str, questions: Sequence[Question], allowance: Any) -> Turns[list[Score]]:
+        yield from ()
         self.now += 1
         for seconds in (2, 10):
             self.now += seconds
@@ -38,6 +40,7 @@ class Service:
             self.usage.held_seconds += seconds * WORKERS
         for one in questions:
             self.store.record_score(one.trial, Score(0.1, wall_seconds=10.0), "")
+            allowance.heard(one.trial, Score(0.1, wall_seconds=10.0))
         return [Score(0.1, wall_seconds=10.0)] * len(questions)
 
 
@@ -49,12 +52,18 @@ def test_workers_that_wait_are_no_overhead(rungs: tuple[int, ...], tmp_path: Pat
     with Store.open(tmp_path) as store:
         service = Service(store)
         monkeypatch.setattr(time, "monotonic", lambda: service.now)
-        planner: Any = SimpleNamespace(prices=prices, late=lambda: False, may_begin=lambda trials: True)
+        planner: Any = SimpleNamespace(
+            prices=prices,
+            late=lambda: False,
+            may_begin=lambda trials: True,
+            plan=lambda: None,
+            seconds=lambda plan: 0.0,
+        )
         watch = Watch(planner, store, service, Listener(), Inbox(tmp_path), Interrupt(0.0))  # type: ignore[arg-type]
         for count in (2, 8):
             for length in (*rungs, 80):
                 asked = [Question(Trial(f"{count} {n}", length, 0), Distiller(), "a") for n in range(count)]
-                watch.scores("divide 0", asked)
+                finished(watch.scoring("divide 0", asked))
             calls = 1 + len(rungs)
             assert prices.overhead == pytest.approx(
                 calls * (2 + WORKERS / count)

@@ -51,7 +51,7 @@ class Asking(Listener):
     def __init__(self, work_dir: Path) -> None:
         self.work_dir, self.told = work_dir, {}
 
-    def phase(self, name: str, total: int, known: int) -> None:
+    def phase(self, name: str, total: int, known: int, besides: int = 0) -> None:
         self.told[name] = read_status(self.work_dir)
 
 
