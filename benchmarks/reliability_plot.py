@@ -19,7 +19,13 @@ from matplotlib.figure import Figure
 ROOT = Path(__file__).parent
 KINDS = {"before": ("last weights", "#d55e00"), "now": ("averaged weights", "#0072b2")}
 """Title and colour (Okabe and Ito's) by the name that the file has."""
-SIDES = {"reliability": "reliability: the share of a score that is formula", "tau": "Kendall's tau against the truth"}
+SIDES = {"reliability": "share of a score that is formula", "tau": "Kendall's tau against the truth"}
+CELLS = {
+    "bccd_retinanet": "blood cells, RetinaNet",
+    "bccd_gfl": "blood cells, GFL",
+    "raccoon_retinanet": "raccoons, RetinaNet",
+    "bccd_narrow": "blood cells, narrow RetinaNet, to the end",
+}
 
 
 def draw(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -29,7 +35,8 @@ def draw(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for row, (name, cell) in zip(grid, cells.items(), strict=True):
         for axes, (side, title) in zip(row, SIDES.items(), strict=True):
             _panel(axes, cell["lengths"], side)
-            axes.set_title(f"{name}: {title}", fontsize=9)
+            axes.set_title(f"{CELLS.get(name, name)}: {title}", fontsize=9)
+            axes.set_xticks([int(length) for length in cell["lengths"]])
         row[1].axhline(0, color="#888888", linewidth=0.8)
     grid[0][0].legend(fontsize=8)
     for axes in grid[-1]:
