@@ -42,7 +42,6 @@ from detkds_gp.search import (
     SearchSettings,
     run_search,
 )
-from detkds_gp.turns import Turns
 
 RESULTS = Path(__file__).parent / "results" / "search_efficiency.json"
 KNOWLEDGE = ("global", "foreground_background", "instance", "class_logits", "localization")
@@ -75,9 +74,14 @@ STRATEGIES: dict[str, type[DivideAndConquer]] = {
     "belief without a brood": NoBrood,
     "belief, 1 ahead": BeliefSearch,
     "belief, 2 ahead": BeliefSearch,
+    "belief, halves": BeliefSearch,
+    "belief, halves, 1 ahead": BeliefSearch,
+    "belief, quarters, 3 ahead": BeliefSearch,
 }
-AHEAD = {"belief, 1 ahead": 1, "belief, 2 ahead": 2}
-"""Generations that a strategy is asked besides the one that it is told next."""
+AHEAD = {"1 ahead": 1, "2 ahead": 2, "3 ahead": 3}
+"""By the end of a name: generations that a strategy is asked besides the one that it is told next."""
+PIECES = {"halves": 2, "quarters": 4}
+"""By a part of a name: in how many pieces, each a generation of its own, a generation is cut; of 300 trainings."""
 
 
 def undirected(screen: Findings) -> Findings:
@@ -97,7 +101,13 @@ def searched(name: str, landscape: Landscape, trainings: int, seed: int) -> dict
 
 def evolved_first(name: str, landscape: Landscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
     """Return how many trainings a strategy asked for, and what it puts first."""
+    parts = name.split(", ")
+    pieces = next((PIECES[part] for part in parts if part in PIECES), 1)
     size, generations, mixes, mixed = SIZES[trainings]
+    if size % pieces or mixes % pieces:
+        raise SystemExit(f"{name}: generations of {size} and {mixes} cannot be cut into {pieces}; take 300 trainings")
+    size, generations = size // pieces, pieces * (generations + 1) - 1
+    mixes, mixed = mixes // pieces, pieces * (mixed + 1) - 1
     settings = SearchSettings(
         divide={"population": size, "offspring": size, "generations": generations},
         conquer={"population": mixes, "offspring": mixes, "generations": mixed},
@@ -105,11 +115,10 @@ def evolved_first(name: str, landscape: Landscape, trainings: int, seed: int) ->
     screen = undirected(landscape.findings) if "directions" in name else landscape.findings
     search = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen)
 
-    def scoring(candidates: Sequence[Candidate]) -> Turns[list[Score]]:
-        yield from ()
+    def scored(candidates: Sequence[Candidate]) -> list[Score]:
         return [Score(landscape.score(candidate.distiller, seed)) for candidate in candidates]
 
-    run_search(search, scoring, ahead=AHEAD.get(name, 0))
+    run_search(search, scored, ahead=AHEAD.get(parts[-1], 0))
     return search.counts["trained"], [individual.distiller for individual in search.hall_of_fame[:PLACES]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Observer:
 
 def run_search(
     strategy: Strategy,
-    evaluate: Callable[[Sequence[Candidate]], Turns[Sequence[Score]]],
+    evaluate: Callable[[Sequence[Candidate]], Turns[Sequence[Score]] | Sequence[Score]],
     observer: Observer | None = None,
     ahead: int = 0,
 ) -> Individual | None:
@@ -42,7 +42,7 @@ def run_search(
 
     Args:
         strategy: fresh.
-        evaluate: finds the scores of candidates, in their order.
+        evaluate: returns the scores of candidates, in their order, or a computation that finds them.
         observer: follows it.
         ahead: generations of a stage that are asked besides the one that is told next, so that no worker waits for its
             last training. What is asked depends on this number, and not on who is done when.
@@ -65,7 +65,7 @@ def run_search(
                 if not candidates:
                     break
                 observer.asked(candidates)
-                at_work.append(_Generation(candidates, evaluate(candidates)))
+                at_work.append(_Generation(candidates, _in_turns(evaluate(candidates))))
                 last, decided = candidates, False
             if not at_work:
                 return strategy.best
@@ -77,6 +77,10 @@ def run_search(
     finally:
         for generation in at_work:
             generation.scoring.close()
+
+
+def _in_turns(found: Turns[Sequence[Score]] | Sequence[Score]) -> Turns[Sequence[Score]]:
+    return (yield from found) if isinstance(found, Generator) else found
 
 
 def _begins_a_stage(strategy: Strategy, last: Sequence[Candidate]) -> bool:

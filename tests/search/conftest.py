@@ -9,7 +9,6 @@ from detkds_gp.language import Distiller, PrimitiveSet, parse_distiller
 from detkds_gp.primitives import distances, inputs
 from detkds_gp.score import Score
 from detkds_gp.search import Candidate, DivideAndConquer
-from detkds_gp.turns import Turns
 
 Evaluate = Callable[[Distiller], Score]
 
@@ -39,14 +38,9 @@ def given(texts: Iterable[str], primitive_set: PrimitiveSet) -> list[Distiller]:
     return [parse_distiller(text, primitive_set, bare=None) for text in texts]
 
 
-def each(evaluate: Evaluate) -> Callable[[Sequence[Candidate]], Turns[list[Score]]]:
+def each(evaluate: Evaluate) -> Callable[[Sequence[Candidate]], list[Score]]:
     """Score candidates one by one, as `run_search` asks for it."""
-
-    def scoring(candidates: Sequence[Candidate]) -> Turns[list[Score]]:
-        yield from ()
-        return [evaluate(candidate.distiller) for candidate in candidates]
-
-    return scoring
+    return lambda candidates: [evaluate(candidate.distiller) for candidate in candidates]
 
 
 def run(search: DivideAndConquer, evaluate: Evaluate) -> list[list[Candidate]]:
@@ -79,7 +73,7 @@ def _given() -> Callable[[Iterable[str], PrimitiveSet], list[Distiller]]:
 
 
 @pytest.fixture(name="each", scope="session")
-def _each() -> Callable[[Evaluate], Callable[[Sequence[Candidate]], Turns[list[Score]]]]:
+def _each() -> Callable[[Evaluate], Callable[[Sequence[Candidate]], list[Score]]]:
     return each
 
 
