@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import TypeAlias, TypeVar
 
 ResultT = TypeVar("ResultT")
@@ -15,11 +16,12 @@ Turns: TypeAlias = Generator[Wait, None, ResultT]
 
 
 def finished(turns: Turns[ResultT]) -> ResultT:
-    """Run a computation to its end, and return its result."""
-    while True:
-        try:
-            wait = next(turns)
-        except StopIteration as end:
-            result: ResultT = end.value
-            return result
-        wait()
+    """Run a computation to its end, and return its result; it is closed where waiting raises."""
+    with closing(turns):
+        while True:
+            try:
+                wait = next(turns)
+            except StopIteration as end:
+                result: ResultT = end.value
+                return result
+            wait()

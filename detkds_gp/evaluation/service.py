@@ -110,10 +110,14 @@ class EvaluationService:
                 else:
                     known[found[0].trial] = self._recorded(*found, allowance)
         except GeneratorExit:
-            if self._interrupt.waits:
-                with suppress(Stopped):
-                    for late in self._waited(evaluated):
+            with suppress(Stopped):
+                for late in evaluated:
+                    if late is not None:
                         self._recorded(*late, allowance)
+                    elif self._interrupt.waits and self._executor is not None:
+                        self._wait()
+                    else:
+                        break
             raise
         not_begun = Score.failed(NOT_BEGUN, "what has to follow needs the rest of the budget")
         return [known.get(one.trial, not_begun) for one in questions]
@@ -254,9 +258,8 @@ class EvaluationService:
             if answered < len(requests):
                 self._interrupt.check()
             for index in sorted(again):
-                if gate.over() or not gate.begin(index):
-                    break
-                answer = yield from self._alone(executor, requests[index], fail, limited, gate.over)
+                second = Gate(lambda _, index=index: gate.begin(index), gate.over)  # type: ignore[misc]
+                answer = yield from self._alone(executor, requests[index], fail, limited, second)
                 if answer is not None:
                     yield index, answer
             self._interrupt.check()
@@ -267,16 +270,16 @@ class EvaluationService:
         request: Request,
         fail: Callable[..., Any],
         limited: bool,
-        over: Callable[[], bool],
+        gate: Gate,
     ) -> Generator[None, None, Any]:
         """Try once more what hit a limit; the candidates of a pack one by one, None for what there was no time for."""
         if isinstance(request, PackRequest):
             answers = []
             for trial in request.trials:
-                answers.append((yield from self._alone(executor, trial, fail, limited, over)))
+                answers.append((yield from self._alone(executor, trial, fail, limited, gate)))
             return answers
         self._interrupt.check()
-        for found in self._tried(executor, [request], limited, Gate(over=over)):
+        for found in self._tried(executor, [request], limited, gate, urgent=True):
             if found is None:
                 yield None
                 continue

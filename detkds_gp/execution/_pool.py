@@ -85,8 +85,6 @@ class PoolExecutor:
     def drain(self) -> None:
         """See Executor.drain."""
         self._draining = True
-        for work in self._works:
-            work.waiting.clear()
 
     def close(self) -> None:
         """See Executor.close."""
@@ -116,6 +114,9 @@ class PoolExecutor:
         return time.monotonic()
 
     def _hand_out(self) -> None:
+        if self._draining:
+            for work in self._works:
+                work.waiting.clear()
         open_ = [work for work in self._works if work.waiting]
         for worker in self._workers if open_ else ():
             if worker in self._busy or not worker.ready:
@@ -134,12 +135,10 @@ class PoolExecutor:
             self.usage.busy_seconds += self._now() - began
             answer = self._settled(work, index, worker.answer())  # where it raises, closing the work stops the worker
             del self._busy[worker]
-            if not isinstance(answer, _HandOutAgain):
-                work.answered(index, answer)
-            elif self._draining:
-                work.at_work.remove(index)
-            else:
+            if isinstance(answer, _HandOutAgain):
                 work.again(index)
+            else:
+                work.answered(index, answer)
 
     def _settled(self, work: Work, index: int, answer: Any) -> Any:
         """Pass the answer through; give up where starts fail in a row, and on a task under which machines go."""

@@ -49,6 +49,9 @@ class SerialExecutor:
 
     def wait(self) -> None:
         """See Executor.wait; does the next task."""
+        if self._draining:
+            for work in self._works:
+                work.waiting.clear()
         for work in self._works:
             if (index := work.begin()) is None:
                 continue
@@ -64,8 +67,6 @@ class SerialExecutor:
     def drain(self) -> None:
         """See Executor.drain."""
         self._draining = True
-        for work in self._works:
-            work.waiting.clear()
 
     def close(self) -> None:
         """Let go of the evaluator."""

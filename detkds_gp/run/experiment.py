@@ -263,7 +263,8 @@ class _Run(Recorder):
         stage, number = candidates[0].stage, candidates[0].generation
         if self.store.generation(stage, number) is None:
             if self.context.config.proxy.rungs:
-                forget_waiting(self.task, self._asked_at[stage, number])
+                ahead = self.context.config.search.ahead
+                forget_waiting(self.task, self._asked_at[stage, number] if ahead else time.time())
             self._note_noise()
 
     def goes_on(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:

@@ -78,6 +78,7 @@ class _Replay(Observer):
         for birth in store.births():
             self._births[birth.stage, birth.generation].append(birth)
         self._done: dict[Place, int] = {}
+        self._untold: tuple[Sequence[Candidate], int] | None = None
         self._complete = False
 
     def verification(self) -> Verification:
@@ -105,13 +106,18 @@ class _Replay(Observer):
         screen: Screener = RecordedScreener(self._store, self._grammar) if screened else pass_all
         strategy = make_strategy(self._grammar, settings, config["seed"], screen)
         try:
-            strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
-            evaluate = candidates_to(Halving(self, proxy), self._summary.trial)
-            run_search(strategy, evaluate, self, settings.ahead)
-            self._complete = True
+            try:
+                strategy.start_with(starting(settings, self._grammar, self._scales, say=lambda line: None))
+                evaluate = candidates_to(Halving(self, proxy), self._summary.trial)
+                run_search(strategy, evaluate, self, settings.ahead)
+                self._complete = True
+            except NotRecordedError:  # the record ends while the next candidates are made; the last ones are complete
+                if self._untold is not None:
+                    candidates, logged = self._untold
+                    self.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
         except _DifferenceError as difference:
             yield str(difference)
-        except (NotRecordedError, _EndOfRecordError):
+        except _EndOfRecordError:
             return
 
     def _scales(self, formulas: Sequence[str]) -> Mapping[str, Scale]:
@@ -140,6 +146,9 @@ class _Replay(Observer):
             raise _DifferenceError(f"{_named(place)}: {_first_difference(candidates, self._births[place])}")
         raise _EndOfRecordError
 
+    def answered(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
+        self._untold = candidates, len(strategy.logbook)
+
     def goes_on(self, strategy: Strategy, candidates: Sequence[Candidate]) -> None:
         decision = recorded_decision(self._store, *_place(candidates))
         if decision is None:
@@ -147,7 +156,7 @@ class _Replay(Observer):
         decision.apply(strategy)
 
     def told(self, strategy: Strategy, candidates: Sequence[Candidate], records: Sequence[Mapping[str, Any]]) -> None:
-        place = _place(candidates)
+        self._untold, place = None, _place(candidates)
         if (generation := self._store.generation(*place)) is None:
             raise _EndOfRecordError
         told = json.loads(json.dumps({"counts": strategy.counts, "niches": list(records)}))

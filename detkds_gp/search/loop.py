@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class Observer:
         """Act before the strategy makes what follows these candidates, the last ones that were asked."""
 
     def told(self, strategy: Strategy, candidates: Sequence[Candidate], records: Sequence[Mapping[str, Any]]) -> None:
-        """Act when the strategy was told the scores; ``records`` are new in its logbook, one a niche."""
+        """Act when the strategy was told and has made what follows; ``records`` are new in its logbook, one a niche."""
 
 
 def run_search(
@@ -53,39 +54,46 @@ def run_search(
     observer = observer or Observer()
     observer.begins(strategy)
     at_work: deque[_Generation] = deque()
-    last: Sequence[Candidate] = ()
-    decided = True
-    try:
+    undecided: Sequence[Candidate] = ()
+    told: Sequence[Candidate] = ()
+    logged = 0
+    with ExitStack() as closing:
         while True:
-            while len(at_work) <= ahead and not (at_work and _begins_a_stage(strategy, last)):
-                if not decided:
-                    observer.goes_on(strategy, last)
-                    decided = True
-                candidates = strategy.ask()
+            while len(at_work) <= ahead and not (at_work and _begins_a_stage(strategy, at_work[-1])):
+                if undecided:
+                    observer.goes_on(strategy, undecided)
+                candidates, undecided = strategy.ask(), ()
+                if told:  # with what the strategy noted while it made the next candidates
+                    logged, told = _tell(observer, strategy, told, logged), ()
                 if not candidates:
                     break
                 observer.asked(candidates)
                 at_work.append(_Generation(candidates, _in_turns(evaluate(candidates))))
-                last, decided = candidates, False
+                closing.callback(at_work[-1].scoring.close)
+                undecided = candidates
+            if told:
+                logged, told = _tell(observer, strategy, told, logged), ()
             if not at_work:
                 return strategy.best
-            scores, logged = _first_scored(at_work), len(strategy.logbook)
-            first = at_work.popleft().candidates
-            observer.answered(strategy, first)
+            scores = _first_scored(at_work)
+            told = at_work.popleft().candidates
+            observer.answered(strategy, told)
             strategy.tell(scores)
-            observer.told(strategy, first, [dict(record) for record in strategy.logbook[logged:]])
-    finally:
-        for generation in at_work:
-            generation.scoring.close()
+
+
+def _tell(observer: Observer, strategy: Strategy, candidates: Sequence[Candidate], logged: int) -> int:
+    """Tell an observer what the strategy was told; return how long its logbook is now."""
+    observer.told(strategy, candidates, [dict(record) for record in strategy.logbook[logged:]])
+    return len(strategy.logbook)
 
 
 def _in_turns(found: Turns[Sequence[Score]] | Sequence[Score]) -> Turns[Sequence[Score]]:
     return (yield from found) if isinstance(found, Generator) else found
 
 
-def _begins_a_stage(strategy: Strategy, last: Sequence[Candidate]) -> bool:
+def _begins_a_stage(strategy: Strategy, last: _Generation) -> bool:
     planned = strategy.plan()
-    return not planned or planned[0].stage != last[0].stage
+    return not planned or planned[0].stage != last.candidates[0].stage
 
 
 @dataclass
@@ -107,6 +115,6 @@ def _first_scored(at_work: Sequence[_Generation]) -> Sequence[Score]:
                     waits.append(next(generation.scoring))
                 except StopIteration as end:
                     generation.scores = end.value
-            if at_work[0].scores is not None:
-                return at_work[0].scores
+        if at_work[0].scores is not None:
+            return at_work[0].scores
         waits[0]()

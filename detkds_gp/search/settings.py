@@ -44,7 +44,7 @@ class SearchSettings(Settings):
         divide: the stage that evolves the formulas of every knowledge, and their weights.
         conquer: the stage that evolves which formulas are combined, starting from their weights.
         ahead: generations that are bred while the ones before them are trained, so that no worker waits for the last
-            training of each; they learn from what is known by then. For many workers.
+            training of each; they learn from the generations told before. For many workers.
         champions: formulas of every niche that the conquer stage may choose from.
         weight_range: the lowest and the highest weight that are drawn; a weight multiplies the calibrated scale, and
             evolves on a logarithmic scale. Twice the same number fixes it.
