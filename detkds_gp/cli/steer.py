@@ -66,7 +66,7 @@ def _duration(seconds: float | None) -> str:
 def stop(
     work_dir: WorkDir,
     final: Annotated[
-        bool, typer.Option("--final", help="End the search with the generation at work and judge.")
+        bool, typer.Option("--final", help="End the search with what is at work and judge.")
     ] = False,
 ) -> None:
     """Stop a run in order: what is at work is finished, and the same command continues."""
