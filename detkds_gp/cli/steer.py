@@ -65,9 +65,7 @@ def _duration(seconds: float | None) -> str:
 
 def stop(
     work_dir: WorkDir,
-    final: Annotated[
-        bool, typer.Option("--final", help="End the search with what is at work and judge.")
-    ] = False,
+    final: Annotated[bool, typer.Option("--final", help="End the search with what is at work and judge.")] = False,
 ) -> None:
     """Stop a run in order: what is at work is finished, and the same command continues."""
     from detkds_gp import steering
