@@ -60,6 +60,10 @@ class _EndOfRecordError(Exception):
     """The record ends here."""
 
 
+def _end() -> None:
+    raise _EndOfRecordError
+
+
 class _DifferenceError(Exception):
     """What the search does is not what is recorded."""
 
@@ -127,11 +131,10 @@ class _Replay(Observer):
         return known
 
     def scoring(self, phase: str, questions: Sequence[Question]) -> Turns[list[Score]]:
-        """Find what is recorded, as an evaluator of the search."""
-        yield from ()
+        """Find what is recorded, as an evaluator of the search; whoever waits for what is not, is at the end."""
         scores = [score for one in questions if (score := self._store.score(one.trial)) is not None]
-        if len(scores) < len(questions):
-            raise _EndOfRecordError
+        while len(scores) < len(questions):
+            yield _end
         return scores
 
     def begins(self, strategy: Strategy) -> None:
