@@ -86,6 +86,23 @@ def test_formulas_are_screened_and_calibrated_while_others_train(tmp_path: Path)
     assert all(known(tmp_path, first))
 
 
+def test_a_fault_after_a_request_to_stop_ends_at_once(tmp_path: Path) -> None:
+    interrupt = Interrupt(30.0)
+
+    class Broken(Threads):
+        def wait(self) -> None:
+            if interrupt.requested:
+                raise RuntimeError("broken")
+            super().wait()
+            interrupt.request()
+
+    with Store.open(tmp_path) as store:
+        made = EvaluationService(store, lambda: Broken(lambda: napping, 2), Listener(), 0, interrupt)
+        with pytest.raises(RuntimeError, match="broken"):
+            made.scores("first", questions(1, 1, 10))
+        made.close()
+
+
 def test_an_orderly_stop_keeps_what_is_at_work_of_all(tmp_path: Path) -> None:
     interrupt = Interrupt(30.0)
     first, second = questions(1, 5, 10), questions(2, 15, 1)

@@ -94,6 +94,22 @@ def distillers(texts):
     return [parse_distiller(text, SET) for text in texts]
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_generations_in_which_nobody_is_trained_are_told_of(ahead, tiny, analytic):
+    class Told(Observer):
+        generated = 0
+
+        def told(self, strategy, candidates, records):
+            self.generated += sum(record["generated"] for record in records)
+
+    settings = SETTINGS.model_copy(update={"weight_range": (1.0, 1.0)})
+    told, search = Told(), make_strategy(tiny, settings, 0, pass_all)
+    run_search(search, lambda asked: [analytic(one.distiller) for one in asked], told, ahead)
+    empty = [record for record in search.logbook if not record["new"]]
+    assert len(empty) >= 2
+    assert told.generated == search.counts["generated"] == sum(record["generated"] for record in search.logbook)
+
+
 def test_a_fault_closes_what_is_at_work(analytic):
     closed = []
 
