@@ -141,7 +141,7 @@ def test_a_budget_holds_with_a_race(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_race_leaves_time_to_judge_where_the_machine_became_slow(tmp_path: Path) -> None:
     began = time.time()
-    worker = analytic.Analytic(0.1, loaded=(began + 9, 1e99))
+    worker = analytic.Analytic(0.1, loaded=(began + 5, 1e99))
     options = {"execution": {"executor": "serial"}, "verdict": VERDICT, "anchors": 0, "budget": "16s"}
     analytic.make_experiment(tmp_path, worker, 1, **options).run(began=began)
     assert time.time() - began < 1.05 * 16
