@@ -179,7 +179,7 @@ class AnalyticExperiment(Experiment):
 
 
 def make_experiment(
-    work_dir: Path, worker: Analytic, generations: int = 3, strategy: str = "evolution", ahead: int = 1, **options: Any
+    work_dir: Path, worker: Analytic, generations: int = 3, strategy: str = "evolution", ahead: int = 0, **options: Any
 ) -> AnalyticExperiment:
     """Make an experiment of two niches; ``options`` are values of the config."""
     sizes = {"population": 6, "offspring": 6, "generations": generations}

@@ -21,122 +21,37 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from narrow_bccd import FAMILIES, narrow
 from numpy.typing import NDArray
+from reliability_cells import ROOT, SAMPLE, Cell, cells
+from reliability_record import bound_of, record, recorded
 from scipy.stats import kendalltau
 
 from detkds_gp.atomic import atomic_file
-from detkds_gp.config import ExperimentConfig, load_config, parse_config
-from detkds_gp.data.formats import data_in
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
 from detkds_gp.losses import KnowledgeError
 from detkds_gp.noise import noise_of
 from detkds_gp.operators import active_operators
-from detkds_gp.setup.fingerprints import hash_of
 from detkds_gp.setup.prepare import gather, prepare
 from detkds_gp.training import Training, TrainingFault
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "reliability.json"
-SCORES = Path(__file__).parent / "results" / "reliability_scores.json"
 HEADLINE = 120
 """The length whose numbers stand as before and now."""
 END = (60, 120, 240, 480, 720, 960, 1200, 1440)
 RESAMPLES = 1000
 KINDS = {"before": "last weights", "now": "averaged weights"}
 
-PKD, CWD = "l2(standardize_channel(global))", "kl(softmax_space(global, 1))"
-LOGITS, GIOU = "binary_kl(units(class_logits, 1))", "weighted_giou(boxes, box_score)"
 
-
-def weighted(**weights: float) -> str:
-    """Write a mix of the formulas below, each at a number of calibrated units."""
-    return " + ".join(f"{weight:g} * calibrated * {FORMULAS[name]}" for name, weight in weights.items())
-
-
-FORMULAS = {
-    "pkd": PKD, "cwd": CWD, "logits": LOGITS, "giou": GIOU, "mimic": "l2(global)", "absolute": "l1(global)",
-    "foreground": "l2_sum(foreground)", "instance": "l2(instance)",
-}  # fmt: skip
-# Ordered so that the first few of them are a sample of all: alone, published, mixed, bad.
-SAMPLE = (
-    "none",
-    weighted(pkd=5),
-    weighted(pkd=25, logits=2, giou=2),
-    weighted(mimic=500),
-    weighted(logits=2),
-    weighted(cwd=2),
-    weighted(pkd=80),
-    weighted(giou=2),
-    weighted(pkd=5, logits=2),
-    weighted(instance=2),
-    weighted(foreground=2),
-    weighted(pkd=2, foreground=2, instance=2, logits=2, giou=2),
-    weighted(cwd=100),
-    weighted(pkd=0.5),
-    weighted(mimic=2),
-    weighted(logits=20),
-    weighted(absolute=50, giou=20),
-    weighted(cwd=10, logits=1),
-)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A pair on a data set.
-
-    Attributes:
-        name: of the cell.
-        config: what is trained.
-    """
-
-    name: str
-    config: ExperimentConfig
-
-
-def cells(names: Sequence[str], arguments: argparse.Namespace) -> Iterator[Cell]:
-    """Yield the pairs that are asked for; all are trained at a constant rate."""
-    constant = {"proxy.decay": 0.0, "require_better_teacher": False}
-    local = {"cache_dir": str(arguments.work_dir / "cache"), "data.root": str(arguments.data.resolve())}
-    for name in names:
-        if name == "bccd_narrow":
-            yield Cell(name, load_config(ROOT / "configs" / "bccd_narrow.py", {**constant, **local}))
-            continue
-        config = load_config(ROOT / "configs" / "bccd.py", {**constant, **local}).model_dump()
-        if name == "bccd_gfl":
-            config["student"] = narrow(FAMILIES["gfl"], 16, 64)
-            config["teacher"] = {**config["teacher"], **narrow(FAMILIES["gfl"], 32, 96)}
-        elif name == "raccoon_retinanet":
-            config["data"] = raccoon(arguments)
-            config["proxy"]["image_size"] = (160, 160)
-        elif name != "bccd_retinanet":
-            raise SystemExit(f"unknown cell {name}")
-        yield Cell(name, parse_config(config | (shrunk(config) if arguments.quick else {})))
-
-
-def shrunk(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a cell a matter of a minute."""
-    return {
-        "proxy": {**config["proxy"], "image_size": (64, 64), "batch_size": 2, "calibration_iterations": 1},
-        "teacher": {**config["teacher"], "train": {"iterations": 4, "checks": 1, "batch_size": 2}},
-    }
-
-
-def raccoon(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the data of a VOC data set, converted once."""
-    found = data_in(arguments.raccoon, arguments.work_dir / "raccoon")
-    splits = {name: {"ann_file": s.ann_file, "images": s.images, "part": s.part} for name, s in found.splits.items()}
-    return {"root": str(found.root.resolve()), **splits}
+Recorded = Mapping[tuple[str, int], dict[str, Any]]
 
 
 class Trainings:
@@ -144,19 +59,17 @@ class Trainings:
 
     Args:
         cell: the pair.
-        folder: of the files, named by what the trainings depend on.
+        folder: of the files.
         lengths: at which a training is scored.
-        recorded: whether what is recorded in `SCORES` counts as trained.
+        recorded: rows that count as trained, by distiller and seed.
     """
 
-    def __init__(self, cell: Cell, folder: Path, lengths: Sequence[int], *, recorded: bool = False) -> None:
+    def __init__(self, cell: Cell, folder: Path, lengths: Sequence[int], recorded: Recorded) -> None:
         self.cell = cell
         self.folder = folder
         self.lengths = lengths
         self._proxy: ProxyTraining | None = None
-        known = recorded_scores().get(cell.name, {}) if recorded else {}
-        rows = known["rows"] if known.get("bound") == folder.name else []
-        self._recorded = {(row["distiller"], row["seed"]): row for row in rows}
+        self._recorded = recorded
 
     def row(self, number: int, seed: int) -> dict[str, Any]:
         """Return the scores of one distiller on one seed, trained if they are not there."""
@@ -286,41 +199,18 @@ def mean_tau(scores: Matrix, truth: Matrix) -> float:
     return float(np.mean([kendalltau(scores[:, seed], other).statistic for seed, other in enumerate(others)]))
 
 
-def bound_of(config: ExperimentConfig, lengths: Sequence[int]) -> str:
-    """Return a name for all that a training depends on; how formulas are searched is no part of it."""
-    fingerprint = gather(config).fingerprint(config)
-    names = ("student", "teacher", "proxy", "threads", "init_student_from_teacher")
-    return hash_of([{**fingerprint, "config": {name: fingerprint["config"][name] for name in names}}, lengths])
-
-
-def recorded_scores() -> dict[str, Any]:
-    """Return by cell the recorded scores, and what they depend on."""
-    return json.loads(SCORES.read_text(encoding="utf-8")) if SCORES.is_file() else {}
-
-
-def record(cell: str, bound: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record the scores of a cell, in place of what is recorded of it, one row a line of the cell that came last."""
-    lines = ",\n".join(json.dumps(row) for row in rounded(rows))
-    others = {name: json.dumps(found) for name, found in recorded_scores().items() if name != cell}
-    written = {**others, cell: f'{{"bound": "{bound}", "rows": [\n{lines}\n]}}'}
-    with atomic_file(SCORES) as draft:
-        draft.write_text("{\n" + ",\n".join(f'"{name}": {text}' for name, text in written.items()) + "\n}\n")
-
-
-def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with their APs rounded to five digits."""
-
-    def told(scores: Mapping[str, Mapping[str, float]] | None) -> dict[str, dict[str, float]] | None:
-        if scores is None:
-            return None
-        return {length: {kind: round(ap, 5) for kind, ap in aps.items()} for length, aps in scores.items()}
-
-    return [{**row, "scores": told(row["scores"])} for row in rows]
-
-
 def interval(values: Sequence[float]) -> list[float]:
     """Return the 95% percentile interval."""
     return [round(float(value), 3) for value in np.percentile(values, [2.5, 97.5])] if len(values) else []
+
+
+def named(options: Sequence[str]) -> list[str]:
+    """Return the options of a call as a reader repeats it: folders of this machine have their option's name."""
+    folders = ("--data", "--raccoon")
+    return [
+        options[place - 1].removeprefix("--").upper() if place and options[place - 1] in folders else option
+        for place, option in enumerate(options)
+    ]
 
 
 def main() -> None:
@@ -349,7 +239,8 @@ def main() -> None:
     told: dict[str, Any] = {}
     for cell in cells(names, arguments):
         bound = bound_of(cell.config, lengths)
-        trainings = Trainings(cell, arguments.work_dir / cell.name / bound, lengths, recorded=arguments.recorded)
+        known_before = recorded(cell.name, bound) if arguments.recorded else {}
+        trainings = Trainings(cell, arguments.work_dir / cell.name / bound, lengths, known_before)
         places = [(number, seed) for seed in range(seeds) for number in range(count)]
         if arguments.partial:
             record(cell.name, bound, [row for place in places if (row := trainings.known(*place)) is not None])
@@ -361,7 +252,7 @@ def main() -> None:
     result = {
         "cells": {**known, **told},
         "versions": {name: version(name) for name in ("torch", "mmdet")} | {"operators": active_operators()},
-        "command": "python " + shlex.join(["benchmarks/reliability.py", *sys.argv[1:]]),
+        "command": "python " + shlex.join(["benchmarks/reliability.py", "WORK_DIR", *named(sys.argv[2:])]),
     }
     if arguments.save and told:
         RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

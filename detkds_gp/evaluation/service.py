@@ -232,7 +232,7 @@ class EvaluationService:
         lost: Callable[[int], None] = lambda index: None,
         urgent: bool = False,
     ) -> Iterator[tuple[int, Any] | None]:
-        """Yield (index, answer) as they come; a request that hit a limit is tried once more, alone, if time is left.
+        """Yield (index, answer) as they come; what hit a limit is tried once more, by itself, if time is left.
 
         None where nothing has answered since. ``fail`` makes an answer of the second fault: of its ``failure``,
         ``detail`` and ``wall_seconds``.

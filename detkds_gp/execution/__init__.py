@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Work,
         WorkersAsked,
         WorkerStartError,
+        Works,
         run_tasks,
     )
     from detkds_gp.execution.local import LocalExecutor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXECUTORS", "OPEN", "ExecutionSettings", "Executor", "Factory", "Fault", "Gate", "LocalExecutor", "RayExecutor",
-    "Resources", "SerialExecutor", "Usage", "Work", "WorkerStartError", "WorkersAsked", "run_tasks",
+    "Resources", "SerialExecutor", "Usage", "Work", "WorkerStartError", "Works", "WorkersAsked", "run_tasks",
 ]  # fmt: skip
 
 import_lazily(__name__)

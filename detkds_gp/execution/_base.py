@@ -89,7 +89,7 @@ class Work:
         tasks: any picklable values.
         gate: says whether they may still begin.
         limit: seconds for each; None for no limit.
-        close: forgets the work.
+        works: that it is one of.
         waiting: indices of those that were not begun yet.
         at_work: indices of those that a worker has.
         moves: by index, how often the machine under one was lost.
@@ -98,7 +98,7 @@ class Work:
     tasks: Sequence[Any]
     gate: Gate
     limit: float | None
-    close: Callable[[Work], None]
+    works: Works
     waiting: deque[int] = field(default_factory=deque)
     at_work: set[int] = field(default_factory=set)
     moves: Counter[int] = field(default_factory=Counter)
@@ -106,9 +106,10 @@ class Work:
 
     def begin(self) -> int | None:
         """Return the index of the task that a worker takes now; None where there is none, or the gate is shut."""
-        if self.waiting and not self.gate.begin(self.waiting[0]):
+        if self.works.draining or not self.waiting:
+            return None
+        if not self.gate.begin(self.waiting[0]):
             self.waiting.clear()
-        if not self.waiting:
             return None
         self.at_work.add(self.waiting[0])
         return self.waiting.popleft()
@@ -131,13 +132,53 @@ class Work:
     @property
     def ended(self) -> bool:
         """Whether nothing more will answer."""
-        return not (self.waiting or self.at_work) or self.gate.over()
+        waits = self.waiting and not self.works.draining
+        return not (waits or self.at_work) or self.gate.over()
 
     def __enter__(self) -> Work:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close(self)
+        self.works.close(self)
+
+
+class Works:
+    """The works of an executor, in the order in which they are served: those begun earlier first, urgent ones before.
+
+    Args:
+        stop: ends what is at work of a work that is closed.
+
+    Attributes:
+        draining: whether no further task is begun; may be set by a signal handler at any moment.
+    """
+
+    def __init__(self, stop: Callable[[Work], None] = lambda work: None) -> None:
+        self.draining = False
+        self._open: list[Work] = []
+        self._stop = stop
+
+    def add(self, tasks: Sequence[Any], gate: Gate, limit: float | None, urgent: bool) -> Work:
+        """Take on tasks, all of which wait."""
+        work = Work(tasks, gate, limit, self, deque(range(len(tasks))))
+        self._open.insert(0 if urgent else len(self._open), work)
+        return work
+
+    def begin(self) -> tuple[Work, int] | None:
+        """Return the work and the index of the task that a worker takes now; None where there is none."""
+        return next(((work, index) for work in self._open if (index := work.begin()) is not None), None)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a task waits to be begun."""
+        return not self.draining and any(work.waiting for work in self._open)
+
+    def close(self, work: Work) -> None:
+        """Stop what is at work of a work, and forget it."""
+        self._stop(work)
+        self._open.remove(work)
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from detkds_gp.execution._base import OPEN, Fault, Gate, Usage, Work, WorkerStartError
+from detkds_gp.execution._base import OPEN, Fault, Gate, Usage, Work, WorkerStartError, Works
 
 _START_ATTEMPTS = 2
 _MOVES = 3
@@ -53,11 +53,11 @@ class PoolExecutor:
         self.usage = Usage()
         self._workers = list(workers)
         self._limit = time_limit_seconds
-        self._works: list[Work] = []
+        self._works = Works(self._stop)
         self._busy: dict[Worker, tuple[Work, int, float]] = {}
         self._failed_starts = 0
         self._noted = 0.0
-        self._draining = self._closed = False
+        self._closed = False
 
     def begin(
         self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN,
@@ -67,12 +67,8 @@ class PoolExecutor:
         if self._closed:
             raise RuntimeError("this executor is closed")
         limit = self._limit * patience if limited and self._limit is not None else None
-        work = Work(tasks, gate, limit, self._end)
-        if not self._draining:
-            work.waiting.extend(range(len(tasks)))
         self._note_held()
-        self._works.insert(0 if urgent else len(self._works), work)
-        return work
+        return self._works.add(tasks, gate, limit, urgent)
 
     def wait(self) -> None:
         """See Executor.wait."""
@@ -84,21 +80,20 @@ class PoolExecutor:
 
     def drain(self) -> None:
         """See Executor.drain."""
-        self._draining = True
+        self._works.draining = True
 
     def close(self) -> None:
         """See Executor.close."""
         self._closed = True
         stop_all(self._workers)
 
-    def _end(self, work: Work) -> None:
-        """Forget a work, and stop what is at work of it."""
+    def _stop(self, work: Work) -> None:
+        """Stop the workers that a work has."""
         stopped = [worker for worker, (whose, _, _) in self._busy.items() if whose is work]
         stop_all(stopped)
         for worker in stopped:
             del self._busy[worker]
         self._note_held()
-        self._works.remove(work)
 
     def _note_held(self) -> None:
         now = self._now()
@@ -114,17 +109,12 @@ class PoolExecutor:
         return time.monotonic()
 
     def _hand_out(self) -> None:
-        if self._draining:
-            for work in self._works:
-                work.waiting.clear()
-        open_ = [work for work in self._works if work.waiting]
-        for worker in self._workers if open_ else ():
+        for worker in self._workers if self._works.waiting else ():
             if worker in self._busy or not worker.ready:
                 continue
-            taken = next(((work, index) for work in open_ if (index := work.begin()) is not None), None)
-            if taken is None:
+            if (begun := self._works.begin()) is None:
                 return
-            work, index = taken
+            work, index = begun
             worker.give(work.tasks[index], work.limit)
             self._busy[worker] = (work, index, self._now())
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, Work, WorkersAsked, attempt
+from detkds_gp.execution._base import OPEN, Evaluator, Factory, Gate, Usage, Work, WorkersAsked, Works, attempt
 
 
 class SerialExecutor:
@@ -22,8 +22,8 @@ class SerialExecutor:
     def __init__(self, factory: Factory) -> None:
         self._factory = factory
         self._evaluate: Evaluator | None = None
-        self._works: list[Work] = []
-        self._draining = self._closed = False
+        self._works = Works()
+        self._closed = False
         self.usage = Usage()
 
     @classmethod
@@ -41,32 +41,24 @@ class SerialExecutor:
         """See Executor.begin; nothing is handed out before `wait`."""
         if self._closed:
             raise RuntimeError("this executor is closed; make another")
-        work = Work(tasks, gate, None, self._works.remove)
-        if not self._draining:
-            work.waiting.extend(range(len(tasks)))
-        self._works.insert(0 if urgent else len(self._works), work)
-        return work
+        return self._works.add(tasks, gate, None, urgent)
 
     def wait(self) -> None:
         """See Executor.wait; does the next task."""
-        if self._draining:
-            for work in self._works:
-                work.waiting.clear()
-        for work in self._works:
-            if (index := work.begin()) is None:
-                continue
-            if self._evaluate is None:
-                self._evaluate = self._factory()
-            began = time.monotonic()
-            answer = attempt(partial(self._evaluate, work.tasks[index]))
-            self.usage.busy_seconds += time.monotonic() - began
-            self.usage.held_seconds = self.usage.busy_seconds
-            work.answered(index, answer)
+        if (begun := self._works.begin()) is None:
             return
+        work, index = begun
+        if self._evaluate is None:
+            self._evaluate = self._factory()
+        began = time.monotonic()
+        answer = attempt(partial(self._evaluate, work.tasks[index]))
+        self.usage.busy_seconds += time.monotonic() - began
+        self.usage.held_seconds = self.usage.busy_seconds
+        work.answered(index, answer)
 
     def drain(self) -> None:
         """See Executor.drain."""
-        self._draining = True
+        self._works.draining = True
 
     def close(self) -> None:
         """Let go of the evaluator."""

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
 
-from detkds_gp.execution import OPEN, Factory, Gate, Usage, Work, WorkersAsked
+from detkds_gp.execution import OPEN, Factory, Gate, Usage, Work, WorkersAsked, Works
 from detkds_gp.execution._base import attempt
 
 
@@ -18,9 +18,8 @@ class Threads:
 
     def __init__(self, factory: Factory, workers: int) -> None:
         self.usage = Usage()
-        self._evaluate, self._pool, self._draining = factory(), ThreadPoolExecutor(workers), False
-        self._workers = workers
-        self._works: list[Work] = []
+        self._evaluate, self._pool, self._workers = factory(), ThreadPoolExecutor(workers), workers
+        self._works = Works()
         self._begun: dict[Future[Any], tuple[Work, int]] = {}
 
     @classmethod
@@ -31,23 +30,18 @@ class Threads:
         self, tasks: Sequence[Any], *, limited: bool = True, patience: float = 1.0, gate: Gate = OPEN,
         urgent: bool = False,
     ) -> Work:  # fmt: skip
-        work = Work(tasks, gate, None, self._works.remove)
-        work.waiting.extend(range(0 if self._draining else len(tasks)))
-        self._works.insert(0 if urgent else len(self._works), work)
-        return work
+        return self._works.add(tasks, gate, None, urgent)
 
     def wait(self) -> None:
-        for work in self._works:
-            while len(self._begun) < self._workers and (index := work.begin()) is not None:
-                self._begun[self._pool.submit(attempt, partial(self._evaluate, work.tasks[index]))] = work, index
+        while len(self._begun) < self._workers and (begun := self._works.begin()):
+            work, index = begun
+            self._begun[self._pool.submit(attempt, partial(self._evaluate, work.tasks[index]))] = begun
         for future in wait(self._begun, return_when=FIRST_COMPLETED).done:
             work, index = self._begun.pop(future)
             work.answered(index, future.result())
 
     def drain(self) -> None:
-        self._draining = True
-        for work in self._works:
-            work.waiting.clear()
+        self._works.draining = True
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

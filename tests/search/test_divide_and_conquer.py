@@ -63,6 +63,7 @@ def test_a_wrong_number_of_scores_is_refused_and_changes_nothing(analytic):
         search.tell([analytic(candidate.distiller) for candidate in asked])
         asked = search.ask()
     assert search.done
+    assert search.ask() == []
     with pytest.raises(ConfigError, match="got 0 scores, wanted none"):
         search.tell([])
 

@@ -73,6 +73,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return made
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("seconds", [2, 10])
 @pytest.mark.parametrize(
     "load",
@@ -80,10 +81,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     ids=["quiet", "200 on", "to 300", "450 on", "550 on", "600 on"],
 )
 def test_a_wall_budget_holds_whenever_the_machine_becomes_slow(
-    load: tuple[float, float], seconds: float, tmp_path: Path, clock: FakeClock
+    load: tuple[float, float], seconds: float, ahead: int, tmp_path: Path, clock: FakeClock
 ) -> None:
     loaded = (BEGAN + load[0], BEGAN + load[1])
-    made(tmp_path, seconds, loaded, budget="1000s").run(began=BEGAN)
+    made(tmp_path, seconds, loaded, budget="1000s", ahead=ahead).run(began=BEGAN)
     assert clock.now - BEGAN < 1.05 * 1000
     assert set(stages(tmp_path)) == {"divide", "conquer"}
     seeds, roles = final(tmp_path)
@@ -114,9 +115,10 @@ def test_a_wall_budget_holds_by_the_clock_on_the_wall(tmp_path: Path) -> None:
     assert len(final(tmp_path)[0]) >= 2
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("at", [4, 14, 23, 31])
 def test_a_budgeted_run_that_was_stopped_anywhere_repeats_what_is_recorded(
-    at: int, tmp_path: Path, clock: FakeClock
+    at: int, ahead: int, tmp_path: Path, clock: FakeClock
 ) -> None:
     heard = 0
 
@@ -128,12 +130,12 @@ def test_a_budgeted_run_that_was_stopped_anywhere_repeats_what_is_recorded(
                 raise Stopped("here")
 
     with pytest.raises(Stopped):
-        made(tmp_path, 10, budget="1200s").run(Stopping())
+        made(tmp_path, 10, budget="1200s", ahead=ahead).run(Stopping())
     with Store.open(tmp_path, readonly=True) as store:
         births, decisions = store.births(), store.steerings()
         generations = store.generations()
     clock.sleep(200)  # the time between two sessions is nobody's
-    made(tmp_path, 10, budget="1200s").run()
+    made(tmp_path, 10, budget="1200s", ahead=ahead).run()
     with Store.open(tmp_path, readonly=True) as store:
         assert store.births()[: len(births)] == births
         assert store.steerings()[: len(decisions)] == decisions
@@ -141,7 +143,7 @@ def test_a_budgeted_run_that_was_stopped_anywhere_repeats_what_is_recorded(
         assert Clock(store).seconds() < 1.05 * 1200
     assert verify(tmp_path).differences == ()
     before = analytic.history(tmp_path)
-    made(tmp_path, 10, budget="1200s").run()
+    made(tmp_path, 10, budget="1200s", ahead=ahead).run()
     assert analytic.history(tmp_path) == before
 
 

@@ -69,6 +69,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work_dir
 
 
+def test_a_run_whose_generations_overlap_repeats_and_verifies(plain: Path, tmp_path: Path) -> None:
+    for name in ("once", "again"):
+        run(tmp_path / name, ahead=1)
+    assert analytic.history(tmp_path / "again") == analytic.history(tmp_path / "once") != analytic.history(plain)
+    found = verify(tmp_path / "once")
+    assert (found.differences, found.complete, found.generations) == ((), True, 7)
+
+
 def test_the_plain_run_repeats_and_verifies(plain: Path, tmp_path: Path) -> None:
     run(tmp_path / "again")
     assert analytic.history(tmp_path / "again") == analytic.history(plain)
@@ -77,9 +85,12 @@ def test_the_plain_run_repeats_and_verifies(plain: Path, tmp_path: Path) -> None
     assert found.generations == len(generations(plain)) == 7
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("budget", [40, 46, 52, 60, 70])
-def test_evaluations_stay_within_their_budget_with_the_verdict(budget: int, plain: Path, tmp_path: Path) -> None:
-    outcome = run(tmp_path, budget=str(budget))
+def test_evaluations_stay_within_their_budget_with_the_verdict(
+    budget: int, ahead: int, plain: Path, tmp_path: Path
+) -> None:
+    outcome = run(tmp_path, budget=str(budget), ahead=ahead)
     assert trainings(tmp_path) <= budget < trainings(plain) + 10
     assert outcome.summary["best"]["gain"] is not None
     assert ("conquer", 0) in generations(tmp_path) or budget < 45
@@ -163,27 +174,30 @@ def test_a_broken_wish_is_named_and_costs_nothing(tmp_path: Path, plain: Path) -
     assert analytic.history(work_dir) == analytic.history(plain)
 
 
-def test_stop_pauses_and_the_same_call_goes_on(tmp_path: Path, plain: Path) -> None:
-    work_dir = tmp_path / "run"
+@pytest.mark.parametrize(("ahead", "phase"), [(0, "divide 1"), (1, "divide 2")])
+def test_stop_pauses_and_the_same_call_goes_on(ahead: int, phase: str, tmp_path: Path) -> None:
+    work_dir, whole = tmp_path / "run", tmp_path / "whole"
+    run(whole, ahead=ahead)
     with pytest.raises(Stopped):
-        run(work_dir, Hooked("divide 2", lambda: Inbox(work_dir).stop("pause")))
-    assert generations(work_dir) == [("divide", 0)]  # the next one, which is at work beside the third, is not done
+        run(work_dir, Hooked(phase, lambda: Inbox(work_dir).stop("pause")), ahead=ahead)
+    assert generations(work_dir) == [("divide", 0)]
     told = read_status(work_dir)
-    assert (told["state"], told["phase"]) == ("stopped", "divide 2")
+    assert (told["state"], told["phase"], told["done"]) == ("stopped", phase, 1 - ahead)
     assert verify(work_dir).differences == ()
     assert not verify(work_dir).complete
-    run(work_dir)
-    assert analytic.history(work_dir) == analytic.history(plain)
+    run(work_dir, ahead=ahead)
+    assert analytic.history(work_dir) == analytic.history(whole)
     assert read_status(work_dir)["state"] == "finished"
 
 
-def test_a_final_stop_ends_the_search_and_judges(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_final_stop_ends_the_search_and_judges(ahead: int, tmp_path: Path) -> None:
     work_dir = tmp_path / "run"
-    outcome = run(work_dir, Hooked("divide 1", lambda: Inbox(work_dir).stop("final")))
+    outcome = run(work_dir, Hooked("divide 1", lambda: Inbox(work_dir).stop("final")), ahead=ahead)
     assert generations(work_dir) == [("divide", 0), ("divide", 1)]
     assert outcome.summary["best"]["gain"] is not None
     before = analytic.history(work_dir)
-    run(work_dir)
+    run(work_dir, ahead=ahead)
     assert analytic.history(work_dir) == before
     assert verify(work_dir).complete
 
