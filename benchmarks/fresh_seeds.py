@@ -1,12 +1,12 @@
 """The winner of a finished search, the student alone and every published rival, on seeds that nothing was chosen on.
 
     python benchmarks/fresh_seeds.py CONFIG WORK_DIR --name NAME [--seeds 6] [--iterations N] [--workers 2]
-        [--cfg-options KEY=VALUE ...] [--save]
+        [--also ROLE=FORMULA ...] [--cfg-options KEY=VALUE ...] [--save]
 
 CONFIG is the one that WORK_DIR was searched with, with the same ``--cfg-options``. Rivals are those of its final
-round: at the weights that their papers give, and at those that were tuned there. All are trained alike, by default for
-twice the proxy's length, in ``WORK_DIR-fresh``: a stopped measurement goes on there. Differences are paired by seed and
-on the test split, with 95% intervals. With ``--save`` the result stands under NAME in
+round: at the weights that their papers give, and at those that were tuned there; ``--also`` names more. All are trained
+alike, by default for twice the proxy's length, in ``WORK_DIR-fresh``: a stopped measurement goes on there. Differences
+are paired by seed and on the test split, with 95% intervals. With ``--save`` the result stands under NAME in
 ``benchmarks/results/fresh_seeds.json``; the last line printed is it as one JSON object.
 """
 
@@ -17,7 +17,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -43,7 +43,7 @@ FIRST_SEED = 5001
 ALONE, WINNER = "student alone", "winner"
 
 
-def judged(work_dir: Path) -> tuple[dict[str, str], dict[str, Any]]:
+def judged(work_dir: Path, also: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return by role the formulas to train, with their scales, and what the search's own final round said.
 
     The winner is the best that the search found, where a published rival won the final round.
@@ -53,7 +53,7 @@ def judged(work_dir: Path) -> tuple[dict[str, str], dict[str, Any]]:
         everyone = [*map(verdict.judged, verdict.finalists), *verdict.dropped]
     found = next(one for one in everyone if not one.finalist.weighed)
     rivals = {one.finalist.title: one.formula for one in everyone if one.finalist.weighed}
-    return {ALONE: NONE, WINNER: found.formula, **rivals}, told
+    return {ALONE: NONE, WINNER: found.formula, **rivals, **also}, told
 
 
 def main() -> None:
@@ -64,10 +64,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--iterations", type=int)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--also", nargs="*", default=[], metavar="ROLE=FORMULA")
     parser.add_argument("--cfg-options", nargs="*", default=[], metavar="k=v")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
-    aps, length, told = trained(arguments)
+    formulas, told = judged(arguments.work_dir, dict(one.split("=", 1) for one in arguments.also))
+    aps, length = trained(arguments, formulas)
     table = {
         role: {
             "formula": formula,
@@ -76,7 +78,7 @@ def main() -> None:
             "over_alone": difference(aps[role], aps[ALONE]),
             "winner_over_it": difference(aps[WINNER], aps[role]),
         }
-        for role, formula in judged(arguments.work_dir)[0].items()
+        for role, formula in formulas.items()
     }
     figures = {
         "iterations": length,
@@ -97,9 +99,8 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def trained(arguments: argparse.Namespace) -> tuple[dict[str, list[float | None]], int, dict[str, Any]]:
-    """Train everyone on every seed; return test APs by role, the length, and what the search said."""
-    formulas, told = judged(arguments.work_dir)
+def trained(arguments: argparse.Namespace, formulas: Mapping[str, str]) -> tuple[dict[str, list[float | None]], int]:
+    """Train everyone on every seed; return test APs by role, and the length."""
     options = {"anchors": 0, "execution.workers": arguments.workers, "budget": None}
     config = load_config(arguments.config, parse_options(arguments.cfg_options) | options)
     length = arguments.iterations or LENGTHENED * config.proxy.iterations
@@ -118,7 +119,7 @@ def trained(arguments: argparse.Namespace) -> tuple[dict[str, list[float | None]
         role: [scores[Trial(d.text, length, seed, test=True)].test_ap for seed in seeds]
         for role, d in distillers.items()
     }
-    return aps, length, told
+    return aps, length
 
 
 def difference(ours: Sequence[float | None], theirs: Sequence[float | None]) -> dict[str, float] | None:

@@ -94,21 +94,21 @@ class Trainings:
         return row
 
     def _trained(self, text: str, seed: int) -> dict[str, dict[str, float]] | None:
-        """Train once; score last and averaged weights on the way. None for a training that fails."""
+        """Train once; score last and averaged weights on the way, the truth at its end. None for one that fails."""
         proxy = self.proxy
         task, distiller = proxy.task, parse_distiller(text, proxy.task.primitive_set)
         distiller = distiller.with_scales({formula: self._scale(formula) for formula in distiller.uncalibrated})
         model = proxy.model(distiller, seed)
         training, batches = Training(model, task.settings, self.lengths[-1], seed), proxy.batches(seed, model)
-        scores = {}
+        scores: dict[str, dict[str, float]] = {}
         try:
             for length in self.lengths:
                 while training.iteration < length:
                     training.step(*next(batches))
                 training.check_weights()
                 sides = {"before": model.student, "now": training.student}
-                told = {kind: proxy.evaluate(student, "selection") for kind, student in sides.items()}
-                scores[str(length)] = {**told, "test": proxy.evaluate(training.student, "test")}
+                scores[str(length)] = {kind: proxy.evaluate(student, "selection") for kind, student in sides.items()}
+            scores[str(self.lengths[-1])]["test"] = proxy.evaluate(training.student, "test")
         except (TrainingFault, KnowledgeError, FloatingPointError) as fault:
             print(f"{text} on seed {seed}: {fault}", file=sys.stderr)
             return None
@@ -161,11 +161,9 @@ def told_of(rows: Sequence[Mapping[str, Any]], lengths: Sequence[int], seeds: in
         kind: {name: told[at][kind][name] for name in ("reliability", "reliability_interval", "tau", "tau_interval")}
         for kind in KINDS
     }
-    alone = [row["scores"] for found in complete for row in found if row["distiller"] == "none"]
-    curve = {str(n): round(float(np.mean([s[str(n)]["test"] for s in alone])), 4) for n in lengths} if alone else {}
     return {
         **headline, "iterations": int(at), "truth_iterations": lengths[-1], "distillers": len(complete), "seeds": seeds,
-        "lengths": told, "alone_test": curve,
+        "lengths": told,
     }  # fmt: skip
 
 

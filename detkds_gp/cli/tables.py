@@ -27,6 +27,8 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
     if best is not None:
         say(console, f"{best['standing']}: {best['formula']}")
         console.print(verdict(Interval(**best["gain"]) if best["gain"] else None), highlight=False)
+        if lead := _lead(summary):
+            console.print(lead, soft_wrap=True, highlight=False, markup=False)
         for role in _reweighed(summary):
             console.print(f"the winner is the loss of {role}, at another weight", highlight=False, markup=False)
         if best["optimism"] is not None:
@@ -38,6 +40,15 @@ def print_result(console: Console, summary: Mapping[str, Any], work_dir: Path) -
         console.print(f"scores of the search: {summary['noise']['words']}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{number} {name}" for name, number in summary["counts"].items())
     say(console, screening_line(summary["screening"]), f"{counts}; everything is in {work_dir}")
+
+
+def _lead(summary: Mapping[str, Any]) -> str | None:
+    """Say what the winner gains over the other side: the closest published loss, or the best of the search."""
+    lead = (summary["final"] or {}).get("lead")
+    if lead is None:
+        return None
+    gain = Interval(*(lead[name] for name in ("mean", "low", "high")))
+    return f"over {_who(lead) if lead['weighed'] else 'the best of the search'}, on the same seeds of test: {gain}"
 
 
 def _reweighed(summary: Mapping[str, Any]) -> list[str]:
@@ -85,7 +96,11 @@ def _final_table(summary: Mapping[str, Any]) -> Table:
 
 
 def _role(row: Mapping[str, Any]) -> str:
-    return escape(f"{row['role']} ({row['weighed']})" if row["weighed"] else row["role"])
+    return escape(_who(row))
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    return f"{row['role']} ({row['weighed']})" if row["weighed"] else str(row["role"])
 
 
 def _gain(row: Mapping[str, Any], seeds: int) -> str:

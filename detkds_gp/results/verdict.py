@@ -174,11 +174,25 @@ class Verdict:
         best = winner({text: self._scores(text, self.seeds) for text in known}, raced=bool(self.raced))
         return None if best is None else known[best]
 
+    def lead(self) -> tuple[Finalist, Interval] | None:
+        """Return what the winner gains on test, on the same seeds, and over whom: the best published loss on selection.
+
+        Where the winner is one itself, over the best that the search found; None where nobody of the other side was
+        judged, or a training failed.
+        """
+        won = self.winner()
+        others = [] if won is None else [one for one in self.finalists if bool(one.weighed) != bool(won.weighed)]
+        other = max(map(self.judged, others), key=lambda one: one.selection_mean or 0.0, default=None)
+        if won is None or other is None:
+            return None
+        gain = complete_gain(self.judged(won).test_aps, other.test_aps)
+        return None if gain is None else (other.finalist, gain)
+
     def to_json(self) -> dict[str, Any] | None:
         """Return plain JSON values; None before the final round begins."""
         if self._held is None:
             return None
-        told, alone = [self.judged(finalist) for finalist in self.finalists], self.alone
+        told, alone, lead = [self.judged(finalist) for finalist in self.finalists], self.alone, self.lead()
         return {
             "seeds": self._held["seeds"],
             "iterations": self._held["iterations"],
@@ -188,6 +202,7 @@ class Verdict:
                 {**one.named_json(), "seeds": one.seeds, "test_ap": list(one.test_aps), "lead": _json(one.lead)}
                 for one in self.dropped
             ],
+            "lead": lead and {"role": lead[0].role, "weighed": lead[0].weighed, **lead[1].to_json()},
             "alone": {"selection_ap": list(alone.selection_aps), "test_ap": list(alone.test_aps)},
             "finalists": [{**one.named_json(), "failures": list(one.failures), **one.to_json()} for one in told],
         }

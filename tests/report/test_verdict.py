@@ -68,10 +68,22 @@ def test_a_published_loss_at_another_weight_is_no_new_loss(judge: Judge, tmp_pat
     told = verdict(judge(*gains, rival="", wins=False))
     assert told.title == "A published loss helps, at the weight that the search gave it"
     assert told.text.endswith("The winner is the loss of PKD, at another weight.")
+    assert "the winner is the loss of PKD, at another weight\n" in printed(tmp_path)
+
+
+@pytest.mark.parametrize(("wins", "over"), [(False, "PKD (paper's weight)"), (True, "the best of the search")])
+def test_the_winner_is_compared_with_the_other_side(judge: Judge, tmp_path: Path, wins: bool, over: str) -> None:
+    found, published = (0.25, 0.26, 0.24, 0.26), (0.22, 0.23, 0.21, 0.22)
+    judge(found, published, wins=wins)
+    lead = paired_gain(published, found) if wins else paired_gain(found, published)
+    assert f"over {over}, on the same seeds of test: {lead}\n" in printed(tmp_path)
+
+
+def printed(work_dir: Path) -> str:
     out = StringIO()
-    with opened(tmp_path) as summary:
-        print_result(Console(file=out, width=200), summary.to_json(), tmp_path)
-    assert "the winner is the loss of PKD, at another weight\n" in out.getvalue()
+    with opened(work_dir) as summary:
+        print_result(Console(file=out, width=200), summary.to_json(), work_dir)
+    return out.getvalue()
 
 
 def test_a_loss_of_its_own_is_told_as_one(judge: Judge) -> None:
