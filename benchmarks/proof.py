@@ -30,8 +30,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,19 +39,16 @@ from typing import Any
 
 from fresh_seeds import difference
 from proof_cells import ALONG, SCALES, Cell
-from proof_rivals import Rivals, Trainings, trees_of
+from proof_rivals import Rivals, Trainings, trainings_in, trees_of
 from weight_sweep import Aloud
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.evaluation import Interrupt
 from detkds_gp.language import NONE, Distiller
 from detkds_gp.operators import active_operators
 from detkds_gp.results import opened
 from detkds_gp.run import Experiment
 from detkds_gp.score import TEACHER, Trial
-from detkds_gp.setup.context import RunContext
-from detkds_gp.setup.prepare import gather
 from detkds_gp.store import Store
 
 RESULTS = Path(__file__).parent / "results" / "proof.json"
@@ -67,7 +63,6 @@ GAP = 3
 FIRST_LENGTH = 240
 DOUBLINGS = 4
 """Of the first length, at most."""
-EVERYTHING = "detkds_gp.primitives:OMNI"
 ALONE, SEARCHED, HANDED_OVER, LONGER = "alone", "searched", "handed over", "alone, longer"
 
 
@@ -121,14 +116,14 @@ class CellProof:
     def figures(self) -> dict[str, Any]:
         """Return what the cell shows; without any figures of distillers where there is no gap."""
         cell, began = self.cell, time.monotonic()
-        with self._trainings("length", self._config) as trainings:
+        with trainings_in(self._config, self.folder / "length") as trainings:
             length, gap = self._length(trainings)
         named = {"data": cell.data, "pair": cell.pair, "iterations": length, "gap": gap}
         if gap is not None and gap["gap"] < GAP * gap["seeds_differ_by"]:
             return {**named, "used": False}
         config = self._of_length(length)
         searched = self._searched(config)
-        with self._trainings("rivals", config) as trainings:
+        with trainings_in(config, self.folder / "rivals") as trainings:
             told = Judge(cell, trainings, searched, self._arguments).told(length)
         cost = {"trainings": searched.trainings, "wall_seconds": searched.wall_seconds}
         seconds = round(time.monotonic() - began - searched.seconds)
@@ -141,22 +136,6 @@ class CellProof:
         proxy = {**self._config.proxy.model_dump(), "iterations": round(SHARE * length)}
         verdict = {**self._config.verdict.model_dump(), "iterations": length}
         return ExperimentConfig.model_validate({**self._config.model_dump(), "proxy": proxy, "verdict": verdict})
-
-    @contextmanager
-    def _trainings(self, folder: str, config: ExperimentConfig) -> Iterator[Trainings]:
-        """Open a folder of trainings of any published loss, with the students alone trained."""
-        values = {
-            **config.model_dump(),
-            "primitive_set": EVERYTHING,
-            "verdict": {"rivals": {}, "seeds": config.verdict.seeds},
-            "search": {**config.search.model_dump(), "warm_start": ()},
-        }
-        config = ExperimentConfig.model_validate(values)
-        context = RunContext.prepared(config, gather(config), self.folder / folder, Aloud())
-        interrupt = Interrupt(config.execution.grace_seconds)
-        with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
-            context.train_baselines(store, evaluations)
-            yield Trainings(context, store, evaluations)
 
     def _length(self, trainings: Trainings) -> tuple[int, dict[str, Any] | None]:
         """Return how many steps a student is trained, and the gap to the teacher there."""

@@ -29,17 +29,13 @@ from typing import Any
 
 import numpy as np
 from proof_cells import SCALES, Cell
-from proof_rivals import Trainings
+from proof_rivals import trainings_in
 from scipy.stats import kendalltau
-from weight_sweep import Aloud
 
 from detkds_gp.atomic import atomic_file
 from detkds_gp.config import ExperimentConfig
-from detkds_gp.evaluation import Interrupt
 from detkds_gp.language import NONE
 from detkds_gp.score import TEACHER
-from detkds_gp.setup.context import RunContext
-from detkds_gp.setup.prepare import gather
 from detkds_gp.store import Store
 
 RESULTS = Path(__file__).parent / "results" / "proof_ranking.json"
@@ -92,18 +88,10 @@ def trained(
     settings = {**base.proxy.model_dump(), "iterations": lengths[-1], "rungs": tuple(lengths[:-1]), **proxy}
     values = {
         **base.model_dump(),
-        "primitive_set": "detkds_gp.primitives:OMNI",
-        "verdict": {"rivals": {}, "seeds": base.verdict.seeds},
-        "search": {**base.search.model_dump(), "warm_start": ()},
         "proxy": settings,
         "baseline_seeds": (0, *seeds) if "start" in proxy else base.baseline_seeds,
     }
-    config = ExperimentConfig.model_validate(values)
-    context = RunContext.prepared(config, gather(config), folder / "ranking" / cell.name / name, Aloud())
-    interrupt = Interrupt(config.execution.grace_seconds)
-    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
-        context.train_baselines(store, evaluations)
-        trainings = Trainings(context, store, evaluations)
+    with trainings_in(ExperimentConfig.model_validate(values), folder / "ranking" / cell.name / name) as trainings:
         losses = [trainings.read(text) for text in texts]
         return {
             n: [[one.ap or 0.0 for one in row] for row in trainings.scores(f"{name}, {n} steps", losses, n, seeds)]

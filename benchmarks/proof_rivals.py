@@ -6,22 +6,27 @@ Each sort is given as many trainings as the search was.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import optuna
-from weight_sweep import OTHERS
+from weight_sweep import OTHERS, Aloud
 
-from detkds_gp.evaluation import EvaluationService, Question
+from detkds_gp.config import ExperimentConfig
+from detkds_gp.evaluation import EvaluationService, Interrupt, Question
 from detkds_gp.language import Distiller, PrimitiveSet, Term, load_zoo, make_distiller, parse_distiller
 from detkds_gp.naming import reason_against
 from detkds_gp.score import Score, Trial
 from detkds_gp.search import WeightRange, rounded
 from detkds_gp.setup.context import RunContext
+from detkds_gp.setup.prepare import gather
 from detkds_gp.store import Store
 from detkds_gp.tuning import RivalTuning
 
+EVERYTHING = "detkds_gp.primitives:OMNI"
 TUNED, COMBINED, AS_PUBLISHED = "published, tuned", "TPE over published terms", "published"
 
 
@@ -70,6 +75,23 @@ class Trainings:
     def read(self, text: str) -> Distiller:
         """Read a distiller; a tree without a number before it has its scale measured."""
         return parse_distiller(text, self.grammar, bare=None)
+
+
+@contextmanager
+def trainings_in(config: ExperimentConfig, folder: Path) -> Iterator[Trainings]:
+    """Open a folder of trainings of a pair under any published loss, its teacher and students alone trained."""
+    values = {
+        **config.model_dump(),
+        "primitive_set": EVERYTHING,
+        "verdict": {"rivals": {}, "seeds": config.verdict.seeds},
+        "search": {**config.search.model_dump(), "warm_start": ()},
+    }
+    config = ExperimentConfig.model_validate(values)
+    context = RunContext.prepared(config, gather(config), folder, Aloud())
+    interrupt = Interrupt(config.execution.grace_seconds)
+    with interrupt.handling_signals(), context.open(interrupt) as (store, evaluations):
+        context.train_baselines(store, evaluations)
+        yield Trainings(context, store, evaluations)
 
 
 @dataclass(frozen=True)
