@@ -21,8 +21,9 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from detkds_gp.training import Training, TrainingFault
 RESULTS = Path(__file__).parent / "results" / "reliability.json"
 HEADLINE = 120
 """The length whose numbers stand as before and now."""
-END = (60, 120, 240, 480, 720, 960, 1200, 1440)
+END = (60, 120, 240, 480, 720, 960)
 RESAMPLES = 1000
 KINDS = {"before": "last weights", "now": "averaged weights"}
 
@@ -76,11 +77,16 @@ class Trainings:
         return self.known(number, seed) or self._made(number, seed)
 
     def known(self, number: int, seed: int) -> dict[str, Any] | None:
-        """Return the scores of one distiller on one seed, if they are there."""
+        """Return the scores of one distiller on one seed, if they are there; a longer training's hold a shorter's."""
         path = self._path(number, seed)
-        if path.is_file() and (row := json.loads(path.read_text()))["distiller"] == SAMPLE[number]:
-            return row
-        return self._recorded.get((SAMPLE[number], seed))
+        rows = [json.loads(path.read_text())] if path.is_file() else []
+        rows += [row for row in (self._recorded.get((SAMPLE[number], seed)),) if row is not None]
+        return next((row for row in rows if row["distiller"] == SAMPLE[number] and self._holds(row["scores"])), None)
+
+    def _holds(self, scores: Mapping[str, Mapping[str, float]] | None) -> bool:
+        """Whether a training was scored at all lengths, or failed."""
+        lengths = set(map(str, self.lengths))
+        return scores is None or (lengths <= scores.keys() and "test" in scores[str(self.lengths[-1])])
 
     def _path(self, number: int, seed: int) -> Path:
         return self.folder / f"{number:02}-{seed}.json"
@@ -163,8 +169,21 @@ def told_of(rows: Sequence[Mapping[str, Any]], lengths: Sequence[int], seeds: in
     }
     return {
         **headline, "iterations": int(at), "truth_iterations": lengths[-1], "distillers": len(complete), "seeds": seeds,
-        "lengths": told,
+        "lengths": told, "tried": tried(matrix, lengths, truth),
     }  # fmt: skip
+
+
+def tried(matrix: Callable[[int, str], Matrix], lengths: Sequence[int], truth: Matrix) -> dict[str, Any]:
+    """Return what other scores of the same trainings are worth, and the truth of one seed beside the other seeds'."""
+    ways = {"truth": truth}
+    for before, after in pairwise(lengths):
+        ways[f"mean of {before} and {after}, averaged"] = (matrix(before, "now") + matrix(after, "now")) / 2
+    for length in lengths:
+        ways[f"mean of last and averaged, {length}"] = (matrix(length, "before") + matrix(length, "now")) / 2
+    return {
+        name: {"reliability": round(reliability(scores), 3), "tau": told_tau(scores, truth)}
+        for name, scores in ways.items()
+    }
 
 
 def told_of_scores(scores: Matrix, truth: Matrix) -> dict[str, Any]:
@@ -180,7 +199,7 @@ def told_of_scores(scores: Matrix, truth: Matrix) -> dict[str, Any]:
         "luck": round(noise.luck, 4) if noise else None,
         "reliability": round(reliability(scores), 3),
         "reliability_interval": interval(reliabilities),
-        "tau": round(tau, 3) if np.isfinite(tau := mean_tau(scores, truth)) else None,
+        "tau": told_tau(scores, truth),
         "tau_interval": interval(taus),
     }
 
@@ -195,6 +214,12 @@ def mean_tau(scores: Matrix, truth: Matrix) -> float:
     """Return the mean over seeds of Kendall's tau between one seed's scores and the other seeds' mean truth."""
     others = [np.delete(truth, seed, axis=1).mean(axis=1) for seed in range(scores.shape[1])]
     return float(np.mean([kendalltau(scores[:, seed], other).statistic for seed, other in enumerate(others)]))
+
+
+def told_tau(scores: Matrix, truth: Matrix) -> float | None:
+    """Return `mean_tau`; None where scores are all equal."""
+    tau = mean_tau(scores, truth)
+    return round(tau, 3) if np.isfinite(tau) else None
 
 
 def interval(values: Sequence[float]) -> list[float]:
@@ -236,7 +261,7 @@ def main() -> None:
     known = json.loads(RESULTS.read_text())["cells"] if arguments.save and RESULTS.is_file() else {}
     told: dict[str, Any] = {}
     for cell in cells(names, arguments):
-        bound = bound_of(cell.config, lengths)
+        bound = bound_of(cell.config)
         known_before = recorded(cell.name, bound) if arguments.recorded else {}
         trainings = Trainings(cell, arguments.work_dir / cell.name / bound, lengths, known_before)
         places = [(number, seed) for seed in range(seeds) for number in range(count)]

@@ -15,11 +15,11 @@ from detkds_gp.setup.prepare import gather
 SCORES = Path(__file__).parent / "results" / "reliability_scores.json"
 
 
-def bound_of(config: ExperimentConfig, lengths: Sequence[int]) -> str:
-    """Return a name for all that a training depends on; how formulas are searched is no part of it."""
+def bound_of(config: ExperimentConfig) -> str:
+    """Return a name for all that a training depends on but its length; how formulas are searched is no part of it."""
     fingerprint = gather(config).fingerprint(config)
     names = ("student", "teacher", "proxy", "threads", "init_student_from_teacher")
-    return hash_of([{**fingerprint, "config": {name: fingerprint["config"][name] for name in names}}, lengths])
+    return hash_of({**fingerprint, "config": {name: fingerprint["config"][name] for name in names}})
 
 
 def recorded(cell: str, bound: str) -> dict[tuple[str, int], dict[str, Any]]:
