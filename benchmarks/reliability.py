@@ -170,6 +170,7 @@ def told_of(rows: Sequence[Mapping[str, Any]], lengths: Sequence[int], seeds: in
     return {
         **headline, "iterations": int(at), "truth_iterations": lengths[-1], "distillers": len(complete), "seeds": seeds,
         "lengths": told, "tried": tried(matrix, lengths, truth),
+        "truth": {one["distiller"]: round(float(ap), 4) for (one, *_), ap in zip(complete, truth.mean(1), strict=True)},
     }  # fmt: skip
 
 
