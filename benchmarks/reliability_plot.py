@@ -24,7 +24,7 @@ CELLS = {
     "bccd_retinanet": "blood cells, RetinaNet",
     "bccd_gfl": "blood cells, GFL",
     "raccoon_retinanet": "raccoons, RetinaNet",
-    "bccd_narrow": "blood cells, narrow RetinaNet, to the end",
+    "bccd_narrow": "narrow pair, to the end",
 }
 
 
