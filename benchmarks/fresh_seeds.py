@@ -64,11 +64,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--iterations", type=int)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--also", nargs="*", default=[], metavar="ROLE=FORMULA")
+    parser.add_argument("--also", nargs="*", type=named, default=[], metavar="ROLE=FORMULA")
     parser.add_argument("--cfg-options", nargs="*", default=[], metavar="k=v")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
-    formulas, told = judged(arguments.work_dir, dict(one.split("=", 1) for one in arguments.also))
+    formulas, told = judged(arguments.work_dir, dict(arguments.also))
     aps, length = trained(arguments, formulas)
     table = {
         role: {
@@ -97,6 +97,14 @@ def main() -> None:
     for role, row in table.items():
         print(f"{role}: {row['mean']:.3f}, winner over it {row['winner_over_it']}", flush=True)
     print(json.dumps(figures))
+
+
+def named(text: str) -> tuple[str, str]:
+    """Read a role and its formula."""
+    role, sign, formula = text.partition("=")
+    if not (role and sign and formula):
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted ROLE=FORMULA")
+    return role, formula
 
 
 def trained(arguments: argparse.Namespace, formulas: Mapping[str, str]) -> tuple[dict[str, list[float | None]], int]:

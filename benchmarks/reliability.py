@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fresh_seeds import difference
 from numpy.typing import NDArray
 from reliability_cells import ROOT, SAMPLE, Cell, cells
 from reliability_record import bound_of, record, recorded
@@ -157,6 +158,8 @@ def told_of(rows: Sequence[Mapping[str, Any]], lengths: Sequence[int], seeds: in
             whole.setdefault(row["distiller"], []).append(row)
     complete = [sorted(found, key=lambda row: row["seed"]) for found in whole.values() if len(found) == seeds]
 
+    distillers = [found[0]["distiller"] for found in complete]
+
     def matrix(length: int, kind: str) -> Matrix:
         return np.array([[row["scores"][str(length)][kind] for row in found] for found in complete])
 
@@ -170,8 +173,27 @@ def told_of(rows: Sequence[Mapping[str, Any]], lengths: Sequence[int], seeds: in
     return {
         **headline, "iterations": int(at), "truth_iterations": lengths[-1], "distillers": len(complete), "seeds": seeds,
         "lengths": told, "tried": tried(matrix, lengths, truth),
-        "truth": {one["distiller"]: round(float(ap), 4) for (one, *_), ap in zip(complete, truth.mean(1), strict=True)},
+        "by_distiller": told_by_distiller(distillers, {n: matrix(n, "now") for n in lengths}, truth),
     }  # fmt: skip
+
+
+def told_by_distiller(distillers: Sequence[str], scores: Mapping[int, Matrix], truth: Matrix) -> dict[str, Any]:
+    """Return its mean scores of averaged weights by length, its mean truth, and the paired gain over the student alone.
+
+    Args:
+        distillers: the student alone is one of them.
+        scores: on selection, by length.
+        truth: on test.
+    """
+    alone = truth[distillers.index("none")].tolist()
+    return {
+        text: {
+            "selection": {str(length): round(float(aps[place].mean()), 4) for length, aps in scores.items()},
+            "truth": round(float(truth[place].mean()), 4),
+            "over_alone": difference(truth[place].tolist(), alone),
+        }
+        for place, text in enumerate(distillers)
+    }
 
 
 def tried(matrix: Callable[[int, str], Matrix], lengths: Sequence[int], truth: Matrix) -> dict[str, Any]:

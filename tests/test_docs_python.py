@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ def folder(tmp_path: Path, finished: Outcome, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "my_primitives.py").write_text(blocks(ROOT / "primitives/README.md", "python")[0])
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_primitives", raising=False)  # that of another test's folder
     with pytest.raises(SystemExit):
         app(["export", "l2(global)", "--to", "python", "-o", "distiller.py"])
     return tmp_path
@@ -51,7 +53,9 @@ def test_python_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.slow
 def test_the_search_of_the_readme_runs(folder: Path, tiny_config: Path) -> None:
     block = blocks(ROOT / "README.md", "python")[0].replace("configs/quickstart.py", str(tiny_config))
-    exec(block, {"__name__": "__main__"})
+    script = folder / "search.py"
+    script.write_text(block)
+    runpy.run_path(str(script), run_name="__main__")
     assert (folder / "work_dirs/mine/store.sqlite").exists()
 
 

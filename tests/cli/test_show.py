@@ -50,7 +50,7 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     assert set(best) == {"formula", "terms", "standing", "selection_ap", *gained}
     assert best["optimism"] == pytest.approx(best["selection_gain"]["mean"] - best["gain"]["mean"])
     final = shown["final"]
-    assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists", "race", "dropped"}
+    assert set(final) == {"seeds", "iterations", "reduced", "alone", "finalists", "race", "lead", "dropped"}
     assert final["alone"]["test_ap"] == shown["baseline"]["test_ap"]
     weighing = {"weighed", "weight", "failures", "training_time"}
     assert all(set(row) == {"role", "formula", "selection_ap", *weighing, *gained} for row in final["finalists"])
