@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from reliability_record import bound_of, record, recorded
 from scipy.stats import kendalltau
 
 from detkds_gp.atomic import atomic_file
+from detkds_gp.detectors import Outputs
 from detkds_gp.fitness import ProbeRequest, ProxyTask, ProxyTraining, ProxyWorker, ScaleRequest, TeacherRequest
 from detkds_gp.language import parse_distiller
 from detkds_gp.listener import Listener
@@ -64,12 +66,21 @@ class Trainings:
         folder: of the files.
         lengths: at which a training is scored.
         recorded: rows that count as trained, by distiller and seed.
+        sample: the distillers.
     """
 
-    def __init__(self, cell: Cell, folder: Path, lengths: Sequence[int], recorded: Recorded) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        folder: Path,
+        lengths: Sequence[int],
+        recorded: Recorded = MappingProxyType({}),
+        sample: Sequence[str] = SAMPLE,
+    ) -> None:
         self.cell = cell
         self.folder = folder
         self.lengths = lengths
+        self.sample = sample
         self._proxy: ProxyTraining | None = None
         self._recorded = recorded
 
@@ -81,8 +92,10 @@ class Trainings:
         """Return the scores of one distiller on one seed, if they are there; a longer training's hold a shorter's."""
         path = self._path(number, seed)
         rows = [json.loads(path.read_text())] if path.is_file() else []
-        rows += [row for row in (self._recorded.get((SAMPLE[number], seed)),) if row is not None]
-        return next((row for row in rows if row["distiller"] == SAMPLE[number] and self._holds(row["scores"])), None)
+        rows += [row for row in (self._recorded.get((self.sample[number], seed)),) if row is not None]
+        return next(
+            (row for row in rows if row["distiller"] == self.sample[number] and self._holds(row["scores"])), None
+        )
 
     def _holds(self, scores: Mapping[str, Mapping[str, float]] | None) -> bool:
         """Whether a training was scored at all lengths, or failed."""
@@ -93,7 +106,8 @@ class Trainings:
         return self.folder / f"{number:02}-{seed}.json"
 
     def _made(self, number: int, seed: int) -> dict[str, Any]:
-        row = {"distiller": SAMPLE[number], "seed": seed, "scores": self._trained(SAMPLE[number], seed)}
+        text = self.sample[number]
+        row = {"distiller": text, "seed": seed, "scores": self._trained(text, seed)}
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(self._path(number, seed)) as unfinished:
             unfinished.write_text(json.dumps(row))
@@ -111,7 +125,7 @@ class Trainings:
         try:
             for length in self.lengths:
                 while training.iteration < length:
-                    training.step(*next(batches))
+                    self.step(training, *next(batches))
                 training.check_weights()
                 sides = {"before": model.student, "now": training.student}
                 scores[str(length)] = {kind: proxy.evaluate(student, "selection") for kind, student in sides.items()}
@@ -120,6 +134,10 @@ class Trainings:
             print(f"{text} on seed {seed}: {fault}", file=sys.stderr)
             return None
         return scores
+
+    def step(self, training: Training, batch: dict[str, Any], teacher: Outputs | None) -> None:
+        """Take one step."""
+        training.step(batch, teacher)
 
     def _scale(self, formula: str) -> float:
         path = self.folder / "scales.json"

@@ -88,7 +88,9 @@ def sizes_of(name: str) -> tuple[tuple[int, int], ...]:
     return tuple((32 * round(h / 32), 32 * round(w / 32)) for h, w in SIZES) if name in PADDED else SIZES
 
 
-@pytest.fixture(scope="module", params=HEADS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow) if name == "ssd" else name for name in HEADS]
+)
 def named(request):
     """One of the detectors with a single class, its head's weights spread out so that boxes differ."""
     torch.manual_seed(0)

@@ -23,8 +23,8 @@ from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
 ProxyOf = Callable[..., ProxyTraining]
 LATER = (
-    "atss", "reppoints", "tood", "vfnet", "cascade_rcnn", "cascade_mask_rcnn",
-    "cascade_mask_to_faster", "dino_to_rtmdet", "cascade_mask_to_fcos",
+    "fcos", "atss", "reppoints", "tood", "vfnet", "faster_rcnn", "cascade_rcnn", "cascade_mask_rcnn", "sparse_rcnn",
+    "retinanet34_to_fcos18", "cascade_mask_to_faster", "dino_to_rtmdet", "faster_rcnn_to_fcos", "cascade_mask_to_fcos",
 )  # fmt: skip
 """Of kinds that other quick rows stand for; their feature maps come from the backbones and necks of these."""
 NAMES = (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS)

@@ -75,7 +75,7 @@ def test_the_best_scoring_anchor_is_taken_per_location_and_class(proxy_of: Proxy
         assert torch.allclose(pairs["box_score"][level][1], p.reshape(-1, 1))
 
 
-@pytest.mark.parametrize("name", ["retinanet", "faster_rcnn", "mask_rcnn"])
+@pytest.mark.parametrize("name", ["retinanet", pytest.param("faster_rcnn", marks=pytest.mark.slow), "mask_rcnn"])
 def test_classes_are_matched_by_name(name: str, proxy_of: ProxyOf, tmp_path: Path) -> None:
     """The teacher knows the student's classes in another order, and two more."""
     classes, path = ("hat", "7", "4", "0", "1", "shoe"), tmp_path / "teacher.pth"

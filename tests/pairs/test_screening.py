@@ -12,7 +12,7 @@ from detkds_gp.screening import Screen
 
 from .conftest import FAMILIES, OF_PREDICTIONS, QUERIES, UNLIKE
 
-QUICK = ("retinanet", "mask_rcnn", "detr", "dino", "dino_to_retinanet")
+QUICK = ("retinanet", "mask_rcnn", "detr")
 SLOW = tuple(name for name in (*FAMILIES, *QUERIES, *UNLIKE, *OF_PREDICTIONS) if name not in QUICK)
 TEACHER = {name: {"teacher.train.iterations": 60, "teacher.train.checks": 0} for name in ("rtmdet", "sparse_rcnn")}
 """An RTMDet's boxes begin as points, on which no overlap has a gradient, and those of all Sparse R-CNNs as the image:

@@ -20,6 +20,7 @@ from detkds_gp.preflight import check as preflight_check
 from detkds_gp.setup.prepare import load_data
 
 TINY = Path(__file__).resolve().parents[2] / "configs" / "tiny"
+SLOW = ("dino", "dino_to_retinanet", "faster_rcnn_to_fcos")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,9 @@ def test_a_misspelt_module_is_told_with_the_nearest(tiny_config: Path) -> None:
         check_experiment(config)
 
 
-@pytest.mark.parametrize("name", ["gfl", "mask_rcnn", "detr", "dino", "dino_to_retinanet", "faster_rcnn_to_fcos"])
+@pytest.mark.parametrize(
+    "name", ["gfl", "mask_rcnn", "detr", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 def test_other_families_are_checked_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight_check, "STEPS", 1)  # that are timed
     config = load_config(TINY / f"{name}.py", {"data.digits.root": str(tmp_path / "digits")})
