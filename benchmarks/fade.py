@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import product
@@ -115,7 +116,9 @@ def main() -> None:
             for loss, by_schedule in aps.items()
         },
         "versions": {package: version(package) for package in ("torch", "mmdet")} | {"operators": active_operators()},
-        "command": f"python benchmarks/fade.py WORK_DIR --data DIR --seeds {arguments.seeds} --iterations {end} --save",
+        "command": "python "
+        + shlex.join(["benchmarks/fade.py", "WORK_DIR", "--data", "DIR", "--seeds", str(arguments.seeds)])
+        + f" --iterations {end} --schedules {shlex.join(arguments.schedules)} --save",
     }
     if arguments.save:
         RESULTS.write_text(json.dumps(outcome, indent=2) + "\n", encoding="utf-8")

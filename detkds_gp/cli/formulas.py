@@ -112,8 +112,8 @@ def lint(
     from detkds_gp.language import load_primitive_set, load_zoo
 
     def spelled_out(zoo: str) -> str:
-        published = load_zoo(zoo)
-        return published[formula].formula if formula in published else formula
+        named = load_zoo(zoo).named
+        return named[formula].formula if formula in named else formula
 
     notes: list[str] = []
     if config is None:

@@ -113,7 +113,7 @@ def with_rivals(config: ExperimentConfig, primitive_set: PrimitiveSet, say: Call
         named |= {name: name for name in sorted(zoo) if name not in config.verdict.rivals}
     for name, text in named.items():
         try:
-            rival = zoo[text].formula if text in zoo else text
+            rival = zoo.named[text].formula if text in zoo.named else text
             found[name] = parse_distiller(rival, primitive_set, bare=None).text
         except FormulaError as error:
             say(f"no rival: {name} ({error})")

@@ -51,21 +51,21 @@ def sort_of(text: str, zoo: Zoo, also: Iterable[str] = ()) -> Sort:
     """
     if is_formula(text):
         return "formula"
-    if text in zoo:
+    if text in zoo.named:
         return "published"
     if os.path.isdir(text):  # the functions of os.path call a name that no system can have one that is not there
         return "run"
     if os.path.exists(text):
         return "file"
     wanted = "neither the name of a published distiller, nor a file, nor a work directory, nor a formula"
-    raise ConfigError(f"got {text!r}, {wanted}{nearest(text, [*zoo, *also, NONE])}")
+    raise ConfigError(f"got {text!r}, {wanted}{nearest(text, [*zoo.named, *also, NONE])}")
 
 
 def named_distiller(text: str, primitive_set: PrimitiveSet, zoo: Zoo, *, bare: float | None = 1.0) -> Distiller:
     """Return the distiller that a text stands for.
 
     Args:
-        text: ``none``; the name of a published distiller (with its paper's weights); a file that holds
+        text: ``none``; the name of a distiller of the zoo (with its paper's weights); a file that holds
             one distiller, such as a run's ``distiller.json``; a work directory, whose winner counts; or a formula.
         primitive_set: whose primitives formulas name.
         zoo: the published distillers.
@@ -100,7 +100,7 @@ def named_distillers(
         return [parse_distiller(text, primitive_set, bare=bare)]
     if sort == "published":
         try:
-            return [zoo[text].distiller(primitive_set)]
+            return [zoo.named[text].distiller(primitive_set)]
         except FormulaError as error:
             wanted = f"cannot be written with the primitives of {primitive_set.name}"
             raise FormulaError(f"{text!r} {wanted}: {error}") from None

@@ -25,7 +25,7 @@ def check_zoo(config: ExperimentConfig, *, random_weights: bool = False) -> list
     """
     if random_weights:
         config = without_weights(config)
-    materials, zoo = gather(config), load_zoo(config.zoo)
+    materials, zoo = gather(config), load_zoo(config.zoo).named
     grammar = materials.primitive_set
     wired = wire(config, materials.splits["train"], grammar, random_weights=random_weights)
     batch = first_batch(config, wired, materials.splits["train"])
@@ -37,7 +37,9 @@ def check_zoo(config: ExperimentConfig, *, random_weights: bool = False) -> list
     for name, published in zoo.items():
         reason = reasons[name] or next((faults[t.formula] for t in terms[name] if t.formula in faults), "")
         here = {
-            t.knowledge: t.weight * (t.scale or 1.0) / scale for t in terms[name] if (scale := scales.get(t.formula))
+            t.knowledge: t.weight if t.scale is None else t.weight * t.scale / scale
+            for t in terms[name]
+            if (scale := scales.get(t.formula))
         }
         entries.append(replace(entry_of(published), reason=reason, here=here))
     return entries

@@ -38,13 +38,13 @@ class Entry:
 
 
 def list_zoo(reference: str | None = None) -> list[Entry]:
-    """Return the entries of a zoo, the config's default without one.
+    """Return the entries of a zoo, the recommended distiller last; of the config's default without one.
 
     Raises:
         DeclarationError: if the zoo cannot be loaded.
     """
     zoo = load_zoo(reference or ExperimentConfig.model_fields["zoo"].default)
-    return [entry_of(published) for published in zoo.values()]
+    return [entry_of(named) for named in zoo.named.values()]
 
 
 def entry_of(published: Published) -> Entry:

@@ -17,6 +17,15 @@ def test_a_zoo_is_named_like_a_primitive_set() -> None:
         load_primitive_set("detkds_gp.primitives:OMNY")
 
 
+def test_what_is_recommended_has_a_name_and_is_no_part_of_the_whole() -> None:
+    own, best = Published("own", "1 * 2 * l2(global)", "here", "1"), Published("best", "l1(global)", "here", "1")
+    zoo = Zoo(own, recommended=best)
+    assert (list(zoo), list(zoo.named), zoo.recommended) == (["own"], ["own", "best"], best)
+    assert Zoo(own).named == {"own": own}
+    with pytest.raises(DeclarationError, match="two distillers of the zoo are called 'own'"):
+        Zoo(own, recommended=own)
+
+
 @pytest.mark.parametrize("name", ["zoo", "none", "a b", "l2(global)"])
 def test_a_name_that_nobody_could_write(name: str) -> None:
     with pytest.raises(DeclarationError, match="wanted letters, digits and _"):

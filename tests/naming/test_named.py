@@ -59,6 +59,14 @@ def test_a_name_is_the_published_distiller_with_the_papers_weights() -> None:
     assert named_distiller("pkd", OMNI, ZOO).text == "1 * 25 * l2(standardize_channel(global))"
 
 
+def test_what_is_recommended_has_scales_that_are_measured_where_it_is_trained() -> None:
+    found = named_distiller("recommended", DETKDS, ZOO)
+    assert sort_of("recommended", ZOO) == "published"
+    assert len(found.uncalibrated) == len(found.terms)
+    with pytest.raises(ConfigError, match="did you mean 'recommended'"):
+        sort_of("recomended", ZOO)
+
+
 def test_it_is_said_what_a_text_stands_for(finished: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pkd").mkdir()

@@ -36,5 +36,6 @@ def test_a_weight_here_is_the_papers_over_the_scale_that_check_measures(
 
 def test_without_a_pair_everything_is_listed() -> None:
     assert [(entry.name, entry.formula, entry.reason) for entry in list_zoo()] == [
-        (name, published.formula, "") for name, published in ZOO.items()
+        *((name, published.formula, "") for name, published in ZOO.items()),
+        ("recommended", ZOO.named["recommended"].formula, ""),
     ]

@@ -68,13 +68,13 @@ def test_a_context_block_starts_as_released() -> None:
 
 
 @pytest.mark.parametrize("primitive_set", [DETKDS, OMNI], ids=lambda s: s.name)
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", ZOO.named)
 def test_both_sets_read_it_and_lint_finds_nothing(name: str, primitive_set) -> None:
-    entry = ZOO[name]
+    entry = ZOO.named[name]
     distiller = entry.distiller(primitive_set)
     assert parse_distiller(distiller.text, primitive_set) == distiller
     assert not lint(entry.formula, primitive_set).problems
-    assert all(term.weight == 1 and term.scale is not None for term in distiller.terms)
+    assert name not in ZOO or all(term.weight == 1 and term.scale is not None for term in distiller.terms)
     assert entry.paper
     assert entry.weights
 
