@@ -137,7 +137,7 @@ def check_gp_search(words: list[str], whole: bool) -> None:
         load_config(str(ROOT / str(config)), parse_options(options) | budget)
     if values.get("config") and "/" in str(values["config"]):
         assert (ROOT / str(values["config"])).is_file()
-    known = load_zoo("detkds_gp.primitives.zoo:ZOO")
+    known = load_zoo("detkds_gp.primitives.zoo:ZOO").named
     for text in [values.get("distiller") or "", *(values.get("sources") or [])]:
         if "(" in text:
             parse_distiller(text, OMNI)

@@ -19,10 +19,10 @@ from .conftest import GpSearch
 def test_the_zoo_is_listed(gp_search: GpSearch) -> None:
     ended = gp_search("zoo")
     assert ended.code == 0, ended.err
-    for entry in ZOO.values():
+    for entry in ZOO.named.values():
         assert f"{entry.name}: {entry.formula}" in ended.out
     rows = json.loads(gp_search("zoo", "--json").out)
-    assert [row["name"] for row in rows] == list(ZOO)
+    assert [row["name"] for row in rows] == list(ZOO.named)
     assert all(row["reason"] == "" and row["here"] == {} for row in rows)
 
 

@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from detkds_gp.cli.app import app
+from detkds_gp.language import Zoo
 from detkds_gp.naming.named import named_distillers
 from detkds_gp.primitives import DETKDS
 from detkds_gp.report import collect, render_report
@@ -48,7 +49,7 @@ def test_a_rival_that_wins_the_final_round_is_the_winner(made_run, tmp_path: Pat
     assert list(run.winner.test_aps) == told["test_ap"]
     html = render_report(run, DETKDS)
     assert "won by <b>PKD</b>, a rival" in html
-    assert named_distillers(trained_with(html), DETKDS, {})[0].text == told["formula"]
+    assert named_distillers(trained_with(html), DETKDS, Zoo())[0].text == told["formula"]
 
 
 def trained_with(html: str) -> str:
@@ -79,5 +80,5 @@ def test_a_run_that_has_not_finished_can_be_trained_with(made_run, tmp_path: Pat
     made_run.make_run(tmp_path, 20, judged=False)
     run = collect(tmp_path)
     assert run.winner is not None
-    found = named_distillers(trained_with(render_report(run, DETKDS)), DETKDS, {})
+    found = named_distillers(trained_with(render_report(run, DETKDS)), DETKDS, Zoo())
     assert found[0].text == run.winner.candidate.resolved
