@@ -1,6 +1,6 @@
 """Does a distiller want to fade out? Losses whose weight falls on the way, beside the same losses at a constant weight.
 
-    python benchmarks/fade.py WORK_DIR --data DIR [--seeds 4] [--iterations 480] [--schedules ...] [--quick] [--save]
+    python benchmarks/fade.py WORK_DIR --data DIR [--seeds 4] [--iterations 480] [--quick] [--save]
 
 On the narrow pair of ``configs/bccd_narrow.py`` the student alone, PKD at its tuned weight and the winner of an hour's
 search are trained under every schedule, at a constant learning rate, with averaged weights, and scored on the test
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import product
@@ -33,12 +32,12 @@ from detkds_gp.training import Training
 
 RESULTS = Path(__file__).parent / "results" / "fade.json"
 ALONE = "none"
-LOSSES = {"PKD at 220": TUNED["PKD at 220"], "the hour's winner": FOUND["hour of narrow students"]}
+WINNER = "the hour's winner"
+LOSSES = {"PKD at 220": TUNED["PKD at 220"], WINNER: FOUND["hour of narrow students"]}
 CONSTANT = "constant"
 SCHEDULES: dict[str, Callable[[float], float]] = {
     CONSTANT: lambda done: 1.0,
     "falls to 0": lambda done: 1 - done,
-    "first half": lambda done: float(done < 0.5),
 }
 """What the distiller's weight is multiplied by after a share of the training."""
 
@@ -65,10 +64,10 @@ def scores(arguments: argparse.Namespace, lengths: Sequence[int]) -> dict[str, d
     """Return by loss and schedule the scores on every seed; the student alone has one schedule."""
     (cell,) = cells(["bccd_narrow"], arguments)
     ways: dict[str, Scheduled] = {}
-    for name in arguments.schedules:
+    for name, schedule in SCHEDULES.items():
         folder = arguments.work_dir / "fade" / name.replace(" ", "_") / bound_of(cell.config)
         ways[name] = Scheduled(cell, folder, lengths, sample=[ALONE, *LOSSES.values()])
-        ways[name].schedule = SCHEDULES[name]
+        ways[name].schedule = schedule
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for seed, (name, trainings) in product(range(arguments.seeds), ways.items()):
         for number, loss in enumerate([ALONE, *LOSSES]):
@@ -83,22 +82,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--iterations", type=int, default=480)
-    parser.add_argument("--schedules", nargs="+", choices=SCHEDULES, default=list(SCHEDULES))
     parser.add_argument("--quick", action="store_true", help="check that it works; measures nothing")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.quick:
         arguments.iterations, arguments.seeds = 4, 2
-    if CONSTANT not in arguments.schedules:
-        parser.error(f"--schedules has no {CONSTANT!r}, which the others are compared with")
     end = arguments.iterations
     found = scores(arguments, (end // 2, end))
     aps = {
         loss: {name: [row.get(str(end), {}).get("test") for row in rows] for name, rows in by_schedule.items()}
         for loss, by_schedule in found.items()
     }
-    alone = aps[ALONE][CONSTANT]
+    alone, winner = aps[ALONE][CONSTANT], aps[WINNER][CONSTANT]
     outcome = {
         "iterations": end,
         "losses": LOSSES,
@@ -110,15 +106,14 @@ def main() -> None:
                     "halfway_selection": [scored.get(str(end // 2), {}).get("now") for scored in found[loss][name]],
                     "over_alone": difference(row, alone),
                     "over_constant": difference(row, by_schedule[CONSTANT]),
+                    "winner_over_it": difference(winner, row),
                 }
                 for name, row in by_schedule.items()
             }
             for loss, by_schedule in aps.items()
         },
         "versions": {package: version(package) for package in ("torch", "mmdet")} | {"operators": active_operators()},
-        "command": "python "
-        + shlex.join(["benchmarks/fade.py", "WORK_DIR", "--data", "DIR", "--seeds", str(arguments.seeds)])
-        + f" --iterations {end} --schedules {shlex.join(arguments.schedules)} --save",
+        "command": f"python benchmarks/fade.py WORK_DIR --data DIR --seeds {arguments.seeds} --iterations {end} --save",
     }
     if arguments.save:
         RESULTS.write_text(json.dumps(outcome, indent=2) + "\n", encoding="utf-8")

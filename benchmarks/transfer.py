@@ -63,6 +63,8 @@ TUNED = {
     "MGD at 82": "82 * calibrated * l2_sum(masked_generation(global, 0.35))",
 }
 """Published losses at the weights that were tuned on the pair of the winners."""
+RECOMMENDED = "hour of narrow students, measured"
+"""What the zoo recommends."""
 MAPS = ("first hour",)
 """Whose scales were measured on the neck's maps, in other units than today's: its weights say nothing without them."""
 
@@ -107,7 +109,12 @@ def figures(cell: Cell, arguments: argparse.Namespace) -> dict[str, Any]:
         "seeds": list(seeds),
         "not_there": reasons,
         "trained": {
-            role: {"test_ap": row, "mean": means.get(role), "over_alone": difference(row, aps[ALONE])}
+            role: {
+                "test_ap": row,
+                "mean": means.get(role),
+                "over_alone": difference(row, aps[ALONE]),
+                "recommended_over_it": difference(aps[RECOMMENDED], row) if RECOMMENDED in aps else None,
+            }
             for role, row in aps.items()
         },
     }

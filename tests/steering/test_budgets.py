@@ -80,10 +80,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     [
         pytest.param((1e9, 1e9), id="quiet"),
         pytest.param((200, 1e9), id="200 on"),
-        *(
-            pytest.param((begin, end), id=f"{begin} to {end:g}", marks=pytest.mark.slow)
-            for begin, end in ((0, 300), (450, 1e9), (550, 1e9))
-        ),
+        pytest.param((0, 300), id="to 300", marks=pytest.mark.slow),
+        pytest.param((450, 1e9), id="450 on", marks=pytest.mark.slow),
+        pytest.param((550, 1e9), id="550 on", marks=pytest.mark.slow),
         pytest.param((600, 1e9), id="600 on"),
     ],
 )
