@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 cd "$(pwd -P)"
-unset PYTHONHOME PYTHONPATH
+unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 venv=$PWD/.venv
 python=$venv/bin/python
 inputs=(install.sh setup.cfg setup.py pyproject.toml constraints.txt detkds_gp_operators.pth)
@@ -118,6 +118,7 @@ if ! "$python" -c 'import cv2' 2>/dev/null; then # no libGL or libglib: OpenCV w
     pip_install -q --force-reinstall --no-deps opencv-python-headless
 fi
 "$python" -W ignore -m detkds_gp.environment
+"$python" -W ignore -c 'import detkds_gp.run.experiment, detkds_gp.search.belief' # writes the bytecode that every process reads
 rm -rf "$TMPDIR"
 echo "$wanted" >"$venv/.ready"
 say "Ready: .venv/bin/gp_search --help"
