@@ -67,7 +67,9 @@ class Recording:
     def record(self, distillers: Sequence[Distiller], count: int) -> list[list[Score]]:
         """Train distillers on so many seeds, one seed after the other; return the scores of each."""
         seeds = range(FIRST_SEED, FIRST_SEED + count)
-        asked = [Question(Trial(d.text, self.length, seed, test=True), d, "table") for seed in seeds for d in distillers]
+        asked = [
+            Question(Trial(d.text, self.length, seed, test=True), d, "table") for seed in seeds for d in distillers
+        ]
         told = self.service.scores("recording", asked)
         found = [told[place :: len(distillers)] for place in range(len(distillers))]
         for distiller, scores in zip(distillers, found, strict=True):

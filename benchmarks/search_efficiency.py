@@ -6,9 +6,11 @@ would choose. ``belief`` is also measured with one part left out at a time; Optu
 whole distillers from the same grammar and get as many trainings.
 
     python benchmarks/search_efficiency.py [--landscapes 30] [--trainings 50 100 200 300] [--noise 0.01 ...]
-        [--strategies evolution ...] [--save]
+        [--strategies evolution ...] [--table NAME CONFIG WORK_DIR [--cfg-options KEY=VALUE ...]] [--save]
 
-``--save`` adds rows to ``benchmarks/results/search_efficiency.json``. The last line printed is one JSON object.
+``--table`` takes landscapes that repeat a table of real scores in their place (`real_landscape.py`, with the luck that
+seeds have there). ``--save`` adds rows to ``benchmarks/results/search_efficiency.json``. The last line printed is one
+JSON object.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from typing import Any
 
 from landscapes import Landscape
 from optuna_peers import SAMPLERS, optimised
+from real_landscape import RealLandscape, Table
+from second_seeds import RepeatingSearch
 
 from detkds_gp.gain import paired_gain
 from detkds_gp.language import Distiller
@@ -52,8 +56,11 @@ NOISE = 0.01
 """Standard deviation of a score over seeds, where none is asked for."""
 PLACES, SEEDS = 5, 6
 """Of the final round."""
+SECOND = 5000
+"""Before the first of the further seeds that a search may ask for."""
 
 Findings = Callable[[Sequence[str]], Sequence[Finding]]
+AnyLandscape = Landscape | RealLandscape
 
 
 class NoBrood(BeliefSearch):
@@ -72,6 +79,7 @@ STRATEGIES: dict[str, type[DivideAndConquer]] = {
     "belief": BeliefSearch,
     "belief without directions": BeliefSearch,
     "belief without a brood": NoBrood,
+    "belief with second seeds": RepeatingSearch,
     "belief, 1 ahead": BeliefSearch,
     "belief, 2 ahead": BeliefSearch,
     "belief, halves": BeliefSearch,
@@ -89,7 +97,7 @@ def undirected(screen: Findings) -> Findings:
     return lambda formulas: [replace(finding, direction=None) for finding in screen(formulas)]
 
 
-def searched(name: str, landscape: Landscape, trainings: int, seed: int) -> dict[str, float]:
+def searched(name: str, landscape: AnyLandscape, trainings: int, seed: int) -> dict[str, float]:
     """Search a landscape; return the true gains of the leader and of what a final round chooses."""
     began = time.process_time()
     look = optimised_first if name in SAMPLERS else evolved_first
@@ -99,7 +107,7 @@ def searched(name: str, landscape: Landscape, trainings: int, seed: int) -> dict
     return {"trainings": trained, "leader": landscape.gain(first[0]), "gain": landscape.gain(best), "seconds": seconds}
 
 
-def evolved_first(name: str, landscape: Landscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
+def evolved_first(name: str, landscape: AnyLandscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
     """Return how many trainings a strategy asked for, and what it puts first."""
     parts = name.split(", ")
     pieces = next((PIECES[part] for part in parts if part in PIECES), 1)
@@ -113,20 +121,24 @@ def evolved_first(name: str, landscape: Landscape, trainings: int, seed: int) ->
         conquer={"population": mixes, "offspring": mixes, "generations": mixed},
     )
     screen = undirected(landscape.findings) if "directions" in name else landscape.findings
-    search = STRATEGIES[name](GRAMMAR, settings, seed, screen=screen)
+    search = STRATEGIES[name](landscape.primitive_set, settings, seed, screen=screen)
 
     def scored(candidates: Sequence[Candidate]) -> list[Score]:
         return [Score(landscape.score(candidate.distiller, seed)) for candidate in candidates]
 
+    if isinstance(search, RepeatingSearch):
+        search.repeating.score = lambda distiller, number: landscape.score(distiller, SECOND + number)
     run_search(search, scored, ahead=AHEAD.get(parts[-1], 0))
-    return search.counts["trained"], [individual.distiller for individual in search.hall_of_fame[:PLACES]]
+    further = search.repeating.spent if isinstance(search, RepeatingSearch) else 0
+    return search.counts["trained"] + further, [individual.distiller for individual in search.hall_of_fame[:PLACES]]
 
 
-def optimised_first(name: str, landscape: Landscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
+def optimised_first(name: str, landscape: AnyLandscape, trainings: int, seed: int) -> tuple[int, list[Distiller]]:
     """Return the same of one of Optuna's samplers, which gets as many trainings as the strategies do."""
     size, generations, mixes, mixed = SIZES[trainings]
-    asked = len(KNOWLEDGE) * size * (1 + generations) + mixes * (1 + mixed) - len(KNOWLEDGE)
-    found = optimised(name, GRAMMAR, lambda distiller: landscape.score(distiller, seed), asked, seed)
+    grammar, niches = landscape.primitive_set, len(landscape.primitive_set.niches)
+    asked = niches * size * (1 + generations) + mixes * (1 + mixed) - niches
+    found = optimised(name, grammar, lambda distiller: landscape.score(distiller, seed), asked, seed)
     return asked, found[:PLACES]
 
 
@@ -153,13 +165,19 @@ def main() -> None:
     parser.add_argument("--noise", type=float, nargs="+", default=[NOISE])
     everyone = [*STRATEGIES, *SAMPLERS]
     parser.add_argument("--strategies", nargs="+", default=everyone, choices=everyone)
+    parser.add_argument("--table", nargs=3, metavar=("NAME", "CONFIG", "WORK_DIR"))
+    parser.add_argument("--cfg-options", nargs="*", default=[], metavar="k=v")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     told: dict[str, dict[str, Any]] = {}
-    for noise, trainings in product(arguments.noise, arguments.trainings):
+    table, noises = None, arguments.noise
+    if arguments.table:
+        name, config, work_dir = arguments.table
+        table, noises = Table.read(name, config, Path(work_dir), arguments.cfg_options), [NOISE]
+    for noise, trainings in product(noises, arguments.trainings):
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.strategies}
         for seed in range(arguments.landscapes):
-            landscape = Landscape(GRAMMAR, seed, noise)
+            landscape = RealLandscape(table, seed) if table else Landscape(GRAMMAR, seed, noise)
             for name in runs:
                 runs[name].append(searched(name, landscape, trainings, seed))
         place = str(trainings) if noise == NOISE else f"{trainings}, noise {noise:g}"
@@ -167,10 +185,13 @@ def main() -> None:
         for name, one in told[place].items():
             print(f"{place:>16s}  {name:28s} {one}", flush=True)
     command = "python " + shlex.join(["benchmarks/search_efficiency.py", *sys.argv[1:]])
-    outcome = {"noise": NOISE, "runs": arguments.landscapes, "landscapes": told, "command": command}
+    where = f"table {arguments.table[0]}" if table else "landscapes"
+    outcome = {"runs": arguments.landscapes, where: told, "command": command} | ({} if table else {"noise": NOISE})
     if arguments.save:
-        known = json.loads(RESULTS.read_text())["landscapes"] if RESULTS.exists() else {}
-        outcome["landscapes"] = known | {place: known.get(place, {}) | rows for place, rows in told.items()}
+        saved = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        known = saved.get(where, {})
+        told = known | {place: known.get(place, {}) | rows for place, rows in told.items()}
+        outcome = saved | outcome | {where: told}
         RESULTS.write_text(json.dumps(outcome, indent=1) + "\n")
     print(json.dumps(outcome))
 
