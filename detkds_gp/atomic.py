@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -19,7 +20,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     After an exception the sibling is removed and ``path`` is what it was; after a kill the sibling stays behind as
     ``.<name>.<process>`` and is never read.
+
+    Raises:
+        OSError: ``path`` is no file's, or cannot be written.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield sibling

@@ -40,6 +40,12 @@ def test_a_fault_before_the_first_byte_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", ["/", "."])
+def test_a_folder_is_no_file(path: str) -> None:
+    with pytest.raises(IsADirectoryError), atomic_file(Path(path)):
+        raise ZeroDivisionError
+
+
 def test_tensors_that_cannot_be_written_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
     limited = f"""
 import resource, sys
