@@ -146,7 +146,7 @@ class VerdictSettings(Settings):
     iterations: int | None = Field(None, ge=1)
     finalists: int = Field(2, ge=1)
     rivals: dict[str, str] = Field(
-        {"mimic": "mimic", "PKD": "pkd", "CWD": "cwd", "logits": "binary_kl(units(class_logits, 1))"}
+        {"PKD": "pkd", "MGD": "mgd", "CWD": "cwd", "logits": "binary_kl(units(class_logits, 1))"}
     )
     tuning: int | None = Field(None, ge=0)
     share: float = Field(0.4, gt=0, lt=1)

@@ -55,12 +55,12 @@ def test_show_json_keeps_its_contract(gp_search: GpSearch, finished: Outcome) ->
     weighing = {"weighed", "weight", "failures", "training_time"}
     assert all(set(row) == {"role", "formula", "selection_ap", *weighing, *gained} for row in final["finalists"])
     for row in final["finalists"]:
-        rival = row["role"] in ("mimic", "PKD", "CWD", "logits")
+        rival = row["role"] in ("PKD", "MGD", "CWD", "logits")
         assert bool(row["weighed"]) == rival
         assert (row["weight"] is not None) == rival
         assert not rival or re.fullmatch(r"paper's weight.*|tuned to [\d.e+-]+, \d+ trainings", row["weighed"])
     assert [row["role"] for row in final["finalists"]][:1] == ["leader"]
-    assert {"mimic", "PKD", "CWD", "logits"} <= {row["role"] for row in final["finalists"]}
+    assert {"PKD", "MGD", "CWD", "logits"} <= {row["role"] for row in final["finalists"]}
     means = {row["formula"]: np.mean(row["selection_ap"]) for row in final["finalists"]}
     assert best["formula"] == max(means, key=means.__getitem__)
     assert all(set(term) == {"knowledge", "weight", "scale", "tree"} for term in best["terms"])

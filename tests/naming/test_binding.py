@@ -37,7 +37,7 @@ def test_published_rivals_have_their_papers_weight_and_bare_ones_a_measured_scal
 
 def test_the_default_rivals_are_formulas_of_the_shipped_set() -> None:
     said: list[str] = []
-    assert list(with_rivals(config(), DETKDS, said.append).verdict.rivals) == ["mimic", "PKD", "CWD", "logits"]
+    assert list(with_rivals(config(), DETKDS, said.append).verdict.rivals) == ["PKD", "MGD", "CWD", "logits"]
     assert said == []
 
 
